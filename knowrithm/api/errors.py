@@ -1,0 +1,81 @@
+"""Every 4xx and 5xx of the API in one envelope, readable by each published client."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from knowrithm.errors import RateLimitedError, ServiceError
+
+log = structlog.get_logger(__name__)
+
+
+def envelope(message: str, code: str, fields: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "success": False,
+        "error": message,
+        "message": message,
+        "code": code,
+        "error_code": code,
+        "details": {},
+    }
+    if fields:
+        body["errors"] = {name: _sentences(faults) for name, faults in fields.items()}
+        body["details"] = body["errors"]
+    return body
+
+
+def _sentences(faults: Any) -> list[str]:
+    if isinstance(faults, Mapping):
+        return [f"{name}: {text}" for name, inner in faults.items() for text in _sentences(inner)]
+    if isinstance(faults, list | tuple):
+        return [text for fault in faults for text in _sentences(fault)]
+    return [str(faults)]
+
+
+def _first_sentence(fields: Mapping[str, Any]) -> str:
+    for name, faults in fields.items():
+        for text in _sentences(faults):
+            return text if name == "non_field_errors" else f"{name}: {text}"
+    return "The request is not valid."
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's hook. What is not an expected error is logged with its traceback and answered without it."""
+    if isinstance(error, ServiceError):
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimitedError) else None
+        return Response(envelope(str(error), error.code, error.fields), status=error.status, headers=headers)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound("Not found.")
+    elif isinstance(error, DjangoPermissionDenied):
+        error = exceptions.PermissionDenied()
+    elif isinstance(error, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
+        return Response(envelope("The request is too large.", "TOO_LARGE"), status=413)
+    if isinstance(error, exceptions.ValidationError):
+        fields = error.detail if isinstance(error.detail, Mapping) else {"non_field_errors": error.detail}
+        return Response(envelope(_first_sentence(fields), "VALIDATION_ERROR", fields), status=400)
+    if isinstance(error, exceptions.APIException):
+        headers = {}
+        if auth_header := getattr(error, "auth_header", None):
+            headers["WWW-Authenticate"] = auth_header
+        if wait := getattr(error, "wait", None):
+            headers["Retry-After"] = str(max(1, round(wait)))
+        code = str(error.get_codes()).upper() if isinstance(error.detail, str) else "ERROR"
+        return Response(envelope(str(error.detail), code), status=error.status_code, headers=headers)
+    reference = uuid.uuid4().hex
+    log.error("unhandled", reference=reference, view=type(context.get("view")).__name__, exc_info=error)
+    message = f"Something went wrong on our side. Reference: {reference}."
+    return Response({**envelope(message, "INTERNAL_ERROR"), "request_id": reference}, status=500)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """404 for an API path that no route knows (pages have their own)."""
+    return JsonResponse(envelope("There is no such endpoint.", "NOT_FOUND"), status=404)

@@ -1,0 +1,70 @@
+"""What each route asks of its caller. Every view declares it; a view that forgets is refused, and a test fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from knowrithm.api.principal import Principal, PrincipalKind, Role, Scope
+
+USER, API_KEY, LEAD = PrincipalKind.USER, PrincipalKind.API_KEY, PrincipalKind.LEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`scopes`: any one of them is enough (a user's come from the role). `kinds`: who may come at all."""
+
+    scopes: frozenset[Scope] = frozenset()
+    kinds: frozenset[PrincipalKind] = frozenset({USER, API_KEY})
+    roles: frozenset[Role] | None = None
+    is_public: bool = False
+
+
+PUBLIC = Access(is_public=True)
+READ = Access(frozenset({Scope.READ, Scope.WRITE, Scope.ADMIN}))
+WRITE = Access(frozenset({Scope.WRITE}))
+ADMIN = Access(frozenset({Scope.ADMIN}))
+ADMIN_OR_WRITE_KEY = Access(frozenset({Scope.WRITE}), roles=frozenset({Role.ADMIN, Role.SUPER_ADMIN}))
+SIGNED_IN = Access(kinds=frozenset({USER}))
+ANYONE_OF_COMPANY = Access()
+READ_OR_LEAD = Access(READ.scopes, kinds=frozenset({USER, API_KEY, LEAD}))
+WRITE_OR_LEAD = Access(WRITE.scopes, kinds=frozenset({USER, API_KEY, LEAD}))
+SUPER_ADMIN = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}))
+
+
+def access_of(view: Any) -> Access:
+    """`view.access` is one Access, or a mapping from the viewset's action (or HTTP method) to one."""
+    declared = getattr(view, "access", None)
+    if isinstance(declared, Access):
+        return declared
+    action = getattr(view, "action", None) or view.request.method
+    if isinstance(declared, dict) and action in declared:
+        found: Access = declared[action]
+        return found
+    if action in {"OPTIONS", "metadata"} or action is None:  # CORS preflight, or a verb the view does not have
+        return PUBLIC
+    raise ImproperlyConfigured(f"{type(view).__name__} does not declare the access of {action!r}.")
+
+
+class HasAccess(BasePermission):
+    def has_permission(self, request: Request, view: Any) -> bool:
+        access = access_of(view)
+        if access.is_public:
+            return True
+        principal = request.user
+        if not isinstance(principal, Principal):
+            raise NotAuthenticated
+        if principal.kind not in access.kinds:
+            raise PermissionDenied(f"A {principal.kind.replace('_', ' ')} credential cannot be used here.")
+        if access.roles is not None and principal.role is not None and principal.role not in access.roles:
+            raise PermissionDenied("Your role does not allow this. Ask an admin of your company.")
+        # A lead has no scopes: the services narrow it to its own conversations.
+        if principal.kind != LEAD and access.scopes and not any(principal.has(scope) for scope in access.scopes):
+            needed = " or ".join(sorted(access.scopes))
+            raise PermissionDenied(f"This needs the scope {needed}.")
+        return True

@@ -1,0 +1,56 @@
+"""The envelope of answers: the contract's key for the record, and beside it the names that published clients read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+Record = Mapping[str, Any]
+# Words that make a client take a finished answer for a task or for a failure.
+NEVER_FLATTENED = {"errors", "error", "task_id", "status_url", "poll_url"}
+
+
+def single(key: str, record: Record, /, **extra: Any) -> dict[str, Any]:
+    """`{"agent": {…}}` with the record's own fields at the top level too, for clients that read `id` there."""
+    flat = {name: value for name, value in record.items() if name not in NEVER_FLATTENED}
+    return {**flat, key: record, **extra}
+
+
+def listing(keys: Sequence[str], records: Sequence[Record], pagination: Record | None = None) -> dict[str, Any]:
+    """The records under every key that some client reads, `items` and `data` among them."""
+    body: dict[str, Any] = {key: records for key in (*keys, "items", "data")}
+    if pagination is not None:
+        body["pagination"] = pagination
+        body |= {name: pagination[name] for name in ("total", "page", "per_page", "total_pages")}
+    return body
+
+
+def accepted(task_id: str, message: str, /, **extra: Any) -> Response:
+    """202 with what every client needs in order to poll."""
+    status_url = f"/api/v1/tasks/{task_id}/status"
+    body = {"status": "accepted", "task_id": task_id, "status_url": status_url, "message": message, **extra}
+    return Response(body, status=202)
+
+
+class JsonRenderer(JSONRenderer):
+    charset = "utf-8"
+
+
+class LenientNegotiation(DefaultContentNegotiation):
+    """Clients ask for `text/event-stream` or `text/csv` and are content with JSON: never 406."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        available = list(renderers)
+        accept = request.headers.get("Accept", "")
+        if "text/html" in accept:
+            for renderer in available:
+                if renderer.format == "api":
+                    return renderer, renderer.media_type
+        return available[0], available[0].media_type

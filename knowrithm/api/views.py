@@ -1,0 +1,36 @@
+"""The base of the API's viewsets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import ViewSet
+
+from knowrithm.api.permissions import Access
+from knowrithm.api.principal import Principal
+
+
+class ApiViewSet(ViewSet):
+    """Routes name the action (`as_view({"get": "list"})`); `access` declares what each action asks of its caller."""
+
+    access: Access | dict[str, Access]
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """On a public action no credential is looked at, so a wrong one does no harm: clients send dummy keys."""
+        action = self.action_map.get((self.request.method or "").lower())
+        access = self.access if isinstance(self.access, Access) else self.access.get(str(action))
+        return [] if access is not None and access.is_public else super().get_authenticators()
+
+    def principal(self) -> Principal:
+        """The caller. Only for actions that are not public: `HasAccess` has let nobody else through."""
+        assert isinstance(self.request.user, Principal)  # noqa: S101  # states what HasAccess guarantees
+        return self.request.user
+
+    def validated(self, serializer: type[BaseSerializer[Any]], request: Request, **options: Any) -> dict[str, Any]:
+        bound = serializer(data=request.data, **options)
+        bound.is_valid(raise_exception=True)
+        data: dict[str, Any] = bound.validated_data
+        return data

@@ -1,0 +1,88 @@
+"""Rows that one worker at a time works on.
+
+A worker claims a row with one conditional UPDATE, keeps its lease alive while it works, and writes only while the
+lease is still its own. When it dies the lease runs out and the next worker takes the row over.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Self
+
+import structlog
+from django.db import OperationalError, connection, models
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=30)
+HEARTBEAT_SECONDS = 8.0
+
+
+class LeasedModel(models.Model):
+    """Needs a `status` field; `WAITING` and `WORKING` name its two unfinished values."""
+
+    WAITING = "pending"
+    WORKING = "processing"
+
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    lease_id = models.UUIDField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def claim(cls, pk: uuid.UUID, *related: str) -> Self | None:
+        """Take the row if it waits, or if the lease of whoever works on it has run out. None: it is not free."""
+        now = timezone.now()
+        free = models.Q(status=cls.WAITING) | models.Q(status=cls.WORKING, lease_until__lt=now)
+        rows = cls._default_manager.filter(pk=pk)
+        taken = rows.filter(free).update(
+            status=cls.WORKING,
+            lease_id=uuid.uuid4(),
+            lease_until=now + LEASE,
+            attempts=models.F("attempts") + 1,
+        )
+        return rows.select_related(*related).get() if taken else None
+
+    @classmethod
+    def abandoned(cls) -> models.QuerySet[Self]:
+        """Rows whose worker has died."""
+        return cls._default_manager.filter(status=cls.WORKING, lease_until__lt=timezone.now())
+
+    def update_if_held(self, **values: Any) -> bool:
+        """Write while the lease is still ours; False says that another worker has taken over."""
+        mine = type(self)._default_manager.filter(pk=self.pk, lease_id=self.lease_id, status=self.WORKING)
+        return bool(mine.update(**values))
+
+    @contextmanager
+    def kept_alive(self) -> Iterator[threading.Event]:
+        """Renew the lease from a thread until the block ends. The event is cleared once the lease has been lost."""
+        held, done = threading.Event(), threading.Event()
+        held.set()
+        schema = str(connection.schema_name)
+
+        def beat() -> None:
+            while not done.wait(HEARTBEAT_SECONDS):
+                try:
+                    with schema_context(schema):
+                        if not self.update_if_held(lease_until=timezone.now() + LEASE):
+                            held.clear()
+                except OperationalError:
+                    log.warning("heartbeat_missed", row=str(self.pk))
+                finally:
+                    connection.close()
+
+        thread = threading.Thread(target=beat, name=f"lease-{self.pk}", daemon=True)
+        thread.start()
+        try:
+            yield held
+        finally:
+            done.set()
+            thread.join()

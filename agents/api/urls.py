@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from agents.api import views
+
+agent, settings, provider = views.AgentViewSet, views.SettingsViewSet, views.ProviderViewSet
+one = {"put": "update", "delete": "destroy"}
+
+urlpatterns = [
+    path("agent", agent.as_view({"get": "list", "post": "create"})),
+    path("sdk/agent", agent.as_view({"post": "create"})),
+    path("sdk/agent/<uuid:agent_id>", agent.as_view(one)),
+    path("agent/by-name/<path:name>", agent.as_view({"get": "by_name"})),
+    path("agent/<uuid:agent_id>", agent.as_view({"get": "retrieve", **one})),
+    path("agent/<uuid:agent_id>/restore", agent.as_view({"patch": "restore"})),
+    path("agent/<uuid:agent_id>/clone", agent.as_view({"post": "clone"})),
+    path("agent/<uuid:agent_id>/embed-code", agent.as_view({"get": "embed_code"})),
+    path("agent/<uuid:agent_id>/stats", agent.as_view({"get": "stats"})),
+    path("settings", settings.as_view({"post": "create"})),
+    path("sdk/settings", settings.as_view({"post": "create"})),
+    path("settings/providers", provider.as_view({"get": "by_kind"})),
+    path("settings/providers/seed", provider.as_view({"post": "seed"})),
+    path("settings/company/<uuid:company_id>", settings.as_view({"get": "of_company"})),
+    path("settings/agent/<uuid:agent_id>", settings.as_view({"get": "of_agent"})),
+    path("settings/<uuid:settings_id>", settings.as_view({"get": "retrieve", **one})),
+    path("providers", provider.as_view({"get": "list"})),
+    path("providers/<uuid:provider_id>", provider.as_view({"get": "retrieve"})),
+    path("providers/<uuid:provider_id>/models", provider.as_view({"get": "models"})),
+    path("widget.js", views.widget_script),
+    path("test", views.TestPageViewSet.as_view({"post": "create"})),
+]

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django_tenants.utils import tenant_context
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents import selectors, services
+from agents.api.serializers import (
+    AgentInput,
+    AgentSerializer,
+    AgentUpdateInput,
+    CloneInput,
+    LLMSettingsSerializer,
+    ProviderModelSerializer,
+    ProviderSerializer,
+    PublicAgentSerializer,
+    SettingsChoices,
+)
+from agents.catalog.models import Provider, ProviderModel
+from agents.catalog.seed import seed_catalogue
+from agents.models import Agent, LLMSettings
+from agents.widget import widget_source
+from knowrithm.api.pagination import paginate
+from knowrithm.api.permissions import ADMIN, ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE
+from knowrithm.api.responses import listing, single
+from knowrithm.api.schema import PAGE_PARAMETERS, MessageSerializer, answer, page
+from knowrithm.api.views import ApiViewSet
+from knowrithm.errors import NotFoundError
+
+AgentAnswer = answer("AgentAnswer", agent=AgentSerializer())
+
+
+class AgentViewSet(ApiViewSet):
+    access = {
+        "create": ADMIN_OR_WRITE_KEY,
+        "list": READ,
+        "by_name": READ,
+        "retrieve": PUBLIC,
+        "update": WRITE,
+        "destroy": WRITE,
+        "restore": WRITE,
+        "clone": WRITE,
+        "embed_code": READ,
+        "stats": READ,
+    }
+
+    def _record(self, agent: Agent) -> dict[str, Any]:
+        return AgentSerializer(agent, context={"company_id": self.principal().company_id}).data
+
+    @extend_schema(
+        request=AgentInput,
+        responses={
+            201: answer(
+                "AgentCreated",
+                message=serializers.CharField(),
+                agent=AgentSerializer(),
+                settings=LLMSettingsSerializer(),
+            )
+        },
+    )
+    def create(self, request: Request) -> Response:
+        agent = services.create_agent(actor=self.principal(), **self.validated(AgentInput, request))
+        settings = LLMSettingsSerializer(agent.llm_settings).data
+        return Response(single("agent", self._record(agent), settings=settings, message="Agent created."), status=201)
+
+    @extend_schema(
+        parameters=[*PAGE_PARAMETERS, OpenApiParameter("status", str), OpenApiParameter("search", str)],
+        responses=page("AgentPage", "agents", AgentSerializer(many=True)),
+    )
+    def list(self, request: Request) -> Response:
+        query = request.query_params
+        rows = selectors.agents_list(search=query.get("search", ""), status=query.get("status", ""))
+        agents, pagination = paginate(request, rows, per_page=10)
+        records = AgentSerializer(agents, many=True, context={"company_id": self.principal().company_id}).data
+        return Response(listing(["agents"], records, pagination))
+
+    @extend_schema(responses=AgentAnswer)
+    def by_name(self, request: Request, name: str) -> Response:
+        agent = selectors.agents_list().filter(name__iexact=name).first()
+        if agent is None:
+            raise NotFoundError("There is no agent of this name.")
+        return Response(single("agent", self._record(agent)))
+
+    @extend_schema(responses=answer("PublicAgentAnswer", agent=PublicAgentSerializer()), auth=[{}])
+    def retrieve(self, request: Request, agent_id: uuid.UUID) -> Response:
+        """What any visitor may know of an agent."""
+        company = selectors.company_of_agent(agent_id)
+        with tenant_context(company):
+            agent = selectors.get_agent(agent_id)
+            record = PublicAgentSerializer(agent, context={"company_id": company.id}).data
+        return Response(single("agent", record))
+
+    @extend_schema(request=AgentUpdateInput, responses=AgentAnswer)
+    def update(self, request: Request, agent_id: uuid.UUID) -> Response:
+        data = self.validated(AgentUpdateInput, request)
+        agent = services.update_agent(
+            actor=self.principal(),
+            agent=selectors.get_agent(agent_id),
+            settings_id=data.pop("settings_id"),
+            choices=data.pop("choices"),
+            changes=data,
+        )
+        return Response(single("agent", self._record(agent), initiated_by=str(self.principal().id)))
+
+    @extend_schema(responses=MessageSerializer)
+    def destroy(self, request: Request, agent_id: uuid.UUID) -> Response:
+        services.archive_agent(actor=self.principal(), agent=selectors.get_agent(agent_id))
+        who = str(self.principal().id)
+        return Response({"message": "Agent archived.", "agent_id": agent_id, "initiated_by": who})
+
+    @extend_schema(request=None, responses=AgentAnswer)
+    def restore(self, request: Request, agent_id: uuid.UUID) -> Response:
+        agent = selectors.get_agent(agent_id, include_archived=True)
+        return Response(single("agent", self._record(services.restore_agent(actor=self.principal(), agent=agent))))
+
+    @extend_schema(request=CloneInput, responses={201: AgentAnswer})
+    def clone(self, request: Request, agent_id: uuid.UUID) -> Response:
+        data = self.validated(CloneInput, request)
+        clone = services.clone_agent(
+            actor=self.principal(),
+            agent=selectors.get_agent(agent_id),
+            name=data.get("name", ""),
+            settings_id=data.get("llm_settings_id"),
+        )
+        return Response(single("agent", self._record(clone), clone_agent_id=clone.id), status=201)
+
+    @extend_schema(
+        responses=answer("EmbedCode", **{name: serializers.CharField() for name in ("simple", "advanced", "preview_url")})
+    )
+    def embed_code(self, request: Request, agent_id: uuid.UUID) -> Response:
+        return Response(selectors.embed_code(selectors.get_agent(agent_id)))
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def stats(self, request: Request, agent_id: uuid.UUID) -> Response:
+        agent = selectors.get_agent(agent_id)
+        return Response(
+            {
+                "agent_id": agent.id,
+                "agent_name": agent.name,
+                "status": agent.status,
+                "total_conversations": agent.total_conversations,
+                "total_messages": agent.total_messages,
+                "average_rating": None,
+                "documents_count": agent.documents_count,
+                "databases_count": 0,
+                "llm_provider": agent.llm_settings.llm_provider.slug,
+                "llm_model": agent.llm_settings.llm_model.name,
+                "last_trained": agent.last_trained,
+                "created_at": agent.created_at,
+            }
+        )
+
+
+SettingsAnswer = answer("SettingsAnswer", settings=LLMSettingsSerializer())
+
+
+class SettingsViewSet(ApiViewSet):
+    """Which models answer and embed."""
+
+    access = {
+        "create": ADMIN_OR_WRITE_KEY,
+        "retrieve": READ,
+        "update": ADMIN_OR_WRITE_KEY,
+        "destroy": ADMIN_OR_WRITE_KEY,
+        "of_company": READ,
+        "of_agent": READ,
+    }
+
+    def _answer(self, settings: LLMSettings, **extra: Any) -> dict[str, Any]:
+        return single("settings", LLMSettingsSerializer(settings).data, **extra)
+
+    @extend_schema(request=SettingsChoices, responses={201: SettingsAnswer})
+    def create(self, request: Request) -> Response:
+        """With `agent_id` the settings become that agent's."""
+        choices = self.validated(SettingsChoices, request)
+        actor = self.principal()
+        agent_id = request.data.get("agent_id")
+        agent = selectors.get_agent(serializers.UUIDField().run_validation(agent_id)) if agent_id else None
+        settings = services.create_settings(
+            actor=actor, choices=choices, is_default=bool(choices.get("is_default")) and agent is None
+        )
+        if agent is not None:
+            services.update_agent(actor=actor, agent=agent, changes={}, settings_id=settings.id)
+        return Response(self._answer(settings, message="Settings created."), status=201)
+
+    @extend_schema(responses=LLMSettingsSerializer)
+    def retrieve(self, request: Request, settings_id: uuid.UUID) -> Response:
+        return Response(self._answer(services.settings_by_id(settings_id)))
+
+    @extend_schema(request=SettingsChoices, responses=SettingsAnswer)
+    def update(self, request: Request, settings_id: uuid.UUID) -> Response:
+        settings = services.update_settings(
+            actor=self.principal(),
+            settings=services.settings_by_id(settings_id),
+            choices=self.validated(SettingsChoices, request),
+        )
+        return Response(self._answer(settings, message="Settings updated."))
+
+    @extend_schema(responses=MessageSerializer)
+    def destroy(self, request: Request, settings_id: uuid.UUID) -> Response:
+        services.delete_settings(actor=self.principal(), settings=services.settings_by_id(settings_id))
+        return Response({"message": "Settings deleted.", "settings_id": settings_id})
+
+    @extend_schema(responses=answer("SettingsList", settings=LLMSettingsSerializer(many=True)))
+    def of_company(self, request: Request, company_id: uuid.UUID) -> Response:
+        if company_id != self.principal().company_id:
+            raise NotFoundError("There is no such company.")
+        rows = LLMSettingsSerializer(LLMSettings.objects.with_models(), many=True).data
+        return Response(listing(["settings"], rows))
+
+    @extend_schema(responses=LLMSettingsSerializer)
+    def of_agent(self, request: Request, agent_id: uuid.UUID) -> Response:
+        record = LLMSettingsSerializer(selectors.get_agent(agent_id).llm_settings).data
+        return Response({**record, "settings": [record]})
+
+
+class ProviderViewSet(ApiViewSet):
+    """The catalogue of providers and models."""
+
+    access = {"list": READ, "retrieve": READ, "models": READ, "by_kind": READ, "seed": ADMIN}
+
+    def _providers(self) -> Any:
+        active = ProviderModel.objects.filter(is_active=True)
+        return Provider.objects.filter(is_active=True).prefetch_related(Prefetch("models", active))
+
+    def _get(self, provider_id: uuid.UUID) -> Provider:
+        provider: Provider | None = self._providers().filter(pk=provider_id).first()
+        if provider is None:
+            raise NotFoundError("There is no such provider.")
+        return provider
+
+    @extend_schema(
+        parameters=[OpenApiParameter("type", str, enum=["llm", "embedding", "both"])],
+        responses=answer("Providers", providers=ProviderSerializer(many=True), total=serializers.IntegerField()),
+    )
+    def list(self, request: Request) -> Response:
+        rows = self._providers()
+        if (kind := request.query_params.get("type", "")) in {"llm", "embedding"}:
+            rows = rows.filter(kind__in=[kind, "both"])
+        records = ProviderSerializer(rows, many=True).data
+        return Response({**listing(["providers"], records), "total": len(records)})
+
+    @extend_schema(responses=ProviderSerializer)
+    def retrieve(self, request: Request, provider_id: uuid.UUID) -> Response:
+        return Response(ProviderSerializer(self._get(provider_id)).data)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("type", str, enum=["llm", "embedding"])],
+        responses=answer("ProviderModels", models=ProviderModelSerializer(many=True), total=serializers.IntegerField()),
+    )
+    def models(self, request: Request, provider_id: uuid.UUID) -> Response:
+        provider = self._get(provider_id)
+        kind = request.query_params.get("type", "")
+        rows = [model for model in provider.models.all() if kind in {"", model.kind}]
+        records = ProviderModelSerializer(rows, many=True).data
+        return Response({**listing(["models"], records), "provider": provider.slug, "total": len(records)})
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def by_kind(self, request: Request) -> Response:
+        providers = list(self._providers())
+        llm, embedding = (
+            ProviderSerializer([row for row in providers if row.kind in {kind, "both"}], many=True).data
+            for kind in ("llm", "embedding")
+        )
+        metadata = {"total_llm_providers": len(llm), "total_embedding_providers": len(embedding)}
+        return Response({"llm_providers": llm, "embedding_providers": embedding, "metadata": metadata})
+
+    @extend_schema(request=None, responses=MessageSerializer)
+    def seed(self, request: Request) -> Response:
+        """Add the providers and models that are missing. Repeating it changes nothing."""
+        added = seed_catalogue()
+        return Response({"message": f"{added} entries added.", "added": added})
+
+
+class TestPageViewSet(ApiViewSet):
+    """An HTML page around a snippet, to try the widget's embed code."""
+
+    access = PUBLIC
+
+    @extend_schema(
+        request=answer("TestPageInput", body=serializers.CharField()), responses={(200, "text/html"): OpenApiTypes.STR}
+    )
+    def create(self, request: Request) -> HttpResponse:
+        snippet = request.data.get("body", "") if isinstance(request.data, dict) else ""
+        return test_page(str(snippet))
+
+
+def test_page(snippet: str) -> HttpResponse:
+    """The snippet as given, in a page that may do nothing on our origin.
+
+    Anyone can post any script here, so the answer is sandboxed: an opaque origin, no cookies, no storage of ours.
+    """
+    response = HttpResponse(
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>Widget test page</title>"
+        f"<body>{snippet[:100_000]}</body></html>"
+    )
+    response.headers["Content-Security-Policy"] = "sandbox allow-scripts allow-forms"
+    response._csp_exempt = True  # type: ignore[attr-defined]  # django-csp's own flag: the header above is stricter
+    return response
+
+
+def widget_script(request: HttpRequest) -> HttpResponse:
+    """The widget, one file without dependencies, for any site."""
+    body, etag = widget_source()
+    headers = {
+        "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400",
+        "ETag": etag,
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    if request.headers.get("If-None-Match") == etag:
+        return HttpResponse(status=304, headers=headers)
+    return HttpResponse(body, content_type="application/javascript; charset=utf-8", headers=headers)

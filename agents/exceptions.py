@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from knowrithm.errors import ConflictError, InvalidInputError
+
+
+class UnknownModelError(InvalidInputError):
+    code = "UNKNOWN_MODEL"
+
+
+class SettingsInUseError(ConflictError):
+    code = "SETTINGS_IN_USE"
+
+
+class DefaultSettingsError(InvalidInputError):
+    code = "DEFAULT_SETTINGS"

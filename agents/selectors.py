@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from agents.models import Agent
+from knowrithm.errors import NotFoundError
+from tenants.models import AgentRoute, Company
+
+
+def agents_list(*, search: str = "", status: str = "", is_archived: bool = False) -> QuerySet[Agent]:
+    rows = Agent.objects.with_settings()
+    rows = rows.archived() if is_archived else rows.live()
+    if status:
+        rows = rows.filter(status=status)
+    if search:
+        rows = rows.filter(name__icontains=search)
+    found: QuerySet[Agent] = rows
+    return found
+
+
+def get_agent(agent_id: uuid.UUID, *, include_archived: bool = False) -> Agent:
+    """An agent of the current company. Raises `NotFoundError`, also for another company's."""
+    rows = Agent.objects.with_settings()
+    agent: Agent | None = (rows if include_archived else rows.live()).filter(pk=agent_id).first()
+    if agent is None:
+        raise NotFoundError("There is no such agent.")
+    return agent
+
+
+def company_of_agent(agent_id: uuid.UUID) -> Company:
+    """The company behind a public agent id. Raises `NotFoundError`, also when the company is not usable."""
+    route = AgentRoute.objects.select_related("company").filter(pk=agent_id).first()
+    if route is None or not route.company.is_usable:
+        raise NotFoundError("There is no such agent.")
+    return route.company
+
+
+def embed_code(agent: Agent) -> dict[str, Any]:
+    """The script tag that puts an agent on a site, short and with every option."""
+    base = settings.BASE_URL
+    required = f'src="{base}/api/widget.js" data-agent-id="{agent.id}" data-api-url="{base}/api"'
+    options = {"data-primary-color": "#0f766e", "data-position": "bottom-right", "data-theme": "auto"}
+    listed = "\n        ".join(f'{name}="{value}"' for name, value in options.items())
+    simple = f"<script {required} async></script>"
+    return {
+        "agent_id": agent.id,
+        "agent_name": agent.name,
+        "simple": simple,
+        "embed_code": simple,
+        "advanced": f"<script {required}\n        {listed} async></script>",
+        "config": {name.removeprefix("data-").replace("-", "_"): value for name, value in options.items()},
+        "preview_url": f"{base}/agents/{agent.id}/preview",
+    }

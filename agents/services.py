@@ -1,0 +1,229 @@
+"""What happens to agents and to the models they use."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.catalog.models import ModelKind, Provider, ProviderModel
+from agents.catalog.seed import MINILM
+from agents.catalog.selectors import find_model, find_provider
+from agents.enums import AgentStatus
+from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
+from agents.models import Agent, LLMSettings
+from agents.signals import agent_archiving
+from knowrithm.api.principal import Principal
+from knowrithm.errors import ForbiddenError, NotFoundError
+from tenants.services import add_agent_route
+
+AGENT_FIELDS = (
+    "name", "description", "avatar_url", "status", "personality_traits", "capabilities", "operating_hours",
+    "languages", "welcome_text", "starter_questions",
+)  # fmt: skip
+SETTINGS_FIELDS = (
+    "name", "llm_api_key", "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params",
+    "embedding_api_key", "embedding_api_base_url", "embedding_dimension", "embedding_additional_params",
+    "widget_script_url", "widget_config", "is_active",
+)  # fmt: skip
+COPIED_FIELDS = (*SETTINGS_FIELDS, "llm_provider", "llm_model", "embedding_provider", "embedding_model")
+
+
+# --- Settings -----------------------------------------------------------------------------------------------------
+
+
+def create_default_settings() -> LLMSettings:
+    """The company's first default: the built-in models."""
+    builtin = Provider.objects.get(slug="builtin")
+    return LLMSettings.objects.create(
+        name="Company default",
+        llm_provider=builtin,
+        llm_model=builtin.models.get(name="extractive"),
+        embedding_provider=builtin,
+        embedding_model=builtin.models.get(name=MINILM.name),
+        embedding_dimension=MINILM.dimension,
+        is_default=True,
+    )
+
+
+def default_settings() -> LLMSettings:
+    row: LLMSettings | None = LLMSettings.objects.with_models().filter(is_default=True).first()
+    return row or create_default_settings()
+
+
+@transaction.atomic
+def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default: bool = False) -> LLMSettings:
+    """Settings from `choices`: providers and models by name (`llm_provider`) or id (`llm_provider_id`).
+
+    What is not chosen comes from the company's default. Raises `UnknownModelError`.
+    """
+    base = default_settings()
+    settings = LLMSettings(**{name: getattr(base, name) for name in COPIED_FIELDS})
+    settings.name = ""
+    _choose(settings, choices)
+    if is_default:
+        LLMSettings.objects.filter(is_default=True).update(is_default=False)
+        settings.is_default = True
+    settings.save()
+    return settings
+
+
+@transaction.atomic
+def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
+    """An API key that is empty or absent stays as it is: clients send back what they were shown."""
+    _choose(settings, {name: value for name, value in choices.items() if value or not name.endswith("_api_key")})
+    if choices.get("is_default") and not settings.is_default:
+        LLMSettings.objects.filter(is_default=True).update(is_default=False)
+        settings.is_default = True
+    settings.save()
+    return settings
+
+
+def delete_settings(*, actor: Principal, settings: LLMSettings) -> None:
+    if settings.is_default:
+        raise DefaultSettingsError("These are the company's default settings. Make others the default first.")
+    if Agent.objects.filter(llm_settings=settings).exists():
+        raise SettingsInUseError("Agents use these settings. Give them others first.")
+    settings.delete()
+
+
+def _choose(settings: LLMSettings, choices: Mapping[str, Any]) -> None:
+    for part, kind in (("llm", ModelKind.LLM), ("embedding", ModelKind.EMBEDDING)):
+        provider, model = _chosen_model(settings, choices, part, kind)
+        if provider != getattr(settings, f"{part}_provider"):
+            # Another provider: its predecessor's key and address must never be sent to it.
+            setattr(settings, f"{part}_api_key", "")
+            setattr(settings, f"{part}_api_base_url", "")
+        setattr(settings, f"{part}_provider", provider)
+        if model != getattr(settings, f"{part}_model") and kind == ModelKind.EMBEDDING and model.embedding_dimension:
+            settings.embedding_dimension = model.embedding_dimension
+        setattr(settings, f"{part}_model", model)
+    for name in SETTINGS_FIELDS:
+        if choices.get(name) is not None:
+            setattr(settings, name, choices[name])
+
+
+def _chosen_model(
+    settings: LLMSettings, choices: Mapping[str, Any], part: str, kind: ModelKind
+) -> tuple[Provider, ProviderModel]:
+    wanted_provider = choices.get(f"{part}_provider_id") or choices.get(f"{part}_provider")
+    wanted_model = choices.get(f"{part}_model_id") or choices.get(f"{part}_model")
+    provider: Provider = getattr(settings, f"{part}_provider")
+    if wanted_provider:
+        found = find_provider(str(wanted_provider))
+        if found is None:
+            raise UnknownModelError(
+                f"There is no provider {str(wanted_provider)!r}. See GET /api/v1/providers for the names.",
+                fields={f"{part}_provider": ["Unknown provider."]},
+            )
+        provider = found
+    if not wanted_model:
+        current: ProviderModel = getattr(settings, f"{part}_model")
+        if current.provider_id == provider.id:
+            return provider, current
+        first = provider.models.filter(kind=kind, is_active=True).order_by("-is_recommended", "sort_order").first()
+        if first is None:
+            raise UnknownModelError(f"{provider.label} offers no {kind} model.", fields={f"{part}_model": ["Required."]})
+        return provider, first
+    model = find_model(provider, str(wanted_model), kind)
+    if model is None:
+        raise UnknownModelError(
+            f"{provider.label} has no {kind} model {str(wanted_model)!r}. "
+            f"See GET /api/v1/providers/{provider.id}/models for the names.",
+            fields={f"{part}_model": ["Unknown model."]},
+        )
+    return provider, model
+
+
+def settings_by_id(settings_id: uuid.UUID) -> LLMSettings:
+    settings: LLMSettings | None = LLMSettings.objects.with_models().filter(pk=settings_id).first()
+    if settings is None:
+        raise NotFoundError("There are no such settings.")
+    return settings
+
+
+# --- Agents -------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def create_agent(
+    *,
+    actor: Principal,
+    name: str,
+    settings_id: uuid.UUID | None = None,
+    choices: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> Agent:
+    """An agent with the settings named by `settings_id`, or made from `choices`, or else the company's default."""
+    if actor.company is None:
+        raise ForbiddenError("Agents belong to a company: sign in as one of its people.")
+    if settings_id is not None:
+        settings = settings_by_id(settings_id)
+    elif choices:
+        settings = create_settings(actor=actor, choices=choices, is_default=bool(choices.get("is_default")))
+    else:
+        settings = default_settings()
+    agent = Agent(name=name, llm_settings=settings, **{key: fields[key] for key in AGENT_FIELDS if key in fields})
+    agent.save()
+    add_agent_route(agent_id=agent.id, company_id=actor.company.id)
+    return agent
+
+
+@transaction.atomic
+def update_agent(
+    *,
+    actor: Principal,
+    agent: Agent,
+    changes: Mapping[str, Any],
+    settings_id: uuid.UUID | None = None,
+    choices: Mapping[str, Any] | None = None,
+) -> Agent:
+    """Change an agent; `choices` change its own settings, and give it a copy when it shares them with others."""
+    for name in AGENT_FIELDS:
+        if name in changes:
+            setattr(agent, name, changes[name])
+    if settings_id is not None:
+        agent.llm_settings = settings_by_id(settings_id)
+    elif choices:
+        agent.llm_settings = _own_settings(actor, agent, choices)
+    agent.save()
+    return agent
+
+
+def _own_settings(actor: Principal, agent: Agent, choices: Mapping[str, Any]) -> LLMSettings:
+    current = agent.llm_settings
+    is_shared = current.is_default or Agent.objects.filter(llm_settings=current).exclude(pk=agent.pk).exists()
+    if not is_shared:
+        return update_settings(actor=actor, settings=current, choices=choices)
+    own = LLMSettings(**{name: getattr(current, name) for name in COPIED_FIELDS}, is_default=False)
+    own.name = agent.name[:120]
+    own.save()
+    return update_settings(actor=actor, settings=own, choices={**choices, "is_default": False})
+
+
+@transaction.atomic
+def archive_agent(*, actor: Principal, agent: Agent) -> Agent:
+    agent_archiving.send(sender=Agent, agent=agent)
+    agent.archived_at = timezone.now()
+    agent.save(update_fields=["archived_at", "updated_at"])
+    return agent
+
+
+def restore_agent(*, actor: Principal, agent: Agent) -> Agent:
+    agent.archived_at = None
+    agent.save(update_fields=["archived_at", "updated_at"])
+    return agent
+
+
+@transaction.atomic
+def clone_agent(*, actor: Principal, agent: Agent, name: str = "", settings_id: uuid.UUID | None = None) -> Agent:
+    """A copy with the same settings and no knowledge, inactive until somebody has looked at it."""
+    fields = {key: getattr(agent, key) for key in AGENT_FIELDS} | {
+        "name": name or f"{agent.name} (copy)"[:200],
+        "status": AgentStatus.INACTIVE,
+    }
+    return create_agent(actor=actor, settings_id=settings_id or agent.llm_settings_id, **fields)
+

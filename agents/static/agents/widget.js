@@ -1,0 +1,1804 @@
+/*!
+ * Knowrithm chat widget. One file, no dependencies, no build step:
+ *
+ *   <script async src="https://HOST/api/widget.js" data-agent-id="…" data-api-url="https://HOST/api"></script>
+ *
+ * It lives in a shadow tree, styles itself with a constructed stylesheet and builds every node through the DOM,
+ * so it runs under a content security policy without inline code and never interprets an answer as HTML.
+ * The host page only needs `script-src` and `connect-src` for HOST (and `img-src` for the agent's avatar).
+ */
+(() => {
+  'use strict';
+
+  // Only readable while the script itself runs, so it is taken before anything else.
+  const ownScript = document.currentScript || document.querySelector('script[data-agent-id]');
+
+  if (window.KnowrithmWidget) {
+    return; // the page includes the script twice
+  }
+
+  const MAX_MESSAGE_LENGTH = 4000;
+  const COUNTER_FROM = 3600;
+  const REQUEST_TIMEOUT_MS = 30000;
+  const ANSWER_TIMEOUT_MS = 90000;
+  const STREAM_SILENCE_MS = 35000; // two heartbeats of the server and some air
+  const STREAM_RECONNECTS = 3;
+  const FAST_POLL_MS = 1000;
+  const FAST_POLLS = 10;
+  const PAGE_SIZE = 100;
+  const POSITIONS = ['bottom-right', 'bottom-left', 'top-right', 'top-left', 'right', 'left', 'top', 'bottom'];
+  const PHONE = '(max-width: 480px), (max-height: 480px)';
+  const DEFAULT_COLOR = '#4338ca';
+
+  // ---------------------------------------------------------------------------------------------------- texts
+
+  const TEXTS = {
+    en: {
+      open: 'Open chat', close: 'Close chat', unread: 'Open chat, new answer', newChat: 'New conversation',
+      assistant: 'Digital assistant', welcome: 'Hello! I’m {name}. How can I help you?',
+      intro: 'Before we start, please tell us who you are.',
+      firstName: 'First name', lastName: 'Last name', email: 'E-mail', phone: 'Phone', optional: 'optional',
+      consent: 'I agree that my data is processed to answer me.', start: 'Start chat', starting: 'One moment…',
+      required: 'Please fill in this field.', invalidEmail: 'Please enter a valid e-mail address.',
+      consentMissing: 'We need your consent to answer you.',
+      log: 'Conversation', compose: 'Your message', send: 'Send', you: 'You',
+      typing: '{name} is writing…', sources: 'Sources', source: 'Source {n}', openSource: 'Open the document',
+      newTab: 'opens in a new tab', left: '{n} characters left', loading: 'Loading the conversation…',
+      unsent: 'Not sent.', retry: 'Try again', failed: 'Sorry, the answer could not be written.',
+      timeout: 'The answer is taking longer than expected.', network: 'No connection. Please try again.',
+      busy: 'Too many messages at once. Please wait {n} seconds.', broken: 'Something went wrong. Please try again.',
+      branding: 'Powered by {name}',
+    },
+    de: {
+      open: 'Chat öffnen', close: 'Chat schließen', unread: 'Chat öffnen, neue Antwort', newChat: 'Neues Gespräch',
+      assistant: 'Digitaler Assistent', welcome: 'Guten Tag! Ich bin {name}. Wie kann ich helfen?',
+      intro: 'Bevor es losgeht: Mit wem haben wir die Freude?',
+      firstName: 'Vorname', lastName: 'Nachname', email: 'E-Mail', phone: 'Telefon', optional: 'freiwillig',
+      consent: 'Ich bin einverstanden, dass meine Daten verarbeitet werden, um mir zu antworten.',
+      start: 'Chat starten', starting: 'Einen Moment…',
+      required: 'Bitte füllen Sie dieses Feld aus.', invalidEmail: 'Bitte geben Sie eine gültige E-Mail-Adresse ein.',
+      consentMissing: 'Ohne Ihr Einverständnis können wir nicht antworten.',
+      log: 'Gespräch', compose: 'Ihre Nachricht', send: 'Senden', you: 'Sie',
+      typing: '{name} schreibt…', sources: 'Quellen', source: 'Quelle {n}', openSource: 'Dokument öffnen',
+      newTab: 'öffnet in neuem Tab', left: 'Noch {n} Zeichen', loading: 'Gespräch wird geladen…',
+      unsent: 'Nicht gesendet.', retry: 'Erneut versuchen', failed: 'Die Antwort konnte leider nicht erstellt werden.',
+      timeout: 'Die Antwort dauert länger als erwartet.', network: 'Keine Verbindung. Bitte versuchen Sie es erneut.',
+      busy: 'Zu viele Nachrichten auf einmal. Bitte warten Sie {n} Sekunden.',
+      broken: 'Etwas ist schiefgegangen. Bitte versuchen Sie es erneut.', branding: 'Bereitgestellt von {name}',
+    },
+    fr: {
+      open: 'Ouvrir le chat', close: 'Fermer le chat', unread: 'Ouvrir le chat, nouvelle réponse',
+      newChat: 'Nouvelle conversation', assistant: 'Assistant numérique',
+      welcome: 'Bonjour ! Je suis {name}. Comment puis-je vous aider ?',
+      intro: 'Avant de commencer, dites-nous qui vous êtes.',
+      firstName: 'Prénom', lastName: 'Nom', email: 'E-mail', phone: 'Téléphone', optional: 'facultatif',
+      consent: 'J’accepte que mes données soient traitées pour me répondre.',
+      start: 'Démarrer le chat', starting: 'Un instant…',
+      required: 'Veuillez remplir ce champ.', invalidEmail: 'Veuillez saisir une adresse e-mail valide.',
+      consentMissing: 'Votre accord est nécessaire pour vous répondre.',
+      log: 'Conversation', compose: 'Votre message', send: 'Envoyer', you: 'Vous',
+      typing: '{name} écrit…', sources: 'Sources', source: 'Source {n}', openSource: 'Ouvrir le document',
+      newTab: 'dans un nouvel onglet', left: 'Encore {n} caractères', loading: 'Chargement de la conversation…',
+      unsent: 'Non envoyé.', retry: 'Réessayer', failed: 'Désolé, la réponse n’a pas pu être rédigée.',
+      timeout: 'La réponse prend plus de temps que prévu.', network: 'Pas de connexion. Veuillez réessayer.',
+      busy: 'Trop de messages à la fois. Veuillez patienter {n} secondes.',
+      broken: 'Une erreur est survenue. Veuillez réessayer.', branding: 'Propulsé par {name}',
+    },
+    es: {
+      open: 'Abrir el chat', close: 'Cerrar el chat', unread: 'Abrir el chat, nueva respuesta',
+      newChat: 'Nueva conversación', assistant: 'Asistente digital',
+      welcome: '¡Hola! Soy {name}. ¿En qué puedo ayudarle?',
+      intro: 'Antes de empezar, díganos quién es.',
+      firstName: 'Nombre', lastName: 'Apellidos', email: 'Correo electrónico', phone: 'Teléfono', optional: 'opcional',
+      consent: 'Acepto que mis datos se traten para responderme.', start: 'Iniciar el chat', starting: 'Un momento…',
+      required: 'Rellene este campo.', invalidEmail: 'Introduzca una dirección de correo válida.',
+      consentMissing: 'Necesitamos su consentimiento para responderle.',
+      log: 'Conversación', compose: 'Su mensaje', send: 'Enviar', you: 'Usted',
+      typing: '{name} está escribiendo…', sources: 'Fuentes', source: 'Fuente {n}', openSource: 'Abrir el documento',
+      newTab: 'se abre en otra pestaña', left: 'Quedan {n} caracteres', loading: 'Cargando la conversación…',
+      unsent: 'No enviado.', retry: 'Reintentar', failed: 'Lo sentimos, no se ha podido redactar la respuesta.',
+      timeout: 'La respuesta tarda más de lo previsto.', network: 'Sin conexión. Inténtelo de nuevo.',
+      busy: 'Demasiados mensajes a la vez. Espere {n} segundos.', broken: 'Algo ha fallado. Inténtelo de nuevo.',
+      branding: 'Con la tecnología de {name}',
+    },
+    ar: {
+      open: 'فتح المحادثة', close: 'إغلاق المحادثة', unread: 'فتح المحادثة، رد جديد', newChat: 'محادثة جديدة',
+      assistant: 'مساعد رقمي', welcome: 'مرحبًا! أنا {name}. كيف يمكنني مساعدتك؟',
+      intro: 'قبل أن نبدأ، عرّفنا بنفسك من فضلك.',
+      firstName: 'الاسم الأول', lastName: 'اسم العائلة', email: 'البريد الإلكتروني', phone: 'الهاتف',
+      optional: 'اختياري',
+      consent: 'أوافق على معالجة بياناتي من أجل الرد عليّ.', start: 'بدء المحادثة', starting: 'لحظة من فضلك…',
+      required: 'يرجى ملء هذا الحقل.', invalidEmail: 'يرجى إدخال بريد إلكتروني صالح.',
+      consentMissing: 'نحتاج إلى موافقتك لنتمكن من الرد عليك.',
+      log: 'المحادثة', compose: 'رسالتك', send: 'إرسال', you: 'أنت',
+      typing: '{name} يكتب…', sources: 'المصادر', source: 'المصدر {n}', openSource: 'فتح المستند',
+      newTab: 'يُفتح في علامة تبويب جديدة', left: 'الأحرف المتبقية: {n}', loading: 'جارٍ تحميل المحادثة…',
+      unsent: 'لم تُرسل.', retry: 'إعادة المحاولة', failed: 'عذرًا، تعذرت كتابة الرد.',
+      timeout: 'يستغرق الرد وقتًا أطول من المتوقع.', network: 'لا يوجد اتصال. يرجى المحاولة مرة أخرى.',
+      busy: 'رسائل كثيرة دفعة واحدة. يرجى الانتظار {n} ثانية.', broken: 'حدث خطأ ما. يرجى المحاولة مرة أخرى.',
+      branding: 'مقدَّم من {name}',
+    },
+  };
+
+  /** `wanted` is a BCP 47 tag or empty; the visitor's own languages come next, English last. */
+  function chooseLanguage(wanted) {
+    const candidates = [wanted, ...(navigator.languages || [navigator.language])];
+    const codes = candidates.map((tag) => String(tag || '').toLowerCase().split('-')[0]);
+    return codes.find((code) => Object.keys(TEXTS).includes(code)) || 'en';
+  }
+
+  function translator(language) {
+    return (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  }
+
+  // --------------------------------------------------------------------------------------------------- config
+
+  const given = (...values) => values.find((value) => value !== undefined && value !== null && value !== '');
+
+  /** Present attributes count as true unless they say no: `data-auto-open` equals `data-auto-open="true"`. */
+  function flag(fallback, ...values) {
+    const value = values.find((candidate) => candidate !== undefined && candidate !== null);
+    return value === undefined ? fallback : !['false', '0', 'no', 'off'].includes(String(value).toLowerCase());
+  }
+
+  function milliseconds(fallback, ...values) {
+    const number = Number(given(...values));
+    return Number.isFinite(number) && number >= 0 ? number : fallback;
+  }
+
+  function choice(allowed, ...values) {
+    const value = String(given(...values, allowed[0])).toLowerCase();
+    return allowed.includes(value) ? value : allowed[0];
+  }
+
+  /** `https://host/api/v1/` → `https://host/api`; without a setting, the `/api` of the script's own origin. */
+  function apiBase(configured, script) {
+    const origin = script && script.src ? new URL(script.src, location.href).origin : location.origin;
+    const url = new URL(configured || `${origin}/api`, location.href);
+    return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/v1$/, '').replace(/\/+$/, '');
+  }
+
+  /** `window.AIChatWidget`, an object or a function of the tag's attributes, wins over the script tag. */
+  function readConfig(script) {
+    const tag = script ? { ...script.dataset } : {};
+    const setting = window.AIChatWidget;
+    const page = (typeof setting === 'function' ? setting(tag) : setting) || {};
+    const looks = page.appearance || {};
+    const behavior = page.behavior || {};
+    return {
+      agentId: String(given(page.agentId, tag.agentId, '')),
+      api: apiBase(given(page.apiUrl, tag.apiUrl), script),
+      color: given(looks.primaryColor, page.primaryColor, page.color, tag.primaryColor, tag.color, DEFAULT_COLOR),
+      position: choice(POSITIONS, looks.placement, page.position, tag.position),
+      theme: choice(['auto', 'light', 'dark'], looks.theme, page.theme, tag.theme),
+      buttonText: given(looks.buttonText, page.buttonText, tag.buttonText, ''),
+      showBranding: flag(true, looks.showBranding, page.showBranding, tag.showBranding),
+      pollingInterval: Math.max(
+        250, milliseconds(2500, behavior.pollingInterval, page.pollingInterval, tag.pollingInterval),
+      ),
+      autoOpen: flag(false, behavior.autoOpen, page.autoOpen, tag.autoOpen),
+      initialDelay: milliseconds(0, behavior.initialDelay, page.initialDelay, tag.initialDelay),
+      persistSession: flag(true, behavior.persistSession, page.persistSession, tag.persistSession),
+      welcome: given(page.welcome, tag.welcome, ''),
+      title: given(page.title, tag.title, ''),
+      language: chooseLanguage(given(page.language, tag.language)),
+      callbacks: page.callbacks || {},
+    };
+  }
+
+  // -------------------------------------------------------------------------------------------------- session
+
+  /** Who the visitor is and which conversation is open; lives in memory where storage is blocked. */
+  function openSession(agentId, persistent) {
+    const key = `knowrithm-widget::${agentId}`;
+    const empty = { accessToken: null, leadPayload: null, conversationId: null };
+    let state = { ...empty };
+
+    function save() {
+      if (!persistent) {
+        return;
+      }
+      try {
+        localStorage.setItem(key, JSON.stringify({ ...state, updatedAt: new Date().toISOString() }));
+      } catch {
+        persistent = false;
+      }
+    }
+
+    try {
+      const stored = persistent ? JSON.parse(localStorage.getItem(key)) : null;
+      if (stored && typeof stored.accessToken === 'string' && stored.leadPayload) {
+        state = {
+          accessToken: stored.accessToken,
+          leadPayload: stored.leadPayload,
+          conversationId: stored.conversationId || null,
+        };
+      }
+    } catch {
+      // blocked or damaged storage: start afresh
+    }
+
+    return {
+      get: () => state,
+      update(changes) {
+        state = { ...state, ...changes };
+        save();
+      },
+      clear() {
+        state = { ...empty };
+        save();
+      },
+    };
+  }
+
+  // ------------------------------------------------------------------------------------------------------ API
+
+  /** `status` 0 means that no answer came; `retryAfter` is in seconds or null. */
+  class ApiError extends Error {
+    constructor(status, body, retryAfter) {
+      super((body && (body.message || body.error)) || '');
+      this.status = status;
+      this.fields = (body && body.errors) || {};
+      this.retryAfter = retryAfter;
+    }
+  }
+
+  async function jsonOf(response) {
+    try {
+      return await response.json();
+    } catch {
+      return {};
+    }
+  }
+
+  function createApi(base, session) {
+    let renewal = null;
+
+    /** Resolves with a 2xx response, else throws ApiError. Without `signal` the call is limited in time. */
+    async function call(method, path, { body, token, headers, signal } = {}) {
+      const limit = new AbortController();
+      const timer = signal ? 0 : setTimeout(() => limit.abort(), REQUEST_TIMEOUT_MS);
+      let response;
+      try {
+        response = await fetch(`${base}/v1${path}`, {
+          method,
+          headers: {
+            Accept: 'application/json',
+            ...(body && { 'Content-Type': 'application/json' }),
+            ...(token && { Authorization: `Bearer ${token}` }),
+            ...headers,
+          },
+          body: body && JSON.stringify(body),
+          cache: 'no-store',
+          credentials: 'omit',
+          signal: signal || limit.signal,
+        });
+      } catch {
+        throw new ApiError(0, null, null);
+      } finally {
+        clearTimeout(timer);
+      }
+      if (!response.ok) {
+        const retryAfter = parseInt(response.headers.get('Retry-After'), 10) || null;
+        throw new ApiError(response.status, await jsonOf(response), retryAfter);
+      }
+      return response;
+    }
+
+    async function register(payload) {
+      const body = await jsonOf(await call('POST', '/lead/register', { body: payload }));
+      const token = body.access_token || body.accessToken || (body.tokens && body.tokens.access_token);
+      if (body.success === false || !token) {
+        throw new ApiError(422, body, null);
+      }
+      session.update({ accessToken: token, leadPayload: payload });
+    }
+
+    /** Several calls may meet an expired token together: they share one new registration. */
+    function renew() {
+      renewal = renewal || register(session.get().leadPayload).finally(() => { renewal = null; });
+      return renewal;
+    }
+
+    async function authorized(method, path, options = {}) {
+      const { accessToken, leadPayload } = session.get();
+      try {
+        return await call(method, path, { ...options, token: accessToken });
+      } catch (error) {
+        if (error.status !== 401 || !leadPayload) {
+          throw error;
+        }
+        await renew();
+        return call(method, path, { ...options, token: session.get().accessToken });
+      }
+    }
+
+    return {
+      register,
+      authorized,
+      handshake: (body) => call('POST', '/website/handshake', { body }),
+      getJson: async (path) => jsonOf(await call('GET', path)),
+      authorizedJson: async (...args) => jsonOf(await authorized(...args)),
+    };
+  }
+
+  /** Server-sent events of a response body as `{name, id, data}`; `onBytes` is told of every sign of life. */
+  async function* readEvents(body, onBytes) {
+    const reader = body.getReader();
+    const decoder = new TextDecoder();
+    let rest = '';
+    let event = { name: 'message', id: '', data: [] };
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) {
+        return;
+      }
+      onBytes();
+      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
+      rest = lines.pop();
+      for (const line of lines) {
+        if (line === '') {
+          if (event.data.length) {
+            yield { ...event, data: event.data.join('\n') };
+          }
+          event = { name: 'message', id: event.id, data: [] };
+          continue;
+        }
+        const [, field, text] = /^([^:]*):? ?(.*)$/s.exec(line);
+        if (field === 'event') {
+          event.name = text;
+        } else if (field === 'id') {
+          event.id = text;
+        } else if (field === 'data') {
+          event.data.push(text);
+        }
+      }
+    }
+  }
+
+  function parseJson(text) {
+    try {
+      const value = JSON.parse(text);
+      return value && typeof value === 'object' ? value : {};
+    } catch {
+      return {};
+    }
+  }
+
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  // ------------------------------------------------------------------------------------------------------ DOM
+
+  /** Strings become text nodes, `on…` functions listeners, true an empty attribute; null, false and '' are left out. */
+  function el(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (typeof value === 'function') {
+        node.addEventListener(name.slice(2), value);
+      } else if (value !== false && value !== null && value !== undefined) {
+        node.setAttribute(name, value === true ? '' : value);
+      }
+    }
+    node.append(...children.filter(Boolean));
+    return node;
+  }
+
+  const ICONS = {
+    chat: 'M12 3.5c-5 0-9 3.4-9 7.7 0 2.3 1.2 4.4 3.1 5.8-.1 1.2-.6 2.3-1.4 3.2'
+      + '-.2.3 0 .7.4.6 1.9-.2 3.6-.9 5-2 .6.1 1.2.1 1.9.1 5 0 9-3.4 9-7.7s-4-7.7-9-7.7Z',
+    close: 'm6 6 12 12M18 6 6 18',
+    down: 'm6 9 6 6 6-6',
+    send: 'M12 19V5m-6 6 6-6 6 6',
+    edit: 'M12 5v14M5 12h14',
+  };
+
+  function icon(name) {
+    const namespace = 'http://www.w3.org/2000/svg';
+    const svg = document.createElementNS(namespace, 'svg');
+    const path = document.createElementNS(namespace, 'path');
+    svg.setAttribute('viewBox', '0 0 24 24');
+    svg.setAttribute('aria-hidden', 'true');
+    svg.setAttribute('class', `icon icon-${name}`);
+    path.setAttribute('d', ICONS[name]);
+    svg.append(path);
+    return svg;
+  }
+
+  function webUrl(value) {
+    try {
+      const url = new URL(value);
+      return url.protocol === 'https:' || url.protocol === 'http:' ? url.href : null;
+    } catch {
+      return null;
+    }
+  }
+
+  const externalLink = (url, ...children) =>
+    el('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow' }, ...children);
+
+  // ------------------------------------------------------------------------------------------ text of answers
+
+  const MARKER = '[ \\t]*\\[(?:sources?\\s*)?\\d{1,3}(?:\\s*,\\s*(?:sources?\\s*)?\\d{1,3})*\\](?!\\()';
+  const INLINE = new RegExp(
+    [
+      '(?<code>`[^`\\n]+`)',
+      `(?<marker>${MARKER})`,
+      '(?<link>\\[[^\\]\\n]{1,300}\\]\\([^)\\s]+\\))',
+      '(?<bold>\\*\\*(?=\\S)[^\\n]+?\\*\\*)',
+      '(?<italic>\\*(?=[^\\s*])[^*\\n]+\\*(?![\\w*]))',
+      '(?<url>https?://[^\\s<>"\\]]*[^\\s<>"\\].,;:!?)])',
+    ].join('|'),
+    'gi',
+  );
+
+  /** The nodes of one line. `references` knows the answer's sources: `{button(number), urls: Set}`. */
+  function inlineNodes(text, references) {
+    const nodes = [];
+    let end = 0;
+    for (const match of text.matchAll(INLINE)) {
+      pushText(nodes, text.slice(end, match.index));
+      if (match.groups.marker) {
+        const buttons = match[0].match(/\d+/g).map((number) => references.button(Number(number)));
+        pushReferences(nodes, buttons.filter(Boolean));
+      } else {
+        nodes.push(...inlineMatch(match, references));
+      }
+      end = match.index + match[0].length;
+    }
+    pushText(nodes, text.slice(end));
+    return nodes;
+  }
+
+  const isKeep = (node) => node instanceof Element && node.className === 'keep';
+
+  /** Punctuation behind a reference stays on its line. */
+  function pushText(nodes, text) {
+    const last = nodes[nodes.length - 1];
+    const [punctuation] = isKeep(last) ? /^[.,;:!?)\]»”]*/.exec(text) : [''];
+    if (punctuation) {
+      last.append(punctuation);
+    }
+    if (text.length > punctuation.length) {
+      nodes.push(text.slice(punctuation.length));
+    }
+  }
+
+  /** References stay on the line of the word that they follow. */
+  function pushReferences(nodes, buttons) {
+    const last = nodes[nodes.length - 1];
+    if (isKeep(last)) {
+      last.append(...buttons);
+    } else if (buttons.length) {
+      const before = typeof last === 'string' ? nodes.pop() : '';
+      const [word] = /\S{0,24}$/.exec(before);
+      pushText(nodes, before.slice(0, before.length - word.length));
+      nodes.push(el('span', { class: 'keep' }, word, ...buttons));
+    }
+  }
+
+  function inlineMatch({ 0: whole, groups }, references) {
+    if (groups.code) {
+      return [el('code', null, whole.slice(1, -1))];
+    }
+    if (groups.bold) {
+      return [el('strong', null, ...inlineNodes(whole.slice(2, -2), references))];
+    }
+    if (groups.italic) {
+      return [el('em', null, ...inlineNodes(whole.slice(1, -1), references))];
+    }
+    const [, label, target] = groups.link ? /^\[(.+)\]\((\S+)\)$/.exec(whole) : [null, whole, whole];
+    if (references.urls.has(webUrl(target))) {
+      return [externalLink(webUrl(target), label)];
+    }
+    // An address that no source vouches for stays text: a model may have made it up.
+    return [label === target ? label : `${label} (${target})`];
+  }
+
+  /** Paragraphs, lists, headings and fenced code; everything else is text. */
+  function richText(text, references) {
+    const blocks = [];
+    let block = null;
+    let fence = null;
+    const open = (kind, node) => {
+      block = { kind, node };
+      blocks.push(node);
+    };
+    for (const line of text.split(/\r?\n/)) {
+      if (/^\s*```/.test(line)) {
+        fence = fence ? null : el('code', null);
+        block = null;
+        if (fence) {
+          blocks.push(el('pre', { tabindex: '0' }, fence));
+        }
+      } else if (fence) {
+        fence.append(`${line}\n`);
+      } else {
+        const item = /^\s*(?:[-*•]|(\d{1,3})[.)])\s+(.+)$/.exec(line);
+        const heading = /^\s*#{1,6}\s+(.+)$/.exec(line);
+        if (item) {
+          const kind = item[1] ? 'ol' : 'ul';
+          if (!block || block.kind !== kind) {
+            open(kind, el(kind, { start: item[1] }));
+          }
+          block.node.append(el('li', null, ...inlineNodes(item[2], references)));
+        } else if (heading) {
+          open('heading', el('p', null, el('strong', null, ...inlineNodes(heading[1], references))));
+        } else if (line.trim() === '') {
+          block = null;
+        } else if (block && block.kind === 'p') {
+          block.node.append(el('br'), ...inlineNodes(line, references));
+        } else {
+          open('p', el('p', null, ...inlineNodes(line, references)));
+        }
+      }
+    }
+    return blocks;
+  }
+
+  const NO_REFERENCES = { button: () => null, urls: new Set() };
+
+  /** Hides a citation mark of which only the beginning has arrived. */
+  const withoutOpenMarker = (text) => text.replace(/[ \t]*\[[^\]\n]{0,24}$/, '');
+
+  // --------------------------------------------------------------------------------------------------- colour
+
+  function luminance(rgb) {
+    const [r, g, b] = rgb.map((part) => {
+      const value = part / 255;
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  }
+
+  function contrast(a, b) {
+    const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x);
+    return (light + 0.05) / (dark + 0.05);
+  }
+
+  /** Moves `rgb` towards black or white until it is readable on `surface` (WCAG AA, 4.5 to 1). */
+  function readableOn(surface, rgb) {
+    const goal = luminance(surface) > 0.5 ? 0 : 255;
+    let color = rgb;
+    for (let step = 1; contrast(color, surface) < 4.5 && step <= 20; step += 1) {
+      color = rgb.map((part) => Math.round(part + ((goal - part) * step) / 20));
+    }
+    return color;
+  }
+
+  const cssColor = (rgb) => `rgb(${rgb.join(' ')})`;
+
+  /** Any CSS colour as three numbers; the browser is the parser. */
+  function parseColor(value, probe) {
+    probe.style.color = '';
+    probe.style.color = value;
+    const parts = probe.style.color && /^rgba?\(([\d.]+), ([\d.]+), ([\d.]+)/.exec(getComputedStyle(probe).color);
+    probe.style.color = '';
+    return parts ? parts.slice(1, 4).map(Number) : null;
+  }
+
+  // --------------------------------------------------------------------------------------------------- styles
+
+  // `!important` on :host: rules of the page would otherwise win over those of the shadow tree's own host.
+  // Sizes are em of `medium`, the reader's own text size, whatever the page's root size is.
+  const STYLES = `
+:host { all: initial !important; display: contents !important; }
+@media print { .root { display: none !important; } }
+*, *::before, *::after { box-sizing: border-box; }
+[hidden] { display: none !important; }
+.root {
+  --surface: #fff; --raised: #f2f4f7; --text: #171a21; --muted: #565e6c; --line: #e3e6eb; --control: #838b99;
+  --danger: #b42318; --danger-soft: #fef3f2; --shadow: 0 1px 2px rgb(16 24 40 / .08), 0 16px 48px rgb(16 24 40 / .2);
+  position: fixed; z-index: 2147483000; display: flex; gap: 14px; direction: ltr;
+  font: 400 medium/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif;
+  color: var(--text); -webkit-text-size-adjust: 100%; text-align: start;
+}
+.root[data-theme=dark] {
+  --surface: #16181d; --raised: #23262e; --text: #eef0f4; --muted: #a6aebc; --line: #30343d; --control: #757e8d;
+  --danger: #ff9b91; --danger-soft: #3a1f1d; --shadow: 0 1px 2px rgb(0 0 0 / .4), 0 16px 48px rgb(0 0 0 / .6);
+  color-scheme: dark;
+}
+.root[data-position^=bottom] { bottom: 20px; flex-direction: column-reverse; }
+.root[data-position^=top] { top: 20px; flex-direction: column; }
+.root[data-position$=-right] { right: 20px; align-items: flex-end; }
+.root[data-position$=-left] { left: 20px; align-items: flex-start; }
+.root[data-position=top], .root[data-position=bottom] {
+  left: 0; right: 0; width: fit-content; margin-inline: auto; align-items: center;
+}
+.root[data-position=left], .root[data-position=right] {
+  top: 0; bottom: 0; height: fit-content; margin-block: auto; align-items: center;
+}
+.root[data-position=left] { left: 20px; flex-direction: row; }
+.root[data-position=right] { right: 20px; flex-direction: row-reverse; }
+
+button, input, textarea { font: inherit; color: inherit; margin: 0; }
+button { border: 0; padding: 0; background: none; cursor: pointer; -webkit-tap-highlight-color: transparent; }
+:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 2px; }
+.icon {
+  width: 1.25em; height: 1.25em; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round;
+  stroke-linejoin: round; display: block;
+}
+.icon-chat { fill: currentColor; stroke: none; }
+.sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+
+.launcher {
+  position: relative; display: inline-flex; align-items: center; justify-content: center; gap: .6em;
+  min-width: 60px; height: 60px; border-radius: 30px; background: var(--accent); color: var(--on-accent);
+  border: 1px solid transparent; box-shadow: 0 2px 6px rgb(16 24 40 / .18), 0 8px 24px rgb(16 24 40 / .22);
+  font-weight: 600; transition: transform .16s ease, box-shadow .16s ease;
+}
+.launcher:hover { transform: translateY(-2px); }
+.launcher:active { transform: none; }
+.launcher:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; box-shadow: 0 0 0 3px #fff; }
+.launcher.labelled { padding-inline: 20px 24px; }
+.launcher .icon { width: 28px; height: 28px; }
+.launcher .icon-down, .launcher[aria-expanded=true] .icon-chat { display: none; }
+.launcher[aria-expanded=true] .icon-down { display: block; }
+.badge {
+  position: absolute; inset-block-start: 0; inset-inline-end: 0; width: 16px; height: 16px; border-radius: 50%;
+  background: #d92d20; border: 2px solid #fff;
+}
+
+.panel {
+  display: flex; flex-direction: column; overflow: hidden; width: min(392px, calc(100vw - 40px));
+  height: min(660px, calc(100vh - 114px)); height: min(660px, calc(100dvh - 114px));
+  background: var(--surface); border: 1px solid var(--line); border-radius: 18px; box-shadow: var(--shadow);
+  animation: rise .2s cubic-bezier(.2, .8, .3, 1);
+}
+.root[data-position=left] .panel, .root[data-position=right] .panel { height: min(660px, calc(100vh - 40px)); }
+@keyframes rise { from { opacity: 0; transform: translateY(10px) scale(.985); } }
+
+.header {
+  display: flex; align-items: center; gap: 12px; padding: 14px 12px 14px 16px; padding-inline: 16px 10px;
+  background: var(--accent); color: var(--on-accent);
+}
+.header :focus-visible { outline-color: currentColor; outline-offset: -2px; }
+.avatar {
+  flex: none; display: grid; place-items: center; width: 40px; height: 40px; border-radius: 50%; overflow: hidden;
+  background: var(--on-accent); color: var(--accent); font-weight: 700; font-size: 1.05em; text-transform: uppercase;
+}
+.avatar img { width: 100%; height: 100%; object-fit: cover; }
+.names { flex: 1; min-width: 0; }
+.title {
+  margin: 0; font-size: 1em; font-weight: 650; line-height: 1.3; overflow: hidden; text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.subtitle {
+  margin: 0; font-size: .8em; line-height: 1.35; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+}
+.tool {
+  flex: none; display: grid; place-items: center; width: 40px; height: 40px; border-radius: 10px;
+  transition: background .15s;
+}
+.tool:hover { background: rgb(127 127 127 / .28); }
+
+.body { flex: 1; min-height: 0; display: flex; flex-direction: column; }
+.form {
+  flex: 1; overflow-y: auto; overscroll-behavior: contain; padding: 22px 20px 18px; display: flex;
+  flex-direction: column; gap: 14px;
+}
+.hello { margin: 0 0 4px; font-size: 1.22em; font-weight: 680; line-height: 1.3; letter-spacing: -.01em; }
+.intro { margin: 0 0 4px; color: var(--muted); font-size: .92em; }
+.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5em, 1fr)); gap: 14px 12px; align-items: start; }
+.field { display: flex; flex-direction: column; gap: 5px; min-width: 0; }
+.field label { font-size: .86em; font-weight: 560; }
+.optional { color: var(--muted); font-weight: 400; }
+.input {
+  width: 100%; min-height: 44px; padding: 9px 12px; background: var(--surface); border: 1px solid var(--control);
+  border-radius: 10px; font-size: 1em; line-height: 1.4;
+}
+.input:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 0; border-color: transparent; }
+.input[aria-invalid=true] { border-color: var(--danger); }
+.problem { margin: 0; color: var(--danger); font-size: .84em; line-height: 1.4; }
+.consent { display: grid; grid-template-columns: auto 1fr; gap: 2px 10px; font-size: .88em; line-height: 1.45; }
+.consent input { width: 20px; height: 20px; margin: 1px 0 0; accent-color: var(--accent-text); }
+.consent .problem { grid-column: 2; font-size: .95em; }
+.alert {
+  margin: 0; padding: 10px 12px; border-radius: 10px; background: var(--danger-soft); color: var(--danger);
+  font-size: .9em;
+}
+.primary {
+  min-height: 46px; padding: 10px 18px; border-radius: 11px; background: var(--accent); color: var(--on-accent);
+  border: 1px solid transparent; font-weight: 620; transition: filter .15s;
+}
+.primary:hover { filter: brightness(1.08); }
+.primary[aria-disabled=true] { opacity: .7; cursor: progress; }
+
+.log {
+  flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; padding: 18px 16px 8px; display: flex;
+  flex-direction: column; gap: 14px;
+}
+.log:focus-visible { outline-offset: -3px; }
+.log > :first-child { margin-block-start: auto; }
+.message { display: flex; flex-direction: column; max-width: 88%; animation: rise .18s ease-out; }
+.message.user { align-self: flex-end; align-items: flex-end; }
+.message.assistant { align-self: flex-start; align-items: flex-start; }
+.bubble {
+  padding: 10px 14px; border-radius: 16px; font-size: .95em; overflow-wrap: anywhere; min-width: 0;
+  max-width: 100%;
+}
+.user .bubble {
+  background: var(--accent); color: var(--on-accent); border-end-end-radius: 5px; white-space: pre-wrap;
+  border: 1px solid transparent;
+}
+.user.sending .bubble { opacity: .75; }
+.user.unsent .bubble { background: var(--raised); color: var(--text); border: 1px dashed var(--danger); }
+.assistant .bubble { background: var(--raised); border-end-start-radius: 5px; }
+.bubble > * { margin: 0; }
+.bubble > * + * { margin-block-start: .6em; }
+.bubble ul, .bubble ol { padding-inline-start: 1.35em; }
+.bubble li + li { margin-block-start: .25em; }
+.bubble a, .source a { color: var(--accent-text); text-underline-offset: 2px; }
+.bubble code {
+  padding: .1em .35em; border-radius: 5px; background: rgb(127 127 127 / .18);
+  font: .9em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
+}
+.bubble pre { overflow-x: auto; padding: 10px 12px; border-radius: 8px; background: rgb(127 127 127 / .14); }
+.bubble pre code { padding: 0; background: none; white-space: pre; overflow-wrap: normal; }
+.keep { white-space: nowrap; }
+.ref {
+  display: inline-grid; place-items: center; min-width: 24px; height: 24px; padding: 0; margin-block: -6px;
+  margin-inline: -2px;
+  vertical-align: .22em; font-size: .74em; font-weight: 650; line-height: 1; color: var(--accent-text);
+}
+.ref span {
+  display: grid; place-items: center; min-width: 18px; height: 18px; padding-inline: 4px; border-radius: 6px;
+  background: var(--surface); box-shadow: inset 0 0 0 1px var(--line);
+}
+.ref:hover span { background: var(--accent); color: var(--on-accent); }
+.ref:focus-visible { outline-offset: -1px; border-radius: 7px; }
+
+.sources { width: 100%; margin-block-start: 8px; font-size: .85em; }
+.sources-title { margin: 0 0 5px; padding-inline-start: 2px; color: var(--muted); font-size: .93em; font-weight: 600; }
+.sources ol { list-style: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: 6px; }
+.source {
+  scroll-margin: 12px; border: 1px solid var(--line); border-radius: 10px; background: var(--surface);
+  overflow: hidden;
+}
+.head {
+  display: grid; grid-template-columns: auto 1fr auto; align-items: center; gap: 9px; padding: 7px 10px;
+  min-height: 36px; list-style: none;
+}
+.head::-webkit-details-marker { display: none; }
+summary.head { cursor: pointer; }
+summary.head:hover { background: var(--raised); }
+.source :focus-visible, .source:focus-visible { outline-offset: -2px; border-radius: 9px; }
+.number {
+  display: grid; place-items: center; min-width: 20px; height: 20px; padding-inline: 5px; border-radius: 6px;
+  background: var(--raised); color: var(--accent-text); font-weight: 650; font-size: .9em;
+}
+.name { min-width: 0; overflow-wrap: anywhere; font-weight: 560; line-height: 1.35; }
+.locator { display: block; color: var(--muted); font-weight: 400; font-size: .94em; }
+.source .icon { width: 16px; height: 16px; color: var(--muted); transition: transform .15s; }
+details[open] .icon { transform: rotate(180deg); }
+.more { padding: 0 12px 10px 12px; padding-inline-start: 39px; }
+.excerpt {
+  margin: 0 0 6px; padding-inline-start: 10px; border-inline-start: 3px solid var(--line); color: var(--muted);
+  white-space: pre-line; overflow-wrap: anywhere;
+}
+
+.note {
+  display: flex; flex-wrap: wrap; align-items: center; gap: 0 14px; margin: 6px 2px 0; color: var(--danger);
+  font-size: .85em;
+}
+.user .note { justify-content: flex-end; text-align: end; }
+.retry {
+  margin-inline: -8px; min-height: 28px; padding: 2px 8px; border-radius: 8px; font-weight: 600;
+  text-decoration: underline; text-underline-offset: 2px; color: var(--danger);
+}
+.retry:hover { background: var(--danger-soft); }
+.dots { display: inline-flex; align-items: center; gap: 5px; height: 1.5em; }
+.dots i {
+  width: 7px; height: 7px; border-radius: 50%; background: var(--muted);
+  animation: blink 1.2s infinite ease-in-out;
+}
+.dots i:nth-child(2) { animation-delay: .16s; }
+.dots i:nth-child(3) { animation-delay: .32s; }
+@keyframes blink { 0%, 70%, 100% { opacity: .3; transform: none; } 35% { opacity: 1; transform: translateY(-3px); } }
+
+.composer { flex: none; padding: 8px 12px 10px; }
+.box {
+  display: flex; align-items: flex-end; gap: 6px; padding: 5px; border: 1px solid var(--control);
+  border-radius: 16px; background: var(--surface);
+}
+.box:focus-within { outline: 2px solid var(--accent-text); border-color: transparent; }
+.text {
+  flex: 1; min-width: 0; min-height: 40px; max-height: 140px; padding: 8px 4px 8px 10px;
+  padding-inline: 10px 4px; border: 0; background: none; resize: none; line-height: 1.45; outline: none;
+}
+.text::placeholder { color: var(--muted); opacity: 1; }
+.send {
+  flex: none; display: grid; place-items: center; width: 40px; height: 40px; border-radius: 12px;
+  background: var(--accent); color: var(--on-accent); border: 1px solid transparent;
+  transition: opacity .15s, filter .15s;
+}
+.send:hover { filter: brightness(1.08); }
+.send[aria-disabled=true] { background: var(--raised); color: var(--muted); cursor: default; filter: none; }
+.counter { margin: 4px 6px 0; color: var(--muted); font-size: .8em; text-align: end; }
+.branding { margin: 0; padding: 0 12px 9px; color: var(--muted); font-size: .75em; text-align: center; }
+
+@media ${PHONE} {
+  .root[data-open] .launcher { display: none; }
+  .root .panel, .root[data-position] .panel {
+    position: fixed; inset: 0; width: auto; height: auto; border: 0; border-radius: 0;
+    padding-bottom: env(safe-area-inset-bottom); animation: none;
+  }
+  .header { padding-block-start: max(14px, env(safe-area-inset-top)); }
+}
+@media (max-height: 380px) {
+  .header { padding-block: 6px; }
+  .branding { display: none; }
+}
+@media (prefers-reduced-motion: reduce) {
+  *, *::before, *::after { animation: none !important; transition: none !important; }
+}
+@media (forced-colors: active) {
+  .bubble, .ref span, .number, .launcher, .header { border: 1px solid; }
+  .dots i { background: CanvasText; }
+}
+`;
+
+  function applyStyles(shadow) {
+    try {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(STYLES);
+      shadow.adoptedStyleSheets = [sheet];
+    } catch {
+      shadow.append(el('style', null, STYLES)); // browsers without constructed stylesheets
+    }
+  }
+
+  // ----------------------------------------------------------------------------------------------------- view
+
+  const FIELDS = [
+    { name: 'first_name', label: 'firstName', type: 'text', autocomplete: 'given-name', required: true, limit: 100 },
+    { name: 'last_name', label: 'lastName', type: 'text', autocomplete: 'family-name', required: true, limit: 100 },
+    { name: 'email', label: 'email', type: 'email', autocomplete: 'email', required: true, limit: 254 },
+    { name: 'phone', label: 'phone', type: 'tel', autocomplete: 'tel', required: false, limit: 40 },
+  ];
+
+  /** The pre-chat form. `onSubmit(values)` may throw ApiError, which is then shown beside the field or the button. */
+  function createLeadForm(t, hello, onSubmit) {
+    const problems = {};
+    const inputs = {};
+
+    const problemLine = (name) => (problems[name] = el('p', { class: 'problem', id: `problem-${name}`, hidden: true }));
+
+    function field({ name, label, type, autocomplete, required, limit }) {
+      inputs[name] = el('input', {
+        class: 'input', id: `field-${name}`, name, type, autocomplete, maxlength: limit, required,
+        dir: type === 'text' ? 'auto' : 'ltr', 'aria-describedby': `problem-${name}`, oninput: () => recheck(name),
+      });
+      const hint = required ? null : el('span', { class: 'optional' }, ` (${t('optional')})`);
+      return el('div', { class: 'field' },
+        el('label', { for: `field-${name}` }, t(label), hint), inputs[name], problemLine(name));
+    }
+
+    const fields = FIELDS.map(field);
+    inputs.consent = el('input', {
+      type: 'checkbox', id: 'field-consent', name: 'consent', required: true, 'aria-describedby': 'problem-consent',
+      oninput: () => recheck('consent'),
+    });
+    const alert = el('p', { class: 'alert', role: 'alert', hidden: true });
+    const button = el('button', { class: 'primary', type: 'submit' }, t('start'));
+    const form = el('form', { class: 'form', novalidate: true, onsubmit: submit },
+      el('div', null, el('p', { class: 'hello', dir: 'auto' }, hello), el('p', { class: 'intro' }, t('intro'))),
+      el('div', { class: 'row' }, fields[0], fields[1]), fields[2], fields[3],
+      el('div', { class: 'consent' },
+        inputs.consent, el('label', { for: 'field-consent' }, t('consent')), problemLine('consent')),
+      alert, button);
+
+    function setProblem(name, text) {
+      problems[name].textContent = text || '';
+      problems[name].hidden = !text;
+      inputs[name].setAttribute('aria-invalid', text ? 'true' : 'false');
+    }
+
+    function setAlert(text) {
+      alert.textContent = text;
+      alert.hidden = !text;
+    }
+
+    function problemOf(name) {
+      const input = inputs[name];
+      if (name === 'consent') {
+        return input.checked ? '' : t('consentMissing');
+      }
+      if (input.required && !input.value.trim()) {
+        return t('required');
+      }
+      return input.validity.valid ? '' : t('invalidEmail');
+    }
+
+    /** While the visitor corrects a field; one that has not been complained about is left in peace. */
+    function recheck(name) {
+      if (!problems[name].hidden) {
+        setProblem(name, problemOf(name));
+      }
+    }
+
+    function focusFirstProblem() {
+      const name = Object.keys(inputs).find((key) => !problems[key].hidden);
+      if (name) {
+        inputs[name].focus();
+      }
+      return Boolean(name);
+    }
+
+    function showRefusal(error) {
+      for (const [name, texts] of Object.entries(error.fields)) {
+        if (Object.keys(inputs).includes(name)) {
+          setProblem(name, String([].concat(texts)[0]));
+        }
+      }
+      if (!focusFirstProblem()) {
+        setAlert(errorText(t, error));
+      }
+    }
+
+    async function submit(event) {
+      event.preventDefault();
+      if (button.getAttribute('aria-disabled') === 'true') {
+        return;
+      }
+      setAlert('');
+      Object.keys(inputs).forEach((name) => setProblem(name, problemOf(name)));
+      if (focusFirstProblem()) {
+        return;
+      }
+      button.setAttribute('aria-disabled', 'true');
+      button.textContent = t('starting');
+      try {
+        await onSubmit(Object.fromEntries(FIELDS.map(({ name }) => [name, inputs[name].value.trim()])));
+      } catch (error) {
+        showRefusal(error);
+      } finally {
+        button.setAttribute('aria-disabled', 'false');
+        button.textContent = t('start');
+      }
+    }
+
+    return { node: form, focus: () => inputs.first_name.focus() };
+  }
+
+  function errorText(t, error) {
+    if (error.status === 0) {
+      return t('network');
+    }
+    if (error.status === 429) {
+      return t('busy', { n: error.retryAfter || 30 });
+    }
+    return error.status < 500 && error.message ? error.message : t('broken');
+  }
+
+  /** The input line. `onSend(text)` takes the text over, whether or not it can be sent. */
+  function createComposer(t, onSend, announce) {
+    const text = el('textarea', {
+      class: 'text', rows: '1', maxlength: MAX_MESSAGE_LENGTH, placeholder: t('compose'), 'aria-label': t('compose'),
+      'aria-describedby': 'counter', enterkeyhint: 'send', dir: 'auto', oninput: refresh, onkeydown: keydown,
+    });
+    const button = el('button', {
+      class: 'send', type: 'submit', 'aria-label': t('send'), title: t('send'),
+    }, icon('send'));
+    const counter = el('p', { class: 'counter', id: 'counter', hidden: true });
+    const box = el('div', { class: 'box' }, text, button);
+    const form = el('form', { class: 'composer', onsubmit: submit }, box, counter);
+
+    function refresh() {
+      text.style.height = 'auto';
+      text.style.height = `${text.scrollHeight}px`;
+      const left = MAX_MESSAGE_LENGTH - text.value.length;
+      counter.hidden = text.value.length < COUNTER_FROM;
+      counter.textContent = counter.hidden ? '' : t('left', { n: left });
+      if (left === 0) {
+        announce(counter.textContent);
+      }
+      button.setAttribute('aria-disabled', String(text.readOnly || !text.value.trim()));
+    }
+
+    function keydown(event) {
+      // Enter also confirms a candidate in input methods: that one must not send.
+      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+        submit(event);
+      }
+    }
+
+    function submit(event) {
+      event.preventDefault();
+      const value = text.value.trim();
+      if (value && !text.readOnly) {
+        text.value = '';
+        onSend(value);
+        refresh();
+      }
+    }
+
+    refresh();
+    return {
+      node: form,
+      focus: () => text.focus(),
+      /** Read-only rather than disabled: that keeps the focus, and the on-screen keyboard of a phone. */
+      setBusy(busy) {
+        text.readOnly = busy;
+        refresh();
+      },
+    };
+  }
+
+  /** Draws one message entry into its node; see createChat for the shape of an entry. */
+  function createMessageRenderer(t, assistantName) {
+    let serial = 0;
+
+    function retryNote(text, entry) {
+      const again = () => {
+        entry.node.closest('.log').focus(); // the button is about to disappear
+        entry.retry();
+      };
+      const button = el('button', { class: 'retry', type: 'button', onclick: again }, t('retry'));
+      return el('p', { class: 'note' }, text, button);
+    }
+
+    function sourceItem(source, id) {
+      const name = source.document_name || t('source', { n: source.source_number });
+      const url = webUrl(source.url);
+      const head = [
+        el('span', { class: 'number' }, String(source.source_number)),
+        el('span', { class: 'name' }, el('bdi', null, name),
+          source.locator_label && el('span', { class: 'locator' }, el('bdi', null, source.locator_label))),
+      ];
+      if (!source.excerpt && !url) {
+        return el('li', { class: 'source', id, tabindex: '-1' }, el('div', { class: 'head' }, ...head));
+      }
+      return el('li', { class: 'source' }, el('details', null,
+        el('summary', { class: 'head', id }, ...head, icon('down')),
+        el('div', { class: 'more' },
+          source.excerpt ? el('p', { class: 'excerpt', dir: 'auto' }, source.excerpt) : null,
+          url ? externalLink(url, t('openSource'), el('span', { class: 'sr' }, ` (${t('newTab')})`)) : null)));
+    }
+
+    function reveal(target) {
+      const details = target.closest('details');
+      if (details) {
+        details.open = true;
+      }
+      target.focus();
+      target.closest('.source').scrollIntoView({ block: 'nearest' });
+    }
+
+    /** The reference buttons of an answer and the list that they lead to. */
+    function referencesOf(sources) {
+      const prefix = `source-${(serial += 1)}`;
+      const byNumber = new Map(sources.map((source) => [Number(source.source_number), source]));
+      const items = new Map([...byNumber].map(([n, source]) => [n, sourceItem(source, `${prefix}-${n}`)]));
+      const list = items.size
+        ? el('section', { class: 'sources', 'aria-label': t('sources') },
+          el('p', { class: 'sources-title', 'aria-hidden': 'true' }, t('sources')), el('ol', null, ...items.values()))
+        : null;
+      const button = (n) => items.has(n) && el('button', {
+        class: 'ref', type: 'button', 'aria-label': `${t('source', { n })}: ${byNumber.get(n).document_name || ''}`,
+        onclick: () => reveal(items.get(n).querySelector(`#${prefix}-${n}`) || items.get(n)),
+      }, el('span', null, String(n)));
+      return { button, urls: new Set(sources.map((source) => webUrl(source.url)).filter(Boolean)), list };
+    }
+
+    function drawUser(entry) {
+      const notes = { sending: null, sent: null, unsent: () => retryNote(entry.error || t('unsent'), entry) };
+      return [
+        el('span', { class: 'sr' }, `${t('you')}: `),
+        el('div', { class: 'bubble', dir: 'auto' }, entry.text),
+        notes[entry.status] && notes[entry.status](),
+      ];
+    }
+
+    function drawAssistant(entry) {
+      if (entry.status === 'pending' && !entry.text) {
+        const dots = el('span', { class: 'dots', 'aria-hidden': 'true' }, el('i'), el('i'), el('i'));
+        const words = el('span', { class: 'sr' }, t('typing', { name: assistantName }));
+        return [el('div', { class: 'bubble' }, dots, words)];
+      }
+      const finished = entry.status === 'completed';
+      const references = finished ? referencesOf(entry.sources) : NO_REFERENCES;
+      const text = finished ? entry.text : withoutOpenMarker(entry.text);
+      return [
+        el('span', { class: 'sr' }, `${assistantName}: `),
+        text && el('div', { class: 'bubble', dir: 'auto' }, ...richText(text, references)),
+        references.list,
+        ['failed', 'timeout'].includes(entry.status) && retryNote(entry.error || t(entry.status), entry),
+      ];
+    }
+
+    return function draw(entry) {
+      entry.node = entry.node || el('div');
+      entry.node.className = `message ${entry.role} ${entry.status}`;
+      const nodes = entry.role === 'user' ? drawUser(entry) : drawAssistant(entry);
+      entry.node.replaceChildren(...nodes.filter(Boolean));
+      return entry.node;
+    };
+  }
+
+  function createAvatar(agent, title) {
+    const initial = el('span', { 'aria-hidden': 'true' }, [...title.trim()][0] || '?');
+    const avatar = el('div', { class: 'avatar' }, initial);
+    const url = webUrl(agent.avatar_url);
+    if (url) {
+      // The page's policy may forbid the image; the initial stays until it has really come.
+      const image = el('img', {
+        alt: '', referrerpolicy: 'no-referrer', onload: () => avatar.replaceChildren(image),
+      });
+      image.src = url;
+    }
+    return avatar;
+  }
+
+  /** Keeps Tab inside the full-screen panel of a phone, where nothing else can be seen. */
+  function keepFocusInside(event, panel) {
+    const stops = [...panel.querySelectorAll('button, input, textarea, a[href], summary, [tabindex="0"]')]
+      .filter((node) => !node.disabled && node.offsetParent !== null);
+    const edge = event.shiftKey ? stops[0] : stops[stops.length - 1];
+    if (panel.getRootNode().activeElement === edge) {
+      event.preventDefault();
+      (event.shiftKey ? stops[stops.length - 1] : stops[0]).focus();
+    }
+  }
+
+  /** Everything the visitor sees. `actions`: toggle, close, newConversation, register(values), send(text). */
+  function createView(config, agent, t, actions) {
+    const title = config.title || agent.name || t('assistant');
+    const subtitle = config.title && agent.name && agent.name !== title ? agent.name : t('assistant');
+    const hello = config.welcome || t('welcome', { name: agent.name || title });
+    const rtl = config.language === 'ar' ? 'rtl' : 'ltr';
+    const phone = matchMedia(PHONE);
+    const dark = matchMedia('(prefers-color-scheme: dark)');
+
+    const host = el('div', { id: 'knowrithm-widget' });
+    const shadow = host.attachShadow({ mode: 'open' });
+    applyStyles(shadow);
+
+    const status = el('div', { class: 'sr', role: 'status', 'aria-live': 'polite' });
+    const announce = (text) => { status.textContent = text; };
+    const draw = createMessageRenderer(t, title);
+    const form = createLeadForm(t, hello, actions.register);
+    const log = el('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('log'), tabindex: '0' });
+    const composer = createComposer(t, actions.send, announce);
+    const fresh = el('button', {
+      class: 'tool', type: 'button', 'aria-label': t('newChat'), title: t('newChat'), hidden: true,
+      onclick: actions.newConversation,
+    }, icon('edit'));
+    const header = el('header', { class: 'header' },
+      createAvatar(agent, title),
+      el('div', { class: 'names' },
+        el('h2', { class: 'title', id: 'title' }, el('bdi', null, title)),
+        el('p', { class: 'subtitle' }, el('bdi', null, subtitle))),
+      fresh,
+      el('button', {
+        class: 'tool', type: 'button', 'aria-label': t('close'), title: t('close'), onclick: actions.close,
+      }, icon('close')));
+    const body = el('div', { class: 'body' });
+    const branding = config.showBranding && el('p', { class: 'branding' }, t('branding', { name: 'Knowrithm' }));
+    const panel = el('section', {
+      class: 'panel', id: 'panel', role: 'dialog', 'aria-labelledby': 'title', tabindex: '-1', dir: rtl, hidden: true,
+    }, header, body, branding, status);
+    const badge = el('span', { class: 'badge', hidden: true });
+    const launcher = el('button', {
+      class: config.buttonText ? 'launcher labelled' : 'launcher', type: 'button', dir: rtl, 'aria-expanded': 'false',
+      'aria-controls': 'panel', 'aria-haspopup': 'dialog', onclick: actions.toggle,
+    }, icon('chat'), icon('down'), config.buttonText && el('span', null, config.buttonText), badge);
+    const root = el('div', {
+      class: 'root', lang: config.language, 'data-position': config.position,
+      onkeydown: keydown, onkeyup: keepKey, onkeypress: keepKey,
+    }, launcher, panel);
+    shadow.append(root);
+
+    /** Seen from the page, typing here has no input field as its target: its shortcuts must not take it for theirs. */
+    function keepKey(event) {
+      event.stopPropagation();
+    }
+
+    function keydown(event) {
+      keepKey(event);
+      if (event.key === 'Escape' && !panel.hidden) {
+        actions.close();
+      } else if (event.key === 'Tab' && phone.matches && !panel.hidden) {
+        keepFocusInside(event, panel);
+      }
+    }
+
+    function paint() {
+      const theme = config.theme === 'auto' ? (dark.matches ? 'dark' : 'light') : config.theme;
+      const surfaces = theme === 'dark' ? [[22, 24, 29], [35, 38, 46]] : [[255, 255, 255], [242, 244, 247]];
+      const accent = parseColor(config.color, root) || parseColor(DEFAULT_COLOR, root);
+      const ink = contrast(accent, [255, 255, 255]) >= 4.5 ? [255, 255, 255] : [17, 20, 24];
+      root.dataset.theme = theme;
+      root.style.setProperty('--accent', cssColor(accent));
+      root.style.setProperty('--on-accent', cssColor(ink));
+      const textColor = surfaces.reduce((color, surface) => readableOn(surface, color), accent);
+      root.style.setProperty('--accent-text', cssColor(textColor));
+    }
+
+    /** The on-screen keyboard covers part of the page without resizing it. */
+    function fitKeyboard() {
+      const view = window.visualViewport;
+      const covered = phone.matches && !panel.hidden ? innerHeight - view.height - view.offsetTop : 0;
+      panel.style.bottom = covered > 1 ? `${covered}px` : '';
+    }
+
+    function nameLauncher() {
+      const open = !panel.hidden;
+      const label = t(open ? 'close' : badge.hidden ? 'open' : 'unread');
+      // A visible label has to be part of the name, for those who speak to their computer.
+      launcher.setAttribute('aria-label', config.buttonText ? `${config.buttonText}, ${label}` : label);
+      launcher.setAttribute('aria-expanded', String(open));
+      panel.setAttribute('aria-modal', String(phone.matches));
+      root.toggleAttribute('data-open', open);
+    }
+
+    function focusInside() {
+      if (phone.matches) {
+        panel.focus(); // a text field would bring up the keyboard before anything has been read
+      } else if (form.node.isConnected) {
+        form.focus();
+      } else if (composer.node.isConnected) {
+        composer.focus();
+      } else {
+        panel.focus();
+      }
+    }
+
+    const stuckToEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+    const scrollToEnd = () => { log.scrollTop = log.scrollHeight; };
+
+    return {
+      announce,
+      isOpen: () => !panel.hidden,
+      setBusy: composer.setBusy,
+      mount() {
+        document.body.append(host);
+        paint();
+        nameLauncher();
+        dark.addEventListener('change', paint);
+        phone.addEventListener('change', nameLauncher);
+        if (window.visualViewport) {
+          visualViewport.addEventListener('resize', fitKeyboard);
+        }
+      },
+      setOpen(open, { focus }) {
+        const hadFocus = Boolean(shadow.activeElement);
+        panel.hidden = !open;
+        badge.hidden = badge.hidden || open;
+        nameLauncher();
+        if (open && focus) {
+          focusInside();
+        } else if (!open && hadFocus) {
+          launcher.focus();
+        }
+        scrollToEnd();
+      },
+      showForm() {
+        fresh.hidden = true;
+        body.replaceChildren(form.node);
+      },
+      showLoading() {
+        fresh.hidden = true;
+        body.replaceChildren(el('div', { class: 'log' }, el('p', { class: 'intro' }, t('loading'))));
+      },
+      showProblem(error, retry) {
+        body.replaceChildren(el('div', { class: 'form' },
+          el('p', { class: 'alert', role: 'alert' }, errorText(t, error)),
+          el('button', { class: 'primary', type: 'button', onclick: retry }, t('retry'))));
+      },
+      /** Shows a conversation; `takeFocus` when the visitor has just asked for it. */
+      showChat(entries, { takeFocus }) {
+        const welcome = draw({ role: 'assistant', status: 'completed', text: hello, sources: [] });
+        log.replaceChildren(welcome, ...entries.map(draw));
+        body.replaceChildren(log, composer.node);
+        fresh.hidden = entries.length === 0;
+        if (takeFocus && !panel.hidden) {
+          focusInside();
+        }
+        scrollToEnd();
+      },
+      /** Draws a new entry at the end. */
+      append(entry) {
+        log.append(draw(entry));
+        fresh.hidden = false;
+        scrollToEnd();
+      },
+      /** Draws a changed entry where it is, and follows it only if the reader has not scrolled away. */
+      update(entry) {
+        const follow = stuckToEnd();
+        draw(entry);
+        if (follow) {
+          scrollToEnd();
+        }
+      },
+      remove: (entry) => entry.node.remove(),
+      announceAnswer(entry) {
+        announce(entry.node.querySelector('.bubble') ? entry.node.querySelector('.bubble').textContent : '');
+        if (panel.hidden) {
+          badge.hidden = false;
+          nameLauncher();
+        }
+      },
+    };
+  }
+
+  // ----------------------------------------------------------------------------------------------------- chat
+
+  /**
+   * The conversation: sending, following the answers, resuming.
+   *
+   * An entry is `{role, id, text, status, sources, error, retry, node}`. The status of a visitor's entry is sending,
+   * sent or unsent; that of an answer is pending, completed, failed or timeout. An answer also has `question`, the
+   * entry it follows, and `deadline`, the time at which patience ends.
+   */
+  function createChat({ api, session, config, t, view, emit, metadata }) {
+    let entries = [];
+    let follower = null;
+    let lastPage = 1;
+
+    const conversationPath = () => `/conversation/${encodeURIComponent(session.get().conversationId)}`;
+    const pending = () => entries.filter((entry) => entry.status === 'pending');
+
+    // -- reading the stored messages
+
+    /** Messages from the page on which the newest were last seen; only the first call reads the whole history. */
+    async function loadMessages(fromPage) {
+      const messages = [];
+      for (let page = fromPage; ; page += 1) {
+        const path = `${conversationPath()}/messages?page=${page}&per_page=${PAGE_SIZE}`;
+        const body = await api.authorizedJson('GET', path);
+        messages.push(...(body.messages || []));
+        lastPage = page;
+        if (!body.pagination || !body.pagination.has_next) {
+          return messages;
+        }
+      }
+    }
+
+    function entriesOf(messages) {
+      const result = [];
+      let question = null;
+      for (const message of messages) {
+        if (message.role === 'user') {
+          question = { role: 'user', id: message.id, text: message.content, status: 'sent' };
+          result.push(question);
+        } else if (message.role === 'assistant') {
+          const entry = newAnswer(question, message.id);
+          absorb(entry, message);
+          result.push(entry);
+        }
+      }
+      if (question && result[result.length - 1] === question) {
+        result.push(newAnswer(question, null));
+      }
+      return result;
+    }
+
+    function newAnswer(question, id) {
+      const entry = { role: 'assistant', id, question, text: '', status: 'pending', sources: [] };
+      entry.deadline = Date.now() + ANSWER_TIMEOUT_MS;
+      return entry;
+    }
+
+    /** Takes over what the server says about an answer. Servers without message status send finished ones only. */
+    function absorb(entry, message) {
+      const status = message.status || (message.content ? 'completed' : 'pending');
+      entry.id = message.id || entry.id;
+      if (status === 'completed') {
+        Object.assign(entry, { status, text: message.content || '', sources: citedSources(message), error: null });
+      } else if (status === 'failed') {
+        fail(entry, 'failed', null);
+      } else if ((message.content || '').length > entry.text.length) {
+        entry.text = message.content;
+        entry.deadline = Date.now() + ANSWER_TIMEOUT_MS;
+      }
+    }
+
+    function citedSources(message) {
+      return Array.isArray(message.sources) ? message.sources.filter((source) => source && source.cited !== false) : [];
+    }
+
+    function fail(entry, status, error) {
+      entry.status = status;
+      entry.error = error;
+      // After a timeout the answer may still come, so we go on waiting; a failed one has to be asked for again.
+      entry.retry = status === 'timeout' ? () => waitAgain(entry) : () => askAgain(entry);
+    }
+
+    // -- sending
+
+    async function send(text) {
+      const entry = { role: 'user', id: null, text, status: 'sending' };
+      entry.retry = () => post(entry);
+      entries.push(entry);
+      await post(entry);
+    }
+
+    async function post(entry) {
+      if (entry.posting) {
+        return;
+      }
+      entry.posting = true;
+      entry.status = 'sending';
+      view.append(entry); // a message sent again moves to the end, where the server will have it
+      view.setBusy(true);
+      try {
+        const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, { body: { message: entry.text } });
+        entry.id = body.message_id || null;
+        entry.status = 'sent';
+        const answer = newAnswer(entry, body.assistant_message_id || null);
+        entries = [...entries.filter((other) => other !== entry), entry, answer];
+        view.update(entry);
+        view.append(answer);
+        view.announce(t('typing', { name: config.name }));
+        follow();
+      } catch (error) {
+        entry.status = 'unsent';
+        entry.error = `${t('unsent')} ${errorText(t, error)}`;
+        view.update(entry);
+        view.announce(entry.error);
+      } finally {
+        entry.posting = false;
+        view.setBusy(false);
+      }
+    }
+
+    function askAgain(entry) {
+      entries = entries.filter((other) => other !== entry);
+      view.remove(entry);
+      post(entry.question);
+    }
+
+    function waitAgain(entry) {
+      Object.assign(entry, { status: 'pending', error: null, deadline: Date.now() + ANSWER_TIMEOUT_MS });
+      view.update(entry);
+      follow();
+    }
+
+    // -- following the answers: by stream, else by polling
+
+    /** One follower serves all pending answers of the conversation. */
+    async function follow() {
+      if (follower || !pending().length) {
+        return;
+      }
+      const run = { controller: new AbortController(), stopped: false, lastEventId: '', fails: 0 };
+      const clock = setInterval(() => expire(run), 1000);
+      follower = run;
+      try {
+        while (!run.stopped && pending().length && (await readStream(run))) {
+          await sleep(300);
+        }
+        await poll(run);
+      } finally {
+        clearInterval(clock);
+        run.controller.abort();
+        if (follower === run) {
+          follower = null;
+          follow(); // a question may have been sent while this run was ending
+        }
+      }
+    }
+
+    function stopFollowing() {
+      if (follower) {
+        follower.stopped = true;
+        follower.controller.abort();
+        follower = null;
+      }
+    }
+
+    function expire(run) {
+      for (const entry of pending()) {
+        if (Date.now() > entry.deadline) {
+          fail(entry, 'timeout', null);
+          view.update(entry);
+          view.announce(t('timeout'));
+        }
+      }
+      if (!pending().length) {
+        run.controller.abort();
+      }
+    }
+
+    /** One connection, to its end. True when another one is worth a try, false when polling has to take over. */
+    async function readStream(run) {
+      let silence = 0;
+      const listen = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => run.controller.abort(), STREAM_SILENCE_MS);
+      };
+      try {
+        listen();
+        const headers = { Accept: 'text/event-stream', ...(run.lastEventId && { 'Last-Event-ID': run.lastEventId }) };
+        const path = `${conversationPath()}/messages/stream`;
+        const response = await api.authorized('GET', path, { headers, signal: run.controller.signal });
+        if (!response.body || !/event-stream/.test(response.headers.get('Content-Type'))) {
+          return false;
+        }
+        if (!run.lastEventId) {
+          pending().forEach((entry) => { entry.text = ''; }); // the server begins the answer anew
+        }
+        for await (const event of readEvents(response.body, listen)) {
+          receive(run, event);
+          if (run.stopped || !pending().length) {
+            return false;
+          }
+        }
+      } catch (error) {
+        if (error instanceof ApiError) {
+          return false;
+        }
+      } finally {
+        clearTimeout(silence);
+      }
+      run.fails += 1;
+      return run.fails <= STREAM_RECONNECTS && !run.controller.signal.aborted;
+    }
+
+    function receive(run, event) {
+      const data = parseJson(event.data);
+      if (run.stopped || (data.conversation_id && data.conversation_id !== session.get().conversationId)) {
+        return;
+      }
+      run.lastEventId = event.id || run.lastEventId;
+      if (event.name === 'chat_delta') {
+        const entry = answerOf(data.message_id);
+        if (entry && typeof data.text === 'string') {
+          run.fails = 0;
+          entry.text += data.text;
+          entry.deadline = Date.now() + ANSWER_TIMEOUT_MS;
+          view.update(entry);
+        }
+      } else if (event.name === 'chat_response') {
+        const message = data.message && typeof data.message === 'object' ? data.message : {};
+        const entry = answerOf(message.id);
+        run.lastEventId = ''; // the next answer is a new stream
+        if (entry) {
+          run.fails = 0;
+          finish(entry, { ...message, status: data.status || 'completed' });
+        }
+      }
+    }
+
+    /** The waiting answer with this id, or the first one whose id is not known yet. Finished ones are not touched. */
+    function answerOf(id) {
+      const known = id && entries.find((entry) => entry.id === id);
+      const entry = known || pending().find((candidate) => !candidate.id || !id);
+      if (!entry || entry.status !== 'pending') {
+        return null;
+      }
+      entry.id = entry.id || id || null;
+      return entry;
+    }
+
+    function finish(entry, message) {
+      const before = entry.text;
+      absorb(entry, message);
+      if (entry.status !== 'pending' || entry.text !== before) {
+        view.update(entry);
+      }
+      if (entry.status === 'completed') {
+        view.announceAnswer(entry);
+        emit('message.received', { conversationId: session.get().conversationId, message });
+      } else if (entry.status === 'failed') {
+        view.announce(t('failed'));
+      }
+    }
+
+    async function poll(run) {
+      for (let count = 0; !run.stopped && pending().length; count += 1) {
+        let wait = count < FAST_POLLS ? Math.min(FAST_POLL_MS, config.pollingInterval) : config.pollingInterval;
+        try {
+          const messages = await loadMessages(lastPage);
+          if (!run.stopped) {
+            pending().forEach((entry) => reconcile(entry, messages));
+          }
+        } catch (error) {
+          wait = error.retryAfter ? error.retryAfter * 1000 : config.pollingInterval;
+        }
+        if (pending().length) {
+          await sleep(wait);
+        }
+      }
+    }
+
+    function reconcile(entry, messages) {
+      const claimed = new Set(entries.filter((other) => other !== entry).map((other) => other.id));
+      const from = messages.findIndex((message) => message.id === entry.question.id);
+      const message = messages.find((candidate, index) => (entry.id
+        ? candidate.id === entry.id
+        : from >= 0 && index > from && candidate.role === 'assistant' && !claimed.has(candidate.id)));
+      if (message) {
+        finish(entry, message);
+      }
+    }
+
+    // -- conversations
+
+    async function startConversation() {
+      const facts = { ...metadata, page_title: document.title };
+      const body = await api.authorizedJson('POST', '/conversation', {
+        body: { agent_id: config.agentId, title: 'Website Chat', metadata: facts },
+      });
+      const conversationId = (body.conversation && body.conversation.id) || body.id;
+      if (!conversationId) {
+        throw new ApiError(500, null, null);
+      }
+      stopFollowing();
+      entries = [];
+      lastPage = 1;
+      session.update({ conversationId });
+      emit('conversation.started', { conversationId });
+    }
+
+    async function loadHistory() {
+      try {
+        entries = entriesOf(await loadMessages(1));
+      } catch (error) {
+        if (error.status !== 404) {
+          throw error;
+        }
+        await startConversation(); // the stored conversation has been deleted
+      }
+    }
+
+    /** Opens the stored conversation, or a new one, for a visitor who is registered. */
+    async function resume({ takeFocus }) {
+      view.showLoading();
+      try {
+        if (!session.get().conversationId) {
+          await startConversation();
+        }
+        await loadHistory();
+        view.showChat(entries, { takeFocus });
+        follow();
+      } catch (error) {
+        if (error.status === 401 || error.status === 403 || error.status === 422) {
+          session.clear();
+          view.showForm();
+        } else {
+          view.showProblem(error, () => resume({ takeFocus: true }));
+        }
+      }
+    }
+
+    /** Registers the visitor; errors are shown by the form, which calls this. */
+    async function register(values) {
+      await api.register({ ...values, agent_id: config.agentId, consent_data_processing: true });
+      await startConversation();
+      await loadHistory();
+      view.showChat(entries, { takeFocus: true });
+    }
+
+    async function newConversation() {
+      view.showLoading();
+      try {
+        await startConversation();
+        view.showChat(entries, { takeFocus: true });
+      } catch (error) {
+        view.showProblem(error, newConversation);
+      }
+    }
+
+    return { send, resume, register, newConversation };
+  }
+
+  // -------------------------------------------------------------------------------------------------- start-up
+
+  /** Tells the page; whatever its listeners and callbacks do stays their own affair. */
+  function createEmitter(config) {
+    const callbackOf = {
+      ready: 'onLoad', 'message.received': 'onMessage', 'widget.closed': 'onClose', error: 'onError',
+    };
+    return (name, detail = {}) => {
+      const full = { agentId: config.agentId, ...detail };
+      if (name !== 'error') {
+        window.dispatchEvent(new CustomEvent(`knowrithm:${name}`, { detail: full }));
+      }
+      const callback = config.callbacks[callbackOf[name]];
+      if (typeof callback === 'function') {
+        try {
+          callback(full);
+        } catch (error) {
+          console.error('Knowrithm widget: a callback of the page failed.', error);
+        }
+      }
+    };
+  }
+
+  /** Builds the widget on the page and returns its switch, `(open, {focus}) => void`. */
+  function assemble({ config, agent, api, session, emit, metadata }) {
+    const t = translator(config.language);
+    let started = false;
+    let chat = null;
+
+    const view = createView(config, agent, t, {
+      toggle: () => setOpen(!view.isOpen(), { focus: true }),
+      close: () => setOpen(false, { focus: false }),
+      register: (values) => chat.register(values),
+      newConversation: () => chat.newConversation(),
+      send: (text) => chat.send(text),
+    });
+    const name = config.title || agent.name || t('assistant');
+    chat = createChat({ api, session, config: { ...config, name }, t, view, emit, metadata });
+
+    function setOpen(open, { focus }) {
+      if (open === view.isOpen()) {
+        return;
+      }
+      // The history is fetched when the visitor first wants it, not on every page view.
+      const first = open && !started;
+      started = started || open;
+      if (first && !session.get().accessToken) {
+        view.showForm();
+      } else if (first) {
+        chat.resume({ takeFocus: focus });
+      }
+      view.setOpen(open, { focus });
+      emit(open ? 'widget.opened' : 'widget.closed');
+    }
+
+    view.mount();
+    return { setOpen, isOpen: view.isOpen };
+  }
+
+  function documentReady() {
+    return document.readyState === 'loading'
+      ? new Promise((resolve) => document.addEventListener('DOMContentLoaded', resolve, { once: true }))
+      : Promise.resolve();
+  }
+
+  /** The public switch of the page; calls made before the widget is there are kept. */
+  function publishApi(metadata) {
+    const remote = { widget: null, wanted: false };
+    const set = (open) => {
+      remote.wanted = open;
+      if (remote.widget) {
+        remote.widget.setOpen(open, { focus: true });
+      }
+    };
+    window.KnowrithmWidget = Object.freeze({
+      open: () => set(true),
+      close: () => set(false),
+      toggle: () => set(remote.widget ? !remote.widget.isOpen() : !remote.wanted),
+      /** Facts about the visit that are stored with conversations started from now on. */
+      updateMetadata: (facts) => { Object.assign(metadata, facts); },
+    });
+    return remote;
+  }
+
+  async function start() {
+    const metadata = {};
+    const remote = publishApi(metadata);
+    let emit = () => {};
+    try {
+      const config = readConfig(ownScript);
+      window.AIChatWidgetConfig = config;
+      emit = createEmitter(config);
+      if (!config.agentId) {
+        throw new Error('data-agent-id is missing');
+      }
+      const session = openSession(config.agentId, config.persistSession);
+      const api = createApi(config.api, session);
+      await sleep(config.initialDelay);
+      await documentReady();
+      // Without query and fragment: they may carry secrets of the page's own visitors.
+      const page = { url: location.origin + location.pathname, title: document.title };
+      api.handshake({ agent_id: config.agentId, ...page, trigger_crawl: false }).catch(() => {});
+      const body = await api.getJson(`/agent/${encodeURIComponent(config.agentId)}`);
+      if (!body.agent) {
+        throw new Error('the agent was not found');
+      }
+      remote.widget = assemble({ config, agent: body.agent, api, session, emit, metadata });
+      if (config.autoOpen || remote.wanted) {
+        remote.widget.setOpen(true, { focus: remote.wanted }); // opening by itself must not take the focus
+      }
+      emit('ready');
+    } catch (error) {
+      console.warn('Knowrithm widget: not shown.', error.message || 'The service could not be reached.');
+      emit('error', { error });
+    }
+  }
+
+  start();
+})();

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from conversations.api.views import ConversationViewSet
+
+urlpatterns = [
+    path("conversation", ConversationViewSet.as_view({"get": "list", "post": "create"})),
+    path("conversation/deleted", ConversationViewSet.as_view({"get": "deleted"})),
+    path("conversation/agent/<uuid:agent_id>", ConversationViewSet.as_view({"get": "of_agent"})),
+    path("conversation/<uuid:conversation_id>", ConversationViewSet.as_view({"delete": "destroy"})),
+    path("conversation/<uuid:conversation_id>/restore", ConversationViewSet.as_view({"patch": "restore"})),
+    path("conversation/<uuid:conversation_id>/messages", ConversationViewSet.as_view({"get": "messages"})),
+    path("conversation/<uuid:conversation_id>/messages/stream", ConversationViewSet.as_view({"get": "stream"})),
+    path("conversation/<uuid:conversation_id>/chat", ConversationViewSet.as_view({"post": "chat"})),
+]

@@ -1,0 +1,73 @@
+"""Messages as clients see them: one shape for the API, the stream and the task's result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conversations.models import Citation, Message
+
+
+def message_record(message: Message) -> dict[str, Any]:
+    """The contract's Message (section 4.8), JSON-ready. Reads `message.citations`: prefetch them for lists."""
+    citations = list(message.citations.all())
+    cited = [citation for citation in citations if citation.is_cited]
+    return {
+        "id": str(message.id),
+        "conversation_id": str(message.conversation_id),
+        "role": message.role,
+        "content": message.content,
+        "content_type": "text",
+        "status": message.status,
+        "is_refusal": message.is_refusal,
+        "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
+        "model_used": message.model_used,
+        "processing_time": message.processing_time or 0,
+        "tokens_used": message.input_tokens + message.output_tokens,
+        "confidence_score": message.confidence_score,
+        "user_feedback": None,
+        "context_used": [str(citation.chunk_id) for citation in citations if citation.chunk_id],
+        "sources": [source_record(citation) for citation in cited],
+        "metadata": {
+            "all_sources": [_source_line(citation) for citation in citations],
+            "cited_sources": [citation.number for citation in cited],
+            "citation_warnings": message.warnings,
+        },
+        "error": message.error or None,
+        "created_at": message.created_at.isoformat(),
+    }
+
+
+def source_record(citation: Citation) -> dict[str, Any]:
+    return {
+        "id": str(citation.id),
+        "source_number": citation.number,
+        "document_name": citation.document_name,
+        "document_id": str(citation.document_id) if citation.document_id else None,
+        "chunk_id": str(citation.chunk_id) if citation.chunk_id else None,
+        "url": citation.source_url or None,
+        "excerpt": citation.quote or citation.content[:300],
+        "locator": citation.locator,
+        "locator_label": citation.locator_label,
+        "passage_url": f"/conversations/passage/{citation.id}",
+        "cited": citation.is_cited,
+    }
+
+
+def _source_line(citation: Citation) -> str:
+    address = f" ({citation.source_url})" if citation.source_url else ""
+    return f"Source {citation.number}: {citation.document_name}{address}"
+
+
+def task_result(reply: Message) -> dict[str, Any]:
+    """What a finished chat task hands over (contract, end of section 1.6)."""
+    record = message_record(reply)
+    return {
+        "conversation_id": str(reply.conversation_id),
+        "message_id": str(reply.reply_to_id),
+        "assistant_message_id": str(reply.id),
+        "role": "assistant",
+        "content": reply.content,
+        "response": reply.content,
+        "status": "completed",
+        **{name: record[name] for name in ("model_used", "processing_time", "sources", "metadata", "is_refusal")},
+    }

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from django.db.models import Prefetch, QuerySet
+
+from conversations.engine.prompt import Exchange
+from conversations.enums import MessageRole, MessageStatus
+from conversations.models import Citation, Conversation, Message
+from knowrithm.api.principal import Principal, PrincipalKind
+from knowrithm.errors import NotFoundError
+
+
+def conversations_for(actor: Principal) -> QuerySet[Conversation]:
+    """The live conversations that the caller may open: a lead its own, the company's people and keys all of them.
+
+    A lead's token may have been issued to anybody who typed the lead's address, so it opens a conversation only
+    together with that conversation's unguessable id, and no endpoint lists conversations to leads.
+    """
+    rows: QuerySet[Conversation] = Conversation.objects.live().select_related("agent", "lead")
+    if actor.kind == PrincipalKind.LEAD:
+        return rows.filter(lead_id=actor.id, agent_id=actor.agent_id)
+    return rows
+
+
+def get_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversation:
+    conversation = conversations_for(actor).filter(pk=conversation_id).first()
+    if conversation is None:
+        raise NotFoundError("There is no such conversation.")
+    return conversation
+
+
+def archived_conversations() -> QuerySet[Conversation]:
+    rows: QuerySet[Conversation] = Conversation.objects.archived().select_related("agent").order_by("-archived_at")
+    return rows
+
+
+def messages_of(conversation: Conversation) -> QuerySet[Message]:
+    """Live messages with their citations, oldest first, in two queries."""
+    rows: QuerySet[Message] = (
+        Message.objects.live()
+        .filter(conversation=conversation)
+        .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
+        .order_by("position")
+    )
+    return rows
+
+
+def get_message(message_id: uuid.UUID) -> Message:
+    message: Message | None = Message.objects.select_related("conversation").filter(pk=message_id).first()
+    if message is None:
+        raise NotFoundError("There is no such message.")
+    return message
+
+
+def newest_reply(conversation_id: uuid.UUID) -> Message | None:
+    reply: Message | None = (
+        Message.objects.live()
+        .filter(conversation_id=conversation_id, role=MessageRole.ASSISTANT)
+        .prefetch_related("citations")
+        .order_by("-position")
+        .first()
+    )
+    return reply
+
+
+def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
+    """The answered questions before `message`, oldest first."""
+    replies = (
+        Message.objects.live()
+        .filter(
+            conversation_id=message.conversation_id,
+            role=MessageRole.ASSISTANT,
+            status=MessageStatus.COMPLETED,
+            position__lt=message.position,
+            reply_to__archived_at=None,
+        )
+        .select_related("reply_to")
+        .order_by("-position")[:limit]
+    )
+    return [Exchange(reply.reply_to.content, reply.content) for reply in reversed(replies) if reply.reply_to]
+
+
+def get_citation(citation_id: uuid.UUID) -> Citation:
+    found = Citation.objects.select_related("document", "chunk", "message").filter(pk=citation_id).first()
+    if found is None:
+        raise NotFoundError("There is no such citation.")
+    return found

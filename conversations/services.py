@@ -1,0 +1,141 @@
+"""What a request does to conversations. Answering is a worker's business (conversations.turn)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from agents.enums import AgentStatus
+from agents.models import Agent
+from conversations import streams, tasks
+from conversations.enums import EntityType, MessageRole, MessageStatus
+from conversations.exceptions import AgentUnavailableError
+from conversations.models import Conversation, Message
+from knowrithm.api.principal import Principal, PrincipalKind
+from knowrithm.errors import InvalidInputError, NotFoundError
+from knowrithm.jobs import create_task, current_schema, enqueue
+
+MAX_MESSAGE_LENGTH = 16_000  # characters
+DEFAULT_TITLE = "New Conversation"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that has been taken and the reply that will be filled."""
+
+    question: Message
+    reply: Message
+
+    @property
+    def task_id(self) -> str:
+        return str(self.reply.task_id)
+
+
+@transaction.atomic
+def create_conversation(
+    *,
+    actor: Principal,
+    agent: Agent,
+    title: str = DEFAULT_TITLE,
+    metadata: Mapping[str, Any] | None = None,
+    max_context_length: int = 4000,
+) -> Conversation:
+    is_lead = actor.kind == PrincipalKind.LEAD
+    if is_lead and actor.agent_id != agent.id:
+        raise NotFoundError("There is no such agent.")
+    if is_lead and agent.status != AgentStatus.ACTIVE:
+        raise AgentUnavailableError("This assistant is not available at the moment.")
+    conversation = Conversation.objects.create(
+        agent=agent,
+        entity_type=EntityType.LEAD if is_lead else EntityType.USER,
+        lead_id=actor.id if is_lead else None,
+        user_id=actor.user_id,
+        title=title.strip()[:200] or DEFAULT_TITLE,
+        metadata=dict(metadata or {}),
+        max_context_length=max_context_length,
+    )
+    Agent.objects.filter(pk=agent.pk).update(total_conversations=F("total_conversations") + 1)
+    return conversation
+
+
+def start_turn(*, actor: Principal, conversation: Conversation, text: str) -> Turn:
+    """Save the question and an empty reply, and queue the answering. Raises `InvalidInputError`."""
+    text = clean_message(text)
+    with transaction.atomic():
+        # The row's lock puts two messages at once into an order.
+        locked = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        position, now = locked.message_count + 1, timezone.now()
+        question = Message(conversation=locked, position=position, role=MessageRole.USER, content=text)
+        reply = Message(
+            conversation=locked,
+            position=position + 1,
+            role=MessageRole.ASSISTANT,
+            status=MessageStatus.PENDING,
+            reply_to=question,
+            task_id=uuid.UUID(create_task()),
+        )
+        Message.objects.bulk_create([question, reply])
+        title = text[:80] if locked.title == DEFAULT_TITLE else locked.title
+        Conversation.objects.filter(pk=locked.pk).update(
+            message_count=position + 1, last_activity=now, title=" ".join(title.split())
+        )
+        turn = Turn(question, reply)
+        _announce(turn)
+        enqueue(tasks.answer, str(reply.id), expires=3600)
+    return turn
+
+
+def clean_message(text: str) -> str:
+    """The message without what PostgreSQL cannot store. Raises `InvalidInputError` when it is empty or too long."""
+    cleaned = text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+    if not cleaned:
+        raise InvalidInputError("The message is empty.", fields={"message": ["Write something."]})
+    if len(cleaned) > MAX_MESSAGE_LENGTH:
+        raise InvalidInputError(
+            f"The message is {len(cleaned):,} characters long; at most {MAX_MESSAGE_LENGTH:,} can be taken.",
+            fields={"message": [f"At most {MAX_MESSAGE_LENGTH:,} characters."]},
+        )
+    return cleaned
+
+
+def _announce(turn: Turn) -> None:
+    schema, conversation_id = current_schema(), turn.reply.conversation_id
+    data = {"status": "queued", "message_id": str(turn.question.id), "task_id": turn.task_id}
+    transaction.on_commit(lambda: streams.publish(schema, conversation_id, streams.STATUS, data))
+
+
+@transaction.atomic
+def archive_conversation(*, actor: Principal, conversation: Conversation) -> int:
+    """Returns the number of its messages."""
+    conversation.archived_at = timezone.now()
+    conversation.save(update_fields=["archived_at", "updated_at"])
+    return Message.objects.live().filter(conversation=conversation).count()
+
+
+def restore_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conversation:
+    conversation: Conversation | None = Conversation.objects.archived().filter(pk=conversation_id).first()
+    if conversation is None:
+        raise NotFoundError("There is no such archived conversation.")
+    conversation.archived_at = None
+    conversation.save(update_fields=["archived_at", "updated_at"])
+    return conversation
+
+
+@transaction.atomic
+def retry_reply(*, actor: Principal, reply: Message) -> Turn:
+    """Answer again after a failure. Raises `InvalidInputError` for a reply that did not fail."""
+    if reply.role != MessageRole.ASSISTANT or reply.status != MessageStatus.FAILED or reply.reply_to is None:
+        raise InvalidInputError("Only an answer that failed can be tried again.")
+    reply.status, reply.error, reply.error_code, reply.attempts = MessageStatus.PENDING, "", "", 0
+    reply.task_id = uuid.UUID(create_task())
+    reply.save(update_fields=["status", "error", "error_code", "attempts", "task_id", "updated_at"])
+    turn = Turn(reply.reply_to, reply)
+    _announce(turn)
+    enqueue(tasks.answer, str(reply.id), expires=3600)
+    return turn

@@ -1,0 +1,270 @@
+"""The event stream, as a plain ASGI application beside Django.
+
+Django's ASGI handler would keep a thread for every open stream. Here a stream costs a coroutine: the credential is
+checked and the conversation looked up in one synchronous function, which gives its database connection back; after
+that only Redis is read, and only when one shared subscription says that there is something to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+import structlog
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
+from django_tenants.utils import tenant_context
+from redis.exceptions import RedisError
+
+from conversations import streams
+from conversations.enums import MessageStatus
+from conversations.records import message_record
+from conversations.selectors import get_conversation, newest_reply
+from conversations.streams import Event
+from knowrithm.api.errors import envelope
+from knowrithm.api.principal import Principal, PrincipalKind, Scope
+from knowrithm.db.redis import async_redis
+from knowrithm.errors import AuthenticationFailedError, ForbiddenError, ServiceError
+from leads.api.authentication import lead_from_token
+from tenants.api.authentication import bearer_token, principal_from_headers
+from tenants.models import User
+from tenants.services import principal_of
+
+AsgiScope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/conversation/([0-9a-fA-F-]{36})/messages/stream$")
+HEARTBEAT_SECONDS = 10.0  # a published client gives up after 30 s of silence
+IDLE_SECONDS = 600.0  # a listener who is asked nothing
+HEADER_PAUSE = 0.12  # a published client attaches its listeners after the headers: what comes with them is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a listener may hear. `fallback` is the newest turn as the database has it, for an expired stream."""
+
+    key: str
+    fallback: list[Event]
+
+
+def matches(scope: AsgiScope) -> bool:
+    return scope["type"] == "http" and scope["method"] == "GET" and PATH.match(scope["path"]) is not None
+
+
+class Hub:
+    """One Redis subscription for the whole process; wakes the coroutines that listen to a key."""
+
+    def __init__(self) -> None:
+        self.client: redis.asyncio.Redis = async_redis()
+        self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._pubsub = self.client.pubsub()
+        self._task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def listening(self, key: str) -> AsyncIterator[asyncio.Event]:
+        wake = asyncio.Event()
+        if not self._listeners[key]:
+            await self._pubsub.subscribe(key)
+        self._listeners[key].add(wake)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        try:
+            yield wake
+        finally:
+            self._listeners[key].discard(wake)
+            if not self._listeners[key]:
+                del self._listeners[key]
+                await self._pubsub.unsubscribe(key)
+
+    async def _run(self) -> None:
+        while self._listeners:
+            try:
+                message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=5.0)
+            except (RedisError, OSError):
+                log.warning("stream_hub_reconnecting")
+                await asyncio.sleep(0.5)
+                self._wake_all()  # something may have been said meanwhile
+                continue
+            if message is not None:
+                for wake in self._listeners.get(message["channel"], ()):
+                    wake.set()
+
+    def _wake_all(self) -> None:
+        for listeners in self._listeners.values():
+            for wake in listeners:
+                wake.set()
+
+
+_hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
+
+
+def _hub() -> Hub:
+    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+
+
+async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
+    try:
+        subscription = await sync_to_async(_authorise, thread_sensitive=False)(scope)
+    except ServiceError as error:
+        await _send_error(send, error)
+        return
+    disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+    stream = asyncio.create_task(_stream(scope, send, subscription))
+    done, pending = await asyncio.wait({disconnect, stream}, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        if (error := task.exception()) and not isinstance(error, OSError):
+            log.error("stream_failed", exc_info=error)
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> None:
+    headers = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache, no-transform"),
+        (b"x-accel-buffering", b"no"),
+        (b"access-control-allow-origin", b"*"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def write(text: str) -> None:
+        await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+    await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
+    await asyncio.sleep(HEADER_PAUSE)
+    async for event in _events(subscription, _last_event_id(scope)):
+        await write(_format(event) if event else "event: heartbeat\ndata: {}\n\n")
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _events(subscription: Subscription, last_id: str) -> AsyncIterator[Event | None]:
+    """The past that matters, then the present until the last open turn has ended. None stands for a heartbeat."""
+    hub = _hub()
+    async with hub.listening(subscription.key) as wake:
+        past = streams.parse(await hub.client.xrange(subscription.key))
+        shown = [event for event in past if _after(event.id, last_id)] if last_id else streams.replay(past)
+        if not past:
+            shown = subscription.fallback
+        open_turns = streams.unfinished_turns(past)
+        has_answered = any(event.ends_turn for event in shown)
+        for event in shown:
+            yield event
+        position = past[-1].id if past else "0"
+        idle_since = time.monotonic()
+        while open_turns or not has_answered:
+            if time.monotonic() - idle_since > IDLE_SECONDS:
+                return
+            try:
+                await asyncio.wait_for(wake.wait(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                yield None
+            wake.clear()
+            for event in streams.parse(await hub.client.xrange(subscription.key, min=f"({position}")):
+                position, idle_since = event.id, time.monotonic()
+                if event.begins_turn:
+                    open_turns.add(event.turn)
+                if event.ends_turn:
+                    open_turns.discard(event.turn)
+                    has_answered = True
+                yield event
+
+
+def _after(event_id: str, last_id: str) -> bool:
+    return _number(event_id) > _number(last_id)
+
+
+def _number(event_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = event_id.partition("-")
+    return (int(milliseconds), int(sequence or 0)) if milliseconds.isdigit() and sequence.isdigit() else (0, 0)
+
+
+def _last_event_id(scope: AsgiScope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"last-event-id":
+            text = value.decode("latin-1")
+            return text if re.fullmatch(r"\d{1,20}-\d{1,20}", text) else ""
+    return ""
+
+
+def _format(event: Event) -> str:
+    identifier = f"id: {event.id}\n" if event.id else ""
+    return f"event: {event.name}\n{identifier}data: {json.dumps(event.data)}\n\n"
+
+
+async def _send_error(send: Send, error: ServiceError) -> None:
+    body = json.dumps(envelope(str(error), error.code, error.fields)).encode()
+    headers = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _authorise(scope: AsgiScope) -> Subscription:
+    """Who listens to which conversation. Runs in a thread and gives its database connection back."""
+    try:
+        request = ASGIRequest(dict(scope), io.BytesIO())
+        principal = _principal(request)
+        if principal is None or principal.company is None:
+            raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
+        if principal.kind != PrincipalKind.LEAD and not (principal.has(Scope.READ) or principal.has(Scope.WRITE)):
+            raise ForbiddenError("This needs the scope read.")
+        found = PATH.match(scope["path"])
+        assert found is not None  # noqa: S101  # `matches` has said so
+        with tenant_context(principal.company):
+            conversation = get_conversation(principal, _uuid(found.group(1)))
+            return Subscription(
+                streams.stream_key(principal.company.schema_name, conversation.id), _fallback(conversation.id)
+            )
+    finally:
+        connections.close_all()
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.UUID(int=0)
+
+
+def _principal(request: ASGIRequest) -> Principal | None:
+    token = bearer_token(request.headers)
+    if token and (lead := lead_from_token(token)):
+        return lead
+    if principal := principal_from_headers(request.headers):
+        return principal
+    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type,return-value]
+    user = get_user(request)
+    return principal_of(user) if isinstance(user, User) and user.may_sign_in else None
+
+
+def _fallback(conversation_id: uuid.UUID) -> list[Event]:
+    reply = newest_reply(conversation_id)
+    if reply is None or reply.status not in {MessageStatus.COMPLETED, MessageStatus.FAILED}:
+        return []
+    common = {"conversation_id": str(conversation_id), "task_id": str(reply.task_id), "status": reply.status}
+    response = {**common, "message": message_record(reply)}
+    if reply.error:
+        response["error"] = reply.error
+    status = {**common, "message_id": str(reply.reply_to_id)}
+    return [Event("", streams.STATUS, status), Event("", streams.RESPONSE, response)]

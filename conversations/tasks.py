@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import uuid
+
+from celery import shared_task
+
+from conversations import turn
+from knowrithm.jobs import company_task, for_each_company
+
+
+@company_task(name="conversations.answer", queue="critical")
+def answer(reply_id: str) -> None:
+    turn.run(uuid.UUID(reply_id))
+
+
+@company_task(name="conversations.resume_abandoned", queue="default")
+def resume_abandoned() -> None:
+    turn.resume_abandoned(answer)
+
+
+@shared_task(name="conversations.resume_abandoned_everywhere", queue="default")
+def resume_abandoned_everywhere() -> None:
+    for_each_company(resume_abandoned, expires=14)

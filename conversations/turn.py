@@ -1,0 +1,246 @@
+"""One turn: a question becomes a cited answer, or a refusal, and is never lost.
+
+The reply's row is leased like an ingestion job: a turn whose worker died is taken up again by the next one, whose
+answer replaces whatever had been streamed. While the model speaks no database connection is held.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import Task
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from agents.models import Agent
+from conversations import streams
+from conversations.engine.citations import CheckedAnswer, check_citations
+from conversations.engine.prompt import NO_ANSWER, AgentBrief, build_request, retrieval_query
+from conversations.enums import MessageStatus
+from conversations.models import Citation, Conversation, Message
+from conversations.records import message_record, task_result
+from conversations.selectors import exchanges_before
+from documents.models import Document, DocumentChunk
+from documents.retrieval import Passage, has_evidence, retrieve
+from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
+from knowrithm.llm.base import ChatDelta, ChatModel, ChatRequest, Evidence, ProviderError, Usage
+from knowrithm.llm.registry import chat_model
+
+log = structlog.get_logger(__name__)
+
+TOP_K = 6
+MAX_ATTEMPTS = 3
+FLUSH_SECONDS = 0.02  # pieces of an answer that come closer together go out as one event
+PROVIDER_TRIES = 3
+RELATED = (
+    "reply_to",
+    "conversation__agent__llm_settings__llm_provider",
+    "conversation__agent__llm_settings__llm_model",
+    "conversation__agent__llm_settings__embedding_provider",
+    "conversation__agent__llm_settings__embedding_model",
+)
+
+
+class TurnTimeoutError(ProviderError):
+    code = "LLM_TIMEOUT"
+
+
+class LostLeaseError(Exception):
+    """Another worker has taken the turn over."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    text: str = ""
+    usage: Usage = Usage()
+    is_refusal: bool = False
+    model: str = ""
+
+
+def run(reply_id: uuid.UUID) -> None:
+    reply = Message.claim(reply_id, *RELATED)
+    if reply is None:
+        return  # answered, or another worker's
+    turn = _Turn(reply)
+    try:
+        with reply.kept_alive() as held:
+            turn.answer(held.is_set)
+    except LostLeaseError:
+        log.warning("turn_lease_lost", reply=str(reply.id))
+    except ProviderError as error:
+        turn.fail(str(error), error.code)
+    except Exception:
+        log.exception("turn_failed", reply=str(reply.id))
+        turn.fail("The answer could not be made because of a fault on our side. Please try again.", "INTERNAL_ERROR")
+
+
+class _Turn:
+    def __init__(self, reply: Message) -> None:
+        assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+        self.reply = reply
+        self.question = reply.reply_to
+        self.conversation = reply.conversation
+        self.agent: Agent = reply.conversation.agent
+        self.schema = current_schema()
+        self.started = time.monotonic()
+        self.timings: dict[str, float] = {}
+
+    def publish(self, name: str, **data: Any) -> None:
+        task_id = str(self.reply.task_id)
+        streams.publish(self.schema, self.conversation.id, name, {"task_id": task_id, **data})
+
+    def answer(self, is_held: Any) -> None:
+        self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
+        report_progress(str(self.reply.task_id), 10, "Searching")
+        history = exchanges_before(self.question)
+        passages = retrieve(self.agent, retrieval_query(self.question.content, history), top_k=TOP_K)
+        self._lap("retrieval")
+        if has_evidence(passages):
+            settings_row = self.agent.llm_settings
+            request = build_request(
+                agent=AgentBrief(self.agent.name, self.agent.description, self.agent.tone),
+                question=self.question.content,
+                history=history,
+                evidence=[Evidence(number, p.content, p.document_name) for number, p in enumerate(passages, 1)],
+                temperature=settings_row.llm_temperature,
+                max_tokens=settings_row.llm_max_tokens,
+                max_context_tokens=self.conversation.max_context_length,
+            )
+            answer = self._ask(chat_model(settings_row.chat_config()), request, is_held)
+            answer.model = settings_row.llm_model.name
+        else:
+            answer = _Answer(NO_ANSWER, is_refusal=True)
+            self.publish(streams.DELTA, message_id=str(self.reply.id), text=NO_ANSWER)
+        self._finish(answer, passages)
+
+    def _lap(self, stage: str) -> None:
+        self.timings[stage] = round(time.monotonic() - self.started - sum(self.timings.values()), 4)
+
+    def _ask(self, model: ChatModel, request: ChatRequest, is_held: Any) -> _Answer:
+        connection.close()  # back to the pool: a model may take a minute, and turns mostly wait for models
+        answer = _Answer()
+        pending, flushed = "", 0.0
+        deadline = self.started + settings.TURN_DEADLINE_SECONDS
+        with closing(_with_retries(model, request)) as deltas:
+            for delta in deltas:
+                if "first_token" not in self.timings and delta.text:
+                    self._lap("first_token")
+                pending += delta.text
+                answer.usage = delta.usage or answer.usage
+                now = time.monotonic()
+                if pending and now - flushed >= FLUSH_SECONDS:
+                    self._flush(answer, pending)
+                    pending, flushed = "", now
+                if now > deadline:
+                    raise TurnTimeoutError("The model took too long to answer. Please try again.")
+                if not is_held():
+                    raise LostLeaseError
+        self._flush(answer, pending)
+        self._lap("generation")
+        if not answer.text.strip():
+            raise ProviderError("The model returned an empty answer. Please try again.")
+        return answer
+
+    def _flush(self, answer: _Answer, text: str) -> None:
+        if text:
+            answer.text += text
+            self.publish(streams.DELTA, message_id=str(self.reply.id), text=text)
+
+    def _finish(self, answer: _Answer, passages: Sequence[Passage]) -> None:
+        contents = {number: passage.content for number, passage in enumerate(passages, 1)}
+        checked = check_citations(answer.text, contents)
+        with transaction.atomic():
+            held = self.reply.update_if_held(
+                status=MessageStatus.COMPLETED,
+                content=checked.text,
+                is_refusal=answer.is_refusal or not (checked.cited or answer.model),
+                model_used=answer.model or "none",
+                processing_time=round(time.monotonic() - self.started, 3),
+                input_tokens=answer.usage.input_tokens,
+                output_tokens=answer.usage.output_tokens,
+                confidence_score=max((passage.evidence for passage in passages), default=0.0),
+                timings=self.timings,
+                warnings=list(checked.warnings),
+                lease_until=None,
+            )
+            if not held:
+                raise LostLeaseError
+            self._save_citations(checked, passages)
+            Conversation.objects.filter(pk=self.conversation.pk).update(
+                total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
+            )
+            Agent.objects.filter(pk=self.agent.pk).update(total_messages=F("total_messages") + 2)
+        reply = Message.objects.prefetch_related("citations").get(pk=self.reply.pk)
+        complete_task(str(reply.task_id), task_result(reply))
+        self.publish(streams.RESPONSE, status="completed", message=message_record(reply))
+
+    def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
+        Citation.objects.filter(message=self.reply).delete()  # of an attempt that did not finish
+        # A document may have been read anew, or purged, while the model spoke: the passage stays as it was.
+        chunks = set(DocumentChunk.objects.filter(pk__in=[p.chunk_id for p in passages]).values_list("pk", flat=True))
+        documents = set(Document.objects.filter(pk__in=[p.document_id for p in passages]).values_list("pk", flat=True))
+        Citation.objects.bulk_create(
+            Citation(
+                message=self.reply,
+                number=number,
+                document_id=passage.document_id if passage.document_id in documents else None,
+                chunk_id=passage.chunk_id if passage.chunk_id in chunks else None,
+                document_name=passage.document_name[:300],
+                source_url=passage.source_url,
+                content=passage.content,
+                headings=list(passage.headings),
+                quote=checked.quotes.get(number, ""),
+                locator=passage.locator,
+                score=passage.score,
+                evidence=passage.evidence,
+                is_cited=number in checked.cited,
+            )
+            for number, passage in enumerate(passages, 1)
+        )
+
+    def fail(self, cause: str, code: str) -> None:
+        if not self.reply.update_if_held(
+            status=MessageStatus.FAILED, error=cause, error_code=code, lease_until=None, timings=self.timings
+        ):
+            return
+        reply = Message.objects.prefetch_related("citations").get(pk=self.reply.pk)
+        fail_task(str(reply.task_id), cause, code)
+        self.publish(streams.RESPONSE, status="failed", message=message_record(reply), error=cause)
+
+
+def _with_retries(model: ChatModel, request: ChatRequest) -> Iterator[ChatDelta]:
+    """The model's stream; begun again, with growing pauses, while nothing has been said and the fault may pass."""
+    for attempt in range(1, PROVIDER_TRIES + 1):
+        begun = False
+        try:
+            for delta in model.stream(request):
+                begun = True
+                yield delta
+            return
+        except ProviderError as error:
+            if begun or error.permanent or attempt == PROVIDER_TRIES:
+                raise
+            time.sleep(0.3 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
+
+
+def resume_abandoned(task: Task[Any, Any]) -> None:
+    """Take up the turns of dead workers, and those whose message was lost on the way."""
+    lost = Message.objects.filter(status=MessageStatus.PENDING, updated_at__lt=timezone.now() - timedelta(minutes=2))
+    for reply in [*Message.abandoned(), *lost]:
+        if reply.attempts >= MAX_ATTEMPTS:
+            claimed = Message.claim(reply.pk, *RELATED)
+            if claimed is not None:
+                _Turn(claimed).fail("The answer could not be made. Please try again.", "TURN_ABANDONED")
+            continue
+        Message.objects.filter(pk=reply.pk).update(updated_at=timezone.now())
+        enqueue(task, str(reply.id), expires=3600)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from documents.api import views
+
+document, chunk = views.DocumentViewSet, views.ChunkViewSet
+
+urlpatterns = [
+    path("document", document.as_view({"get": "list"})),
+    path("document/upload", document.as_view({"post": "upload"})),
+    path("document/deleted", document.as_view({"get": "deleted"})),
+    path("document/bulk-delete", document.as_view({"delete": "bulk_delete"})),
+    path("document/agent/<uuid:agent_id>", document.as_view({"get": "of_agent"})),
+    path("document/chunk/deleted", chunk.as_view({"get": "deleted"})),
+    path("document/chunk/<uuid:chunk_id>", chunk.as_view({"delete": "destroy"})),
+    path("document/chunk/<uuid:chunk_id>/restore", chunk.as_view({"patch": "restore"})),
+    path("document/<uuid:document_id>", document.as_view({"get": "retrieve", "delete": "destroy"})),
+    path("document/<uuid:document_id>/restore", document.as_view({"patch": "restore"})),
+    path("document/<uuid:document_id>/retry", document.as_view({"post": "retry"})),
+    path("document/<uuid:document_id>/chunk", chunk.as_view({"delete": "destroy_all"})),
+    path("document/<uuid:document_id>/chunk/restore-all", chunk.as_view({"patch": "restore_all"})),
+    path("search/document", views.SearchViewSet.as_view({"post": "search"})),
+]

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import asdict
+
+from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from agents.selectors import get_agent
+from documents import selectors, services
+from documents.api.serializers import (
+    FILE_FIELDS,
+    BulkDeleteInput,
+    ChunkSerializer,
+    DocumentSerializer,
+    SearchInput,
+    SearchResultSerializer,
+    UploadInput,
+    uploaded_metadata,
+    uploaded_urls,
+)
+from documents.models import Document, DocumentChunk
+from documents.retrieval import has_evidence, retrieve
+from knowrithm.api.pagination import paginate
+from knowrithm.api.permissions import READ, WRITE
+from knowrithm.api.responses import listing, single
+from knowrithm.api.schema import PAGE_PARAMETERS, MessageSerializer, answer, page
+from knowrithm.api.throttling import limit
+from knowrithm.api.views import ApiViewSet
+
+DocumentPage = page("DocumentPage", "documents", DocumentSerializer(many=True))
+LIST_PARAMETERS = [
+    *PAGE_PARAMETERS,
+    OpenApiParameter("status", str),
+    OpenApiParameter("search", str),
+    OpenApiParameter("document_type", str),
+]
+
+
+def _agent_filter(request: Request) -> uuid.UUID | None:
+    given = request.query_params.get("agent_id")
+    return serializers.UUIDField().run_validation(given) if given else None
+
+
+class DocumentViewSet(ApiViewSet):
+    access = {
+        "upload": WRITE,
+        "list": READ,
+        "of_agent": READ,
+        "deleted": READ,
+        "retrieve": READ,
+        "destroy": WRITE,
+        "restore": WRITE,
+        "retry": WRITE,
+        "bulk_delete": WRITE,
+    }
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [limit("upload", per="company")()] if self.action == "upload" else []
+
+    @extend_schema(
+        request={"multipart/form-data": UploadInput, "application/json": UploadInput},
+        responses={
+            200: answer(
+                "Uploaded",
+                success=serializers.BooleanField(),
+                documents=DocumentSerializer(many=True),
+                documents_processed=serializers.IntegerField(),
+                documents_failed=serializers.IntegerField(),
+                total_submitted=serializers.IntegerField(),
+                task_ids=serializers.ListField(child=serializers.UUIDField()),
+                errors=serializers.ListField(child=serializers.DictField()),
+            )
+        },
+    )
+    def upload(self, request: Request) -> Response:
+        """Take files and addresses; 207 when some of them could not be taken, 400 when none could."""
+        data = request.data if isinstance(request.data, dict) else {}
+        agent = get_agent(serializers.UUIDField().run_validation(data.get("agent_id") or serializers.empty))
+        files: list[UploadedFile[bytes]] = [file for name in FILE_FIELDS for file in request.FILES.getlist(name)]
+        outcome = services.upload(
+            actor=self.principal(),
+            agent=agent,
+            files=files,
+            urls=uploaded_urls(request),
+            metadata=uploaded_metadata(request),
+        )
+        records = DocumentSerializer(outcome.documents, many=True).data
+        errors = [asdict(rejected) for rejected in outcome.rejected]
+        body = {
+            "success": not errors,
+            "documents": records,
+            "documents_processed": len(records),
+            "documents_failed": len(errors),
+            "total_submitted": len(records) + len(errors),
+            "task_ids": [],
+            "errors": errors,
+            "errors_count": len(errors),
+            "error_summary": {error["name"]: error["error"] for error in errors},
+        }
+        if not records:
+            first = errors[0]
+            body |= {"error": first["error"], "message": first["error"], "code": first["code"]}
+            body |= {"error_code": first["code"], "errors": {error["name"]: [error["error"]] for error in errors}}
+        status = 400 if not records else 207 if errors else 200
+        return Response(body, status=status)
+
+    @extend_schema(parameters=[*LIST_PARAMETERS, OpenApiParameter("agent_id", uuid.UUID)], responses=DocumentPage)
+    def list(self, request: Request) -> Response:
+        return self._page(request, _agent_filter(request))
+
+    @extend_schema(parameters=LIST_PARAMETERS, responses=DocumentPage)
+    def of_agent(self, request: Request, agent_id: uuid.UUID) -> Response:
+        return self._page(request, get_agent(agent_id).id)
+
+    def _page(self, request: Request, agent_id: uuid.UUID | None) -> Response:
+        names = ("search", "status", "document_type")
+        filters = {name: request.query_params.get(name, "") for name in names}
+        rows, pagination = paginate(request, selectors.documents_list(agent_id=agent_id, **filters), per_page=10)
+        return Response(listing(["document", "documents"], DocumentSerializer(rows, many=True).data, pagination))
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS, responses=page("DeletedDocuments", "deleted_documents", DocumentSerializer(many=True))
+    )
+    def deleted(self, request: Request) -> Response:
+        rows, pagination = paginate(request, selectors.documents_list(is_archived=True), per_page=10)
+        return Response(
+            listing(["deleted_documents", "documents"], DocumentSerializer(rows, many=True).data, pagination)
+        )
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS,
+        responses=answer("DocumentWithChunks", document=DocumentSerializer(), chunks=ChunkSerializer(many=True)),
+    )
+    def retrieve(self, request: Request, document_id: uuid.UUID) -> Response:
+        """A document with a page of its chunks, each with its locator."""
+        document = selectors.get_document(document_id)
+        chunks, pagination = paginate(request, selectors.chunks_of(document), per_page=50)
+        records = ChunkSerializer(chunks, many=True).data
+        return Response(
+            single("document", DocumentSerializer(document).data, chunks=records, pagination=pagination)
+        )
+
+    @extend_schema(responses=MessageSerializer)
+    def destroy(self, request: Request, document_id: uuid.UUID) -> Response:
+        count = services.archive_document(actor=self.principal(), document=selectors.get_document(document_id))
+        return Response({"message": "Document archived.", "document_id": document_id, "deleted_chunks_count": count})
+
+    @extend_schema(request=None, responses=MessageSerializer)
+    def restore(self, request: Request, document_id: uuid.UUID) -> Response:
+        document = selectors.get_document(document_id, include_archived=True)
+        services.restore_document(actor=self.principal(), document=document)
+        return Response(
+            {"message": "Document restored.", "document_id": document.id, "filename": document.original_filename}
+        )
+
+    @extend_schema(request=None, responses=answer("DocumentAnswer", document=DocumentSerializer()))
+    def retry(self, request: Request, document_id: uuid.UUID) -> Response:
+        """Read a failed document again."""
+        document = services.retry_document(actor=self.principal(), document=selectors.get_document(document_id))
+        return Response(single("document", DocumentSerializer(document).data))
+
+    @extend_schema(request=BulkDeleteInput, responses=MessageSerializer)
+    def bulk_delete(self, request: Request) -> Response:
+        ids = self.validated(BulkDeleteInput, request)["document_ids"]
+        documents, chunks = services.archive_documents(actor=self.principal(), document_ids=ids)
+        return Response(
+            {
+                "message": f"{documents} documents archived.",
+                "deleted_documents_count": documents,
+                "deleted_chunks_count": chunks,
+                "deleted": documents,
+            }
+        )
+
+
+class ChunkViewSet(ApiViewSet):
+    access = {"deleted": READ, "destroy": WRITE, "restore": WRITE, "destroy_all": WRITE, "restore_all": WRITE}
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS, responses=page("DeletedChunks", "deleted_chunks", ChunkSerializer(many=True))
+    )
+    def deleted(self, request: Request) -> Response:
+        archived = DocumentChunk.objects.archived().defer("embedding", "lexical").order_by("-archived_at")
+        rows, pagination = paginate(request, archived, per_page=50)
+        return Response(listing(["deleted_chunks", "chunks"], ChunkSerializer(rows, many=True).data, pagination))
+
+    @extend_schema(responses=MessageSerializer)
+    def destroy(self, request: Request, chunk_id: uuid.UUID) -> Response:
+        chunk = selectors.get_chunk(chunk_id)
+        services.archive_chunks(actor=self.principal(), chunks=[chunk])
+        return Response({"message": "Chunk archived.", "chunk_id": chunk.id, "chunk_index": chunk.index})
+
+    @extend_schema(request=None, responses=MessageSerializer)
+    def restore(self, request: Request, chunk_id: uuid.UUID) -> Response:
+        chunk = selectors.get_chunk(chunk_id)
+        services.restore_chunks(actor=self.principal(), chunks=[chunk])
+        return Response({"message": "Chunk restored.", "chunk_id": chunk.id, "chunk_index": chunk.index})
+
+    @extend_schema(responses=MessageSerializer)
+    def destroy_all(self, request: Request, document_id: uuid.UUID) -> Response:
+        document = selectors.get_document(document_id)
+        count = services.archive_chunks(actor=self.principal(), chunks=_all_chunks(document))
+        return Response({"message": "Chunks archived.", "document_id": document.id, "deleted_chunks_count": count})
+
+    @extend_schema(request=None, responses=MessageSerializer)
+    def restore_all(self, request: Request, document_id: uuid.UUID) -> Response:
+        document = selectors.get_document(document_id, include_archived=True)
+        count = services.restore_chunks(actor=self.principal(), chunks=_all_chunks(document))
+        return Response({"message": "Chunks restored.", "document_id": document.id, "restored_chunks_count": count})
+
+
+def _all_chunks(document: Document) -> list[DocumentChunk]:
+    return list(document.chunks.select_related("document").defer("embedding", "lexical"))
+
+
+class SearchViewSet(ApiViewSet):
+    access = READ
+    throttle_classes = (limit("search", per="credential"),)
+
+    @extend_schema(
+        request=SearchInput,
+        responses=answer(
+            "SearchResults",
+            query=serializers.CharField(),
+            results=SearchResultSerializer(many=True),
+            total_results=serializers.IntegerField(),
+            has_evidence=serializers.BooleanField(),
+            execution_time=serializers.FloatField(),
+        ),
+    )
+    def search(self, request: Request) -> Response:
+        """The passages of one agent that bear on the query, best first."""
+        data = self.validated(SearchInput, request)
+        started = time.perf_counter()
+        passages = retrieve(
+            get_agent(data["agent_id"]), data["query"], top_k=data.get("limit") or data.get("top_k") or 10
+        )
+        results = SearchResultSerializer(passages, many=True).data
+        if not data["include_content"]:
+            results = [{name: result[name] for name in result if name not in {"content", "text"}} for result in results]
+        return Response(
+            {
+                "query": data["query"],
+                "results": results,
+                "total_results": len(results),
+                "has_evidence": has_evidence(passages),
+                "execution_time": round(time.perf_counter() - started, 4),
+            }
+        )

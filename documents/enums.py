@@ -1,0 +1,39 @@
+from django.db import models
+
+
+class DocumentStatus(models.TextChoices):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    PROCESSED = "processed"
+    FAILED = "failed"
+
+
+class DocumentType(models.TextChoices):
+    PDF = "pdf", "PDF"
+    DOCX = "docx", "Word"
+    TXT = "txt", "Text"
+    MD = "md", "Markdown"
+    HTML = "html", "HTML"
+    CSV = "csv", "CSV"
+    JSON = "json", "JSON"
+    XML = "xml", "XML"
+
+
+class JobStatus(models.TextChoices):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Stage(models.TextChoices):
+    """Where a job is, in words for its owner."""
+
+    WAITING = "waiting", "Waiting for a free worker"
+    FETCHING = "fetching", "Fetching the page"
+    EXTRACTING = "extracting", "Reading the text"
+    OCR = "ocr", "Recognising scanned pages"
+    EMBEDDING = "embedding", "Making it searchable"
+    SAVING = "saving", "Saving"
+    DONE = "done", "Done"

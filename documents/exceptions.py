@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from knowrithm.errors import InvalidInputError, TooLargeError
+
+
+class RejectedFileError(InvalidInputError):
+    """A file that cannot be taken; the sentence is for the person who sent it, the code says which rule."""
+
+    code = "DOC_REJECTED"
+
+
+class FileTooLargeError(TooLargeError):
+    code = "DOC_TOO_LARGE"

@@ -1,0 +1,298 @@
+"""PDF: the text layer as paragraphs with their boxes; pages that have none go through OCR."""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from documents.ingestion.base import (
+    Block,
+    DamagedDocumentError,
+    EncryptedDocumentError,
+    Extraction,
+    OcrUnavailableError,
+    TooLargeError,
+)
+from documents.ingestion.limits import MAX_CHARACTERS
+from documents.ingestion.ocr import OcrOptions, OcrPage, recognise
+
+Box = tuple[float, float, float, float]
+
+# A page with fewer letters and digits than this, and with an image, is a scan with a stamp on it, not a text page.
+MIN_USEFUL_CHARACTERS = 16
+# A paragraph ends where the next line is further away than this many line heights.
+PARAGRAPH_GAP = 0.75
+# Paragraphs are cut at the end of a line about here, so that their boxes stay precise.
+SOFT_PARAGRAPH_LINES, MAX_PARAGRAPH_LINES = 8, 16
+MAX_BOOKMARKS = 5000
+
+# pdfium ends a line with CR LF, and writes U+FFFE (older versions: 0x02) for a hyphen at the end of a line.
+_LINE = re.compile("[^\r\n\ufffe\x02]+")
+_HYPHENS = "\ufffe\x02"
+_USEFUL = re.compile(r"[^\W_]")
+_SENTENCE_END = re.compile(r"[.!?:;。！？]['\"”’)\]]*$")
+
+
+@dataclass(slots=True)
+class _Line:
+    text: str
+    box: Box
+    is_hyphenated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Bookmark:
+    page: int
+    top: float  # in points from the bottom; infinity when the bookmark names only the page
+    path: tuple[str, ...]
+
+
+def extract(path: Path, *, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
+    document = _open(path)
+    try:
+        return _extract(document, ocr, progress)
+    finally:
+        document.close()
+
+
+def _open(path: Path) -> pypdfium2.PdfDocument:
+    try:
+        document = pypdfium2.PdfDocument(path)
+        if document.get_formtype() != pdfium.FORMTYPE_NONE:
+            document.init_forms()  # without it the values filled into a form are not part of any page
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
+            raise EncryptedDocumentError(
+                "This PDF is protected by a password. Save it without the password and upload it again."
+            ) from error
+        raise DamagedDocumentError("This PDF is damaged and cannot be opened. Export it again and retry.") from error
+    return document
+
+
+def _extract(
+    document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callable[[float, str], None]
+) -> Extraction:
+    page_count = len(document)
+    bookmarks = _bookmarks(document)
+    pages: dict[int, list[Block]] = {}
+    scans: list[int] = []
+    broken: list[int] = []
+    characters = 0
+    for number in range(1, page_count + 1):
+        try:
+            blocks, is_scan = _read_page(document, number, bookmarks)
+        except pypdfium2.PdfiumError:
+            broken.append(number)
+            continue
+        pages[number] = blocks
+        if is_scan:
+            scans.append(number)
+        characters += sum(len(block.text) for block in blocks)
+        if characters > MAX_CHARACTERS:
+            raise TooLargeError(f"This PDF holds more than {MAX_CHARACTERS:,} characters. Split it into parts.")
+        if number % 16 == 0:
+            progress(number / page_count, "text")
+    if len(broken) == page_count:
+        raise DamagedDocumentError("No page of this PDF can be read: the file is damaged.")
+    warnings = [f"{_pages(broken)} could not be read and {_is(broken)} left out."] if broken else []
+    metadata: dict[str, Any] = {}
+    if scans:
+        warnings += _recognise(document, scans, pages, metadata, ocr, progress)
+    blocks = [block for number in sorted(pages) for block in pages[number]]
+    title = (document.get_metadata_value("Title") or "").strip()
+    return Extraction(tuple(blocks), page_count=page_count, title=title, warnings=tuple(warnings), metadata=metadata)
+
+
+def _read_page(
+    document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark]
+) -> tuple[list[Block], bool]:
+    """The page's paragraphs, and whether it is a scan."""
+    page = document[number - 1]
+    try:
+        if document.formenv:
+            pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
+            page.close()
+            page = document[number - 1]
+        textpage = page.get_textpage()
+        try:
+            text = textpage.get_text_range()
+            lines = _lines(textpage, text)
+        finally:
+            textpage.close()
+        rotation = page.get_rotation() if lines else 0
+        is_scan = (
+            len(text) < 20 * MIN_USEFUL_CHARACTERS
+            and len(_USEFUL.findall(text)) < MIN_USEFUL_CHARACTERS
+            and next(page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,)), None) is not None
+        )
+    finally:
+        page.close()
+    blocks = []
+    for paragraph in _paragraphs(lines, is_sideways=rotation in (90, 270)):
+        box = _union([line.box for line in paragraph])
+        locator = page_locator(number, box, ocr=False)
+        headings = _headings_at(bookmarks, number, box[3]) if bookmarks else ()
+        blocks.append(Block(_join(paragraph), locator, headings))
+    return blocks, is_scan
+
+
+def page_locator(number: int, box: Box, *, ocr: bool) -> dict[str, Any]:
+    rounded = [round(edge, 1) for edge in box]
+    return {"type": "page", "page": number, "page_end": number, "boxes": [[number, *rounded]], "ocr": ocr}
+
+
+def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> list[_Line]:
+    """The page's lines in the order of the file. Two boxes a line are asked for: its first and last character's."""
+    raw = textpage.raw
+    # The text and pdfium's list of characters mostly run in step; asking for every index would cost a third more.
+    is_in_step = textpage.count_chars() == len(text)
+    rect = pdfium.FS_RECTF()
+    loose_box = pdfium.FPDFText_GetLooseCharBox
+    lines = []
+    for match in _LINE.finditer(text):
+        found = match[0]
+        stripped = found.strip()
+        if not stripped:
+            continue
+        first = match.start() + len(found) - len(found.lstrip())
+        last = first + len(stripped) - 1
+        if not is_in_step:
+            first = pdfium.FPDFText_GetCharIndexFromTextIndex(raw, first)
+            last = pdfium.FPDFText_GetCharIndexFromTextIndex(raw, last)
+        loose_box(raw, first, rect)
+        left, bottom, right, top = rect.left, rect.bottom, rect.right, rect.top
+        loose_box(raw, last, rect)
+        box = (min(left, rect.left), min(bottom, rect.bottom), max(right, rect.right), max(top, rect.top))
+        end = match.end()
+        lines.append(_Line(stripped, box, end < len(text) and text[end] in _HYPHENS))
+    return lines
+
+
+def _paragraphs(lines: list[_Line], *, is_sideways: bool) -> Iterator[list[_Line]]:
+    """Runs of lines that stand close under each other in the same size of type."""
+    paragraph: list[_Line] = []
+    for line in lines:
+        if paragraph and _begins_paragraph(paragraph, line, is_sideways=is_sideways):
+            yield paragraph
+            paragraph = []
+        paragraph.append(line)
+    if paragraph:
+        yield paragraph
+
+
+def _begins_paragraph(paragraph: list[_Line], line: _Line, *, is_sideways: bool) -> bool:
+    before = paragraph[-1]
+    count = len(paragraph)
+    if count >= MAX_PARAGRAPH_LINES or (count >= SOFT_PARAGRAPH_LINES and _SENTENCE_END.search(before.text)):
+        return True
+    if is_sideways:
+        gap = abs(line.box[0] - before.box[0]) - (before.box[2] - before.box[0])
+        height, before_height = line.box[2] - line.box[0], before.box[2] - before.box[0]
+    else:
+        gap = before.box[1] - line.box[3]
+        height, before_height = line.box[3] - line.box[1], before.box[3] - before.box[1]
+        if line.box[1] > before.box[3]:
+            return True  # back up to the top: the next column
+    small, large = sorted((height, before_height))
+    return gap > PARAGRAPH_GAP * max(small, 1.0) or large > 1.25 * max(small, 1.0)
+
+
+def _join(paragraph: list[_Line]) -> str:
+    """One text. A line that stops well short of the margin ends for a reason (a table row, a list) and stays a line."""
+    margin = max(line.box[2] for line in paragraph)
+    width = margin - min(line.box[0] for line in paragraph)
+    parts = []
+    for line, after in zip(paragraph, paragraph[1:], strict=False):
+        parts.append(line.text)
+        if line.is_hyphenated:
+            parts.append("" if after.text[0].islower() else "-")
+        else:
+            parts.append(" " if margin - line.box[2] < 0.2 * width else "\n")
+    parts.append(paragraph[-1].text + ("-" if paragraph[-1].is_hyphenated else ""))
+    return "".join(parts)
+
+
+def _union(boxes: list[Box]) -> Box:
+    left, bottom, right, top = zip(*boxes, strict=True)
+    return min(left), min(bottom), max(right), max(top)
+
+
+def _bookmarks(document: pypdfium2.PdfDocument) -> list[_Bookmark]:
+    """The outline in the order of the pages, each entry with the path of titles above it."""
+    found: list[_Bookmark] = []
+    path: list[str] = []
+    try:
+        for bookmark in document.get_toc(max_depth=6):
+            title = bookmark.get_title().strip()
+            destination = bookmark.get_dest()
+            path = [*path[: bookmark.level], title]
+            if destination is None or not title or len(found) >= MAX_BOOKMARKS:
+                continue
+            index = destination.get_index()
+            mode, position = destination.get_view()
+            top = float("inf")
+            if mode == pdfium.PDFDEST_VIEW_XYZ and len(position) > 1 and position[1]:
+                top = position[1]
+            if index is not None:
+                found.append(_Bookmark(index + 1, top, tuple(part for part in path if part)))
+    except pypdfium2.PdfiumError:
+        return []
+    return sorted(found, key=lambda bookmark: (bookmark.page, -bookmark.top))
+
+
+def _headings_at(bookmarks: list[_Bookmark], page: int, top: float) -> tuple[str, ...]:
+    # Bookmarks aim a little above their heading; a few points of tolerance for those that aim at its baseline.
+    at = bisect.bisect_right(bookmarks, (page, -(top - 18)), key=lambda bookmark: (bookmark.page, -bookmark.top))
+    return bookmarks[at - 1].path if at else ()
+
+
+def _recognise(
+    document: pypdfium2.PdfDocument,
+    scans: list[int],
+    pages: dict[int, list[Block]],
+    metadata: dict[str, Any],
+    ocr: OcrOptions,
+    progress: Callable[[float, str], None],
+) -> list[str]:
+    """Put the text of scanned pages in their place in `pages`; return warnings."""
+    if not ocr.enabled:
+        return [f"{_pages(scans)} {_is(scans)} scanned, and text recognition is switched off."]
+    warnings: list[str] = []
+    results: list[OcrPage] = []
+    try:
+        for done, result in enumerate(recognise(document, scans, ocr=ocr, warnings=warnings), 1):
+            results.append(result)
+            progress(done / len(scans), "ocr")
+    except OcrUnavailableError as error:
+        if not any(pages.values()):
+            raise
+        return [f"{_pages(scans)} {_is(scans)} scanned and left out. {error}"]
+    for result in results:
+        if result.paragraphs:
+            pages[result.page] = [
+                Block(paragraph.text, page_locator(result.page, paragraph.box, ocr=True))
+                for paragraph in result.paragraphs
+            ]
+    metadata["ocr_pages"] = [{"page": result.page, "confidence": result.confidence} for result in results]
+    doubtful = [result.page for result in results if result.is_doubtful]
+    if doubtful:
+        warnings.append(f"{_pages(doubtful)} {_is(doubtful)} hard to read: check the recognised text against the scan.")
+    return warnings
+
+
+def _pages(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10])) + (" …" if len(numbers) > 10 else "")
+    return f"Page {shown}" if len(numbers) == 1 else f"Pages {shown}"
+
+
+def _is(numbers: list[int]) -> str:
+    return "is" if len(numbers) == 1 else "are"
+
+

@@ -1,0 +1,208 @@
+"""What a request does to documents. Reading them is a worker's business (documents.jobs)."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import F
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+
+from agents.models import Agent
+from documents import tasks
+from documents.enums import DocumentStatus
+from documents.exceptions import FileTooLargeError, RejectedFileError
+from documents.ingestion.base import IngestionError
+from documents.ingestion.detect import detect_type
+from documents.models import Document, DocumentChunk, IngestionJob
+from knowrithm.api.principal import Principal
+from knowrithm.errors import InvalidInputError, NotFoundError
+from knowrithm.jobs import enqueue
+
+HEAD_SIZE = 64 * 1024  # bytes of a file that its type is told from
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedUpload:
+    name: str
+    error: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOutcome:
+    documents: list[Document] = field(default_factory=list)
+    rejected: list[RejectedUpload] = field(default_factory=list)
+    task_ids: list[str] = field(default_factory=list)
+
+
+def upload(
+    *,
+    actor: Principal,
+    agent: Agent,
+    files: Sequence[UploadedFile[Any]] = (),
+    urls: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> UploadOutcome:
+    """Take every file and address that can be taken; say of each other why not. One bad file spoils no other."""
+    if not files and not urls:
+        raise InvalidInputError("Send at least one file (field `files`) or address (field `urls`).")
+    outcome = UploadOutcome()
+    for file in files:
+        name = clean_filename(file.name or "")
+        try:
+            document = create_document(actor=actor, agent=agent, file=file, filename=name, metadata=metadata)
+        except (RejectedFileError, FileTooLargeError) as error:
+            outcome.rejected.append(RejectedUpload(name, str(error), error.code))
+        else:
+            outcome.documents.append(document)
+    for url in urls:
+        try:
+            outcome.documents.append(create_document_from_url(actor=actor, agent=agent, url=url, metadata=metadata))
+        except RejectedFileError as error:
+            outcome.rejected.append(RejectedUpload(url[:300], str(error), error.code))
+    return outcome
+
+
+def clean_filename(name: str) -> str:
+    """The last part of the name, printable and short. It is only ever shown, never used as a path."""
+    last = PurePath(name.replace("\\", "/")).name
+    printable = "".join(character for character in last if character.isprintable())
+    return printable[-300:] or "unnamed"
+
+
+@transaction.atomic
+def create_document(
+    *,
+    actor: Principal,
+    agent: Agent,
+    file: UploadedFile[Any],
+    filename: str,
+    metadata: Mapping[str, Any] | None = None,
+) -> Document:
+    """Store a file and queue its reading. Raises `RejectedFileError` or `FileTooLargeError`."""
+    if (file.size or 0) > settings.MAX_FILE_SIZE:
+        limit = filesizeformat(settings.MAX_FILE_SIZE)
+        raise FileTooLargeError(f"{filename} is {filesizeformat(file.size)}; at most {limit} can be taken.")
+    head = file.read(HEAD_SIZE)
+    try:
+        document_type = detect_type(filename=filename, head=head, size=file.size or 0, file=file)
+    except IngestionError as error:
+        raise RejectedFileError(str(error), code=error.code) from None
+    document = Document(
+        agent=agent,
+        user_id=actor.user_id,
+        original_filename=filename,
+        document_type=document_type,
+        file_size=file.size or 0,
+        sha256=_sha256(file),
+        metadata=dict(metadata or {}),
+    )
+    file.seek(0)
+    document.file.save("original", file, save=False)
+    document.save()
+    _count_documents(agent, +1)
+    queue_ingestion(document)
+    return document
+
+
+@transaction.atomic
+def create_document_from_url(
+    *, actor: Principal, agent: Agent, url: str, metadata: Mapping[str, Any] | None = None
+) -> Document:
+    """Queue the fetching and reading of one address; the worker fetches it. Raises `RejectedFileError`."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname or len(url) > 2000:
+        raise RejectedFileError("An address must start with http:// or https://.", code="DOC_BAD_URL")
+    document = Document.objects.create(
+        agent=agent,
+        user_id=actor.user_id,
+        original_filename=clean_filename(PurePath(parts.path).name or parts.hostname),
+        source_url=url.strip(),
+        metadata=dict(metadata or {}),
+    )
+    _count_documents(agent, +1)
+    queue_ingestion(document)
+    return document
+
+
+def _sha256(file: UploadedFile[Any]) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    for piece in file.chunks():
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def queue_ingestion(document: Document) -> IngestionJob:
+    job = IngestionJob.objects.create(document=document)
+    enqueue(tasks.ingest, str(job.id))
+    return job
+
+
+@transaction.atomic
+def retry_document(*, actor: Principal, document: Document) -> Document:
+    """Read a failed document again."""
+    if document.status != DocumentStatus.FAILED:
+        raise InvalidInputError("Only a document that failed can be tried again.")
+    document.status, document.processing_error, document.error_code = DocumentStatus.PENDING, "", ""
+    document.save(update_fields=["status", "processing_error", "error_code", "updated_at"])
+    queue_ingestion(document)
+    return document
+
+
+# --- Archive and restore ------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def archive_document(*, actor: Principal, document: Document) -> int:
+    """Take a document out of every answer. Returns the number of its chunks."""
+    document.archived_at = timezone.now()
+    document.save(update_fields=["archived_at", "updated_at"])
+    _count_documents(document.agent, -1)
+    return document.chunks.live().count()
+
+
+@transaction.atomic
+def restore_document(*, actor: Principal, document: Document) -> Document:
+    if document.is_archived:
+        document.archived_at = None
+        document.save(update_fields=["archived_at", "updated_at"])
+        _count_documents(document.agent, +1)
+    return document
+
+
+@transaction.atomic
+def archive_documents(*, actor: Principal, document_ids: Sequence[uuid.UUID]) -> tuple[int, int]:
+    """Archive many. Returns the numbers of documents and chunks; raises `NotFoundError` when one is unknown."""
+    documents = list(Document.objects.live().select_related("agent").filter(pk__in=document_ids))
+    if len(documents) != len(set(document_ids)):
+        raise NotFoundError("One of the documents does not exist.")
+    return len(documents), sum(archive_document(actor=actor, document=document) for document in documents)
+
+
+@transaction.atomic
+def archive_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
+    ids = [chunk.pk for chunk in chunks]
+    return DocumentChunk.objects.live().filter(pk__in=ids).update(archived_at=timezone.now())
+
+
+@transaction.atomic
+def restore_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
+    """Raises `InvalidInputError` while the document itself is archived."""
+    if any(chunk.document.is_archived for chunk in chunks):
+        raise InvalidInputError("The document is archived. Restore it first.", code="DOC_ARCHIVED")
+    return DocumentChunk.objects.archived().filter(pk__in=[chunk.pk for chunk in chunks]).update(archived_at=None)
+
+
+def _count_documents(agent: Agent, difference: int) -> None:
+    Agent.objects.filter(pk=agent.pk).update(documents_count=F("documents_count") + difference)

@@ -1,0 +1,47 @@
+"""A visitor's token: good for one agent and the conversations that were begun with it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django_tenants.utils import tenant_context
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.request import Request
+
+from knowrithm.api.principal import Principal, PrincipalKind
+from leads.models import Lead
+from tenants import tokens
+from tenants.api.authentication import HeaderAuthentication, bearer_token
+from tenants.models import Company
+
+
+def lead_from_token(token: str) -> Principal | None:
+    """The lead of a token; None when it is another kind's. Raises `AuthenticationFailedError`."""
+    payload = tokens.read_access(token)
+    if payload.get(tokens.KIND) != tokens.LEAD_KIND:
+        return None
+    company = Company.objects.filter(pk=payload["company_id"]).first()
+    if company is None or not company.is_usable:
+        raise tokens.InvalidTokenError("This chat is not available any more.")
+    with tenant_context(company):
+        lead = Lead.objects.live().filter(pk=payload["lead_id"], agent_id=payload["agent_id"]).first()
+    if lead is None:
+        raise tokens.InvalidTokenError("This chat is not available any more.")
+    return Principal(
+        kind=PrincipalKind.LEAD, id=lead.id, company=company, agent_id=uuid.UUID(payload["agent_id"]), label=lead.email
+    )
+
+
+class LeadAuthentication(HeaderAuthentication):
+    def principal(self, request: Request) -> Principal | None:
+        token = bearer_token(request.headers)
+        return lead_from_token(token) if token else None
+
+
+class LeadScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = LeadAuthentication
+    name = "lead"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

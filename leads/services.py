@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from agents.models import Agent
+from knowrithm.errors import InvalidInputError
+from leads.models import Lead
+from tenants.tokens import TokenPair, issue_for_lead
+
+DETAILS = ("first_name", "last_name", "phone")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredLead:
+    lead: Lead
+    tokens: TokenPair
+
+
+def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: Any) -> RegisteredLead:
+    """A visitor's registration with an agent, and a token for conversations with it.
+
+    The same address again is the same lead, as the published widget registers anew whenever its token has expired.
+    Names that are known are not overwritten: anybody can type somebody else's address. Nor does the new token open
+    the conversations of earlier ones (conversations.selectors).
+    """
+    if not fields.get("consent_data_processing", True):
+        raise InvalidInputError(
+            "Without consent to the processing of your data we cannot talk here.",
+            fields={"consent_data_processing": ["Consent is needed."]},
+        )
+    lead = _existing(agent, email)
+    if lead is None:
+        try:
+            with transaction.atomic():
+                lead = Lead.objects.create(agent=agent, email=email, **fields)
+        except IntegrityError:  # the same visitor in two tabs at once
+            lead = _existing(agent, email)
+            assert lead is not None  # noqa: S101  # the constraint that failed says so
+    Lead.objects.filter(pk=lead.pk).update(last_activity=timezone.now(), archived_at=None)
+    return RegisteredLead(lead, issue_for_lead(lead_id=lead.id, agent_id=agent.id, company_id=company_id))
+
+
+def _existing(agent: Agent, email: str) -> Lead | None:
+    lead: Lead | None = Lead.objects.filter(agent=agent, email__iexact=email).first()
+    return lead

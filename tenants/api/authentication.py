@@ -1,0 +1,157 @@
+"""From a credential to a principal, and from the principal to the company's schema. Nothing else sets the company.
+
+Bearer wins over key headers, as the published clients send both.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication, CSRFCheck
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+
+from knowrithm.api.principal import Principal, PrincipalKind, Scope
+from knowrithm.errors import AuthenticationFailedError
+from knowrithm.security.hashing import matches
+from tenants import tokens
+from tenants.exceptions import AccountUnavailableError
+from tenants.models import LAST_USED_RESOLUTION, ApiKey, User, UserSession
+from tenants.services import API_SECRET, principal_of
+
+
+def bearer_token(headers: Any) -> str:
+    """The token of an `Authorization: Bearer …` header, or an empty string."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def principal_from_headers(headers: Any) -> Principal | None:
+    """The user or key that the headers name; None when they name neither. Does not set the schema."""
+    if token := bearer_token(headers):
+        return principal_from_token(token)
+    key, secret = headers.get("X-API-Key", "").strip(), headers.get("X-API-Secret", "").strip()
+    return principal_from_key(key, secret) if key or secret else None
+
+
+def principal_from_token(token: str) -> Principal | None:
+    """The user of an access token; None when it is another kind's. Raises `AuthenticationFailedError`."""
+    payload = tokens.read_access(token)
+    if payload.get(tokens.KIND) != tokens.USER_KIND:
+        return None
+    session = UserSession.objects.select_related("user__company").filter(pk=_uuid(payload.get("sid"))).first()
+    if session is None or not tokens.session_is_current(session, payload):
+        raise tokens.InvalidTokenError("This session has ended. Sign in again.")
+    if not session.user.may_sign_in:
+        raise AccountUnavailableError("This account is not active.")
+    return principal_of(session.user, session_id=session.id)
+
+
+def principal_from_key(key: str, secret: str) -> Principal:
+    row = ApiKey.objects.select_related("company", "user").filter(key=key).first() if key and "\0" not in key else None
+    if row is None or not matches(secret, row.secret_hash, purpose=API_SECRET):
+        raise AuthenticationFailedError("The API key or its secret is not right.", code="API_KEY_INVALID")
+    if row.status != "active":
+        raise AuthenticationFailedError(f"This API key is {row.status}.", code="API_KEY_INVALID")
+    if not row.company.is_usable or not row.user.is_active:
+        raise AccountUnavailableError("The company or the person behind this API key is not active.")
+    _count_use(row)
+    return Principal(
+        kind=PrincipalKind.API_KEY, id=row.id, user_id=row.user_id, company=row.company,
+        scopes=frozenset(Scope(scope) for scope in row.scopes), label=row.name,
+    )  # fmt: skip
+
+
+def _count_use(row: ApiKey) -> None:
+    """At most one write a minute and key, so that reads stay reads."""
+    now = timezone.now()
+    if row.last_used_at is None or now - row.last_used_at > LAST_USED_RESOLUTION:
+        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now, usage_count=F("usage_count") + 1)
+
+
+def _uuid(value: object) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        return None
+
+
+def enter_company(principal: Principal) -> None:
+    """Everything after this in the request happens in the principal's schema (super admins stay in the shared one)."""
+    if principal.company is not None:
+        connection.set_tenant(principal.company)
+
+
+class HeaderAuthentication(BaseAuthentication):
+    def authenticate(self, request: Request) -> tuple[Principal, Principal] | None:  # type: ignore[override]
+        principal = self.principal(request)
+        if principal is None:
+            return None
+        enter_company(principal)
+        return principal, principal
+
+    def principal(self, request: Request) -> Principal | None:
+        raise NotImplementedError
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="knowrithm"'
+
+
+class BearerAuthentication(HeaderAuthentication):
+    def principal(self, request: Request) -> Principal | None:
+        token = bearer_token(request.headers)
+        return principal_from_token(token) if token else None
+
+
+class ApiKeyAuthentication(HeaderAuthentication):
+    def principal(self, request: Request) -> Principal | None:
+        key = request.headers.get("X-API-Key", "").strip()
+        secret = request.headers.get("X-API-Secret", "").strip()
+        return principal_from_key(key, secret) if key or secret else None
+
+
+class BrowserAuthentication(HeaderAuthentication):
+    """The dashboard's own session cookie, with CSRF protection: the browsable API and the pages' scripts."""
+
+    def principal(self, request: Request) -> Principal | None:
+        user = getattr(request._request, "user", None)
+        if not isinstance(user, User) or not user.may_sign_in:
+            return None
+        self._check_csrf(request)
+        return principal_of(user)
+
+    @staticmethod
+    def _check_csrf(request: Request) -> None:
+        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type,return-value]  # only its verdict is wanted
+        check.process_request(request._request)
+        if reason := check.process_view(request._request, None, (), {}):  # type: ignore[arg-type,func-returns-value]
+            raise PermissionDenied(f"CSRF check failed: {reason}")
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = BearerAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = ApiKeyAuthentication
+    name = ["apiKey", "apiSecret"]  # type: ignore[assignment]  # both headers together
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:  # type: ignore[override]
+        return [{"type": "apiKey", "in": "header", "name": name} for name in ("X-API-Key", "X-API-Secret")]
+
+
+class BrowserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = BrowserAuthentication
+    name = "browser"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "apiKey", "in": "cookie", "name": "knowrithm_session"}

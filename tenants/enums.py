@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from django.db import models
+
+from knowrithm.api.principal import Role, Scope
+
+ROLE_CHOICES = [(role.value, role.value.replace("_", " ").capitalize()) for role in Role]
+SCOPE_CHOICES = [(scope.value, scope.value) for scope in Scope]
+
+
+class UserStatus(models.TextChoices):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    SUSPENDED = "suspended"
+    PENDING_VERIFICATION = "pending_verification"
+
+
+class ApiKeyStatus(models.TextChoices):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    REVOKED = "revoked"
+    EXPIRED = "expired"

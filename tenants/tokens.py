@@ -1,0 +1,81 @@
+"""Tokens: what is inside them and how they are read. A token names its company; the database is asked all the same."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
+
+from knowrithm.errors import AuthenticationFailedError
+from tenants.models import User, UserSession
+
+KIND = "kind"
+USER_KIND = "user"
+LEAD_KIND = "lead"
+
+
+class InvalidTokenError(AuthenticationFailedError):
+    code = "TOKEN_INVALID"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    access: str
+    refresh: str
+    refresh_jti: str
+    expires_in: int  # seconds
+    refresh_lifetime: timedelta
+
+
+def issue_for_user(user: User, session_id: uuid.UUID) -> TokenPair:
+    claims = {KIND: USER_KIND, "user_id": str(user.id), "role": user.role, "sid": str(session_id)}
+    return _issue(claims, user.company_id)
+
+
+def issue_for_lead(*, lead_id: uuid.UUID, agent_id: uuid.UUID, company_id: uuid.UUID) -> TokenPair:
+    return _issue({KIND: LEAD_KIND, "lead_id": str(lead_id), "agent_id": str(agent_id)}, company_id)
+
+
+def _issue(claims: dict[str, str], company_id: uuid.UUID | None) -> TokenPair:
+    refresh = RefreshToken()
+    access = AccessToken()
+    for token in (refresh, access):
+        for name, value in claims.items():
+            token[name] = value
+        token["company_id"] = str(company_id) if company_id else None
+    return TokenPair(
+        access=str(access),
+        refresh=str(refresh),
+        refresh_jti=refresh["jti"],
+        expires_in=int(access.lifetime.total_seconds()),
+        refresh_lifetime=refresh.lifetime,
+    )
+
+
+def read_access(text: str) -> dict[str, Any]:
+    return _read(AccessToken, text)
+
+
+def read_refresh(text: str) -> dict[str, Any]:
+    return _read(RefreshToken, text)
+
+
+def _read(kind: type[Token], text: str) -> dict[str, Any]:
+    try:
+        return dict(kind(text).payload)  # type: ignore[arg-type]  # simplejwt takes the encoded text
+    except TokenError:
+        raise InvalidTokenError("The token is invalid or has expired. Sign in again.") from None
+
+
+def session_is_current(session: UserSession, payload: dict[str, Any]) -> bool:
+    """The token belongs to this session, its person and that person's present company."""
+    company_id = str(session.user.company_id) if session.user.company_id else None
+    return (
+        session.revoked_at is None
+        and str(session.user_id) == payload.get("user_id")
+        and company_id == payload.get("company_id")
+    )

@@ -12,7 +12,6 @@ from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.llm.base import ProviderConfig
 
-
 MODEL_RELATIONS = ("llm_provider", "llm_model", "embedding_provider", "embedding_model")
 
 

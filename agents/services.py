@@ -17,7 +17,7 @@ from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownM
 from agents.models import Agent, LLMSettings
 from agents.signals import agent_archiving
 from knowrithm.api.principal import Principal
-from knowrithm.errors import ForbiddenError, NotFoundError
+from knowrithm.errors import NotFoundError
 from tenants.services import add_agent_route
 
 AGENT_FIELDS = (
@@ -44,7 +44,7 @@ def create_default_settings() -> LLMSettings:
         llm_model=builtin.models.get(name="extractive"),
         embedding_provider=builtin,
         embedding_model=builtin.models.get(name=MINILM.name),
-        embedding_dimension=MINILM.dimension,
+        embedding_dimension=384,
         is_default=True,
     )
 
@@ -126,7 +126,9 @@ def _chosen_model(
             return provider, current
         first = provider.models.filter(kind=kind, is_active=True).order_by("-is_recommended", "sort_order").first()
         if first is None:
-            raise UnknownModelError(f"{provider.label} offers no {kind} model.", fields={f"{part}_model": ["Required."]})
+            raise UnknownModelError(
+                f"{provider.label} offers no {kind} model.", fields={f"{part}_model": ["Required."]}
+            )
         return provider, first
     model = find_model(provider, str(wanted_model), kind)
     if model is None:
@@ -158,8 +160,6 @@ def create_agent(
     **fields: Any,
 ) -> Agent:
     """An agent with the settings named by `settings_id`, or made from `choices`, or else the company's default."""
-    if actor.company is None:
-        raise ForbiddenError("Agents belong to a company: sign in as one of its people.")
     if settings_id is not None:
         settings = settings_by_id(settings_id)
     elif choices:
@@ -168,7 +168,7 @@ def create_agent(
         settings = default_settings()
     agent = Agent(name=name, llm_settings=settings, **{key: fields[key] for key in AGENT_FIELDS if key in fields})
     agent.save()
-    add_agent_route(agent_id=agent.id, company_id=actor.company.id)
+    add_agent_route(agent_id=agent.id, company_id=actor.company_id)
     return agent
 
 
@@ -226,4 +226,3 @@ def clone_agent(*, actor: Principal, agent: Agent, name: str = "", settings_id: 
         "status": AgentStatus.INACTIVE,
     }
     return create_agent(actor=actor, settings_id=settings_id or agent.llm_settings_id, **fields)
-

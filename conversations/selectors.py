@@ -20,7 +20,7 @@ def conversations_for(actor: Principal) -> QuerySet[Conversation]:
     """
     rows: QuerySet[Conversation] = Conversation.objects.live().select_related("agent", "lead")
     if actor.kind == PrincipalKind.LEAD:
-        return rows.filter(lead_id=actor.id, agent_id=actor.agent_id)
+        return rows.filter(lead_id=actor.id, agent=actor.agent_id)
     return rows
 
 

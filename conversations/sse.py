@@ -131,8 +131,9 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
     for task in done:
-        if (error := task.exception()) and not isinstance(error, OSError):
-            log.error("stream_failed", exc_info=error)
+        fault = task.exception()
+        if fault is not None and not isinstance(fault, OSError):
+            log.error("stream_failed", exc_info=fault)
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
@@ -253,7 +254,7 @@ def _principal(request: ASGIRequest) -> Principal | None:
         return lead
     if principal := principal_from_headers(request.headers):
         return principal
-    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type,return-value]
+    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]
     user = get_user(request)
     return principal_of(user) if isinstance(user, User) and user.may_sign_in else None
 

@@ -48,7 +48,7 @@ def stream_key(schema: str, conversation_id: uuid.UUID | str) -> str:
 def publish(schema: str, conversation_id: uuid.UUID | str, name: str, data: dict[str, Any]) -> None:
     key = stream_key(schema, conversation_id)
     pipe = sync_redis().pipeline(transaction=False)
-    fields = {"event": name, "data": json.dumps({"conversation_id": str(conversation_id), **data})}
+    fields: Any = {"event": name, "data": json.dumps({"conversation_id": str(conversation_id), **data})}
     pipe.xadd(key, fields, maxlen=KEPT_EVENTS, approximate=True)
     pipe.expire(key, KEPT_SECONDS)
     pipe.publish(key, "")

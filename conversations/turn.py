@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -62,7 +62,7 @@ class LostLeaseError(Exception):
 @dataclass(slots=True)
 class _Answer:
     text: str = ""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     is_refusal: bool = False
     model: str = ""
 
@@ -218,7 +218,7 @@ class _Turn:
         self.publish(streams.RESPONSE, status="failed", message=message_record(reply), error=cause)
 
 
-def _with_retries(model: ChatModel, request: ChatRequest) -> Iterator[ChatDelta]:
+def _with_retries(model: ChatModel, request: ChatRequest) -> Generator[ChatDelta, None, None]:
     """The model's stream; begun again, with growing pauses, while nothing has been said and the fault may pass."""
     for attempt in range(1, PROVIDER_TRIES + 1):
         begun = False

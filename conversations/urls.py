@@ -1,5 +1,13 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from conversations import views
+
+urlpatterns = [
+    path("home", views.home, name="home"),
+    path("agents/<uuid:pk>", views.agent, name="agent"),
+    path("agents/<uuid:pk>/chat", views.chat, name="agent-chat"),
+    path("conversations/passage/<uuid:pk>", views.passage, name="passage"),
+    path("demo", views.demo, name="demo"),
+]

@@ -131,7 +131,7 @@ def _fetch(document: Document) -> None:
     if "html" in page.content_type and not name.lower().endswith((".html", ".htm")):
         name = f"{name}.html"
     document.original_filename = name[-300:]
-    document.document_type = detect_type(filename=name, head=page.body[:65536], size=len(page.body))
+    document.document_type = detect_type(filename=name, head=page.body, size=len(page.body))
     document.file_size = len(page.body)
     document.file.save("original", ContentFile(page.body), save=False)
     document.save(update_fields=["original_filename", "document_type", "file_size", "file", "updated_at"])

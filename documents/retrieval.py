@@ -113,7 +113,7 @@ JOIN documents_document AS document ON document.id = best.document_id
 
 def _candidates(agent_id: uuid.UUID, query: _Query) -> list[tuple[Any, ...]]:
     """The best of each leg, with both scores. One exact scan: up to some 20,000 chunks faster than any index."""
-    parameters = {
+    parameters: Any = {
         "vector": query.vector,
         "lexical": query.lexical,
         "agent": agent_id,

@@ -40,7 +40,7 @@ def get_document(document_id: uuid.UUID, *, include_archived: bool = False) -> D
 
 
 def get_chunk(chunk_id: uuid.UUID) -> DocumentChunk:
-    chunk = DocumentChunk.objects.select_related("document").filter(pk=chunk_id).first()
+    chunk: DocumentChunk | None = DocumentChunk.objects.select_related("document").filter(pk=chunk_id).first()
     if chunk is None:
         raise NotFoundError("There is no such chunk.")
     return chunk

@@ -6,12 +6,12 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
 from django.db.models import F
 from django.template.defaultfilters import filesizeformat
@@ -90,12 +90,12 @@ def create_document(
     metadata: Mapping[str, Any] | None = None,
 ) -> Document:
     """Store a file and queue its reading. Raises `RejectedFileError` or `FileTooLargeError`."""
-    if (file.size or 0) > settings.MAX_FILE_SIZE:
+    size = file.size or 0
+    if size > settings.MAX_FILE_SIZE:
         limit = filesizeformat(settings.MAX_FILE_SIZE)
-        raise FileTooLargeError(f"{filename} is {filesizeformat(file.size)}; at most {limit} can be taken.")
-    head = file.read(HEAD_SIZE)
+        raise FileTooLargeError(f"{filename} is {filesizeformat(size)}; at most {limit} can be taken.")
     try:
-        document_type = detect_type(filename=filename, head=head, size=file.size or 0, file=file)
+        document_type = _detect_type(file, filename)
     except IngestionError as error:
         raise RejectedFileError(str(error), code=error.code) from None
     document = Document(
@@ -103,7 +103,7 @@ def create_document(
         user_id=actor.user_id,
         original_filename=filename,
         document_type=document_type,
-        file_size=file.size or 0,
+        file_size=size,
         sha256=_sha256(file),
         metadata=dict(metadata or {}),
     )
@@ -133,6 +133,14 @@ def create_document_from_url(
     _count_documents(agent, +1)
     queue_ingestion(document)
     return document
+
+
+def _detect_type(file: UploadedFile[Any], filename: str) -> str:
+    size = file.size or 0
+    if isinstance(file, TemporaryUploadedFile):  # a large one, on disk
+        path = Path(file.temporary_file_path())
+        return detect_type(filename=filename, head=file.read(HEAD_SIZE), size=size, path=path)
+    return detect_type(filename=filename, head=file.read(), size=size)
 
 
 def _sha256(file: UploadedFile[Any]) -> str:

@@ -14,14 +14,15 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from celery import Task, shared_task
-from django.db import connection, transaction
-from django_tenants.utils import get_public_schema_name, get_tenant_model, schema_context
+from django.db import transaction
+from django_tenants.utils import get_tenant_model, schema_context
 
 from knowrithm.db.redis import sync_redis
+from knowrithm.db.schema import is_in_company, schema_name
 from knowrithm.errors import ServiceError
 
 LIFETIME = 24 * 3600  # seconds
@@ -113,7 +114,7 @@ def fail_task(task_id: str, error: str, code: str) -> None:
 
 
 def read_task(task_id: str) -> TaskRecord | None:
-    raw = sync_redis().hgetall(_key(task_id))
+    raw = cast(dict[str, str], sync_redis().hgetall(_key(task_id)))
     if not raw:
         return None
     return TaskRecord(id=task_id, **{name: json.loads(value) for name, value in raw.items()})
@@ -127,10 +128,9 @@ class NoCompanyError(ServiceError):
 
 
 def current_schema() -> str:
-    schema = str(connection.schema_name)
-    if schema == get_public_schema_name():
+    if not is_in_company():
         raise NoCompanyError("No company is set.")
-    return schema
+    return schema_name()
 
 
 def company_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any, Any]]:
@@ -146,13 +146,13 @@ def company_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any, An
             with schema_context(schema), structlog.contextvars.bound_contextvars(schema=schema):
                 function(*arguments)
 
-        del run.__wrapped__  # type: ignore[attr-defined]  # Celery would check calls against its signature
-        return shared_task(acks_late=True, **options)(run)  # type: ignore[no-any-return,call-overload]
+        del run.__wrapped__  # or Celery would check calls against its signature
+        return cast("Task[Any, Any]", shared_task(**options)(run))
 
     return decorate
 
 
-def enqueue(task: Task[Any, Any], *arguments: str, countdown: float | None = None, expires: float = 24 * 3600) -> None:
+def enqueue(task: Task[Any, Any], *arguments: str, countdown: float = 0, expires: float = 24 * 3600) -> None:
     """Queue a `company_task` for the current company once the transaction commits. Arguments are ids, as text."""
     schema = current_schema()
 
@@ -164,7 +164,9 @@ def enqueue(task: Task[Any, Any], *arguments: str, countdown: float | None = Non
 
 def for_each_company(task: Task[Any, Any], *, expires: float) -> None:
     """Queue `task` once for every company: what a beat entry does. `expires` (seconds) is just under its period."""
-    for schema in get_tenant_model().objects.filter(is_ready=True, is_active=True, archived_at=None).values_list(
-        "schema_name", flat=True
+    for schema in (
+        get_tenant_model()
+        .objects.filter(is_ready=True, is_active=True, archived_at=None)
+        .values_list("schema_name", flat=True)
     ):
         task.apply_async(args=(schema,), expires=expires)

@@ -141,7 +141,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
-WHITENOISE_AUTOREFRESH = DEBUG and not TESTING
+WHITENOISE_AUTOREFRESH = DEBUG  # nothing is collected there
 # Large uploads go to disk, not to memory; the request body's own limit is checked per file against MAX_FILE_SIZE.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
@@ -197,7 +197,6 @@ REST_FRAMEWORK = {
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "knowrithm.api.responses.LenientNegotiation",
-    "DEFAULT_PAGINATION_CLASS": "knowrithm.api.pagination.PagePagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "knowrithm.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "knowrithm.api.errors.exception_handler",

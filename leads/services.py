@@ -25,8 +25,8 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
     """A visitor's registration with an agent, and a token for conversations with it.
 
     The same address again is the same lead, as the published widget registers anew whenever its token has expired.
-    Names that are known are not overwritten: anybody can type somebody else's address. Nor does the new token open
-    the conversations of earlier ones (conversations.selectors).
+    Names that are known are not overwritten: anybody can type somebody else's address. For the same reason a token
+    alone shows nothing of the past (conversations.selectors).
     """
     if not fields.get("consent_data_processing", True):
         raise InvalidInputError(

@@ -13,7 +13,7 @@ from tenants.services import verify_password
 
 
 class EmailBackend(BaseBackend):
-    def authenticate(  # type: ignore[override]  # Django passes the credentials by the login form's names
+    def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: object
     ) -> User | None:
         if not username or not password:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.db import connection
 from django.http import HttpRequest, HttpResponseBase
 
+from knowrithm.db.schema import enter_company, leave_company
 from tenants.models import User
 
 
@@ -15,13 +15,13 @@ class CompanyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        connection.set_schema_to_public()
+        leave_company()
         try:
             # API requests name their company by their own credential (tenants.api.authentication).
             if not request.path.startswith(("/api/", "/v1/")):
                 user = request.user
                 if isinstance(user, User) and user.company is not None:
-                    connection.set_tenant(user.company)
+                    enter_company(user.company)
             return self.get_response(request)
         finally:
-            connection.set_schema_to_public()
+            leave_company()

@@ -20,7 +20,7 @@ from tenants.enums import ROLE_CHOICES, ApiKeyStatus, UserStatus
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
-class Company(TenantMixin, ArchivableModel):
+class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager-missing]  # TenantMixin has no types
     """A tenant. Its own tables live in the schema `schema_name`, which is complete once `is_ready`."""
 
     auto_create_schema = False  # tenants.provisioning copies the template schema instead
@@ -48,7 +48,7 @@ class Company(TenantMixin, ArchivableModel):
         return self.is_ready and self.is_active and not self.is_archived
 
 
-class Domain(DomainMixin):
+class Domain(DomainMixin):  # type: ignore[misc]  # DomainMixin has no types
     """Required by django-tenants. Companies are told apart by credentials, never by host names."""
 
 

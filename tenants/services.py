@@ -70,7 +70,14 @@ def create_company(*, name: str, email: str, **fields: Any) -> Company:
 
 @transaction.atomic
 def register_company(
-    *, company_name: str, email: str, password: str, first_name: str, last_name: str, phone: str = "", username: str = ""
+    *,
+    company_name: str,
+    email: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    phone: str = "",
+    username: str = "",
 ) -> User:
     """A new company and its first admin."""
     _check_email_is_free(email)
@@ -101,13 +108,9 @@ def register_first_admin(
     )  # fmt: skip
 
 
-def create_user(
-    *, actor: Principal, email: str, username: str, password: str, first_name: str, last_name: str
-) -> User:
-    if actor.company is None:
-        raise InvalidInputError("Name the company of the new user.", fields={"company_id": ["This field is required."]})
+def create_user(*, actor: Principal, email: str, username: str, password: str, first_name: str, last_name: str) -> User:
     _check_email_is_free(email)
-    company = Company.objects.get(pk=actor.company.id)
+    company = Company.objects.get(pk=actor.company_id)
     return _create_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.USER,
@@ -159,8 +162,8 @@ def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
     return user
 
 
-def change_password(*, user: User, current: str, new: str, keep_session: uuid.UUID | None = None) -> None:
-    """Every other session of the person ends."""
+def change_password(*, user: User, current: str, new: str) -> None:
+    """Every API session of the person ends."""
     if not user.check_password(current):
         raise InvalidInputError("The current password is not right.", fields={"current_password": ["Not right."]})
     try:
@@ -169,7 +172,7 @@ def change_password(*, user: User, current: str, new: str, keep_session: uuid.UU
         raise InvalidInputError(error.messages[0], fields={"new_password": error.messages}) from None
     user.set_password(new)
     user.save(update_fields=["password", "updated_at"])
-    user.sessions.filter(revoked_at=None).exclude(pk=keep_session).update(revoked_at=timezone.now())
+    user.sessions.filter(revoked_at=None).update(revoked_at=timezone.now())
 
 
 # --- Signing in ---------------------------------------------------------------------------------------------------
@@ -224,7 +227,7 @@ def start_session(*, user: User, ip_address: str | None = None, user_agent: str 
 def refresh_session(*, refresh_token: str) -> SignedIn:
     """New tokens for an old refresh token, once. A token used twice ends the session: one of the two was stolen."""
     payload = tokens.read_refresh(refresh_token)
-    session = UserSession.objects.select_related("user__company").filter(pk=payload.get("sid")).first()
+    session = session_by_id(payload.get("sid"))
     if session is None or not tokens.session_is_current(session, payload):
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_sign_in:
@@ -240,8 +243,19 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
     return SignedIn(session.user, session, pair)
 
 
+def session_by_id(session_id: object) -> UserSession | None:
+    """With its person and company, in one query; None for anything that is no session's id."""
+    try:
+        pk = uuid.UUID(str(session_id))
+    except ValueError:
+        return None
+    return UserSession.objects.select_related("user__company").filter(pk=pk).first()
+
+
 def end_session(*, session_id: uuid.UUID, user_id: uuid.UUID) -> None:
-    ended = UserSession.objects.filter(pk=session_id, user_id=user_id, revoked_at=None).update(revoked_at=timezone.now())
+    ended = UserSession.objects.filter(pk=session_id, user_id=user_id, revoked_at=None).update(
+        revoked_at=timezone.now()
+    )
     if not ended:
         raise NotFoundError("There is no such session.")
 
@@ -261,16 +275,14 @@ def create_api_key(
 
     Raises `ForbiddenError` when a scope goes beyond the actor's own.
     """
-    if actor.company is None or actor.user_id is None:
-        raise ForbiddenError("API keys belong to a company: sign in as one of its people.")
     wanted = [Scope(scope) for scope in scopes]
     beyond = [scope for scope in wanted if not actor.has(scope) and not (scope == Scope.FULL_ACCESS and actor.is_admin)]
     if beyond:
         raise ForbiddenError(f"Your role may not give out the scope {beyond[0]}.")
     secret = f"sk_{secrets.token_urlsafe(32)}"
     row = ApiKey.objects.create(
-        company_id=actor.company.id,
-        user_id=actor.user_id,
+        company_id=actor.company_id,
+        user_id=actor.person_id,
         name=name,
         key=f"ak_{secrets.token_urlsafe(18)}",
         secret_hash=keyed_hash(secret, purpose=API_SECRET),
@@ -285,7 +297,7 @@ def revoke_api_key(*, actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
     """A person revokes their own keys, an admin any of the company."""
     keys = ApiKey.objects.filter(company_id=actor.company_id)
     if not actor.is_admin:
-        keys = keys.filter(user_id=actor.user_id)
+        keys = keys.filter(user_id=actor.person_id)
     row = keys.filter(pk=api_key_id).first()
     if row is None:
         raise NotFoundError("There is no such API key.")

@@ -64,15 +64,21 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
         return str(self.context["company_id"])
 
 
-class PublicAgentSerializer(AgentSerializer):
+class PublicAgentSerializer(serializers.ModelSerializer[Agent]):
     """What a visitor of any site may see."""
 
-    class Meta(AgentSerializer.Meta):
-        fields = (  # type: ignore[assignment]  # fewer than the parent's
+    company_id = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Agent
+        fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "languages", "welcome_text",
             "starter_questions", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
+
+    def get_company_id(self, agent: Agent) -> str:
+        return str(self.context["company_id"])
 
 
 class SettingsChoices(serializers.Serializer[Any]):
@@ -153,7 +159,7 @@ class ProviderModelSerializer(serializers.ModelSerializer[ProviderModel]):
     model_type = serializers.CharField(source="kind")
     type = serializers.CharField(source="kind")
     provider_model_id = serializers.CharField(source="name")
-    context = serializers.IntegerField(source="context_window", allow_null=True)
+    context = serializers.IntegerField(source="context_window", allow_null=True)  # type: ignore[assignment]  # DRF's name
     dimension = serializers.IntegerField(source="embedding_dimension", allow_null=True)
 
     class Meta:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import path
 
 from agents.api import views
 
 agent, settings, provider = views.AgentViewSet, views.SettingsViewSet, views.ProviderViewSet
-one = {"put": "update", "delete": "destroy"}
+one: Any = {"put": "update", "delete": "destroy"}
 
 urlpatterns = [
     path("agent", agent.as_view({"get": "list", "post": "create"})),

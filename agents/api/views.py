@@ -6,7 +6,8 @@ from typing import Any
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django_tenants.utils import tenant_context
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -52,7 +53,7 @@ class AgentViewSet(ApiViewSet):
     }
 
     def _record(self, agent: Agent) -> dict[str, Any]:
-        return AgentSerializer(agent, context={"company_id": self.principal().company_id}).data
+        return dict(AgentSerializer(agent, context={"company_id": self.principal().company_id}).data)
 
     @extend_schema(
         request=AgentInput,
@@ -88,7 +89,7 @@ class AgentViewSet(ApiViewSet):
             raise NotFoundError("There is no agent of this name.")
         return Response(single("agent", self._record(agent)))
 
-    @extend_schema(responses=answer("PublicAgentAnswer", agent=PublicAgentSerializer()), auth=[{}])
+    @extend_schema(responses=answer("PublicAgentAnswer", agent=PublicAgentSerializer()))
     def retrieve(self, request: Request, agent_id: uuid.UUID) -> Response:
         """What any visitor may know of an agent."""
         company = selectors.company_of_agent(agent_id)
@@ -132,7 +133,9 @@ class AgentViewSet(ApiViewSet):
         return Response(single("agent", self._record(clone), clone_agent_id=clone.id), status=201)
 
     @extend_schema(
-        responses=answer("EmbedCode", **{name: serializers.CharField() for name in ("simple", "advanced", "preview_url")})
+        responses=answer(
+            "EmbedCode", **{name: serializers.CharField() for name in ("simple", "advanced", "preview_url")}
+        )
     )
     def embed_code(self, request: Request, agent_id: uuid.UUID) -> Response:
         return Response(selectors.embed_code(selectors.get_agent(agent_id)))
@@ -181,7 +184,7 @@ class SettingsViewSet(ApiViewSet):
         """With `agent_id` the settings become that agent's."""
         choices = self.validated(SettingsChoices, request)
         actor = self.principal()
-        agent_id = request.data.get("agent_id")
+        agent_id = request.data.get("agent_id") if isinstance(request.data, dict) else None
         agent = selectors.get_agent(serializers.UUIDField().run_validation(agent_id)) if agent_id else None
         settings = services.create_settings(
             actor=actor, choices=choices, is_default=bool(choices.get("is_default")) and agent is None

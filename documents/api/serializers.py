@@ -8,7 +8,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from documents.models import Document, DocumentChunk
-from documents.retrieval import Passage
 
 FILE_FIELDS = ("files", "file", "files[]")
 NOT_METADATA = {*FILE_FIELDS, "agent_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id"}
@@ -107,7 +106,7 @@ class SearchInput(serializers.Serializer[Any]):
     include_content = serializers.BooleanField(required=False, default=True)
 
 
-class SearchResultSerializer(serializers.Serializer[Passage]):
+class SearchResultSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(source="chunk_id")
     chunk_id = serializers.UUIDField()
     document_id = serializers.UUIDField()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import asdict
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -119,13 +120,19 @@ class DocumentViewSet(ApiViewSet):
         return self._page(request, get_agent(agent_id).id)
 
     def _page(self, request: Request, agent_id: uuid.UUID | None) -> Response:
-        names = ("search", "status", "document_type")
-        filters = {name: request.query_params.get(name, "") for name in names}
-        rows, pagination = paginate(request, selectors.documents_list(agent_id=agent_id, **filters), per_page=10)
+        query = request.query_params
+        found = selectors.documents_list(
+            agent_id=agent_id,
+            search=query.get("search", ""),
+            status=query.get("status", ""),
+            document_type=query.get("document_type", ""),
+        )
+        rows, pagination = paginate(request, found, per_page=10)
         return Response(listing(["document", "documents"], DocumentSerializer(rows, many=True).data, pagination))
 
     @extend_schema(
-        parameters=PAGE_PARAMETERS, responses=page("DeletedDocuments", "deleted_documents", DocumentSerializer(many=True))
+        parameters=PAGE_PARAMETERS,
+        responses=page("DeletedDocuments", "deleted_documents", DocumentSerializer(many=True)),
     )
     def deleted(self, request: Request) -> Response:
         rows, pagination = paginate(request, selectors.documents_list(is_archived=True), per_page=10)
@@ -142,9 +149,7 @@ class DocumentViewSet(ApiViewSet):
         document = selectors.get_document(document_id)
         chunks, pagination = paginate(request, selectors.chunks_of(document), per_page=50)
         records = ChunkSerializer(chunks, many=True).data
-        return Response(
-            single("document", DocumentSerializer(document).data, chunks=records, pagination=pagination)
-        )
+        return Response(single("document", DocumentSerializer(document).data, chunks=records, pagination=pagination))
 
     @extend_schema(responses=MessageSerializer)
     def destroy(self, request: Request, document_id: uuid.UUID) -> Response:
@@ -241,7 +246,7 @@ class SearchViewSet(ApiViewSet):
         passages = retrieve(
             get_agent(data["agent_id"]), data["query"], top_k=data.get("limit") or data.get("top_k") or 10
         )
-        results = SearchResultSerializer(passages, many=True).data
+        results: Any = SearchResultSerializer(passages, many=True).data
         if not data["include_content"]:
             results = [{name: result[name] for name in result if name not in {"content", "text"}} for result in results]
         return Response(

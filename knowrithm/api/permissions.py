@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from knowrithm.api.principal import Principal, PrincipalKind, Role, Scope
+from knowrithm.api.principal import PrincipalKind, Role, Scope, caller
 
 USER, API_KEY, LEAD = PrincipalKind.USER, PrincipalKind.API_KEY, PrincipalKind.LEAD
 
@@ -56,8 +56,8 @@ class HasAccess(BasePermission):
         access = access_of(view)
         if access.is_public:
             return True
-        principal = request.user
-        if not isinstance(principal, Principal):
+        principal = caller(request)
+        if principal is None:
             raise NotAuthenticated
         if principal.kind not in access.kinds:
             raise PermissionDenied(f"A {principal.kind.replace('_', ' ')} credential cannot be used here.")

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from rest_framework.request import Request
+
+from knowrithm.errors import ForbiddenError
+
 
 class Scope(StrEnum):
     READ = "read"
@@ -73,11 +77,31 @@ class Principal:
         return Scope.ADMIN in self.scopes or Scope.FULL_ACCESS in self.scopes
 
     @property
-    def company_id(self) -> uuid.UUID | None:
-        return self.company.id if self.company else None
+    def tenant(self) -> CompanyRow:
+        """The company. Raises `ForbiddenError` for a super admin, who has none."""
+        if self.company is None:
+            raise ForbiddenError("This belongs to a company: sign in as one of its people.")
+        return self.company
+
+    @property
+    def company_id(self) -> uuid.UUID:
+        return self.tenant.id
+
+    @property
+    def person_id(self) -> uuid.UUID:
+        """The user, or who made the API key. Raises `ForbiddenError` for a lead."""
+        if self.user_id is None:
+            raise ForbiddenError("This needs the account of a person of the company.")
+        return self.user_id
 
     def has(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.FULL_ACCESS in self.scopes
 
     def get_username(self) -> str:  # shown by the browsable API
         return self.label
+
+
+def caller(request: Request) -> Principal | None:
+    """The request's principal, if it has a credential (DRF's own types know only Django's users)."""
+    user: object = request.user
+    return user if isinstance(user, Principal) else None

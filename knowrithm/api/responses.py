@@ -21,9 +21,11 @@ def single(key: str, record: Record, /, **extra: Any) -> dict[str, Any]:
     return {**flat, key: record, **extra}
 
 
-def listing(keys: Sequence[str], records: Sequence[Record], pagination: Record | None = None) -> dict[str, Any]:
-    """The records under every key that some client reads, `items` and `data` among them."""
-    body: dict[str, Any] = {key: records for key in (*keys, "items", "data")}
+def listing(
+    keys: Sequence[str], records: Sequence[Any] | Mapping[Any, Any], pagination: Record | None = None
+) -> dict[str, Any]:
+    """The serialized records under every key that some client reads, `items` and `data` among them."""
+    body: dict[str, Any] = dict.fromkeys((*keys, "items", "data"), records)
     if pagination is not None:
         body["pagination"] = pagination
         body |= {name: pagination[name] for name in ("total", "page", "per_page", "total_pages")}

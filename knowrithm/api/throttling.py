@@ -13,7 +13,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from knowrithm.api.principal import Principal
+from knowrithm.api.principal import caller
 from knowrithm.errors import RateLimitedError
 
 
@@ -51,11 +51,11 @@ class _Limit(BaseThrottle):
     per = "address"
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        principal = request.user
+        principal = caller(request)
         who = client_address(request)
-        if isinstance(principal, Principal) and self.per == "credential":
+        if principal and self.per == "credential":
             who = str(principal.id)
-        elif isinstance(principal, Principal) and self.per == "company":
+        elif principal and self.per == "company":
             who = str(principal.company_id)
         check_rate(self.name, who)
         return True

@@ -10,7 +10,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ViewSet
 
 from knowrithm.api.permissions import Access
-from knowrithm.api.principal import Principal
+from knowrithm.api.principal import Principal, caller
 
 
 class ApiViewSet(ViewSet):
@@ -26,8 +26,9 @@ class ApiViewSet(ViewSet):
 
     def principal(self) -> Principal:
         """The caller. Only for actions that are not public: `HasAccess` has let nobody else through."""
-        assert isinstance(self.request.user, Principal)  # noqa: S101  # states what HasAccess guarantees
-        return self.request.user
+        principal = caller(self.request)
+        assert principal is not None  # noqa: S101  # states what HasAccess guarantees
+        return principal
 
     def validated(self, serializer: type[BaseSerializer[Any]], request: Request, **options: Any) -> dict[str, Any]:
         bound = serializer(data=request.data, **options)

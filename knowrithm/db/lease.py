@@ -18,6 +18,8 @@ from django.db import OperationalError, connection, models
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
+from knowrithm.db.schema import schema_name
+
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=30)
@@ -42,7 +44,7 @@ class LeasedModel(models.Model):
         """Take the row if it waits, or if the lease of whoever works on it has run out. None: it is not free."""
         now = timezone.now()
         free = models.Q(status=cls.WAITING) | models.Q(status=cls.WORKING, lease_until__lt=now)
-        rows = cls._default_manager.filter(pk=pk)
+        rows: models.QuerySet[Self] = cls._default_manager.filter(pk=pk)
         taken = rows.filter(free).update(
             status=cls.WORKING,
             lease_id=uuid.uuid4(),
@@ -54,19 +56,20 @@ class LeasedModel(models.Model):
     @classmethod
     def abandoned(cls) -> models.QuerySet[Self]:
         """Rows whose worker has died."""
-        return cls._default_manager.filter(status=cls.WORKING, lease_until__lt=timezone.now())
+        dead = models.Q(status=cls.WORKING, lease_until__lt=timezone.now())
+        return cls._default_manager.filter(dead)
 
     def update_if_held(self, **values: Any) -> bool:
         """Write while the lease is still ours; False says that another worker has taken over."""
-        mine = type(self)._default_manager.filter(pk=self.pk, lease_id=self.lease_id, status=self.WORKING)
-        return bool(mine.update(**values))
+        mine = models.Q(pk=self.pk, lease_id=self.lease_id, status=self.WORKING)
+        return bool(type(self)._default_manager.filter(mine).update(**values))
 
     @contextmanager
     def kept_alive(self) -> Iterator[threading.Event]:
         """Renew the lease from a thread until the block ends. The event is cleared once the lease has been lost."""
         held, done = threading.Event(), threading.Event()
         held.set()
-        schema = str(connection.schema_name)
+        schema = schema_name()
 
         def beat() -> None:
             while not done.wait(HEARTBEAT_SECONDS):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import cast
 
 import redis
 import redis.asyncio
@@ -12,9 +11,9 @@ from django.conf import settings
 
 @cache
 def sync_redis() -> redis.Redis:
-    return cast(redis.Redis, redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, health_check_interval=30))
+    return redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, health_check_interval=30)
 
 
 def async_redis() -> redis.asyncio.Redis:
     """A new client: an asyncio connection belongs to the loop that opened it, so the caller keeps it."""
-    return cast(redis.asyncio.Redis, redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True))
+    return redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True)

@@ -5,10 +5,8 @@ Bearer wins over key headers, as the published clients send both.
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -17,12 +15,13 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
 from knowrithm.api.principal import Principal, PrincipalKind, Scope
+from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
 from knowrithm.security.hashing import matches
 from tenants import tokens
 from tenants.exceptions import AccountUnavailableError
-from tenants.models import LAST_USED_RESOLUTION, ApiKey, User, UserSession
-from tenants.services import API_SECRET, principal_of
+from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
+from tenants.services import API_SECRET, principal_of, session_by_id
 
 
 def bearer_token(headers: Any) -> str:
@@ -44,7 +43,7 @@ def principal_from_token(token: str) -> Principal | None:
     payload = tokens.read_access(token)
     if payload.get(tokens.KIND) != tokens.USER_KIND:
         return None
-    session = UserSession.objects.select_related("user__company").filter(pk=_uuid(payload.get("sid"))).first()
+    session = session_by_id(payload.get("sid"))
     if session is None or not tokens.session_is_current(session, payload):
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_sign_in:
@@ -74,25 +73,13 @@ def _count_use(row: ApiKey) -> None:
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=now, usage_count=F("usage_count") + 1)
 
 
-def _uuid(value: object) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(str(value))
-    except ValueError:
-        return None
-
-
-def enter_company(principal: Principal) -> None:
-    """Everything after this in the request happens in the principal's schema (super admins stay in the shared one)."""
-    if principal.company is not None:
-        connection.set_tenant(principal.company)
-
-
 class HeaderAuthentication(BaseAuthentication):
-    def authenticate(self, request: Request) -> tuple[Principal, Principal] | None:  # type: ignore[override]
+    def authenticate(self, request: Request) -> tuple[Principal, Principal] | None:
         principal = self.principal(request)
         if principal is None:
             return None
-        enter_company(principal)
+        if principal.company is not None:  # a super admin stays in the shared schema
+            enter_company(principal.company)
         return principal, principal
 
     def principal(self, request: Request) -> Principal | None:
@@ -127,9 +114,9 @@ class BrowserAuthentication(HeaderAuthentication):
 
     @staticmethod
     def _check_csrf(request: Request) -> None:
-        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type,return-value]  # only its verdict is wanted
+        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type]  # only its verdict is wanted
         check.process_request(request._request)
-        if reason := check.process_view(request._request, None, (), {}):  # type: ignore[arg-type,func-returns-value]
+        if reason := check.process_view(request._request, None, (), {}):  # type: ignore[arg-type]
             raise PermissionDenied(f"CSRF check failed: {reason}")
 
 
@@ -143,9 +130,9 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = ApiKeyAuthentication
-    name = ["apiKey", "apiSecret"]  # type: ignore[assignment]  # both headers together
+    name = ["apiKey", "apiSecret"]  # both headers together
 
-    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:  # type: ignore[override]
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
         return [{"type": "apiKey", "in": "header", "name": name} for name in ("X-API-Key", "X-API-Secret")]
 
 

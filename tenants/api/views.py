@@ -16,7 +16,7 @@ from knowrithm.api.responses import single
 from knowrithm.api.schema import MessageSerializer, answer
 from knowrithm.api.throttling import client_address, limit
 from knowrithm.api.views import ApiViewSet
-from knowrithm.errors import AuthenticationFailedError, NotFoundError
+from knowrithm.errors import AuthenticationFailedError
 from tenants import services
 from tenants.api.authentication import bearer_token
 from tenants.api.serializers import (
@@ -106,7 +106,7 @@ class AccountViewSet(ApiViewSet):
     }
 
     def _user(self) -> User:
-        return User.objects.select_related("company").get(pk=self.principal().user_id)
+        return User.objects.select_related("company").get(pk=self.principal().person_id)
 
     @extend_schema(request=None, responses=MessageSerializer)
     def logout(self, request: Request) -> Response:
@@ -134,7 +134,8 @@ class AccountViewSet(ApiViewSet):
         return Response({"message": "Profile updated.", "user": UserSerializer(user).data})
 
     @extend_schema(
-        request=UserInput, responses={201: answer("UserCreated", message=serializers.CharField(), user=UserSerializer())}
+        request=UserInput,
+        responses={201: answer("UserCreated", message=serializers.CharField(), user=UserSerializer())},
     )
     def create_user(self, request: Request) -> Response:
         user = services.create_user(actor=self.principal(), **self.validated(UserInput, request))
@@ -170,7 +171,7 @@ class ApiKeyViewSet(ApiViewSet):
         principal = self.principal()
         keys = ApiKey.objects.filter(company_id=principal.company_id)
         if not principal.is_admin:
-            keys = keys.filter(user_id=principal.user_id)
+            keys = keys.filter(user_id=principal.person_id)
         rows = ApiKeySerializer(keys, many=True).data
         return Response({"api_keys": rows, "items": rows, "data": rows})
 
@@ -220,8 +221,6 @@ class CompanyViewSet(ApiViewSet):
     @extend_schema(responses=CompanySerializer)
     def retrieve(self, request: Request) -> Response:
         """The caller's own company."""
-        company = Company.objects.filter(pk=self.principal().company_id).first()
-        if company is None:
-            raise NotFoundError("You belong to no company.")
+        company = Company.objects.get(pk=self.principal().company_id)
         record = CompanySerializer(company).data
         return Response(single("company", record, companies=[record], data=[record]))

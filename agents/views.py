@@ -1,0 +1,107 @@
+"""The dashboard's pages about agents. What an agent has read and said is shown by the apps above."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from agents import selectors, services
+from agents.enums import AgentStatus
+from agents.forms import AgentForm
+from agents.models import Agent
+from tenants.pages import (
+    PageRequest,
+    company_page,
+    errors_as_messages,
+    errors_in,
+    page_of,
+    post_data,
+    query_text,
+    way_back,
+)
+from tenants.services import principal_of
+
+PER_PAGE = 24
+
+
+@company_page
+def agents(request: PageRequest) -> HttpResponse:
+    search, status = query_text(request, "q"), query_text(request, "status")
+    is_archived = bool(request.GET.get("archived"))
+    rows = selectors.agents_list(search=search, status=status, is_archived=is_archived)
+    context = {
+        "page_obj": page_of(request, rows, per_page=PER_PAGE),
+        "is_filtered": bool(search or status or is_archived),
+        "status_choices": AgentStatus.choices,
+    }
+    return render(request, "agents/list.html", context)
+
+
+@company_page
+def create(request: PageRequest) -> HttpResponse:
+    form = AgentForm(post_data(request), settings=services.default_settings())
+    if form.is_valid():
+        with errors_in(form):
+            agent = services.create_agent(
+                actor=principal_of(request.user), choices=form.choices(), **form.agent_fields()
+            )
+            messages.success(request, f"“{agent.name}” was created.")
+            return redirect("agent", pk=agent.pk)
+    return _form_page(request, form, None)
+
+
+@company_page
+def edit(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    agent = selectors.get_agent(pk)
+    form = AgentForm(post_data(request), settings=agent.llm_settings, agent=agent)
+    if form.is_valid():
+        with errors_in(form):
+            services.update_agent(
+                actor=principal_of(request.user), agent=agent, changes=form.agent_fields(), choices=form.choices()
+            )
+            messages.success(request, "The changes were saved.")
+            return redirect("agent", pk=pk)
+    return _form_page(request, form, agent)
+
+
+def _form_page(request: PageRequest, form: AgentForm, agent: Agent | None) -> HttpResponse:
+    context = {"agent": agent, "form": form, "model_catalog": form.model_catalog()}
+    return render(request, "agents/form.html", context)
+
+
+@require_POST
+@company_page
+def archive(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    agent = selectors.get_agent(pk)
+    with errors_as_messages(request):
+        services.archive_agent(actor=principal_of(request.user), agent=agent)
+        messages.success(request, f"“{agent.name}” was archived.", extra_tags=reverse("agent-restore", args=[pk]))
+        return way_back(request, "agents")
+    return redirect("agent", pk=pk)
+
+
+@require_POST
+@company_page
+def restore(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    agent = selectors.get_agent(pk, include_archived=True)
+    services.restore_agent(actor=principal_of(request.user), agent=agent)
+    messages.success(request, f"“{agent.name}” was restored.")
+    return way_back(request, "agents")
+
+
+@company_page
+def embed(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    agent = selectors.get_agent(pk)
+    context = {"agent": agent, "tab": "embed", "embed_code": selectors.embed_code(agent)["simple"]}
+    return render(request, "agents/detail.html", context)
+
+
+@company_page
+def preview(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    context = {"agent": selectors.get_agent(pk), "widget_src": reverse("widget"), "api_url": "/api"}
+    return render(request, "agents/widget_preview.html", context)

@@ -1,0 +1,145 @@
+"""Standing characters: two companies, acme and globex, made once per run from the template."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+from django_tenants.utils import tenant_context
+from pytest_django.plugin import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from agents.catalog.seed import seed_catalogue
+from agents.models import Agent
+from agents.services import create_agent
+from knowrithm.api.principal import Principal
+from knowrithm.db.schema import leave_company
+from tenants.models import Company, User
+from tenants.provisioning import prepare_template
+from tenants.services import create_api_key, principal_of, register_company, start_session
+
+PASSWORD = "correct-horse-battery"
+
+
+@dataclass(frozen=True)
+class Character:
+    """A company with one admin and one agent."""
+
+    company: Company
+    admin: User
+    agent: Agent
+
+    @property
+    def principal(self) -> Principal:
+        return principal_of(self.admin)
+
+
+def make_character(name: str) -> Character:
+    user = register_company(
+        company_name=name.capitalize(),
+        email=f"admin@{name}.example",
+        password=PASSWORD,
+        first_name=name.capitalize(),
+        last_name="Admin",
+    )
+    assert user.company is not None
+    with tenant_context(user.company):
+        agent = create_agent(actor=principal_of(user), name=f"{name.capitalize()} helper")
+    return Character(user.company, user, agent)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The test database with everything that a fresh installation has, and the two companies."""
+    with django_db_blocker.unblock():
+        prepare_template()
+        seed_catalogue()
+        for name in ("acme", "globex"):
+            make_character(name)
+        leave_company()
+
+
+@pytest.fixture(autouse=True)
+def no_company_between_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "db" in request.fixturenames:
+        leave_company()
+
+
+def character(name: str) -> Character:
+    admin = User.objects.select_related("company").get(email=f"admin@{name}.example")
+    assert admin.company is not None
+    with tenant_context(admin.company):
+        agent = Agent.objects.with_settings().get(name=f"{name.capitalize()} helper")
+    return Character(admin.company, admin, agent)
+
+
+@pytest.fixture
+def acme(db: None) -> Character:
+    return character("acme")
+
+
+@pytest.fixture
+def globex(db: None) -> Character:
+    return character("globex")
+
+
+@pytest.fixture
+def in_acme(acme: Character) -> Iterator[Character]:
+    """Inside acme's schema, for tests below the API."""
+    with tenant_context(acme.company):
+        yield acme
+
+
+def page_client(who: Character) -> Client:
+    client = Client()
+    client.force_login(who.admin, backend="tenants.backends.EmailBackend")
+    return client
+
+
+@pytest.fixture
+def acme_client(acme: Character) -> Client:
+    return page_client(acme)
+
+
+@pytest.fixture
+def globex_client(globex: Character) -> Client:
+    return page_client(globex)
+
+
+def bearer(who: Character) -> APIClient:
+    """An API client with a fresh access token of the company's admin."""
+    client = APIClient()
+    token = start_session(user=who.admin).tokens.access
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+@pytest.fixture
+def acme_api(acme: Character) -> APIClient:
+    return bearer(acme)
+
+
+@pytest.fixture
+def globex_api(globex: Character) -> APIClient:
+    return bearer(globex)
+
+
+def key_client(who: Character, *scopes: str) -> APIClient:
+    made = create_api_key(actor=who.principal, name="test", scopes=list(scopes))
+    client = APIClient()
+    client.credentials(HTTP_X_API_KEY=made.row.key, HTTP_X_API_SECRET=made.secret)
+    return client
+
+
+@pytest.fixture
+def anonymous() -> APIClient:
+    return APIClient()
+
+
+@pytest.fixture
+def unknown_id() -> uuid.UUID:
+    return uuid.UUID("00000000-0000-4000-8000-000000000000")

@@ -1,0 +1,78 @@
+"""What the dashboard's pages show of a company's agents, documents and conversations at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.models import Agent
+from conversations.enums import MessageRole
+from conversations.models import Citation, Conversation, Message
+from documents.models import Document, DocumentChunk
+from leads.models import Lead
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyStats:
+    agents: int
+    documents: int
+    conversations: int
+    leads: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStats:
+    """Of live rows. `unanswered` counts the questions that the agent's documents do not answer."""
+
+    documents: int
+    chunks: int
+    conversations: int
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True)
+class CitedPassage:
+    """A cited passage around its quote. Without a quote all of it is in `before`. `document_url` may be empty."""
+
+    document_name: str
+    locator_label: str
+    headings: tuple[str, ...]
+    before: str
+    quote: str
+    after: str
+    document_url: str
+
+
+def company_stats() -> CompanyStats:
+    return CompanyStats(
+        agents=Agent.objects.live().count(),
+        documents=Document.objects.live().count(),
+        conversations=Conversation.objects.live().count(),
+        leads=Lead.objects.live().count(),
+    )
+
+
+def agent_stats(agent: Agent) -> AgentStats:
+    documents = Document.objects.live().filter(agent=agent)
+    conversations = Conversation.objects.live().filter(agent=agent)
+    refusals = Message.objects.live().filter(role=MessageRole.ASSISTANT, is_refusal=True)
+    return AgentStats(
+        documents=documents.count(),
+        chunks=DocumentChunk.objects.live().filter(document__in=documents).count(),
+        conversations=conversations.count(),
+        unanswered=refusals.filter(conversation__in=conversations).count(),
+    )
+
+
+def cited_passage(citation: Citation, *, document_url: str) -> CitedPassage:
+    before, quote, after = citation.content, "", ""
+    if citation.quote:
+        before, quote, after = citation.content.partition(citation.quote)
+    return CitedPassage(
+        document_name=citation.document_name,
+        locator_label=citation.locator_label,
+        headings=tuple(citation.headings),
+        before=before,
+        quote=quote,
+        after=after,
+        document_url=document_url,
+    )

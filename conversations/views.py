@@ -1,0 +1,192 @@
+"""The dashboard's pages that show conversations, alone or together with what the apps below know."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.cache import add_never_cache_headers
+
+from agents.models import Agent
+from agents.selectors import agents_list, get_agent
+from conversations.dashboard import CompanyStats, agent_stats, cited_passage, company_stats
+from conversations.models import Citation, Conversation
+from conversations.records import message_record
+from conversations.selectors import conversations_for, get_citation, get_conversation, messages_of
+from conversations.visitors import visitor_citation, visitor_token
+from documents.selectors import documents_list
+from documents.views import PER_PAGE as DOCUMENTS_PER_PAGE
+from documents.views import chunk_url
+from knowrithm.demo import demo_agent
+from knowrithm.errors import NotFoundError, RateLimitedError
+from tenants.models import User
+from tenants.pages import PageRequest, as_uuid, company_page, page_of, query_text
+from tenants.services import principal_of
+
+API_BASE = "/api/v1"
+RECENT = 5
+SHOWN_MESSAGES = 100  # of a long conversation, the last ones
+
+
+# --- Home ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    title: str
+    text: str
+    action: str
+    url: str
+    done: bool
+
+
+@company_page
+def home(request: PageRequest) -> HttpResponse:
+    stats = company_stats()
+    steps = first_steps(stats, agents_list().first())
+    done = sum(step.done for step in steps)
+    context = {
+        "stats": stats,
+        "steps": steps if done < len(steps) else [],
+        "steps_done": done,
+        "recent_documents": documents_list()[:RECENT],
+        "recent_conversations": conversations_for(principal_of(request.user))[:RECENT],
+    }
+    return render(request, "tenants/home.html", context)
+
+
+def first_steps(stats: CompanyStats, agent: Agent | None) -> Sequence[Step]:
+    """From an empty company to an agent that visitors talk to; later steps lead to the newest agent."""
+    new_agent = reverse("agent-create")
+    return (
+        Step("Create an agent", "It answers for your company, in its own name.", "New agent", new_agent, stats.agents > 0),
+        Step(
+            "Give it documents",
+            "Manuals, policies, price lists: what it may answer from.",
+            "Upload",
+            reverse("documents"),
+            stats.documents > 0,
+        ),
+        Step(
+            "Ask it something",
+            "Each answer shows the passage that it rests on.",
+            "Open the chat",
+            reverse("agent-chat", args=[agent.pk]) if agent else new_agent,
+            stats.conversations > 0,
+        ),
+        Step(
+            "Put it on your site",
+            "One line of HTML. Done when the first visitor has said hello.",
+            "Get the code",
+            reverse("agent-embed", args=[agent.pk]) if agent else new_agent,
+            stats.leads > 0,
+        ),
+    )
+
+
+# --- One agent ----------------------------------------------------------------------------------------------------
+
+
+@company_page
+def agent(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = get_agent(pk, include_archived=True)
+    if query_text(request, "tab") == "documents":
+        rows = documents_list(agent_id=pk)
+        context = {"tab": "documents", "page_obj": page_of(request, rows, per_page=DOCUMENTS_PER_PAGE)}
+    else:
+        context = {"tab": "overview", "stats": agent_stats(found), "llm": _model_facts(found)}
+    return render(request, "agents/detail.html", {"agent": found, **context})
+
+
+def _model_facts(found: Agent) -> dict[str, Any]:
+    settings = found.llm_settings
+    return {
+        "provider": settings.llm_provider.label,
+        "model": settings.llm_model.name,
+        "temperature": settings.llm_temperature,
+        "max_tokens": settings.llm_max_tokens,
+    }
+
+
+@company_page
+def chat(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = get_agent(pk)
+    conversation = _conversation(request, found)
+    context = {
+        "agent": found,
+        "tab": "chat",
+        "conversation": conversation,
+        "chat_messages": _last_messages(conversation) if conversation else [],
+        "starter_questions": found.starter_questions,
+        "api_base": API_BASE,
+    }
+    return render(request, "conversations/chat.html", context)
+
+
+def _conversation(request: PageRequest, found: Agent) -> Conversation | None:
+    """The one that the address names; the same for an unknown one and another agent's: `NotFoundError`."""
+    wanted = query_text(request, "conversation")
+    if not wanted:
+        return None
+    conversation = get_conversation(principal_of(request.user), as_uuid(wanted) or uuid.UUID(int=0))
+    if conversation.agent_id != found.pk:
+        raise NotFoundError("There is no such conversation.")
+    return conversation
+
+
+def _last_messages(conversation: Conversation) -> list[dict[str, Any]]:
+    newest = messages_of(conversation).order_by("-position")[:SHOWN_MESSAGES]
+    return [message_record(message) for message in reversed(newest)]
+
+
+# --- Passages and the demo, for people and for visitors -----------------------------------------------------------
+
+
+def passage(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The fragment that a citation opens: for a company's people, or for the demo visitor who was answered with it."""
+    try:
+        citation, document_url = _visible_citation(request, pk)
+    except NotFoundError as error:
+        raise Http404(str(error)) from None
+    shown = cited_passage(citation, document_url=document_url)
+    response = render(request, "conversations/_passage.html", {"citation": shown})
+    add_never_cache_headers(response)
+    return response
+
+
+def _visible_citation(request: HttpRequest, pk: uuid.UUID) -> tuple[Citation, str]:
+    if isinstance(request.user, User) and request.user.company is not None:
+        with suppress(NotFoundError):  # one of our people may be looking at the demo
+            citation = get_citation(pk)
+            return citation, _document_url(citation)
+    return visitor_citation(request, pk), ""
+
+
+def _document_url(citation: Citation) -> str:
+    """As near to the cited passage as still exists."""
+    if citation.chunk is not None:
+        return chunk_url(citation.chunk)
+    return reverse("document", args=[citation.document_id]) if citation.document_id else ""
+
+
+def demo(request: HttpRequest) -> HttpResponse:
+    found = demo_agent()
+    if found is None:
+        raise Http404("This installation has no demo.")
+    company, demo_guide = found
+    try:
+        token = visitor_token(request, company=company, agent=demo_guide)
+    except RateLimitedError as error:
+        messages.error(request, str(error))
+        return redirect("landing")
+    context = {"agent": demo_guide, "starter_questions": demo_guide.starter_questions, "api_base": API_BASE}
+    response = render(request, "conversations/demo.html", {**context, "visitor_token": token})
+    add_never_cache_headers(response)
+    return response

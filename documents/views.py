@@ -1,0 +1,145 @@
+"""The dashboard's pages and fragments about documents."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+from django_htmx.http import reswap
+
+from agents.selectors import agents_list, get_agent
+from documents import selectors, services
+from documents.enums import DocumentStatus
+from documents.ingestion.detect import EXTENSIONS, SUPPORTED
+from documents.models import Document, DocumentChunk
+from knowrithm.api.throttling import check_rate
+from knowrithm.errors import NotFoundError, ServiceError
+from tenants.pages import (
+    PageRequest,
+    as_uuid,
+    company_page,
+    errors_as_messages,
+    page_of,
+    query_text,
+    toast,
+    way_back,
+)
+from tenants.services import principal_of
+
+PER_PAGE = 25
+CHUNKS_PER_PAGE = 50
+
+
+@company_page
+def documents(request: PageRequest) -> HttpResponse:
+    search, status, agent = (query_text(request, name) for name in ("q", "status", "agent"))
+    is_archived = bool(request.GET.get("archived"))
+    rows = selectors.documents_list(
+        search=search, status=status, agent_id=as_uuid(agent), is_archived=is_archived
+    )
+    context = {
+        "page_obj": page_of(request, rows, per_page=PER_PAGE),
+        "agents": agents_list(),
+        "status_choices": DocumentStatus.choices,
+        "is_filtered": bool(search or status or agent or is_archived),
+        "upload_formats": SUPPORTED,
+        "upload_accept": ",".join(f".{extension}" for extension in EXTENSIONS),
+        "upload_max_bytes": settings.MAX_FILE_SIZE,
+    }
+    return render(request, "documents/list.html", context)
+
+
+@company_page
+def document(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = selectors.get_document(pk, include_archived=True)
+    chunks = selectors.chunks_of(found, search=query_text(request, "q"))
+    context = {"document": found, "page_obj": page_of(request, chunks, per_page=CHUNKS_PER_PAGE)}
+    return render(request, "documents/detail.html", context)
+
+
+def chunk_url(chunk: DocumentChunk) -> str:
+    """Where a chunk is shown: its page of its document, and its place there."""
+    before = selectors.chunks_of(chunk.document).filter(index__lt=chunk.index).count()
+    return f"{reverse('document', args=[chunk.document_id])}?page={before // CHUNKS_PER_PAGE + 1}#chunk-{chunk.pk}"
+
+
+@require_POST
+@company_page
+def upload(request: PageRequest) -> HttpResponse:
+    """Files through htmx answer with what became of each; a web address, or no script, with a redirect."""
+    try:
+        outcome = _upload(request)
+    except NotFoundError:
+        raise
+    except ServiceError as error:
+        outcome = services.UploadOutcome(rejected=[services.RejectedUpload("Upload", str(error), error.code)])
+    if request.htmx:
+        context = {"accepted": outcome.documents, "rejected": outcome.rejected}
+        return render(request, "documents/_upload_results.html", context)
+    for rejected in outcome.rejected:
+        messages.error(request, f"{rejected.name}: {rejected.error}")
+    if outcome.documents:
+        messages.success(request, "Taken. It is being read now.")
+    return way_back(request, "documents")
+
+
+def _upload(request: PageRequest) -> services.UploadOutcome:
+    check_rate("upload", str(request.user.company_id))
+    agent_id = as_uuid(request.POST.get("agent_id", ""))
+    if agent_id is None:
+        raise NotFoundError("There is no such agent.")
+    url = request.POST.get("url", "").strip()
+    return services.upload(
+        actor=principal_of(request.user),
+        agent=get_agent(agent_id),
+        files=request.FILES.getlist("files"),
+        urls=[url] if url else [],
+    )
+
+
+@company_page
+def row(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    return _row(request, selectors.get_document(pk, include_archived=True))
+
+
+def _row(request: PageRequest, found: Document) -> HttpResponse:
+    return render(request, "documents/_row.html", {"document": found})
+
+
+@require_POST
+@company_page
+def retry(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = selectors.get_document(pk)
+    if not request.htmx:
+        with errors_as_messages(request):
+            services.retry_document(actor=principal_of(request.user), document=found)
+        return way_back(request, "documents")
+    try:
+        services.retry_document(actor=principal_of(request.user), document=found)
+    except ServiceError as error:
+        return toast(reswap(HttpResponse(), "none"), str(error), level="error")
+    return _row(request, selectors.get_document(pk))
+
+
+@require_POST
+@company_page
+def archive(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = selectors.get_document(pk)
+    services.archive_document(actor=principal_of(request.user), document=found)
+    undo = reverse("document-restore", args=[pk])
+    messages.success(request, f"“{found.original_filename}” was archived.", extra_tags=undo)
+    return way_back(request, "documents")
+
+
+@require_POST
+@company_page
+def restore(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = selectors.get_document(pk, include_archived=True)
+    services.restore_document(actor=principal_of(request.user), document=found)
+    messages.success(request, f"“{found.original_filename}” was restored.")
+    return way_back(request, "documents")

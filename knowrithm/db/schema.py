@@ -1,0 +1,32 @@
+"""Which company's schema this thread's connection is in. Everything else that needs to know asks here.
+
+Entering a company for a block is django-tenants' `tenant_context(company)`, as a context manager: `with company:`
+keeps the previous company in a list that all threads share.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.db import connection
+from django_tenants.utils import get_public_schema_name
+
+# What django-tenants adds to the connection has no types.
+_connection = cast(Any, connection)
+
+
+def enter_company(company: Any) -> None:
+    """Until `leave_company`: for middleware and authentication, where no block spans the request."""
+    _connection.set_tenant(company)
+
+
+def leave_company() -> None:
+    _connection.set_schema_to_public()
+
+
+def schema_name() -> str:
+    return str(_connection.schema_name)
+
+
+def is_in_company() -> bool:
+    return schema_name() != str(get_public_schema_name())

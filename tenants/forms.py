@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from knowrithm.api.principal import Principal, Scope
+from tenants.models import User
+
+SCOPE_LABELS = {
+    Scope.READ: "Read: see agents, documents and conversations",
+    Scope.WRITE: "Write: create, change and archive, and chat",
+    Scope.UPDATE: "Update",
+    Scope.DELETE: "Delete",
+    Scope.ADMIN: "Admin: people and model settings too",
+    Scope.FULL_ACCESS: "Full access: everything the company may do",
+}
+LIFETIMES = [("", "Never"), (30, "In 30 days"), (90, "In 90 days"), (180, "In 180 days"), (365, "In a year")]
+
+
+def _email() -> forms.EmailField:
+    return forms.EmailField(label="E-mail address", widget=forms.EmailInput({"autocomplete": "email"}))
+
+
+def _password(label: str, *, autocomplete: str, help_text: str = "") -> forms.CharField:
+    widget = forms.PasswordInput({"autocomplete": autocomplete})
+    return forms.CharField(label=label, max_length=200, strip=False, widget=widget, help_text=help_text)
+
+
+def _person_name(label: str, autocomplete: str) -> forms.CharField:
+    return forms.CharField(label=label, max_length=100, widget=forms.TextInput({"autocomplete": autocomplete}))
+
+
+class LoginForm(forms.Form):
+    email = _email()
+    password = _password("Password", autocomplete="current-password")
+
+
+class SignupForm(forms.Form):
+    company_name = forms.CharField(
+        label="Company", max_length=200, widget=forms.TextInput({"autocomplete": "organization", "autofocus": True})
+    )
+    first_name = _person_name("First name", "given-name")
+    last_name = _person_name("Last name", "family-name")
+    email = _email()
+    password = _password("Password", autocomplete="new-password", help_text="At least 8 characters.")
+    accept_terms = forms.BooleanField(label="I accept the terms of use of this installation")
+
+    def registration(self) -> dict[str, Any]:
+        """What `tenants.services.register_company` takes."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "accept_terms"}
+
+
+class ApiKeyForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=100, help_text="What will use it.")
+    scopes = forms.MultipleChoiceField(label="Scopes", widget=forms.CheckboxSelectMultiple)
+    expires_in_days = forms.TypedChoiceField(
+        label="Expires", choices=LIFETIMES, coerce=int, empty_value=None, required=False
+    )
+
+    def __init__(self, data: Any = None, *, actor: Principal) -> None:
+        super().__init__(data, initial={"scopes": [Scope.READ, Scope.WRITE]})
+        offered = [(scope.value, text) for scope, text in SCOPE_LABELS.items() if actor.is_admin or actor.has(scope)]
+        self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # a MultipleChoiceField, declared above
+
+
+class ProfileForm(forms.Form):
+    first_name = _person_name("First name", "given-name")
+    last_name = _person_name("Last name", "family-name")
+    timezone = forms.ChoiceField(label="Time zone", help_text="The dates and times of your pages are in it.")
+
+    def __init__(self, data: Any = None, *, user: User) -> None:
+        super().__init__(data, initial={name: getattr(user, name) for name in self.base_fields})
+        zones = sorted(available_timezones())
+        self.fields["timezone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]  # as above
+
+
+class PasswordForm(forms.Form):
+    current_password = _password("Current password", autocomplete="current-password")
+    new_password = _password("New password", autocomplete="new-password", help_text="At least 8 characters.")
+    new_password_again = _password("New password again", autocomplete="new-password")
+
+    def clean_new_password_again(self) -> str:
+        again: str = self.cleaned_data["new_password_again"]
+        if again != self.cleaned_data.get("new_password", again):
+            raise ValidationError("The two new passwords differ.")
+        return again

@@ -1,0 +1,129 @@
+"""What the dashboard's pages share: who may see them, and how a service's refusal reaches the person."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, resolve_url
+from django.utils.cache import add_never_cache_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
+from django_htmx.middleware import HtmxDetails
+
+from knowrithm.errors import NotFoundError, ServiceError
+from tenants.models import User
+
+P = ParamSpec("P")
+
+
+class PageRequest(HttpRequest):
+    """A request that `company_page` has let through: its user belongs to a company, whose schema is set."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+def company_page(
+    view: Callable[Concatenate[PageRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A view for a company's people. Others are sent to sign in, super admins to the admin.
+
+    `NotFoundError` becomes the 404 page. No browser or proxy keeps a copy.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not isinstance(request.user, User):
+            return _to_login(request)
+        if request.user.company is None:
+            return redirect("admin:index")
+        try:
+            response = view(cast(PageRequest, request), *args, **kwargs)
+        except NotFoundError as error:
+            raise Http404(str(error)) from None
+        add_never_cache_headers(response)
+        return response
+
+    return guarded
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    if request.headers.get("HX-Request"):
+        return HttpResponseClientRedirect(resolve_url("login"))  # the login page must not land inside a fragment
+    return redirect_to_login(request.get_full_path() if request.method == "GET" else resolve_url("home"))
+
+
+# --- What was sent ------------------------------------------------------------------------------------------------
+
+
+def post_data(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: nothing before it has been sent."""
+    return request.POST if request.method == "POST" else None
+
+
+def query_text(request: HttpRequest, name: str) -> str:
+    """A text of the query string, without what PostgreSQL cannot compare."""
+    return request.GET.get(name, "").replace("\0", "").strip()
+
+
+def as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def page_of(request: HttpRequest, rows: QuerySet[Any], *, per_page: int) -> Page[Any]:
+    """The page that `?page=` names, in two queries; the nearest one when there is no such page."""
+    return Paginator(rows, per_page).get_page(request.GET.get("page"))
+
+
+def is_our_page(request: HttpRequest, url: str) -> bool:
+    return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+
+
+def way_back(request: HttpRequest, default: str) -> HttpResponse:
+    """To the page that a form named as `next`, or else was sent from, or else to the route `default`."""
+    for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
+        if is_our_page(request, url):
+            return redirect(url)
+    return redirect(default)
+
+
+# --- What a service refused ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def errors_in(form: Form) -> Iterator[None]:
+    """A service's refusal becomes the form's errors, by field where the form has that field."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.fields and error.fields.keys() <= form.fields.keys():
+            for name, faults in error.fields.items():
+                form.add_error(name, list(faults))
+        else:
+            form.add_error(None, str(error))
+
+
+@contextmanager
+def errors_as_messages(request: HttpRequest) -> Iterator[None]:
+    try:
+        yield
+    except ServiceError as error:
+        messages.error(request, str(error))
+
+
+def toast(response: HttpResponse, text: str, *, level: str = "success") -> HttpResponse:
+    """Show a message together with a fragment."""
+    return trigger_client_event(response, "toast", {"text": text, "level": level})

@@ -1,0 +1,111 @@
+"""Pages before the dashboard, and the pages about a person's account and keys."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login as start_browser_session
+from django.contrib.auth import update_session_auth_hash
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from knowrithm.api.throttling import check_rate, client_address
+from tenants import services
+from tenants.forms import ApiKeyForm, LoginForm, PasswordForm, ProfileForm, SignupForm
+from tenants.models import User
+from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
+from tenants.selectors import api_keys_for, open_sessions
+
+
+def landing(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect("home")
+    return render(request, "tenants/landing.html")
+
+
+def signup(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect("home")
+    form = SignupForm(post_data(request))
+    if form.is_valid():
+        with errors_in(form):
+            check_rate("register", client_address(request))
+            _sign_in(request, services.register_company(**form.registration()))
+            return redirect("home")
+    return render(request, "tenants/signup.html", {"form": form})
+
+
+def login(request: HttpRequest) -> HttpResponse:
+    wanted = request.POST.get("next") or request.GET.get("next", "")
+    next_url = wanted if is_our_page(request, wanted) else ""
+    if request.user.is_authenticated:
+        return redirect(next_url or "home")
+    form = LoginForm(post_data(request))
+    if form.is_valid():
+        with errors_in(form):
+            check_rate("login", client_address(request))
+            _sign_in(request, services.verify_password(**form.cleaned_data))
+            return redirect(next_url or "home")
+    return render(request, "tenants/login.html", {"form": form, "next": next_url})
+
+
+def _sign_in(request: HttpRequest, user: User) -> None:
+    start_browser_session(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+
+
+@company_page
+def api_keys(request: PageRequest) -> HttpResponse:
+    """The secret of a new key is in the answer to the form and nowhere else: hence no redirect."""
+    actor = services.principal_of(request.user)
+    form, created = ApiKeyForm(post_data(request), actor=actor), None
+    if form.is_valid():
+        with errors_in(form):
+            made = services.create_api_key(actor=actor, **form.cleaned_data)
+            form, created = ApiKeyForm(actor=actor), {"api_key": made.row.key, "api_secret": made.secret}
+    context = {"keys": api_keys_for(actor), "form": form, "created": created}
+    return render(request, "tenants/api_keys.html", context)
+
+
+@require_POST
+@company_page
+def revoke_api_key(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    key = services.revoke_api_key(actor=services.principal_of(request.user), api_key_id=pk)
+    messages.success(request, f"The key “{key.name}” was revoked.")
+    return redirect("api-keys")
+
+
+@company_page
+def account(request: PageRequest) -> HttpResponse:
+    sent = request.POST.get("form")
+    profile = ProfileForm(request.POST if sent == "profile" else None, user=request.user)
+    password = PasswordForm(request.POST if sent == "password" else None)
+    if profile.is_valid():
+        services.update_profile(user=request.user, changes=profile.cleaned_data)
+        messages.success(request, "Your profile was saved.")
+        return redirect("account")
+    if password.is_valid() and _change_password(request, password):
+        return redirect("account")
+    context = {"profile_form": profile, "password_form": password, "sessions": open_sessions(request.user)}
+    return render(request, "tenants/account.html", context)
+
+
+def _change_password(request: PageRequest, form: PasswordForm) -> bool:
+    with errors_in(form):
+        services.change_password(
+            user=request.user, current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"]
+        )
+        update_session_auth_hash(request, request.user)  # this browser stays, every other one is signed out
+        messages.success(request, "Your password was changed. You were signed out everywhere else.")
+    return form.is_valid()
+
+
+@require_POST
+@company_page
+def revoke_session(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    with errors_as_messages(request):
+        services.end_session(session_id=pk, user_id=request.user.pk)
+        messages.success(request, "That device was signed out.")
+    return redirect("account")

@@ -25,7 +25,7 @@ from django.utils import timezone
 from agents.models import Agent
 from conversations import streams
 from conversations.engine.citations import CheckedAnswer, check_citations
-from conversations.engine.prompt import NO_ANSWER, AgentBrief, build_request, retrieval_query
+from conversations.engine.prompt import AgentBrief, build_request, retrieval_query
 from conversations.enums import MessageStatus
 from conversations.models import Citation, Conversation, Message
 from conversations.records import message_record, task_result
@@ -34,6 +34,7 @@ from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage, has_evidence, retrieve
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
 from knowrithm.llm.base import ChatDelta, ChatModel, ChatRequest, Evidence, ProviderError, Usage
+from knowrithm.llm.providers.extractive import NO_ANSWER
 from knowrithm.llm.registry import chat_model
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,6 @@ class LostLeaseError(Exception):
 class _Answer:
     text: str = ""
     usage: Usage = field(default_factory=Usage)
-    is_refusal: bool = False
     model: str = ""
 
 
@@ -103,13 +103,14 @@ class _Turn:
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
         report_progress(str(self.reply.task_id), 10, "Searching")
         history = exchanges_before(self.question)
-        passages = retrieve(self.agent, retrieval_query(self.question.content, history), top_k=TOP_K)
+        question = self.question.content
+        passages = retrieve(self.agent, retrieval_query(question, history), question=question, top_k=TOP_K)
         self._lap("retrieval")
         if has_evidence(passages):
             settings_row = self.agent.llm_settings
             request = build_request(
                 agent=AgentBrief(self.agent.name, self.agent.description, self.agent.tone),
-                question=self.question.content,
+                question=question,
                 history=history,
                 evidence=[Evidence(number, p.content, p.document_name) for number, p in enumerate(passages, 1)],
                 temperature=settings_row.llm_temperature,
@@ -119,7 +120,7 @@ class _Turn:
             answer = self._ask(chat_model(settings_row.chat_config()), request, is_held)
             answer.model = settings_row.llm_model.name
         else:
-            answer = _Answer(NO_ANSWER, is_refusal=True)
+            answer = _Answer(NO_ANSWER)
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=NO_ANSWER)
         self._finish(answer, passages)
 
@@ -163,7 +164,7 @@ class _Turn:
             held = self.reply.update_if_held(
                 status=MessageStatus.COMPLETED,
                 content=checked.text,
-                is_refusal=answer.is_refusal or not (checked.cited or answer.model),
+                is_refusal=checked.text == NO_ANSWER,
                 model_used=answer.model or "none",
                 processing_time=round(time.monotonic() - self.started, 3),
                 input_tokens=answer.usage.input_tokens,

@@ -66,7 +66,9 @@ def first_steps(stats: CompanyStats, agent: Agent | None) -> Sequence[Step]:
     """From an empty company to an agent that visitors talk to; later steps lead to the newest agent."""
     new_agent = reverse("agent-create")
     return (
-        Step("Create an agent", "It answers for your company, in its own name.", "New agent", new_agent, stats.agents > 0),
+        Step(
+            "Create an agent", "It answers for your company, in its own name.", "New agent", new_agent, stats.agents > 0
+        ),
         Step(
             "Give it documents",
             "Manuals, policies, price lists: what it may answer from.",
@@ -97,12 +99,13 @@ def first_steps(stats: CompanyStats, agent: Agent | None) -> Sequence[Step]:
 @company_page
 def agent(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = get_agent(pk, include_archived=True)
+    context: dict[str, Any] = {"agent": found}
     if query_text(request, "tab") == "documents":
         rows = documents_list(agent_id=pk)
-        context = {"tab": "documents", "page_obj": page_of(request, rows, per_page=DOCUMENTS_PER_PAGE)}
+        context |= {"tab": "documents", "page_obj": page_of(request, rows, per_page=DOCUMENTS_PER_PAGE)}
     else:
-        context = {"tab": "overview", "stats": agent_stats(found), "llm": _model_facts(found)}
-    return render(request, "agents/detail.html", {"agent": found, **context})
+        context |= {"tab": "overview", "stats": agent_stats(found), "llm": _model_facts(found)}
+    return render(request, "agents/detail.html", context)
 
 
 def _model_facts(found: Agent) -> dict[str, Any]:

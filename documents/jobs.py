@@ -30,7 +30,7 @@ from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.ingestion.base import Chunk, IngestionError
 from documents.ingestion.detect import detect_type
 from documents.ingestion.extract import OcrOptions
-from documents.ingestion.sandbox import IngestionResult, Limits, extract_limited
+from documents.ingestion.sandbox import ExtractionCancelledError, IngestionResult, Limits, extract_limited
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
 from knowrithm import jobs as task_records
@@ -65,7 +65,7 @@ def run(job_id: uuid.UUID, task: Task[Any, Any]) -> None:
     try:
         with job.kept_alive() as held:
             _ingest(job, document, held)
-    except LostLeaseError:
+    except (LostLeaseError, ExtractionCancelledError):
         log.warning("ingestion_lease_lost", job=str(job.id))
     except IngestionError as error:
         _fail(job, str(error), error.code)

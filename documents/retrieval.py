@@ -26,8 +26,9 @@ from knowrithm.llm.registry import embedder
 
 CANDIDATES = 60  # of each leg
 DENSE_WEIGHT = 0.5
-# Calibrated on questions with and without an answer in the corpus (benchmarks/retrieval.py): see `evidence`.
+# Calibrated on questions with and without an answer in the corpus (`make bench`): see `Passage.evidence`.
 EVIDENCE_THRESHOLD = 0.42
+SELF_CONTAINED_TERMS = 3  # "And in winter?" says too little on its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +58,28 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
+    """What is searched for and what evidence is asked of: the same, but for questions that lean on the one before."""
+
     vector: Vector
     weights: dict[int, float]  # inverse document frequency by term id
-    model: str
+    asked_vector: Vector
+    asked_weights: dict[int, float]
 
     @property
     def lexical(self) -> SparseVector:
         return SparseVector(self.weights, LEXICAL_DIMENSIONS)
 
 
-def retrieve(agent: Agent, query: str, *, top_k: int = 8) -> list[Passage]:
-    """The `top_k` best passages of the agent's documents, best first; empty when it has none."""
+def retrieve(agent: Agent, query: str, *, question: str = "", top_k: int = 8) -> list[Passage]:
+    """The `top_k` best passages of the agent's documents, best first; empty when it has none.
+
+    `query` may hold more than was asked, such as the question before. `question` is what was asked: the evidence is
+    measured by it alone when it says enough on its own, or every follow-up would seem answered by what the earlier
+    question found.
+    """
     model = embedder(agent.llm_settings.embedding_config())
-    prepared = _prepare(query, model)
-    rows = _candidates(agent.id, prepared)
+    prepared = _prepare(query, question, model)
+    rows = _candidates(agent.id, prepared, model.name)
     if not rows:
         return []
     best = sorted(_fuse(rows, prepared), key=lambda passage: passage.score, reverse=True)
@@ -81,19 +90,25 @@ def has_evidence(passages: Sequence[Passage], threshold: float = EVIDENCE_THRESH
     return any(passage.evidence >= threshold for passage in passages)
 
 
-def _prepare(query: str, model: Embedder) -> _Query:
+def _prepare(query: str, question: str, model: Embedder) -> _Query:
     ids = {term_id(term) for term in terms(query)}
     known = dict(LexicalTerm.objects.filter(term__in=[ALL_CHUNKS, *ids]).values_list("term", "chunk_count"))
     total = known.get(ALL_CHUNKS, 0)
     weights = {identifier: idf(known.get(identifier, 0), total) for identifier in ids}
-    return _Query(Vector(model.embed_query(query)), weights, model.name)
+    vector = Vector(model.embed_query(query))
+    asked = {term_id(term) for term in terms(question)}
+    if question == query or len(asked) < SELF_CONTAINED_TERMS:
+        return _Query(vector, weights, vector, weights)
+    asked_weights = {identifier: weights.get(identifier, 0.0) for identifier in asked}
+    return _Query(vector, weights, Vector(model.embed_query(question)), asked_weights)
 
 
 _CANDIDATES_SQL = """
 WITH scored AS MATERIALIZED (
     SELECT chunk.id, chunk.document_id,
-           1 - (chunk.embedding <=> %(vector)s) AS dense,
-           -(chunk.lexical <#> %(lexical)s) AS lexical
+           1 - (chunk.embedding <=> %(vector)s::vector) AS dense,
+           1 - (chunk.embedding <=> %(asked)s::vector) AS asked,
+           -(chunk.lexical <#> %(lexical)s::sparsevec) AS lexical
     FROM documents_documentchunk AS chunk
     JOIN documents_document AS document ON document.id = chunk.document_id
     WHERE document.agent_id = %(agent)s AND document.archived_at IS NULL AND document.status = 'processed'
@@ -104,20 +119,22 @@ WITH scored AS MATERIALIZED (
     (SELECT * FROM scored WHERE lexical > 0 ORDER BY lexical DESC, id LIMIT %(limit)s)
 )
 SELECT best.id, best.document_id, coalesce(nullif(document.title, ''), document.original_filename),
-       document.source_url, chunk.content, chunk.headings, chunk.locator, best.dense, best.lexical
+       document.source_url, chunk.content, chunk.headings, chunk.locator, best.dense, best.lexical,
+       best.asked
 FROM best
 JOIN documents_documentchunk AS chunk ON chunk.id = best.id
 JOIN documents_document AS document ON document.id = best.document_id
 """
 
 
-def _candidates(agent_id: uuid.UUID, query: _Query) -> list[tuple[Any, ...]]:
+def _candidates(agent_id: uuid.UUID, query: _Query, model_name: str) -> list[tuple[Any, ...]]:
     """The best of each leg, with both scores. One exact scan: up to some 20,000 chunks faster than any index."""
     parameters: Any = {
-        "vector": query.vector,
-        "lexical": query.lexical,
+        "vector": query.vector.to_text(),
+        "asked": query.asked_vector.to_text(),
+        "lexical": query.lexical.to_text(),
         "agent": agent_id,
-        "model": query.model,
+        "model": model_name,
         "limit": CANDIDATES,
     }
     with connection.cursor() as cursor:
@@ -130,12 +147,12 @@ def _fuse(rows: Sequence[tuple[Any, ...]], query: _Query) -> list[Passage]:
     dense_scores = [row[7] for row in rows]
     low, high = min(dense_scores), max(dense_scores)
     best_lexical = max(row[8] for row in rows) or 1.0
-    asked = sum(query.weights.values())
+    total_weight = sum(query.asked_weights.values())
     passages = []
-    for chunk, document, name, url, content, headings, locator, dense, lexical in rows:
+    for chunk, document, name, url, content, headings, locator, dense, lexical, asked in rows:
         normal_dense = (dense - low) / (high - low) if high > low else 1.0
         score = DENSE_WEIGHT * normal_dense + (1 - DENSE_WEIGHT) * max(lexical, 0.0) / best_lexical
-        evidence = _evidence(dense, _coverage(content, headings, query.weights, asked))
+        evidence = _evidence(asked, _coverage(content, headings, query.asked_weights, total_weight))
         passages.append(
             Passage(
                 chunk, document, name, url, content, tuple(_json(headings)), _json(locator),
@@ -145,12 +162,12 @@ def _fuse(rows: Sequence[tuple[Any, ...]], query: _Query) -> list[Passage]:
     return passages
 
 
-def _coverage(content: str, headings: Any, weights: dict[int, float], asked: float) -> float:
+def _coverage(content: str, headings: Any, weights: dict[int, float], total_weight: float) -> float:
     """What share of the question's terms, weighed by their rarity, the passage contains."""
-    if not asked:
+    if not total_weight:
         return 0.0
     present = {term_id(term) for term in terms(" ".join((*_json(headings), content)))}
-    return sum(weight for identifier, weight in weights.items() if identifier in present) / asked
+    return sum(weight for identifier, weight in weights.items() if identifier in present) / total_weight
 
 
 def _evidence(dense: float, coverage: float) -> float:

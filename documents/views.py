@@ -39,9 +39,7 @@ CHUNKS_PER_PAGE = 50
 def documents(request: PageRequest) -> HttpResponse:
     search, status, agent = (query_text(request, name) for name in ("q", "status", "agent"))
     is_archived = bool(request.GET.get("archived"))
-    rows = selectors.documents_list(
-        search=search, status=status, agent_id=as_uuid(agent), is_archived=is_archived
-    )
+    rows = selectors.documents_list(search=search, status=status, agent_id=as_uuid(agent), is_archived=is_archived)
     context = {
         "page_obj": page_of(request, rows, per_page=PER_PAGE),
         "agents": agents_list(),

@@ -5,13 +5,16 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
 
+QUEUES = ("critical", "default", "low", "slow", "dead_letter")
+
 app = Celery("knowrithm")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.task_queues = [Queue(name) for name in ("critical", "default", "low", "slow", "dead_letter")]
+# Each with an exchange and key of its own: queues that share them get a copy of every message.
+app.conf.task_queues = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]
 app.autodiscover_tasks()
 
 

@@ -87,4 +87,3 @@ class ChatAccepted(serializers.Serializer[Any]):
     message_id = serializers.UUIDField()
     assistant_message_id = serializers.UUIDField()
     poll_url = serializers.CharField()
-    stream_url = serializers.CharField()

@@ -42,7 +42,6 @@ def accepted_turn(turn: Turn) -> dict[str, Any]:
         "task_id": turn.task_id,
         "status_url": f"/api/v1/tasks/{turn.task_id}/status",
         "poll_url": messages_url,
-        "stream_url": f"{messages_url}/stream",
         "conversation_id": conversation_id,
         "message_id": turn.question.id,
         "assistant_message_id": turn.reply.id,

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 
 from knowrithm.llm.base import ChatMessage, ChatRequest, Evidence
 
-NO_ANSWER = (
-    "I could not find an answer to that in the documents I have been given. "
-    "Could you rephrase the question, or ask about something else?"
-)
 CHARACTERS_PER_TOKEN = 4  # a safe average for budgeting; providers count exactly
 
 RULES = """\

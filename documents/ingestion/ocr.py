@@ -144,9 +144,7 @@ def _orientation(image: Image) -> int:
     return int(match[1]) % 360 if match else 0
 
 
-def _turn_back(
-    box: tuple[int, int, int, int], turned: int, size: tuple[int, int]
-) -> tuple[int, int, int, int]:
+def _turn_back(box: tuple[int, int, int, int], turned: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """A box of the picture turned clockwise by `turned`, in pixels of the picture (of `size`) before that."""
     x0, y0, x1, y1 = box
     width, height = size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -76,9 +77,7 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
     return document
 
 
-def _extract(
-    document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callable[[float, str], None]
-) -> Extraction:
+def _extract(document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
     page_count = len(document)
     bookmarks = _bookmarks(document)
     pages: dict[int, list[Block]] = {}
@@ -110,9 +109,7 @@ def _extract(
     return Extraction(tuple(blocks), page_count=page_count, title=title, warnings=tuple(warnings), metadata=metadata)
 
 
-def _read_page(
-    document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark]
-) -> tuple[list[Block], bool]:
+def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark]) -> tuple[list[Block], bool]:
     """The page's paragraphs, and whether it is a scan."""
     page = document[number - 1]
     try:
@@ -209,7 +206,7 @@ def _join(paragraph: list[_Line]) -> str:
     margin = max(line.box[2] for line in paragraph)
     width = margin - min(line.box[0] for line in paragraph)
     parts = []
-    for line, after in zip(paragraph, paragraph[1:], strict=False):
+    for line, after in itertools.pairwise(paragraph):
         parts.append(line.text)
         if line.is_hyphenated:
             parts.append("" if after.text[0].islower() else "-")
@@ -294,5 +291,3 @@ def _pages(numbers: list[int]) -> str:
 
 def _is(numbers: list[int]) -> str:
     return "is" if len(numbers) == 1 else "are"
-
-

@@ -1,0 +1,88 @@
+"""The child process of `sandbox`: one JSON order as argument, JSON lines as answer on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+from documents.ingestion.base import EmptyDocumentError, IngestionError, TooLargeError
+
+_PROGRESS_SECONDS = 0.25
+
+
+def main(order: dict[str, Any]) -> int:
+    # The answer has a stream of its own: what a library prints goes to standard error.
+    answer = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)
+    _limit(order["memory_mb"], order["cpu_seconds"])
+    try:
+        _write(answer, _ingest(order, answer))
+    except IngestionError as error:
+        _write(answer, {"kind": "error", "code": error.code, "message": str(error)})
+    except MemoryError:
+        message = "Reading this document took too much memory. Split it into smaller parts."
+        _write(answer, {"kind": "error", "code": TooLargeError.code, "message": message})
+    except Exception:
+        # A fault of ours, or a file that no reader foresaw: the parent finds the trace on standard error.
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _limit(memory_mb: int, cpu_seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _ingest(order: dict[str, Any], answer: IO[str]) -> dict[str, Any]:
+    from documents.ingestion.clean import clean_blocks
+    from documents.ingestion.extract import OcrOptions, extract
+    from documents.ingestion.split import split
+
+    last_report = 0.0
+
+    def progress(share: float, what: str) -> None:
+        nonlocal last_report
+        now = time.monotonic()
+        if now - last_report >= _PROGRESS_SECONDS:
+            last_report = now
+            _write(answer, {"kind": "progress", "share": round(share, 3), "what": what})
+
+    ocr = OcrOptions(enabled=order["ocr"]["enabled"], languages=tuple(order["ocr"]["languages"]))
+    times = [time.perf_counter()]
+    extraction = extract(Path(order["path"]), order["document_type"], ocr=ocr, progress=progress)
+    times.append(time.perf_counter())
+    blocks = clean_blocks(extraction.blocks)
+    times.append(time.perf_counter())
+    chunks = split(blocks, **order["chunking"])
+    times.append(time.perf_counter())
+    if not chunks:
+        raise EmptyDocumentError(" ".join(["No text was found in this document.", *extraction.warnings]))
+    return {
+        "kind": "result",
+        "chunks": [[chunk.text, chunk.locator, chunk.headings, chunk.word_count] for chunk in chunks],
+        "page_count": extraction.page_count,
+        "title": extraction.title,
+        "warnings": extraction.warnings,
+        "metadata": extraction.metadata,
+        "timings": {
+            name: round(end - start, 4)
+            for name, start, end in zip(("extract", "clean", "split"), times, times[1:], strict=False)
+        },
+    }
+
+
+def _write(answer: IO[str], message: dict[str, Any]) -> None:
+    answer.write(json.dumps(message) + "\n")
+    answer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

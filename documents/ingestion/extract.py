@@ -1,0 +1,42 @@
+"""From a file to its blocks: one module a format, imported only when it is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from documents.ingestion.base import Extraction, UnsupportedTypeError
+from documents.ingestion.ocr import OcrOptions
+
+_MODULES = {
+    "pdf": "pdf",
+    "docx": "docx_format",
+    "txt": "text",
+    "md": "markdown",
+    "html": "html_format",
+    "csv": "csv_format",
+    "json": "json_format",
+    "xml": "xml_format",
+}
+
+
+def extract(path: Path, document_type: str, *, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
+    """What the file says, not yet cleaned. `progress` gets a share from 0 to 1 and what is done: `text` or `ocr`.
+
+    Raises an IngestionError whose sentence is for the person who uploaded the file.
+    """
+    name = _MODULES.get(document_type)
+    if name is None:
+        raise UnsupportedTypeError(f"Documents of the type {document_type} are not supported.")
+    module = importlib.import_module(f"documents.ingestion.formats.{name}")
+    extraction: Extraction = (
+        module.extract(path, ocr=ocr, progress=progress) if document_type == "pdf" else module.extract(path)
+    )
+    # A title that is only a file's or a program's leftover says nothing.
+    title = " ".join(extraction.title.split())[:300]
+    return dataclasses.replace(extraction, title="" if title.lower().startswith("untitled") else title)
+
+
+__all__ = ["OcrOptions", "extract"]

@@ -15,8 +15,8 @@ from rest_framework.test import APIClient
 from agents.catalog.seed import seed_catalogue
 from agents.models import Agent
 from agents.services import create_agent
-from knowrithm.api.principal import Principal
 from knowrithm.db.schema import leave_company
+from knowrithm.principal import Principal
 from tenants.models import Company, User
 from tenants.provisioning import prepare_template
 from tenants.services import create_api_key, principal_of, register_company, start_session

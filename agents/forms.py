@@ -12,14 +12,15 @@ from agents.models import Agent, LLMSettings
 
 
 def chat_providers() -> list[Provider]:
-    """The providers that can answer, each with its active chat models, in two queries."""
+    """The providers that can answer, each with its active chat models, recommended ones first, in two queries."""
     models = ProviderModel.objects.filter(is_active=True, kind=ModelKind.LLM)
+    models = models.order_by("-is_recommended", "sort_order", "name")
     rows = Provider.objects.filter(is_active=True, kind__in=[ProviderKind.LLM, ProviderKind.BOTH])
     return [provider for provider in rows.prefetch_related(Prefetch("models", models)) if provider.models.all()]
 
 
 class AgentForm(forms.Form):
-    """An agent and its model. `settings` are what the agent uses now, or what a new one would: the company's default."""
+    """An agent and its model. `settings` are what it uses now: for a new one, the company's default."""
 
     name = forms.CharField(max_length=200)
     status = forms.ChoiceField(choices=AgentStatus.choices)
@@ -57,7 +58,10 @@ class AgentForm(forms.Form):
         help_text="0 keeps to the likeliest words, 2 is the freest.",
     )
     max_tokens = forms.IntegerField(
-        label="Longest answer", min_value=1, max_value=1_000_000, help_text="In tokens; three of them are about two words."
+        label="Longest answer",
+        min_value=1,
+        max_value=1_000_000,
+        help_text="In tokens; three of them are about two words.",
     )
 
     def __init__(self, data: Any = None, *, settings: LLMSettings, agent: Agent | None = None) -> None:
@@ -103,7 +107,9 @@ class AgentForm(forms.Form):
 
     def agent_fields(self) -> dict[str, Any]:
         """What `create_agent` and `update_agent` take of the agent itself."""
-        fields = {name: self.cleaned_data[name] for name in ("name", "status", "description", "languages", "welcome_text")}
+        fields = {
+            name: self.cleaned_data[name] for name in ("name", "status", "description", "languages", "welcome_text")
+        }
         if "personality" in self.changed_data:  # else what an API client has stored there stays, whatever its shape
             fields["personality_traits"] = {"tone": self.cleaned_data["personality"]}
         return fields

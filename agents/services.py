@@ -16,8 +16,8 @@ from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
 from agents.models import Agent, LLMSettings
 from agents.signals import agent_archiving
-from knowrithm.api.principal import Principal
 from knowrithm.errors import NotFoundError
+from knowrithm.principal import Principal
 from tenants.services import add_agent_route
 
 AGENT_FIELDS = (

@@ -27,6 +27,7 @@ from tenants.pages import (
 from tenants.services import principal_of
 
 PER_PAGE = 24
+WIDGET_SRC, WIDGET_API = "/api/widget.js", "/api"  # of this server, whatever name it is reached by
 
 
 @company_page
@@ -81,8 +82,7 @@ def archive(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
         services.archive_agent(actor=principal_of(request.user), agent=agent)
         messages.success(request, f"“{agent.name}” was archived.", extra_tags=reverse("agent-restore", args=[pk]))
-        return way_back(request, "agents")
-    return redirect("agent", pk=pk)
+    return way_back(request, "agents")
 
 
 @require_POST
@@ -103,5 +103,5 @@ def embed(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 @company_page
 def preview(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    context = {"agent": selectors.get_agent(pk), "widget_src": reverse("widget"), "api_url": "/api"}
+    context = {"agent": selectors.get_agent(pk), "widget_src": WIDGET_SRC, "api_url": WIDGET_API}
     return render(request, "agents/widget_preview.html", context)

@@ -8,8 +8,8 @@ from django.db.models import Prefetch, QuerySet
 from conversations.engine.prompt import Exchange
 from conversations.enums import MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
-from knowrithm.api.principal import Principal, PrincipalKind
 from knowrithm.errors import NotFoundError
+from knowrithm.principal import Principal, PrincipalKind
 
 
 def conversations_for(actor: Principal) -> QuerySet[Conversation]:

@@ -17,9 +17,9 @@ from conversations import streams, tasks
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
-from knowrithm.api.principal import Principal, PrincipalKind
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
+from knowrithm.principal import Principal, PrincipalKind
 
 MAX_MESSAGE_LENGTH = 16_000  # characters
 DEFAULT_TITLE = "New Conversation"

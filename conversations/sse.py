@@ -35,9 +35,9 @@ from conversations.records import message_record
 from conversations.selectors import get_conversation, newest_reply
 from conversations.streams import Event
 from knowrithm.api.errors import envelope
-from knowrithm.api.principal import Principal, PrincipalKind, Scope
 from knowrithm.db.redis import async_redis
 from knowrithm.errors import AuthenticationFailedError, ForbiddenError, ServiceError
+from knowrithm.principal import Principal, PrincipalKind, Scope
 from leads.api.authentication import lead_from_token
 from tenants.api.authentication import bearer_token, principal_from_headers
 from tenants.models import User

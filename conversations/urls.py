@@ -8,6 +8,8 @@ urlpatterns = [
     path("home", views.home, name="home"),
     path("agents/<uuid:pk>", views.agent, name="agent"),
     path("agents/<uuid:pk>/chat", views.chat, name="agent-chat"),
+    path("conversations/<uuid:pk>/archive", views.archive, name="conversation-archive"),
+    path("conversations/<uuid:pk>/restore", views.restore, name="conversation-restore"),
     path("conversations/passage/<uuid:pk>", views.passage, name="passage"),
     path("demo", views.demo, name="demo"),
 ]

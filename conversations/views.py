@@ -13,25 +13,27 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.views.decorators.http import require_POST
 
 from agents.models import Agent
 from agents.selectors import agents_list, get_agent
+from conversations import services
 from conversations.dashboard import CompanyStats, agent_stats, cited_passage, company_stats
+from conversations.demo import demo_agent
 from conversations.models import Citation, Conversation
 from conversations.records import message_record
 from conversations.selectors import conversations_for, get_citation, get_conversation, messages_of
 from conversations.visitors import visitor_citation, visitor_token
 from documents.selectors import documents_list
-from documents.views import PER_PAGE as DOCUMENTS_PER_PAGE
 from documents.views import chunk_url
-from knowrithm.demo import demo_agent
 from knowrithm.errors import NotFoundError, RateLimitedError
 from tenants.models import User
-from tenants.pages import PageRequest, as_uuid, company_page, page_of, query_text
+from tenants.pages import PageRequest, as_uuid, company_page, page_of, query_text, way_back
 from tenants.services import principal_of
 
 API_BASE = "/api/v1"
 RECENT = 5
+PER_PAGE = 25
 SHOWN_MESSAGES = 100  # of a long conversation, the last ones
 
 
@@ -99,13 +101,15 @@ def first_steps(stats: CompanyStats, agent: Agent | None) -> Sequence[Step]:
 @company_page
 def agent(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = get_agent(pk, include_archived=True)
-    context: dict[str, Any] = {"agent": found}
-    if query_text(request, "tab") == "documents":
-        rows = documents_list(agent_id=pk)
-        context |= {"tab": "documents", "page_obj": page_of(request, rows, per_page=DOCUMENTS_PER_PAGE)}
-    else:
-        context |= {"tab": "overview", "stats": agent_stats(found), "llm": _model_facts(found)}
-    return render(request, "agents/detail.html", context)
+    match query_text(request, "tab"):
+        case "documents" as tab:
+            context: dict[str, Any] = {"page_obj": page_of(request, documents_list(agent_id=pk), per_page=PER_PAGE)}
+        case "conversations" as tab:
+            rows = conversations_for(principal_of(request.user)).filter(agent=found)
+            context = {"page_obj": page_of(request, rows, per_page=PER_PAGE)}
+        case _:
+            tab, context = "overview", {"stats": agent_stats(found), "llm": _model_facts(found)}
+    return render(request, "agents/detail.html", {"agent": found, "tab": tab, **context})
 
 
 def _model_facts(found: Agent) -> dict[str, Any]:
@@ -147,6 +151,25 @@ def _conversation(request: PageRequest, found: Agent) -> Conversation | None:
 def _last_messages(conversation: Conversation) -> list[dict[str, Any]]:
     newest = messages_of(conversation).order_by("-position")[:SHOWN_MESSAGES]
     return [message_record(message) for message in reversed(newest)]
+
+
+@require_POST
+@company_page
+def archive(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    actor = principal_of(request.user)
+    conversation = get_conversation(actor, pk)
+    services.archive_conversation(actor=actor, conversation=conversation)
+    undo = reverse("conversation-restore", args=[pk])
+    messages.success(request, f"“{conversation.title}” was archived.", extra_tags=undo)
+    return way_back(request, "home")
+
+
+@require_POST
+@company_page
+def restore(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    conversation = services.restore_conversation(actor=principal_of(request.user), conversation_id=pk)
+    messages.success(request, f"“{conversation.title}” was restored.")
+    return way_back(request, "home")
 
 
 # --- Passages and the demo, for people and for visitors -----------------------------------------------------------

@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django_tenants.utils import tenant_context
 
 from agents.models import Agent
+from conversations.demo import demo_company
 from conversations.models import Citation
 from conversations.selectors import get_citation
 from knowrithm.api.throttling import check_rate, client_address
-from knowrithm.demo import demo_company
 from knowrithm.errors import NotFoundError
 from leads.services import register_lead
 from tenants.models import Company

@@ -24,9 +24,9 @@ from documents.exceptions import FileTooLargeError, RejectedFileError
 from documents.ingestion.base import IngestionError
 from documents.ingestion.detect import detect_type
 from documents.models import Document, DocumentChunk, IngestionJob
-from knowrithm.api.principal import Principal
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import enqueue
+from knowrithm.principal import Principal
 
 HEAD_SIZE = 64 * 1024  # bytes of a file that its type is told from
 

@@ -57,7 +57,7 @@ TENANT_MODEL = "tenants.Company"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 TEMPLATE_SCHEMA = "knowrithm_template"
-SHOW_PUBLIC_IF_NO_TENANT_FOUND = True
+TENANT_LIMIT_SET_CALLS = True  # the search path is sent once a request, not before each query
 
 MIDDLEWARE = [
     "knowrithm.middleware.RequestIdMiddleware",

@@ -6,8 +6,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from agents.api.views import TestPageViewSet, widget_script
 from knowrithm.api.errors import not_found
-from knowrithm.api.tasks import TaskViewSet
 from knowrithm.health import health
+from knowrithm.task_status import TaskViewSet
 
 api: list[URLPattern | URLResolver] = [
     path("health", health),

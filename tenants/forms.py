@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.exceptions import ValidationError
 
-from knowrithm.api.principal import Principal, Scope
+from knowrithm.principal import Principal, Scope
 from tenants.models import User
 
 SCOPE_LABELS = {

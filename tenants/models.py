@@ -13,8 +13,8 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django_tenants.models import DomainMixin, TenantMixin
 
-from knowrithm.api.principal import Role, Scope
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
+from knowrithm.principal import Role, Scope
 from tenants.enums import ROLE_CHOICES, ApiKeyStatus, UserStatus
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -15,6 +16,7 @@ from django.db.models import QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, resolve_url
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
@@ -48,7 +50,8 @@ def company_page(
         if request.user.company is None:
             return redirect("admin:index")
         try:
-            response = view(cast(PageRequest, request), *args, **kwargs)
+            with timezone.override(_zone_of(request.user)):
+                response = view(cast(PageRequest, request), *args, **kwargs)
         except NotFoundError as error:
             raise Http404(str(error)) from None
         add_never_cache_headers(response)
@@ -61,6 +64,13 @@ def _to_login(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponseClientRedirect(resolve_url("login"))  # the login page must not land inside a fragment
     return redirect_to_login(request.get_full_path() if request.method == "GET" else resolve_url("home"))
+
+
+def _zone_of(user: User) -> ZoneInfo:
+    try:
+        return ZoneInfo(user.timezone)
+    except (ZoneInfoNotFoundError, ValueError):  # API clients may have stored any text
+        return ZoneInfo("UTC")
 
 
 # --- What was sent ------------------------------------------------------------------------------------------------

@@ -3,14 +3,14 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from knowrithm.api.principal import Principal
+from knowrithm.principal import Principal
 from tenants.models import ApiKey, User, UserSession
 
 
 def api_keys_for(actor: Principal) -> QuerySet[ApiKey]:
-    """The keys that the caller may revoke: an admin all of the company, others their own."""
+    """The keys that a person may revoke: an admin all of the company, others their own."""
     keys = ApiKey.objects.filter(company_id=actor.company_id)
-    return keys if actor.is_admin else keys.filter(user_id=actor.user_id)
+    return keys if actor.is_admin else keys.filter(user_id=actor.id)
 
 
 def open_sessions(user: User) -> QuerySet[UserSession]:

@@ -19,8 +19,8 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.text import slugify
 
-from knowrithm.api.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
 from knowrithm.security.hashing import keyed_hash
 from tenants import provisioning, tokens
 from tenants.exceptions import AccountLockedError, AccountUnavailableError, AlreadyRegisteredError, BadCredentialsError

@@ -43,7 +43,8 @@ def _limit(memory_mb: int, cpu_seconds: int) -> None:
 
 def _ingest(order: dict[str, Any], answer: IO[str]) -> dict[str, Any]:
     from documents.ingestion.clean import clean_blocks
-    from documents.ingestion.extract import OcrOptions, extract
+    from documents.ingestion.extract import extract
+    from documents.ingestion.ocr import OcrOptions
     from documents.ingestion.split import split
 
     last_report = 0.0

@@ -29,8 +29,7 @@ _DROPPED = dict.fromkeys(
     )
 )  # fmt: skip
 _TABLE = {**_DROPPED, **_BLANKS, **_LINE_ENDS, **_LIGATURES}
-# Most text needs none of it; looking is much cheaper than translating.
-_SUSPECT = re.compile("[" + "".join(f"\\U{code:08x}" for code in _TABLE) + "]")
+_LIGATURE = re.compile("[\ufb00-\ufb05]")
 _INNER_BLANKS = re.compile(r"(?<=\S)[ \t]{2,}")
 _LINE_END_BLANKS = re.compile(r"[ \t]+\n")
 _MANY_LINES = re.compile(r"\n{3,}")
@@ -60,7 +59,8 @@ def clean_text(text: str, *, is_print: bool = False) -> str:
 
     `is_print`: lines end where the page ended, so a word that is hyphenated there is one word.
     """
-    if _SUSPECT.search(text):
+    # Most text needs no mending, and everything in the table but ligatures is unprintable.
+    if not text.replace("\n", "").isprintable() or (not text.isascii() and _LIGATURE.search(text)):
         if is_print:
             text = text.replace("\xad\n", "")
         text = text.replace("\r\n", "\n").translate(_TABLE)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from documents.ingestion.base import Extraction, UnsupportedTypeError
+from documents.ingestion.clean import clean_text
 from documents.ingestion.ocr import OcrOptions
 
+# What programs leave in the field: their own name, or a name of a file.
+_MEANINGLESS_TITLE = re.compile(
+    r"^(untitled|document\d*$|microsoft (word|powerpoint|excel) - |adobe |powerpoint presentation$|slide 1$)"
+    r"|\.(docx?|odt|rtf|txt|tex|dvi|xlsx?|ods|pptx?|odp|pdf|indd|qxd|html?)\b",
+    re.IGNORECASE,
+)
 _MODULES = {
     "pdf": "pdf",
     "docx": "docx_format",
@@ -34,9 +42,5 @@ def extract(path: Path, document_type: str, *, ocr: OcrOptions, progress: Callab
     extraction: Extraction = (
         module.extract(path, ocr=ocr, progress=progress) if document_type == "pdf" else module.extract(path)
     )
-    # A title that is only a file's or a program's leftover says nothing.
-    title = " ".join(extraction.title.split())[:300]
-    return dataclasses.replace(extraction, title="" if title.lower().startswith("untitled") else title)
-
-
-__all__ = ["OcrOptions", "extract"]
+    title = " ".join(clean_text(extraction.title).split())[:300]
+    return dataclasses.replace(extraction, title="" if _MEANINGLESS_TITLE.search(title) else title)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pypdfium2
     from PIL.Image import Image
 
+Box = tuple[float, float, float, float]
+
 DPI = 200
 # A page of A0 at 200 dpi; larger ones are rendered smaller.
 MAX_PIXELS = 62_000_000
@@ -23,8 +25,6 @@ PARALLEL_PAGES = 2
 PAGE_SECONDS = 120
 # Mean word confidence, 0 to 100. Clean print is above 85, a page on its side below 50.
 DOUBTFUL_CONFIDENCE = 65.0
-# Fewer words than this say nothing about a page's orientation.
-MIN_ORIENTATION_WORDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,17 @@ class OcrOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class OcrParagraph:
+class OcrLine:
     text: str
-    box: tuple[float, float, float, float]  # PDF points from the bottom left
+    box: Box  # PDF points from the bottom left
 
 
 @dataclass(frozen=True, slots=True)
 class OcrPage:
+    """`paragraphs` are lists of lines; `confidence` is the words' mean, 0 to 100."""
+
     page: int
-    paragraphs: tuple[OcrParagraph, ...]
+    paragraphs: tuple[tuple[OcrLine, ...], ...]
     confidence: float
 
     @property
@@ -112,24 +114,25 @@ def _render(document: pypdfium2.PdfDocument, number: int) -> tuple[Image, float,
 def _read(number: int, image: Image, scale: float, origin: tuple[float, float], languages: str) -> OcrPage:
     words = _Words(image, languages)
     turned = 0
-    if words.confidence < DOUBTFUL_CONFIDENCE:
+    if words.indexes and words.confidence < DOUBTFUL_CONFIDENCE:
         # Asking every page for its orientation would cost a third of the time; upright print is never doubtful.
         turned = _orientation(image)
         if turned:
             upright = _Words(image.rotate(-turned, expand=True), languages)
             words, turned = (upright, turned) if upright.confidence > words.confidence else (words, 0)
-    paragraphs = []
-    for text, (x0, y0, x1, y1) in words.paragraphs():
-        x0, y0, x1, y1 = _turn_back((x0, y0, x1, y1), turned, image.size)
-        left, bottom = origin
-        box = (
+    left, bottom = origin
+
+    def in_points(box: tuple[int, int, int, int]) -> Box:
+        x0, y0, x1, y1 = _turn_back(box, turned, image.size)
+        return (
             left + x0 / scale,
             bottom + (image.height - y1) / scale,
             left + x1 / scale,
             bottom + (image.height - y0) / scale,
         )
-        paragraphs.append(OcrParagraph(text, box))
-    return OcrPage(number, tuple(paragraphs), round(words.confidence, 1))
+
+    paragraphs = tuple(tuple(OcrLine(text, in_points(box)) for text, box in lines) for lines in words.paragraphs())
+    return OcrPage(number, paragraphs, round(words.confidence, 1))
 
 
 def _orientation(image: Image) -> int:
@@ -180,22 +183,21 @@ class _Words:
         )
         self.confidence = weighted / sum(lengths) if lengths else 0.0
 
-    def paragraphs(self) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
-        """Each paragraph's text, line by line, and its box in pixels from the top left."""
+    def paragraphs(self) -> Iterator[list[tuple[str, tuple[int, int, int, int]]]]:
+        """Each paragraph's lines with their boxes in pixels from the top left."""
         data = self.data
-        groups: dict[tuple[int, int], dict[int, list[int]]] = {}
+        paragraphs: dict[tuple[int, int], dict[int, list[int]]] = {}
         for index in self.indexes:
-            lines = groups.setdefault((data["block_num"][index], data["par_num"][index]), {})
+            lines = paragraphs.setdefault((data["block_num"][index], data["par_num"][index]), {})
             lines.setdefault(data["line_num"][index], []).append(index)
-        for lines in groups.values():
-            members = [index for line in lines.values() for index in line]
-            text = "\n".join(" ".join(data["text"][index] for index in line) for line in lines.values())
-            yield (
-                text,
-                (
-                    min(data["left"][index] for index in members),
-                    min(data["top"][index] for index in members),
-                    max(data["left"][index] + data["width"][index] for index in members),
-                    max(data["top"][index] + data["height"][index] for index in members),
-                ),
-            )
+        for lines in paragraphs.values():
+            yield [(" ".join(data["text"][index] for index in line), self._box(line)) for line in lines.values()]
+
+    def _box(self, indexes: list[int]) -> tuple[int, int, int, int]:
+        data = self.data
+        return (
+            min(data["left"][index] for index in indexes),
+            min(data["top"][index] for index in indexes),
+            max(data["left"][index] + data["width"][index] for index in indexes),
+            max(data["top"][index] + data["height"][index] for index in indexes),
+        )

@@ -10,7 +10,8 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from knowrithm.api.principal import PrincipalKind, Role, Scope, caller
+from knowrithm.api.caller import caller
+from knowrithm.principal import PrincipalKind, Role, Scope
 
 USER, API_KEY, LEAD = PrincipalKind.USER, PrincipalKind.API_KEY, PrincipalKind.LEAD
 

@@ -13,7 +13,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from knowrithm.api.principal import caller
+from knowrithm.api.caller import caller
 from knowrithm.errors import RateLimitedError
 
 

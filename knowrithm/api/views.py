@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ViewSet
 
+from knowrithm.api.caller import caller
 from knowrithm.api.permissions import Access
-from knowrithm.api.principal import Principal, caller
+from knowrithm.principal import Principal
 
 
 class ApiViewSet(ViewSet):

@@ -9,7 +9,7 @@ from django_tenants.utils import tenant_context
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.request import Request
 
-from knowrithm.api.principal import Principal, PrincipalKind
+from knowrithm.principal import Principal, PrincipalKind
 from leads.models import Lead
 from tenants import tokens
 from tenants.api.authentication import HeaderAuthentication, bearer_token

@@ -14,9 +14,9 @@ from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from knowrithm.api.principal import Principal, PrincipalKind, Scope
 from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
+from knowrithm.principal import Principal, PrincipalKind, Scope
 from knowrithm.security.hashing import matches
 from tenants import tokens
 from tenants.exceptions import AccountUnavailableError

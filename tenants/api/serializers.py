@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from knowrithm.api.principal import Scope
+from knowrithm.principal import Scope
 from tenants.models import ApiKey, Company, User
 
 

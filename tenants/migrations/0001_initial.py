@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
 import django_tenants.postgresql_backend.base
-import knowrithm.api.principal
+import knowrithm.principal
 import tenants.models
 import uuid
 from django.conf import settings
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 ('username', models.CharField(max_length=150)),
                 ('first_name', models.CharField(blank=True, max_length=100)),
                 ('last_name', models.CharField(blank=True, max_length=100)),
-                ('role', models.CharField(choices=[('super_admin', 'Super admin'), ('admin', 'Admin'), ('user', 'User')], default=knowrithm.api.principal.Role['USER'], max_length=20)),
+                ('role', models.CharField(choices=[('super_admin', 'Super admin'), ('admin', 'Admin'), ('user', 'User')], default=knowrithm.principal.Role['USER'], max_length=20)),
                 ('status', models.CharField(choices=[('active', 'Active'), ('inactive', 'Inactive'), ('suspended', 'Suspended'), ('pending_verification', 'Pending Verification')], default='active', max_length=24)),
                 ('email_verified', models.BooleanField(default=False)),
                 ('timezone', models.CharField(default='UTC', max_length=64)),
@@ -151,6 +151,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('role', knowrithm.api.principal.Role['SUPER_ADMIN']), ('company__isnull', False), _connector='OR'), name='user_without_company_is_super_admin'),
+            constraint=models.CheckConstraint(condition=models.Q(('role', knowrithm.principal.Role['SUPER_ADMIN']), ('company__isnull', False), _connector='OR'), name='user_without_company_is_super_admin'),
         ),
     ]

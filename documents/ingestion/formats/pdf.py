@@ -22,7 +22,7 @@ from documents.ingestion.base import (
     TooLargeError,
 )
 from documents.ingestion.limits import MAX_CHARACTERS
-from documents.ingestion.ocr import OcrOptions, OcrPage, recognise
+from documents.ingestion.ocr import OcrLine, OcrOptions, OcrPage, recognise
 
 Box = tuple[float, float, float, float]
 
@@ -273,15 +273,20 @@ def _recognise(
         return [f"{_pages(scans)} {_is(scans)} scanned and left out. {error}"]
     for result in results:
         if result.paragraphs:
-            pages[result.page] = [
-                Block(paragraph.text, page_locator(result.page, paragraph.box, ocr=True))
-                for paragraph in result.paragraphs
-            ]
+            pages[result.page] = [_ocr_block(result.page, paragraph) for paragraph in result.paragraphs]
     metadata["ocr_pages"] = [{"page": result.page, "confidence": result.confidence} for result in results]
     doubtful = [result.page for result in results if result.is_doubtful]
     if doubtful:
         warnings.append(f"{_pages(doubtful)} {_is(doubtful)} hard to read: check the recognised text against the scan.")
     return warnings
+
+
+def _ocr_block(page: int, paragraph: tuple[OcrLine, ...]) -> Block:
+    lines = []
+    for line in paragraph:
+        is_hyphenated = len(line.text) > 1 and line.text[-1] in "-\u2010" and line.text[-2].isalpha()
+        lines.append(_Line(line.text[:-1] if is_hyphenated else line.text, line.box, is_hyphenated))
+    return Block(_join(lines), page_locator(page, _union([line.box for line in lines]), ocr=True))
 
 
 def _pages(numbers: list[int]) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
-from xml.sax import SAXException, SAXParseException
-from xml.sax.handler import ContentHandler, ErrorHandler
+from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import defusedxml
-import defusedxml.sax
+import defusedxml.ElementTree
 from lxml import etree
 
 from documents.ingestion.base import Block, DamagedDocumentError, DangerousDocumentError, Extraction, TooLargeError
@@ -39,38 +38,32 @@ def extract(path: Path) -> Extraction:
 
 
 def _guard(path: Path) -> None:
-    """Read the file once with a parser that stops at the first declared entity or external reference."""
+    """Read the file once with a parser that stops at the first declared entity and fetches nothing."""
+    parser = defusedxml.ElementTree.DefusedXMLParser(target=_Nothing())
     try:
         with path.open("rb") as file:
-            defusedxml.sax.parse(file, _SilentHandler(), forbid_dtd=False)
+            while data := file.read(1 << 20):
+                parser.feed(data)
+            parser.close()
     except defusedxml.DefusedXmlException as error:
         raise DangerousDocumentError(
             "This XML file declares entities or refers to other files, which can be used for attacks. "
             "Export it without them and upload it again."
         ) from error
-    except SAXException as error:
-        raise DamagedDocumentError(f"This is not well-formed XML: {error.getMessage()}{_place(error)}.") from error
+    except ParseError as error:
+        line, column = error.position
+        cause = str(error).split(":")[0]
+        raise DamagedDocumentError(
+            f"This is not well-formed XML: {cause} in line {line}, column {column + 1}."
+        ) from error
     except (ValueError, LookupError) as error:
         raise DamagedDocumentError(f"This is not readable XML: {error}.") from error
 
 
-class _SilentHandler(ContentHandler, ErrorHandler):
-    """Takes every event and does nothing; the default one prints warnings."""
+class _Nothing:
+    """A target that builds no tree."""
 
-    def error(self, exception: BaseException) -> NoReturn:
-        raise exception
-
-    def fatalError(self, exception: BaseException) -> NoReturn:
-        raise exception
-
-    def warning(self, exception: BaseException) -> None:
-        pass
-
-
-def _place(error: SAXException) -> str:
-    if not isinstance(error, SAXParseException):
-        return ""
-    return f" in line {error.getLineNumber()}, column {(error.getColumnNumber() or 0) + 1}"
+    def close(self) -> None: ...
 
 
 def _blocks(root: Any) -> Iterator[Block]:

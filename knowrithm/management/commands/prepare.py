@@ -10,8 +10,9 @@ from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from agents.catalog.seed import seed_catalogue
-from knowrithm.demo import create_demo
-from tenants.models import Role, User
+from conversations.demo import create_demo
+from knowrithm.principal import Role
+from tenants.models import User
 from tenants.provisioning import prepare_template
 from tenants.services import ensure_super_admin
 

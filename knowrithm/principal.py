@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from rest_framework.request import Request
-
 from knowrithm.errors import ForbiddenError
 
 
@@ -99,9 +97,3 @@ class Principal:
 
     def get_username(self) -> str:  # shown by the browsable API
         return self.label
-
-
-def caller(request: Request) -> Principal | None:
-    """The request's principal, if it has a credential (DRF's own types know only Django's users)."""
-    user: object = request.user
-    return user if isinstance(user, Principal) else None

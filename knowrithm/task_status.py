@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from knowrithm.api.permissions import PUBLIC
-from knowrithm.api.principal import Principal
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import NotFoundError, ServiceError
 from knowrithm.jobs import read_task
+from knowrithm.principal import Principal
 
 
 class TaskViewSet(ApiViewSet):

@@ -1,0 +1,26 @@
+// The agent form's model section: only the chosen provider's models, its key field where it wants one.
+// #model-catalog (JSON) maps a provider's value to {requires_key, takes_base_url, models: [model values]}.
+
+const form = document.querySelector("[data-agent-form]");
+const catalog = JSON.parse(document.getElementById("model-catalog").textContent);
+const provider = form.querySelector("[data-provider] select");
+const model = form.querySelector("[data-model] select");
+const options = [...model.options];
+
+function refresh() {
+  const chosen = catalog[provider.value];
+  const selected = model.value;
+  model.replaceChildren(...options.filter((option) => !option.value || chosen?.models.includes(option.value)));
+  if ([...model.options].some((option) => option.value === selected)) model.value = selected;
+  else model.selectedIndex = 0;
+  form.querySelector("[data-needs-key]").hidden = chosen?.requires_key === false;
+  form.querySelector("[data-needs-base-url]").hidden = chosen?.takes_base_url === false;
+  form.querySelector("[data-keyless-note]").hidden = chosen?.requires_key !== false;
+}
+
+// A key and an address belong to the provider they were typed for.
+provider.addEventListener("change", () => {
+  form.querySelectorAll("[data-needs-key] input, [data-needs-base-url] input").forEach((input) => { input.value = ""; });
+  refresh();
+});
+refresh();

@@ -1,0 +1,203 @@
+// The streaming chat: [data-chat] with data-api, data-agent and, once there is one, data-conversation;
+// data-token makes it a visitor's chat, otherwise the session is the credential.
+import { renderAnswer } from "./answer.js";
+import { openDrawer } from "./drawer.js";
+import { RequestError, send } from "./http.js";
+import { readEvents } from "./sse.js";
+
+const RECONNECTS = 4;
+const STAGES = { queued: "Waiting for a free worker", in_progress: "Reading the documents" };
+
+document.querySelectorAll("[data-chat]").forEach(wireChat);
+
+function wireChat(root) {
+  const log = root.querySelector("[data-chat-log]");
+  const form = root.querySelector("[data-chat-form]");
+  const input = form?.querySelector("textarea");
+  const button = form?.querySelector("[type=submit]");
+  const { api, agent, token } = root.dataset;
+  let busy = false;
+
+  log.querySelectorAll(".message-assistant").forEach((message) => {
+    show(message, storedAnswer(message));
+  });
+  log.querySelector(".message:last-of-type")?.scrollIntoView({ block: "end" });
+  root.addEventListener("click", (event) => {
+    const source = event.target.closest("[data-passage]");
+    if (source?.dataset.passage) openDrawer({ url: source.dataset.passage, title: source.dataset.name });
+  });
+  if (!form) return; // only to be read
+
+  log.querySelectorAll(".message-assistant").forEach((message) => {
+    wireRetry(message, message.previousElementSibling?.querySelector("[data-message-text]").textContent);
+  });
+  log.addEventListener("click", (event) => {
+    const starter = event.target.closest("[data-starter]");
+    if (starter) ask(starter.textContent.trim());
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    ask(input.value.trim());
+  });
+  button.disabled = false; // until now nobody would have heard the form
+  const unanswered = log.querySelector(".message-assistant:last-of-type[data-state=waiting]");
+  if (unanswered) receive(unanswered);
+
+  async function ask(question) {
+    if (busy || !question) return;
+    input.value = "";
+    append("user").querySelector("[data-message-text]").textContent = question;
+    await answer(question);
+  }
+
+  async function answer(question) {
+    const message = append("assistant");
+    wireRetry(message, question);
+    await receive(message, async () => {
+      root.dataset.conversation ||= await createConversation();
+      await send(`${conversationUrl()}/chat`, { method: "POST", body: { message: question }, token });
+    });
+  }
+
+  function conversationUrl() {
+    return `${api}/conversation/${root.dataset.conversation}`;
+  }
+
+  // Without `post` the question is with the server already: the page was loaded while it was being answered.
+  async function receive(message, post = async () => {}) {
+    setBusy(true);
+    stage(message, "queued");
+    try {
+      await post();
+      await follow(message, `${conversationUrl()}/messages/stream`);
+    } catch (error) {
+      fail(message, error instanceof RequestError ? error.message : "The connection was lost before the answer was complete.");
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  function wireRetry(message, question) {
+    message.querySelector("[data-retry]").addEventListener("click", () => {
+      if (busy) return;
+      message.remove();
+      answer(question);
+    });
+  }
+
+  async function createConversation() {
+    const response = await send(`${api}/conversation`, { method: "POST", body: { agent_id: agent }, token });
+    const { conversation } = await response.json();
+    if (!token) history.replaceState(null, "", `?conversation=${conversation.id}`);
+    return conversation.id;
+  }
+
+  // On each connection the server replays the newest turn from its start, so a reconnect begins with no text.
+  async function follow(message, url) {
+    for (let attempt = 0; attempt <= RECONNECTS; attempt += 1) {
+      if (attempt) await new Promise((resolve) => { setTimeout(resolve, 500 * 2 ** attempt); });
+      try {
+        if (await followOnce(message, await send(url, { token, accept: "text/event-stream" }))) return;
+      } catch (error) {
+        if (error instanceof RequestError || attempt === RECONNECTS) throw error;
+      }
+    }
+    throw new Error("the stream ended without an answer");
+  }
+
+  async function followOnce(message, response) {
+    let text = "";
+    for await (const { event, data } of readEvents(response)) {
+      const value = event === "heartbeat" ? null : JSON.parse(data);
+      if (event === "chat_status") stage(message, value.status);
+      if (event === "chat_delta") {
+        text += value.text;
+        show(message, { text, sources: [], state: "streaming" });
+      }
+      if (event === "chat_response") {
+        if (value.status === "failed") fail(message, value.error);
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered" });
+        keepInView(message);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  function append(role) {
+    const template = root.querySelector(`template[data-message="${role}"]`);
+    const message = template.content.firstElementChild.cloneNode(true);
+    log.append(message);
+    keepInView(message);
+    return message;
+  }
+
+  function setBusy(on) {
+    busy = on;
+    button.disabled = on;
+    log.setAttribute("aria-busy", String(on));
+    if (!on) input.focus({ preventScroll: true });
+  }
+}
+
+function stage(message, status) {
+  if (message.dataset.state === "waiting" && STAGES[status]) message.querySelector("[data-stage]").textContent = STAGES[status];
+}
+
+function fail(message, text) {
+  show(message, { text: text || "The answer could not be written.", sources: [], state: "failed" });
+}
+
+/** What a message rendered by the server holds: its text and its list of sources. */
+function storedAnswer(message) {
+  const sources = [...message.querySelectorAll("[data-sources] .source")].map(({ dataset }) => ({
+    source_number: Number(dataset.number), document_name: dataset.name, passage_url: dataset.passage, locator_label: dataset.place,
+  }));
+  return { text: message.querySelector("[data-message-text]").textContent.trim(), sources, state: message.dataset.state };
+}
+
+function show(message, { text, sources, state }) {
+  message.dataset.state = state;
+  const byNumber = new Map(sources.map((source) => [source.source_number, source]));
+  renderAnswer(message.querySelector("[data-message-text]"), text, (number) => citeButton(number, byNumber.get(number)));
+  message.querySelector("[data-sources]").replaceChildren(...sources.map(sourceButton));
+  keepInView(message);
+}
+
+function citeButton(number, source) {
+  const cite = document.createElement("button");
+  cite.type = "button";
+  cite.className = "cite";
+  cite.textContent = number;
+  cite.disabled = !source?.passage_url;
+  if (source) {
+    cite.title = [source.document_name, source.locator_label].filter(Boolean).join(", ");
+    cite.setAttribute("aria-label", `Source ${number}: ${cite.title}`);
+    cite.dataset.passage = source.passage_url ?? "";
+    cite.dataset.name = `Source ${number}`;
+  }
+  return cite;
+}
+
+function sourceButton(source) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "source";
+  button.disabled = !source.passage_url;
+  Object.assign(button.dataset, { number: source.source_number, name: source.document_name, passage: source.passage_url ?? "", place: source.locator_label ?? "" });
+  const parts = [["cite", source.source_number], ["truncate", source.document_name], ["source-place", source.locator_label]];
+  button.append(...parts.filter(([, text]) => text).map(([name, text]) => Object.assign(document.createElement("span"), { className: name, textContent: text })));
+  return button;
+}
+
+function keepInView(message) {
+  const nearFoot = window.innerHeight + window.scrollY > document.documentElement.scrollHeight - 220;
+  if (nearFoot) message.scrollIntoView({ block: "end" });
+}

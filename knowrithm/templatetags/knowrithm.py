@@ -1,0 +1,68 @@
+"""Template tags of the dashboard: icons of the sprite, status badges, relative times, page numbers."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from django import template
+from django.core.paginator import Page
+from django.templatetags.static import static
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.timezone import localtime, now
+
+register = template.Library()
+
+SPRITE: Final = "knowrithm/img/icons.svg"
+
+# Tone of each status the product shows; a status that is not listed is neutral.
+STATUS_TONES: Final = {
+    "active": "success",
+    "processed": "success",
+    "completed": "success",
+    "crawled": "success",
+    "pending": "warning",
+    "training": "info",
+    "processing": "info",
+    "crawling": "info",
+    "failed": "danger",
+    "revoked": "danger",
+    "expired": "danger",
+}
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite; with a label it is an image for screen readers, without one it is hidden from them."""
+    href = f"{static(SPRITE)}#{name}"
+    if label:
+        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"></use></svg>', label, href)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"></use></svg>', href)
+
+
+@register.simple_tag
+def status_badge(status: str) -> SafeString:
+    """A badge that names a status, in its tone."""
+    tone = STATUS_TONES.get(status, "neutral")
+    return format_html(
+        '<span class="badge badge-{}">{}</span>', tone, str(status).replace("_", " ").replace("-", " ").capitalize()
+    )
+
+
+@register.simple_tag
+def ago(moment: datetime | None, never: str = "Never") -> SafeString:
+    """How long ago an aware datetime was, as <time> with the exact moment in its title; `never` for None."""
+    if moment is None:
+        return format_html('<span class="subtle">{}</span>', never)
+    seconds = (now() - moment).total_seconds()
+    words = "just now" if seconds < 60 else f"{timesince(moment, depth=1)} ago"
+    exact = date_format(localtime(moment), "j F Y, H:i")
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words)
+
+
+@register.simple_tag
+def page_numbers(page: Page[Any]) -> Iterable[int | str]:
+    """The page numbers a pagination shows: both ends, the neighbours of the page, and "…" for what is left out."""
+    return page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)

@@ -1,0 +1,173 @@
+"""What the isolation walk needs: a company full of canaries, and how to aim every route at it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.urls import URLPattern, URLResolver, get_resolver
+from django_tenants.utils import tenant_context
+
+from agents.services import create_agent, create_settings
+from conftest import Character
+from conversations.enums import EntityType, MessageRole, MessageStatus
+from conversations.models import Citation, Conversation, Message
+from documents.chunks import replace_chunks
+from documents.enums import DocumentStatus
+from documents.ingestion.base import Chunk
+from documents.models import Document, DocumentChunk, IngestionJob
+from knowrithm.llm.base import ProviderConfig
+from knowrithm.llm.registry import embedder
+from leads.models import Lead
+from tenants.services import create_api_key, start_session
+
+CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
+
+
+@dataclass(frozen=True)
+class Treasure:
+    """Ids of one company's rows, by the names that routes give them."""
+
+    ids: dict[str, uuid.UUID]
+
+    def fill(self, route: str) -> str:
+        for name, value in self.ids.items():
+            route = route.replace(f"<uuid:{name}>", str(value))
+        return route.replace("<path:name>", CANARY)
+
+
+def bury(owner: Character) -> Treasure:
+    """One row of every kind for `owner`, each with the canary in its texts."""
+    with tenant_context(owner.company):
+        actor = owner.principal
+        own = create_settings(actor=actor, choices={"name": CANARY})
+        agent = create_agent(actor=actor, name=CANARY, description=CANARY, settings_id=own.id)
+        archived = create_agent(actor=actor, name=f"{CANARY} archived")
+        document = Document(
+            agent=agent, original_filename=f"{CANARY}.txt", document_type="txt", status=DocumentStatus.PROCESSED
+        )
+        document.file.save("original", ContentFile(CANARY.encode()), save=False)
+        document.save()
+        model = embedder(ProviderConfig(provider="builtin", model="all-MiniLM-L6-v2"))
+        text = f"The secret recipe is {CANARY}."
+        chunk = Chunk(0, text, {"type": "lines", "start": 1, "end": 1}, word_count=5)
+        replace_chunks(document, [chunk], model.embed_documents([text]), model.name)
+        job = IngestionJob.objects.create(document=document, status="completed")
+        lead = Lead.objects.create(agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org")
+        conversation = Conversation.objects.create(
+            agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2
+        )
+        question = Message.objects.create(
+            conversation=conversation, position=1, role=MessageRole.USER, content=f"{CANARY}?"
+        )
+        reply = Message.objects.create(
+            conversation=conversation, position=2, role=MessageRole.ASSISTANT, content=CANARY, reply_to=question,
+            status=MessageStatus.FAILED, error=CANARY,
+        )  # fmt: skip
+        row = DocumentChunk.objects.get(document=document)
+        citation = Citation.objects.create(
+            message=reply, number=1, document=document, chunk=row, document_name=CANARY, content=text, quote=CANARY,
+            locator=row.locator, score=1, evidence=1, is_cited=True,
+        )  # fmt: skip
+    key = create_api_key(actor=owner.principal, name=CANARY)
+    session = start_session(user=owner.admin)
+    return Treasure(
+        {
+            "agent_id": agent.id,
+            "archived_agent_id": archived.id,
+            "settings_id": own.id,
+            "document_id": document.id,
+            "chunk_id": row.id,
+            "job_id": job.id,
+            "lead_id": lead.id,
+            "conversation_id": conversation.id,
+            "message_id": reply.id,
+            "citation_id": citation.id,
+            "api_key_id": key.row.id,
+            "session_id": session.session.id,
+            "company_id": owner.company.id,
+        }
+    )
+
+
+def fingerprint(owner: Character) -> str:
+    """A hash over every row that the company has: its own tables, and its rows in the shared ones."""
+    digest = hashlib.sha256()
+    labels = [label.split(".")[-1] for label in settings.TENANT_APPS]
+    with tenant_context(owner.company):
+        for label in sorted(labels):
+            for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
+                for row in model._default_manager.order_by("pk").values_list():
+                    digest.update(repr(row).encode())
+    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
+        for row in rows.order_by("pk").values_list():
+            digest.update(repr(row).encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Route:
+    """One verb of one URL. `action` is the viewset's, or None for a plain view."""
+
+    method: str
+    path: str
+    action: str | None
+    view: Any
+
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def all_routes() -> Iterator[Route]:
+    """Every verb of every URL of ours: the API once, under its canonical prefix, and all pages."""
+    for path, pattern in _patterns(get_resolver().url_patterns, ""):
+        if path.startswith(("v1/", "api/api/v1/", "admin/", "^", "api/schema", "api/docs", "api/redoc")):
+            continue
+        callback = pattern.callback
+        actions = getattr(callback, "actions", None)
+        if actions:
+            for method, action in actions.items():
+                if method != "head":
+                    yield Route(method.upper(), f"/{path}", action, callback.cls)
+        else:
+            for method in sorted(getattr(callback, "methods", {"GET"})):
+                yield Route(method, f"/{path}", None, callback)
+
+
+def _patterns(found: list[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in found:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns, path)
+        else:
+            yield path, pattern
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How to aim a route at another company's rows, and what it must answer.
+
+    `body` may hold `{agent_id}`-like names, which are filled with the other company's ids. `expected` is 404 unless
+    the contract says otherwise; 200 is for lists, whose answer must simply hold no canary.
+    """
+
+    body: Any = None
+    query: dict[str, str] = field(default_factory=dict)
+    expected: int = 404
+
+
+def fill(value: Any, treasure: Treasure) -> Any:
+    if isinstance(value, dict):
+        return {name: fill(inner, treasure) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [fill(inner, treasure) for inner in value]
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        return str(treasure.ids[value[1:-1]])
+    return value

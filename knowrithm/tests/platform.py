@@ -1,0 +1,262 @@
+"""The whole platform for the flow tests: started once per session the way a user starts it, driven from outside.
+
+It has its own PostgreSQL, Valkey, web process, workers and scheduler below a temporary DATA_DIR, and nothing of the
+caller's environment but what a program needs to run.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import requests
+from knowrithm_py.dataclass.config import KnowrithmConfig
+from knowrithm_py.knowrithm.client import KnowrithmClient
+
+ROOT = Path(__file__).resolve().parents[2]
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
+PASSWORD = "correct-horse-battery"
+MAX_FILE_SIZE = 8 * 2**20  # bytes
+LOGIN_FAILURE_LIMIT = 3
+BUILTIN = {
+    "llm_provider": "builtin",
+    "llm_model": "extractive",
+    "embedding_provider": "HuggingFace",
+    "embedding_model": "all-MiniLM-L6-v2",
+}
+T = TypeVar("T")
+# One xdist worker runs all flow tests: it has the platform.
+FLOW = [pytest.mark.flow, pytest.mark.xdist_group("flow")]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the platform, as /proc shows it."""
+
+    pid: int
+    parent: int
+    command: str
+
+
+@dataclass
+class Platform:
+    """A running platform and the ways to reach it."""
+
+    url: str
+    data_dir: Path
+    jwt_secret: str
+    supervisor: subprocess.Popen[bytes]
+    log: Path
+    _clients: list[Any] = field(default_factory=list)
+
+    def client(self, key: str = "", secret: str = "", **options: Any) -> Any:
+        """The published Python client; `options` are those of its configuration."""
+        client = KnowrithmClient(key, secret, KnowrithmConfig(base_url=f"{self.url}/api", **options))
+        self._clients.append(client)
+        return client
+
+    def close_clients(self) -> None:
+        for client in self._clients:
+            client._session.close()
+
+    def found_company(self) -> Owner:
+        """A new company with one admin and a key of all scopes."""
+        name = uuid.uuid4().hex[:8]
+        public = self.client()
+        company = public.companies.create_company({"name": f"Company {name}", "email": f"office@{name}.example"})
+        person = {"username": "admin", "password": PASSWORD, "first_name": "Ada", "last_name": "Lovelace"}
+        email = f"admin@{name}.example"
+        public.auth.register_admin({"company_id": company["id"], "email": email, **person})
+        session = public.auth.login(email, PASSWORD)
+        jwt = {"Authorization": f"Bearer {session['access_token']}"}
+        key = public.api_keys.create_api_key({"name": "flows", "scopes": ["read", "write", "admin"]}, headers=jwt)
+        headers = {"X-API-Key": key["api_key"], "X-API-Secret": key["api_secret"]}
+        client = self.client(key["api_key"], key["api_secret"])
+        return Owner(self, company["id"], email, session, jwt, headers, client)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> requests.Response:
+        return self.request("POST", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """A plain request, for what the published client would not send."""
+        return requests.request(method, f"{self.url}{path}", timeout=60, **options)
+
+    def health(self) -> str:
+        """The platform's own word for its state; "unreachable" while the web process is away."""
+        try:
+            return str(self.get("/health").json()["status"])
+        except (requests.ConnectionError, ValueError):
+            return "unreachable"
+
+    def output(self) -> str:
+        """What all its parts have said so far."""
+        return self.log.read_text(errors="replace")
+
+    def processes(self, *words: str) -> list[Process]:
+        """Those of its processes whose command line has all the words. Each carries the data folder's name."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = folder.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if str(self.data_dir) not in command and not self._is_ours(folder):
+                    continue
+                parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue  # it has just ended, or is another user's
+            if all(word in command for word in words):
+                found.append(Process(int(folder.name), parent, command))
+        return found
+
+    def _is_ours(self, folder: Path) -> bool:
+        return f"DATA_DIR={self.data_dir}".encode() in folder.joinpath("environ").read_bytes().split(b"\0")
+
+    def part(self, *words: str) -> Process:
+        """The one process with these words that the supervisor itself started."""
+        [process] = [one for one in self.processes(*words) if one.parent == self.supervisor.pid]
+        return process
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The admin of a company of their own."""
+
+    platform: Platform
+    company_id: str
+    email: str
+    session: Mapping[str, Any]
+    jwt: Mapping[str, str]
+    headers: Mapping[str, str]  # the API key's
+    client: Any
+
+    def create_agent(self, name: str = "Helper", **settings: Any) -> str:
+        """An agent with the built-in models unless `settings` say otherwise; its id."""
+        agent = self.client.agents.create_agent({"name": name}, settings={**BUILTIN, **settings})
+        return str(agent["agent"]["id"])
+
+    def upload(self, agent_id: str, *paths: Path) -> list[str]:
+        """Send files that are all taken; the documents' ids."""
+        answer = self.client.documents.upload_documents(agent_id, file_paths=paths)
+        assert answer["errors"] == []
+        return [document["id"] for document in answer["documents"]]
+
+    def document(self, document_id: str) -> dict[str, Any]:
+        """The document with its `chunks`."""
+        answer = self.platform.get(
+            f"/api/v1/document/{document_id}", headers=self.headers, params={"per_page": 100}
+        ).json()
+        return {**answer["document"], "chunks": answer["chunks"]}
+
+    def await_documents(self, document_ids: Sequence[str], *, seconds: float = 60) -> list[dict[str, Any]]:
+        """The documents, once each of them has ended as processed or failed."""
+
+        def ended() -> list[dict[str, Any]] | None:
+            documents = [self.document(document_id) for document_id in document_ids]
+            statuses = {document["status"] for document in documents}
+            return documents if statuses <= {"processed", "failed"} else None
+
+        return wait_for(ended, seconds=seconds)
+
+    def learn(self, agent_id: str, *paths: Path) -> list[str]:
+        """Upload files and wait until all are processed; the documents' ids."""
+        document_ids = self.upload(agent_id, *paths)
+        faults = [document["processing_error"] for document in self.await_documents(document_ids)]
+        assert faults == [""] * len(paths)
+        return document_ids
+
+    def start_conversation(self, agent_id: str) -> str:
+        return str(self.client.conversations.create_conversation(agent_id)["conversation"]["id"])
+
+    def messages(self, conversation_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.conversations.list_conversation_messages(conversation_id)["messages"]
+        return found
+
+
+def wait_for(condition: Callable[[], T | None], *, seconds: float, pause: float = 0.25) -> T:
+    """The first answer of `condition` that is neither None nor False. A test that waits too long has failed."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = condition()
+        if answer is not None and answer is not False:
+            return answer
+        time.sleep(pause)
+    pytest.fail(f"{condition.__qualname__} did not come true within {seconds:g} seconds")
+
+
+def _free_port() -> int:
+    with socket.socket() as candidate:
+        candidate.bind(("127.0.0.1", 0))
+        return int(candidate.getsockname()[1])
+
+
+def _environment(data_dir: Path, *, port: int, jwt_secret: str) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {
+        **inherited,
+        "DATA_DIR": str(data_dir),
+        "PORT": str(port),
+        "BASE_URL": f"http://127.0.0.1:{port}",
+        "JWT_SECRET_KEY": jwt_secret,
+        "RATE_LIMIT_ENABLED": "false",
+        "OUTBOUND_ALLOW": "127.0.0.1",
+        "MAX_FILE_SIZE": str(MAX_FILE_SIZE),
+        "LOGIN_FAILURE_LIMIT": str(LOGIN_FAILURE_LIMIT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _stop(platform: Platform) -> None:
+    """Ctrl-C, and nothing may be left of it: no process, no listening port."""
+    platform.supervisor.send_signal(signal.SIGINT)
+    assert platform.supervisor.wait(timeout=60) == 0
+    assert platform.processes() == []
+    assert platform.health() == "unreachable"
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """The running platform, its workers included. Its output is shown when it does not start."""
+    data_dir = Path(tempfile.mkdtemp(prefix="knowrithm-flows-")).resolve()
+    data_dir.chmod(0o711)  # root's PostgreSQL runs as another user
+    port, jwt_secret = _free_port(), secrets.token_urlsafe(50)
+    log = data_dir / "output.log"
+    with log.open("wb") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "knowrithm.embedded", "run"],
+            cwd=ROOT,
+            env=_environment(data_dir, port=port, jwt_secret=jwt_secret),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    platform = Platform(f"http://127.0.0.1:{port}", data_dir, jwt_secret, supervisor, log)
+
+    def healthy_or_ended() -> bool:
+        return platform.health() == "healthy" or supervisor.poll() is not None
+
+    try:
+        wait_for(healthy_or_ended, seconds=120)
+        if supervisor.poll() is not None:
+            pytest.fail(f"The platform did not start:\n{platform.output()}")
+        yield platform
+        platform.close_clients()
+        _stop(platform)
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+        shutil.rmtree(data_dir, ignore_errors=True)  # a PostgreSQL that was not stopped may still be writing

@@ -1,0 +1,244 @@
+"""Nothing crosses companies: every route and verb, with globex's credentials and acme's ids.
+
+A new route without a probe here fails `test_every_route_is_known`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.test import Client
+from django_tenants.utils import tenant_context
+from rest_framework.test import APIClient
+
+from conftest import Character, bearer, key_client
+from knowrithm.tests.isolation import CANARY, Probe, Route, Treasure, all_routes, bury, fill, fingerprint
+from leads.services import register_lead
+
+LIST = Probe(expected=200)
+MINE = Probe(expected=200)  # answers about the caller alone
+AGENT = {"agent_id": "{agent_id}"}
+NAME = {"name": "taken over"}
+
+PROBES: dict[str, Probe] = {
+    # tenants
+    "POST /api/v1/auth/logout": MINE,
+    "GET /api/v1/auth/user/me": MINE,
+    "GET /api/v1/auth/validate": MINE,
+    "GET /api/v1/auth/api-keys": LIST,
+    "DELETE /api/v1/auth/api-keys/<uuid:api_key_id>": Probe(),
+    "GET /api/v1/user/profile": MINE,
+    "PUT /api/v1/user/profile": MINE,
+    "GET /api/v1/company": MINE,
+    # agents
+    "GET /api/v1/agent": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
+    "POST /api/v1/agent": Probe({**NAME, "llm_settings_id": "{settings_id}"}),
+    "POST /api/v1/sdk/agent": Probe({**NAME, "llm_settings_id": "{settings_id}", "company_id": "{company_id}"}),
+    "PUT /api/v1/agent/<uuid:agent_id>": Probe(NAME),
+    "DELETE /api/v1/agent/<uuid:agent_id>": Probe(),
+    "PUT /api/v1/sdk/agent/<uuid:agent_id>": Probe(NAME, query={"company_id": "{company_id}"}),
+    "DELETE /api/v1/sdk/agent/<uuid:agent_id>": Probe(),
+    "GET /api/v1/agent/by-name/<path:name>": Probe(query={"company_id": "{company_id}"}),
+    "PATCH /api/v1/agent/<uuid:agent_id>/restore": Probe(),
+    "POST /api/v1/agent/<uuid:agent_id>/clone": Probe(),
+    "GET /api/v1/agent/<uuid:agent_id>/embed-code": Probe(),
+    "GET /api/v1/agent/<uuid:agent_id>/stats": Probe(),
+    "POST /api/v1/settings": Probe(AGENT),
+    "POST /api/v1/sdk/settings": Probe(AGENT),
+    "GET /api/v1/settings/company/<uuid:company_id>": Probe(),
+    "GET /api/v1/settings/agent/<uuid:agent_id>": Probe(),
+    "GET /api/v1/settings/<uuid:settings_id>": Probe(),
+    "PUT /api/v1/settings/<uuid:settings_id>": Probe({"name": "taken over"}),
+    "DELETE /api/v1/settings/<uuid:settings_id>": Probe(),
+    # documents
+    "GET /api/v1/document": Probe(query={**AGENT, "search": CANARY}, expected=200),
+    "POST /api/v1/document/upload": Probe({**AGENT, "url": "https://example.org/"}),
+    "GET /api/v1/document/deleted": LIST,
+    "DELETE /api/v1/document/bulk-delete": Probe({"document_ids": ["{document_id}"]}),
+    "GET /api/v1/document/agent/<uuid:agent_id>": Probe(),
+    "GET /api/v1/document/chunk/deleted": LIST,
+    "DELETE /api/v1/document/chunk/<uuid:chunk_id>": Probe(),
+    "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Probe(),
+    "GET /api/v1/document/<uuid:document_id>": Probe(),
+    "DELETE /api/v1/document/<uuid:document_id>": Probe(),
+    "PATCH /api/v1/document/<uuid:document_id>/restore": Probe(),
+    "POST /api/v1/document/<uuid:document_id>/retry": Probe(),
+    "DELETE /api/v1/document/<uuid:document_id>/chunk": Probe(),
+    "PATCH /api/v1/document/<uuid:document_id>/chunk/restore-all": Probe(),
+    "POST /api/v1/search/document": Probe({**AGENT, "query": f"secret recipe {CANARY}"}),
+    # leads
+    "GET /api/v1/lead/company": Probe(query={"search": CANARY}, expected=200),
+    # conversations
+    "GET /api/v1/conversation": Probe(query={**AGENT, "search": CANARY}, expected=200),
+    "POST /api/v1/conversation": Probe(AGENT),
+    "GET /api/v1/conversation/deleted": LIST,
+    "GET /api/v1/conversation/agent/<uuid:agent_id>": Probe(),
+    "DELETE /api/v1/conversation/<uuid:conversation_id>": Probe(),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>/restore": Probe(),
+    "GET /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
+    "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream": Probe(),
+    "POST /api/v1/conversation/<uuid:conversation_id>/chat": Probe({"message": "hello"}),
+}
+
+NO_COMPANY = {
+    "GET /health": "says nothing of any company",
+    "GET /api/health": "says nothing of any company",
+    "GET /api/v1/health": "says nothing of any company",
+    "GET /widget.js": "the same file for everybody",
+    "GET /api/widget.js": "the same file for everybody",
+    "GET /api/v1/widget.js": "the same file for everybody",
+    "POST /test": "echoes its own body",
+    "POST /api/test": "echoes its own body",
+    "POST /api/v1/test": "echoes its own body",
+    "GET /api/v1/agent/<uuid:agent_id>": "public by contract; shows what a visitor may see",
+    "GET /api/v1/tasks/<uuid:task_id>/status": "the id is the capability; tested in test_tasks",
+    "POST /api/v1/lead/register": "public by contract; makes a lead of the agent's own company",
+    "POST /api/v1/auth/register": "makes a company",
+    "POST /api/v1/auth/login": "takes a password",
+    "POST /api/v1/auth/refresh": "takes a token of its own session",
+    "POST /api/v1/auth/user": "makes a user of the caller's own company",
+    "POST /api/v1/auth/api-keys": "makes a key of the caller's own company",
+    "POST /api/v1/company": "makes a company",
+    "GET /api/v1/settings/providers": "the catalogue is shared",
+    "POST /api/v1/settings/providers/seed": "the catalogue is shared",
+    "GET /api/v1/providers": "the catalogue is shared",
+    "GET /api/v1/providers/<uuid:provider_id>": "the catalogue is shared",
+    "GET /api/v1/providers/<uuid:provider_id>/models": "the catalogue is shared",
+}
+
+API_ROUTES = [route for route in all_routes() if route.path.startswith(("/api/", "/health", "/widget", "/test"))]
+
+
+def test_every_route_is_known() -> None:
+    keys = {route.key for route in API_ROUTES}
+    assert keys - set(PROBES) - set(NO_COMPANY) == set(), "these routes have no isolation probe"
+    assert (set(PROBES) | set(NO_COMPANY)) - keys == set(), "these probes have no route"
+
+
+def test_every_api_route_declares_its_access() -> None:
+    for route in API_ROUTES:
+        if route.action is not None:
+            declared = route.view.access
+            assert not isinstance(declared, dict) or route.action in declared, route.key
+
+
+@pytest.fixture
+def treasure(acme: Character) -> Treasure:
+    return bury(acme)
+
+
+def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure) -> None:
+    path = treasure.fill(route.path)
+    query = fill(probe.query, treasure)
+    if query:
+        path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
+    answer = client.generic(
+        route.method,
+        path,
+        data=_json(fill(probe.body, treasure)),
+        content_type="application/json",
+    )
+    assert answer.status_code == probe.expected, (route.key, answer.status_code, answer.content[:300])
+    assert CANARY.encode() not in answer.content.replace(path.encode(), b""), route.key
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body).encode() if body is not None else b""
+
+
+PROBED = [route for route in API_ROUTES if route.key in PROBES]
+
+
+@pytest.mark.parametrize("route", PROBED, ids=[route.key for route in PROBED])
+@pytest.mark.parametrize("credential", ["token", "api key"])
+def test_a_foreign_company_finds_nothing_and_changes_nothing(
+    route: Route, credential: str, acme: Character, globex: Character, treasure: Treasure
+) -> None:
+    probe = PROBES[route.key]
+    before = fingerprint(acme)
+    if credential == "token":
+        client = bearer(globex)
+    else:
+        client = key_client(globex, "read", "write", "update", "delete", "admin", "full_access")
+        if route.key.startswith(("GET /api/v1/auth/api-keys", "DELETE /api/v1/auth/", "POST /api/v1/auth/logout")):
+            probe = Probe(expected=403)  # keys do not manage keys
+
+    attack(client, route, probe, treasure)
+
+    assert fingerprint(acme) == before
+
+
+@pytest.mark.parametrize("route", PROBED, ids=[route.key for route in PROBED])
+def test_nobody_gets_in_without_a_credential(route: Route, acme: Character, treasure: Treasure) -> None:
+    before = fingerprint(acme)
+    attack(APIClient(), route, Probe(PROBES[route.key].body, expected=401), treasure)
+    assert fingerprint(acme) == before
+
+
+LEAD_ROUTES = {
+    "POST /api/v1/conversation",
+    "GET /api/v1/conversation/<uuid:conversation_id>/messages",
+    "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream",
+    "POST /api/v1/conversation/<uuid:conversation_id>/chat",
+}
+
+
+@pytest.mark.parametrize("route", PROBED, ids=[route.key for route in PROBED])
+@pytest.mark.parametrize("home", ["acme", "globex"])
+def test_a_lead_reaches_its_own_conversations_only(
+    route: Route, home: str, acme: Character, globex: Character, treasure: Treasure
+) -> None:
+    """A lead of another company, and one of the same company with another agent."""
+    where = acme if home == "acme" else globex
+    with tenant_context(where.company):
+        registered = register_lead(
+            agent=where.agent, company_id=where.company.id, email="eve@example.org", first_name="Eve", last_name="E"
+        )
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {registered.tokens.access}")
+    before = fingerprint(acme)
+
+    expected = 404 if route.key in LEAD_ROUTES else 403
+    attack(client, route, Probe(PROBES[route.key].body, PROBES[route.key].query, expected), treasure)
+
+    assert fingerprint(acme) == before
+
+
+PAGES = [route for route in all_routes() if route not in API_ROUTES]
+
+
+def page_ids(route: Route) -> str:
+    """Which of the owner's rows a page's `pk` names."""
+    first = route.path.strip("/").split("/")[0]
+    kinds = {"agents": "agent_id", "documents": "document_id", "api-keys": "api_key_id", "account": "session_id"}
+    return "citation_id" if "passage" in route.path else kinds[first]
+
+
+ROW_PAGES = [route for route in PAGES if "<uuid:" in route.path]
+
+
+@pytest.mark.parametrize("route", ROW_PAGES, ids=[route.key for route in ROW_PAGES])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_page_shows_or_changes_a_foreign_row(
+    route: Route, method: str, acme: Character, globex_client: Client, treasure: Treasure
+) -> None:
+    before = fingerprint(acme)
+    path = route.path.split("<uuid:")[0] + str(treasure.ids[page_ids(route)]) + route.path.split(">")[1]
+
+    answer = globex_client.generic(method, path)
+
+    assert answer.status_code in {404, 405}, (path, answer.status_code)
+    assert CANARY.encode() not in answer.content
+    assert fingerprint(acme) == before
+
+
+LIST_PAGES = [route for route in PAGES if "<" not in route.path]
+
+
+@pytest.mark.parametrize("route", LIST_PAGES, ids=[route.key for route in LIST_PAGES])
+def test_no_list_page_shows_a_foreign_row(route: Route, globex_client: Client, treasure: Treasure) -> None:
+    answer = globex_client.get(route.path, {"q": CANARY, "agent": str(treasure.ids["agent_id"])})
+    assert answer.status_code < 500
+    assert f"{CANARY}." not in answer.content.decode().replace(f'value="{CANARY}"', "")
+    assert str(treasure.ids["document_id"]) not in answer.content.decode()

@@ -149,6 +149,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 # --- People and credentials ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "tenants.User"
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mail addresses are unique without regard to case, by a constraint
 AUTHENTICATION_BACKENDS = ["tenants.backends.EmailBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -215,6 +216,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "PREPROCESSING_HOOKS": ["knowrithm.api.schema.only_canonical_prefix"],
+    "ENUM_NAME_OVERRIDES": {
+        "AgentStatusEnum": "agents.enums.AgentStatus",
+        "DocumentStatusEnum": "documents.enums.DocumentStatus",
+        "ConversationStatusEnum": "conversations.enums.ConversationStatus",
+        "LeadStatusEnum": "leads.enums.LeadStatus",
+        "UserStatusEnum": "tenants.enums.UserStatus",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
 }

@@ -31,7 +31,7 @@ from agents.widget import widget_source
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import ADMIN, ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE
 from knowrithm.api.responses import listing, single
-from knowrithm.api.schema import PAGE_PARAMETERS, MessageSerializer, answer, page
+from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import NotFoundError
 
@@ -110,7 +110,7 @@ class AgentViewSet(ApiViewSet):
         )
         return Response(single("agent", self._record(agent), initiated_by=str(self.principal().id)))
 
-    @extend_schema(responses=MessageSerializer)
+    @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, agent_id: uuid.UUID) -> Response:
         services.archive_agent(actor=self.principal(), agent=selectors.get_agent(agent_id))
         who = str(self.principal().id)
@@ -206,7 +206,7 @@ class SettingsViewSet(ApiViewSet):
         )
         return Response(self._answer(settings, message="Settings updated."))
 
-    @extend_schema(responses=MessageSerializer)
+    @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, settings_id: uuid.UUID) -> Response:
         services.delete_settings(actor=self.principal(), settings=services.settings_by_id(settings_id))
         return Response({"message": "Settings deleted.", "settings_id": settings_id})
@@ -275,7 +275,7 @@ class ProviderViewSet(ApiViewSet):
         metadata = {"total_llm_providers": len(llm), "total_embedding_providers": len(embedding)}
         return Response({"llm_providers": llm, "embedding_providers": embedding, "metadata": metadata})
 
-    @extend_schema(request=None, responses=MessageSerializer)
+    @extend_schema(request=None, responses=SentenceSerializer)
     def seed(self, request: Request) -> Response:
         """Add the providers and models that are missing. Repeating it changes nothing."""
         added = seed_catalogue()

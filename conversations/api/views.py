@@ -25,8 +25,7 @@ from conversations.services import Turn
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, READ_OR_LEAD, WRITE, WRITE_OR_LEAD
 from knowrithm.api.responses import listing, single
-from knowrithm.api.schema import PAGE_PARAMETERS, answer, page
-from knowrithm.api.schema import MessageSerializer as SentenceSerializer
+from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 

@@ -30,7 +30,7 @@ from documents.retrieval import has_evidence, retrieve
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, WRITE
 from knowrithm.api.responses import listing, single
-from knowrithm.api.schema import PAGE_PARAMETERS, MessageSerializer, answer, page
+from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 
@@ -151,12 +151,12 @@ class DocumentViewSet(ApiViewSet):
         records = ChunkSerializer(chunks, many=True).data
         return Response(single("document", DocumentSerializer(document).data, chunks=records, pagination=pagination))
 
-    @extend_schema(responses=MessageSerializer)
+    @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, document_id: uuid.UUID) -> Response:
         count = services.archive_document(actor=self.principal(), document=selectors.get_document(document_id))
         return Response({"message": "Document archived.", "document_id": document_id, "deleted_chunks_count": count})
 
-    @extend_schema(request=None, responses=MessageSerializer)
+    @extend_schema(request=None, responses=SentenceSerializer)
     def restore(self, request: Request, document_id: uuid.UUID) -> Response:
         document = selectors.get_document(document_id, include_archived=True)
         services.restore_document(actor=self.principal(), document=document)
@@ -170,7 +170,7 @@ class DocumentViewSet(ApiViewSet):
         document = services.retry_document(actor=self.principal(), document=selectors.get_document(document_id))
         return Response(single("document", DocumentSerializer(document).data))
 
-    @extend_schema(request=BulkDeleteInput, responses=MessageSerializer)
+    @extend_schema(request=BulkDeleteInput, responses=SentenceSerializer)
     def bulk_delete(self, request: Request) -> Response:
         ids = self.validated(BulkDeleteInput, request)["document_ids"]
         documents, chunks = services.archive_documents(actor=self.principal(), document_ids=ids)
@@ -195,25 +195,25 @@ class ChunkViewSet(ApiViewSet):
         rows, pagination = paginate(request, archived, per_page=50)
         return Response(listing(["deleted_chunks", "chunks"], ChunkSerializer(rows, many=True).data, pagination))
 
-    @extend_schema(responses=MessageSerializer)
+    @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, chunk_id: uuid.UUID) -> Response:
         chunk = selectors.get_chunk(chunk_id)
         services.archive_chunks(actor=self.principal(), chunks=[chunk])
         return Response({"message": "Chunk archived.", "chunk_id": chunk.id, "chunk_index": chunk.index})
 
-    @extend_schema(request=None, responses=MessageSerializer)
+    @extend_schema(request=None, responses=SentenceSerializer)
     def restore(self, request: Request, chunk_id: uuid.UUID) -> Response:
         chunk = selectors.get_chunk(chunk_id)
         services.restore_chunks(actor=self.principal(), chunks=[chunk])
         return Response({"message": "Chunk restored.", "chunk_id": chunk.id, "chunk_index": chunk.index})
 
-    @extend_schema(responses=MessageSerializer)
+    @extend_schema(operation_id="document_chunk_destroy_all", responses=SentenceSerializer)
     def destroy_all(self, request: Request, document_id: uuid.UUID) -> Response:
         document = selectors.get_document(document_id)
         count = services.archive_chunks(actor=self.principal(), chunks=_all_chunks(document))
         return Response({"message": "Chunks archived.", "document_id": document.id, "deleted_chunks_count": count})
 
-    @extend_schema(request=None, responses=MessageSerializer)
+    @extend_schema(request=None, responses=SentenceSerializer)
     def restore_all(self, request: Request, document_id: uuid.UUID) -> Response:
         document = selectors.get_document(document_id, include_archived=True)
         count = services.restore_chunks(actor=self.principal(), chunks=_all_chunks(document))

@@ -44,3 +44,6 @@ def extract(path: Path, document_type: str, *, ocr: OcrOptions, progress: Callab
     )
     title = " ".join(clean_text(extraction.title).split())[:300]
     return dataclasses.replace(extraction, title="" if _MEANINGLESS_TITLE.search(title) else title)
+
+
+__all__ = ["OcrOptions", "extract"]

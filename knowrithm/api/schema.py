@@ -41,7 +41,7 @@ class PaginationSerializer(serializers.Serializer[Any]):
     has_prev = serializers.BooleanField()
 
 
-class MessageSerializer(serializers.Serializer[Any]):
+class SentenceSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 

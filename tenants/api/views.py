@@ -13,7 +13,7 @@ from rest_framework.throttling import BaseThrottle
 
 from knowrithm.api.permissions import ADMIN, ANYONE_OF_COMPANY, PUBLIC, READ, SIGNED_IN, WRITE
 from knowrithm.api.responses import single
-from knowrithm.api.schema import MessageSerializer, answer
+from knowrithm.api.schema import SentenceSerializer, answer
 from knowrithm.api.throttling import client_address, limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import AuthenticationFailedError
@@ -108,7 +108,7 @@ class AccountViewSet(ApiViewSet):
     def _user(self) -> User:
         return User.objects.select_related("company").get(pk=self.principal().person_id)
 
-    @extend_schema(request=None, responses=MessageSerializer)
+    @extend_schema(request=None, responses=SentenceSerializer)
     def logout(self, request: Request) -> Response:
         principal = self.principal()
         if principal.session_id and principal.user_id:
@@ -201,7 +201,7 @@ class ApiKeyViewSet(ApiViewSet):
             status=201,
         )
 
-    @extend_schema(responses=MessageSerializer)
+    @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, api_key_id: uuid.UUID) -> Response:
         row = services.revoke_api_key(actor=self.principal(), api_key_id=api_key_id)
         return Response({"message": "API key revoked.", "api_key_id": row.id})

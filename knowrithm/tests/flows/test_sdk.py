@@ -148,7 +148,7 @@ def test_key_does_only_what_its_scopes_allow(owner: Owner) -> None:
     reader = owner.platform.client(made["api_key"], made["api_secret"])
     assert isinstance(reader.agents.list_agents()["agents"], list)
     error = refused(reader.agents.create_agent, {"name": "Mine"}, settings=BUILTIN)
-    assert (error.status_code, error.error_code) == (403, "FORBIDDEN")
+    assert (error.status_code, error.error_code) == (403, "PERMISSION_DENIED")
 
 
 def test_errors_say_what_was_wrong(owner: Owner) -> None:
@@ -161,7 +161,7 @@ def test_errors_say_what_was_wrong(owner: Owner) -> None:
         refused(read_only.conversations.create_conversation, UNKNOWN_ID),
     ]
     assert [error.status_code for error in errors] == [404, 400, 401, 403]
-    assert [error.error_code for error in errors] == ["NOT_FOUND", "VALIDATION_ERROR", "API_KEY_INVALID", "FORBIDDEN"]
+    assert [error.error_code for error in errors] == ["NOT_FOUND", "VALIDATION_ERROR", "API_KEY_INVALID", "PERMISSION_DENIED"]
     assert [error.response_data["message"] for error in errors] == [error.message for error in errors]
     assert all(error.message for error in errors)
 
@@ -256,7 +256,7 @@ def test_every_format_is_read(platform: Platform, folder: Path) -> None:
         ("What does a spanner cost?", "stock.csv"),
     ):
         hits = owner.client.analytics.search_documents(question, agent_id, limit=1)["results"]
-        assert [hit["document_name"] for hit in hits] == [name]
+        assert [hit["document_id"] for hit in hits] == [read[name]["id"]]
         assert hits[0]["locator"] != {}
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.platform import free_port, new_customer, program, running_platform
 from benchmarks.report import Row, at_most, milliseconds
+from knowrithm.embedded.ports import accepts
 
 ROUNDS, WARM_UP = 300, 20
 AGENTS = 10
@@ -26,13 +27,22 @@ def run() -> list[Row]:
             customer.post("/agent", json={"name": f"Agent {number}"})
         key = customer.post("/auth/api-keys", json={"name": "bench", "scopes": ["read"]})
         port = free_port()
-        server = [sys.executable, "-m", "uvicorn", "benchmarks.bare:application", "--port", str(port), "--no-access-log"]
+        server = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "benchmarks.bare:application",
+            "--port",
+            str(port),
+            "--no-access-log",
+        ]
         with program(server, env=os.environ, log=Path(folder) / "bare.log"):
+            while not accepts(port):
+                time.sleep(0.05)
             bare = _Caller(f"http://127.0.0.1:{port}", "/bare", {})
             token = _Caller(address, "/api/v1/agent", {"Authorization": f"Bearer {customer.token}"})
             pair = {"X-API-Key": key["api_key"], "X-API-Secret": key["api_secret"]}
             api_key = _Caller(address, "/api/v1/agent", pair)
-            bare.await_answer()
             seconds: dict[_Caller, list[float]] = {caller: [] for caller in (bare, token, api_key)}
             for turn in range(WARM_UP + ROUNDS):
                 for caller, found in seconds.items():
@@ -65,13 +75,3 @@ class _Caller:
             if answer.status != 200:
                 raise RuntimeError(f"{self._path} answered {answer.status}")
         return took
-
-    def await_answer(self) -> None:
-        for _ in range(200):
-            try:
-                self.call()
-            except ConnectionError:
-                time.sleep(0.05)
-            else:
-                return
-        raise RuntimeError(f"Nothing answers at {self._path}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-VOCABULARY = """
+_VOCABULARY = """
 account address agreement amount annual answer apply approval area average balance batch before belt board branch
 budget cable calendar carrier certificate change channel check client clause code collect column complete condition
 confirm contact contract copy corner cost counter cover customer cycle damage date deadline deliver department deposit
@@ -23,7 +23,8 @@ space spare speed staff stage standard start station steel step stock store stre
 surface switch system table tank target team temperature term test ticket time tool track trade train transfer travel
 truck turn unit update upper valid value valve vendor visit volume wait wall warning warranty waste water week weight
 wheel window wire worker workshop yard year zone
-""".split()
+"""
+VOCABULARY = _VOCABULARY.split()
 
 
 def prose(characters: int, source: random.Random) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from celery import Task
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -31,7 +31,8 @@ from conversations.models import Citation, Conversation, Message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
-from documents.retrieval import Passage, has_evidence, retrieve
+from documents.retrieval import Passage, has_evidence, is_self_contained, retrieve
+from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
 from knowrithm.llm.base import ChatDelta, ChatModel, ChatRequest, Evidence, ProviderError, Usage
 from knowrithm.llm.providers.extractive import NO_ANSWER
@@ -104,13 +105,15 @@ class _Turn:
         report_progress(str(self.reply.task_id), 10, "Searching")
         history = exchanges_before(self.question)
         question = self.question.content
-        passages = retrieve(self.agent, retrieval_query(question, history), question=question, top_k=TOP_K)
+        in_context = retrieval_query(question, history)
+        passages = retrieve(self.agent, in_context, question=question, top_k=TOP_K)
         self._lap("retrieval")
         if has_evidence(passages):
             settings_row = self.agent.llm_settings
             request = build_request(
                 agent=AgentBrief(self.agent.name, self.agent.description, self.agent.tone),
                 question=question,
+                standalone_question=question if is_self_contained(question) else in_context,
                 history=history,
                 evidence=[Evidence(number, p.content, p.document_name) for number, p in enumerate(passages, 1)],
                 temperature=settings_row.llm_temperature,
@@ -128,7 +131,7 @@ class _Turn:
         self.timings[stage] = round(time.monotonic() - self.started - sum(self.timings.values()), 4)
 
     def _ask(self, model: ChatModel, request: ChatRequest, is_held: Any) -> _Answer:
-        connection.close()  # back to the pool: a model may take a minute, and turns mostly wait for models
+        release_connection()  # a model may take a minute, and turns mostly wait for models
         answer = _Answer()
         pending, flushed = "", 0.0
         deadline = self.started + settings.TURN_DEADLINE_SECONDS

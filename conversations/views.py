@@ -101,15 +101,16 @@ def first_steps(stats: CompanyStats, agent: Agent | None) -> Sequence[Step]:
 @company_page
 def agent(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = get_agent(pk, include_archived=True)
-    match query_text(request, "tab"):
-        case "documents" as tab:
-            context: dict[str, Any] = {"page_obj": page_of(request, documents_list(agent_id=pk), per_page=PER_PAGE)}
-        case "conversations" as tab:
-            rows = conversations_for(principal_of(request.user)).filter(agent=found)
-            context = {"page_obj": page_of(request, rows, per_page=PER_PAGE)}
-        case _:
-            tab, context = "overview", {"stats": agent_stats(found), "llm": _model_facts(found)}
-    return render(request, "agents/detail.html", {"agent": found, "tab": tab, **context})
+    tab = query_text(request, "tab")
+    context: dict[str, Any] = {"agent": found, "tab": tab}
+    if tab == "documents":
+        context["page_obj"] = page_of(request, documents_list(agent_id=pk), per_page=PER_PAGE)
+    elif tab == "conversations":
+        rows = conversations_for(principal_of(request.user)).filter(agent=found)
+        context["page_obj"] = page_of(request, rows, per_page=PER_PAGE)
+    else:
+        context |= {"tab": "overview", "stats": agent_stats(found), "llm": _model_facts(found)}
+    return render(request, "agents/detail.html", context)
 
 
 def _model_facts(found: Agent) -> dict[str, Any]:

@@ -86,6 +86,11 @@ def retrieve(agent: Agent, query: str, *, question: str = "", top_k: int = 8) ->
     return _without_repeats(best)[:top_k]
 
 
+def is_self_contained(question: str) -> bool:
+    """The question says enough to be searched for without the one before."""
+    return len(set(terms(question))) >= SELF_CONTAINED_TERMS
+
+
 def has_evidence(passages: Sequence[Passage], threshold: float = EVIDENCE_THRESHOLD) -> bool:
     return any(passage.evidence >= threshold for passage in passages)
 
@@ -96,10 +101,9 @@ def _prepare(query: str, question: str, model: Embedder) -> _Query:
     total = known.get(ALL_CHUNKS, 0)
     weights = {identifier: idf(known.get(identifier, 0), total) for identifier in ids}
     vector = Vector(model.embed_query(query))
-    asked = {term_id(term) for term in terms(question)}
-    if question == query or len(asked) < SELF_CONTAINED_TERMS:
+    if question == query or not is_self_contained(question):
         return _Query(vector, weights, vector, weights)
-    asked_weights = {identifier: weights.get(identifier, 0.0) for identifier in asked}
+    asked_weights = {identifier: weights.get(identifier, 0.0) for identifier in map(term_id, terms(question))}
     return _Query(vector, weights, Vector(model.embed_query(question)), asked_weights)
 
 

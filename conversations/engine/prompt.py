@@ -40,13 +40,17 @@ def build_request(
     *,
     agent: AgentBrief,
     question: str,
+    standalone_question: str,
     history: Sequence[Exchange],
     evidence: Sequence[Evidence],
     temperature: float,
     max_tokens: int,
     max_context_tokens: int,
 ) -> ChatRequest:
-    """The request for one answer; earlier exchanges are kept, newest first, while they fit `max_context_tokens`."""
+    """The request for one answer; earlier exchanges are kept, newest first, while they fit `max_context_tokens`.
+
+    `standalone_question` says what is asked without the conversation, for models that do not read it.
+    """
     rules = RULES.format(
         name=agent.name,
         description=agent.description.strip(),
@@ -61,7 +65,7 @@ def build_request(
         messages=messages,
         temperature=temperature,
         max_tokens=max_tokens,
-        question=question,
+        question=standalone_question,
         evidence=tuple(evidence),
     )
 

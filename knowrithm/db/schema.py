@@ -30,3 +30,12 @@ def schema_name() -> str:
 
 def is_in_company() -> bool:
     return schema_name() != str(get_public_schema_name())
+
+
+def release_connection() -> None:
+    """Give the connection back to the pool before a long wait; the next query takes one again, in the same schema.
+
+    Inside a transaction nothing happens: it would be lost.
+    """
+    if not connection.in_atomic_block:
+        connection.close()

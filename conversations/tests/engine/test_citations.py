@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from conversations.engine.citations import check_citations, longest_quote
+
+PASSAGES = {1: "The warranty lasts\n 37 months from purchase.", 2: "Returns within 30 days."}
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "cited"),
+    [
+        ("It lasts long [Source 1].", "It lasts long [Source 1].", (1,)),
+        ("It lasts long [1].", "It lasts long [Source 1].", (1,)),
+        ("Both [source 2, 1]", "Both [Source 2, 1]", (2, 1)),
+        ("Both [Source 1, Source 2]", "Both [Source 1, 2]", (1, 2)),
+        ("Both [Sources 1; 2]", "Both [Source 1, 2]", (1, 2)),
+        ("Made up [Source 9].", "Made up.", ()),
+        ("Half [Source 9, 2].", "Half [Source 2].", (2,)),
+        ("An [array] of [ten] and [a1]", "An [array] of [ten] and [a1]", ()),
+        ("Twice [1] and [Source 1].", "Twice [Source 1] and [Source 1].", (1,)),
+        ("", "", ()),
+    ],
+)
+def test_markers_are_put_into_one_form_and_false_ones_removed(answer: str, text: str, cited: tuple[int, ...]) -> None:
+    checked = check_citations(answer, PASSAGES)
+    assert (checked.text, checked.cited) == (text, cited)
+
+
+def test_a_false_marker_is_reported() -> None:
+    assert check_citations("x [Source 9]", PASSAGES).warnings == (
+        "The answer pointed to source 9, which it was not given.",
+    )
+
+
+def test_a_quote_is_found_across_white_space_and_case_and_returned_as_it_stands() -> None:
+    answer = "As the manual says: The warranty lasts 37 months from purchase. [Source 1]"
+    assert check_citations("The WARRANTY lasts 37 months from purchase. [Source 1]", PASSAGES).quotes == {
+        1: "The warranty lasts\n 37 months from purchase."
+    }
+    assert check_citations(answer, PASSAGES).quotes == {}  # the sentence as a whole does not stand there
+
+
+def test_an_invented_quote_is_none() -> None:
+    assert longest_quote("The warranty lasts 99 months from purchase, always.", PASSAGES[1]) == ""
+
+
+@pytest.mark.parametrize("character", ["İ", "ß", "ﬁ", "𝒳", "\u200b"])
+def test_characters_that_change_their_length_in_lower_case_do_not_shift_the_quote(character: str) -> None:
+    passage = f"{character}{character} before. The quoted sentence is exactly this one. After."
+    quote = "The quoted sentence is exactly this one."
+    assert longest_quote(quote, passage) == quote

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from conversations.streams import Event, replay, unfinished_turns
+
+
+def turn(number: int, *, ends: bool = True) -> list[Event]:
+    common = {"task_id": f"t{number}"}
+    events = [
+        Event(f"{number}-0", "chat_status", {**common, "status": "queued"}),
+        Event(f"{number}-1", "chat_status", {**common, "status": "in_progress"}),
+        Event(f"{number}-2", "chat_delta", {**common, "text": "a"}),
+    ]
+    return [*events, Event(f"{number}-3", "chat_response", {**common, "status": "completed"})] if ends else events
+
+
+def test_a_new_listener_is_shown_the_newest_turn_from_its_start() -> None:
+    assert replay([*turn(1), *turn(2)]) == turn(2)
+
+
+def test_or_everything_from_the_oldest_unfinished_turn_on() -> None:
+    events = [*turn(1), *turn(2, ends=False), *turn(3)]
+    assert replay(events) == [*turn(2, ends=False), *turn(3)]
+    assert unfinished_turns(events) == {"t2"}
+
+
+def test_interleaved_turns_are_told_apart() -> None:
+    late_end = turn(1)[-1]
+    events = [*turn(1, ends=False), *turn(2, ends=False), late_end]
+    assert replay(events) == turn(2, ends=False)
+
+
+def test_nothing_to_show() -> None:
+    assert replay([]) == []

@@ -1,0 +1,115 @@
+"""Small files made for the tests, by hand: a test must know every byte that it asks about."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pypdfium2
+from PIL import Image
+
+from documents.ingestion.base import Block, Chunk, Extraction
+from documents.ingestion.clean import clean_blocks
+from documents.ingestion.extract import extract
+from documents.ingestion.ocr import OcrOptions
+from documents.ingestion.split import split
+
+Line = tuple[float, float, str]  # x, y in points from the bottom left, and the text
+
+
+def pdf_of(*pages: Sequence[Line], outline: Mapping[str, tuple[int, float]] | None = None, rotate: int = 0) -> bytes:
+    """A PDF of these pages of lines in 11 point Helvetica. `outline`: title → page (1-based) and height."""
+    first_page, count = 4, len(pages)
+    first_entry = first_page + 2 * count
+    entries = list((outline or {}).items())
+    outlines = f"/Outlines {first_entry} 0 R" if entries else ""
+    kids = " ".join(f"{first_page + 2 * index} 0 R" for index in range(count))
+    objects = [
+        f"<< /Type /Catalog /Pages 2 0 R {outlines} >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {count} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for index, lines in enumerate(pages):
+        content = "\n".join(f"BT /F1 11 Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET" for x, y, text in lines)
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Rotate {rotate}"
+            f" /Resources << /Font << /F1 3 0 R >> >> /Contents {first_page + 2 * index + 1} 0 R >>"
+        )
+        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    if entries:
+        last = first_entry + len(entries)
+        objects.append(f"<< /Type /Outlines /First {first_entry + 1} 0 R /Last {last} 0 R /Count {len(entries)} >>")
+    for number, (title, (page, top)) in enumerate(entries, first_entry + 1):
+        after = f"/Next {number + 1} 0 R" if number < first_entry + len(entries) else ""
+        destination = f"[{first_page + 2 * (page - 1)} 0 R /XYZ 0 {top} 0]"
+        objects.append(f"<< /Title ({title}) /Parent {first_entry} 0 R /Dest {destination} {after} >>")
+    return _assembled(objects)
+
+
+def _assembled(objects: Sequence[str]) -> bytes:
+    out = io.BytesIO()
+    out.write(b"%PDF-1.4\n")
+    offsets = []
+    for number, content in enumerate(objects, 1):
+        offsets.append(out.tell())
+        out.write(f"{number} 0 obj\n{content}\nendobj\n".encode("latin-1"))
+    start = out.tell()
+    out.write(f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode())
+    out.write("".join(f"{offset:010d} 00000 n \n" for offset in offsets).encode())
+    out.write(f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n".encode())
+    return out.getvalue()
+
+
+def lines_down(texts: Sequence[str], *, top: float = 720, x: float = 72, leading: float = 14) -> list[Line]:
+    return [(x, top - leading * index, text) for index, text in enumerate(texts)]
+
+
+def scan_of(*pdfs: bytes, turned: int = 0) -> bytes:
+    """The pages of these PDFs as a scanner makes them: pictures without a text layer, turned counterclockwise."""
+    images = []
+    for data in pdfs:
+        document = pypdfium2.PdfDocument(data)
+        images += [page.render(scale=200 / 72, grayscale=True).to_pil().rotate(turned, expand=True) for page in document]
+        document.close()
+    out = io.BytesIO()
+    images[0].save(out, "PDF", resolution=200, save_all=True, append_images=images[1:])
+    return out.getvalue()
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (8, 8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def zip_of(parts: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def extracted(path: Path, document_type: str, *, ocr: bool = True) -> Extraction:
+    return extract(path, document_type, ocr=OcrOptions(enabled=ocr), progress=lambda share, what: None)
+
+
+def texts(blocks: Sequence[Block] | Sequence[Chunk]) -> list[str]:
+    return [block.text for block in blocks]
+
+
+def chunked(path: Path, document_type: str, *, chunk_size: int = 30, chunk_overlap: int = 5) -> list[Chunk]:
+    blocks = clean_blocks(extracted(path, document_type).blocks)
+    return split(blocks, chunk_size=chunk_size, chunk_overlap=chunk_overlap)
+
+
+def words(text: str) -> list[str]:
+    return text.split()

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(__file__).resolve().parents[4] / "shared" / "data"
+
+
+@pytest.fixture
+def corpus() -> Path:
+    if not CORPUS.is_dir():
+        pytest.skip("the public test files are not beside the project (../shared/data)")
+    return CORPUS
+
+
+@pytest.fixture
+def tesseract() -> None:
+    if shutil.which("tesseract") is None and os.environ.get("CI") != "true":
+        pytest.skip("tesseract is not installed (package tesseract-ocr)")

@@ -1,0 +1,102 @@
+"""Scanned pages, read by the real tesseract."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pypdfium2
+import pytest
+
+from documents.ingestion.base import OcrUnavailableError
+from documents.ingestion.extract import extract
+from documents.ingestion.ocr import OcrOptions
+from documents.tests.ingestion.builders import extracted, lines_down, pdf_of, scan_of, texts, write
+
+LINES = ["Orders are shipped within two days of payment", "Returns are free within thirty days of delivery"]
+PAGE = pdf_of(lines_down(LINES, leading=40))
+
+
+def joined(*pdfs: bytes) -> bytes:
+    document = pypdfium2.PdfDocument.new()
+    for data in pdfs:
+        document.import_pages(pypdfium2.PdfDocument(data))
+    out = io.BytesIO()
+    document.save(out)
+    document.close()
+    return out.getvalue()
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_only_pages_without_a_text_layer_are_recognised(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.pdf", joined(pdf_of(lines_down(["A page with a text layer."])), scan_of(PAGE)))
+    extraction = extracted(path, "pdf")
+
+    assert [(block.locator["page"], block.locator["ocr"]) for block in extraction.blocks] == [
+        (1, False),
+        (2, True),
+        (2, True),
+    ]
+    assert texts(extraction.blocks)[1:] == LINES
+    assert [page["page"] for page in extraction.metadata["ocr_pages"]] == [2]
+    assert extraction.metadata["ocr_pages"][0]["confidence"] > 80
+    assert extraction.warnings == ()
+
+
+@pytest.mark.usefixtures("tesseract")
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_boxes_of_recognised_lines_are_where_the_print_is(tmp_path: Path, turned: int) -> None:
+    many = [f"{line} number {number}" for number in range(8) for line in LINES]
+    path = write(tmp_path, "a.pdf", scan_of(pdf_of(lines_down(many, leading=40)), turned=turned))
+    extraction = extracted(path, "pdf")
+
+    assert texts(extraction.blocks)[0].startswith(many[0])
+    _, x0, y0, x1, y1 = extraction.blocks[0].locator["boxes"][0]
+    # The first line begins at 72, 720 of an upright page of 612 by 792 points.
+    expected = {0: (72, 728), 90: (792 - 728, 72), 180: (612 - 72, 792 - 728), 270: (728, 612 - 72)}[turned]
+    corner = {0: (x0, y1), 90: (x0, y0), 180: (x1, y0), 270: (x1, y1)}[turned]
+    assert corner == pytest.approx(expected, abs=6)
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_missing_language_falls_back_and_says_so(tmp_path: Path) -> None:
+    options = OcrOptions(languages=("tlh",))
+    extraction = extract(write(tmp_path, "a.pdf", scan_of(PAGE)), "pdf", ocr=options, progress=lambda share, what: None)
+    assert texts(extraction.blocks) == LINES
+    assert extraction.warnings == (
+        "Text recognition lacks the language tlh (package tesseract-ocr-tlh): English was used instead.",
+    )
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_progress_is_told_page_by_page(tmp_path: Path) -> None:
+    told: list[tuple[float, str]] = []
+    path = write(tmp_path, "a.pdf", scan_of(PAGE, PAGE))
+    extract(path, "pdf", ocr=OcrOptions(), progress=lambda share, what: told.append((share, what)))
+    assert told == [(0.5, "ocr"), (1.0, "ocr")]
+
+
+def test_switched_off_it_warns(tmp_path: Path) -> None:
+    extraction = extracted(write(tmp_path, "a.pdf", scan_of(PAGE, PAGE)), "pdf", ocr=False)
+    assert extraction.blocks == ()
+    assert extraction.warnings == ("Pages 1, 2 are scanned, and text recognition is switched off.",)
+
+
+def test_without_tesseract_a_scan_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OcrUnavailableError) as caught:
+        extracted(write(tmp_path, "a.pdf", scan_of(PAGE)), "pdf")
+    assert str(caught.value) == (
+        "Scanned pages need tesseract, which is not installed on the server (package tesseract-ocr)."
+    )
+
+
+def test_without_tesseract_the_other_pages_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = write(tmp_path, "a.pdf", joined(pdf_of(lines_down(["A page with a text layer."])), scan_of(PAGE)))
+    extraction = extracted(path, "pdf")
+    assert texts(extraction.blocks) == ["A page with a text layer."]
+    assert extraction.warnings == (
+        "Page 2 is scanned and left out. "
+        "Scanned pages need tesseract, which is not installed on the server (package tesseract-ocr).",
+    )

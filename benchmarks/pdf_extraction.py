@@ -38,9 +38,10 @@ def run() -> list[Row]:
 
 
 def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
+    """Of the processor: both are one thread that waits for nothing."""
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def _bare(path: Path) -> None:

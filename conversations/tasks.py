@@ -8,16 +8,16 @@ from conversations import turn
 from knowrithm.jobs import company_task, for_each_company
 
 
-@company_task(name="conversations.answer", queue="critical")
+@company_task(name="conversations.answer")
 def answer(reply_id: str) -> None:
     turn.run(uuid.UUID(reply_id))
 
 
-@company_task(name="conversations.resume_abandoned", queue="default")
+@company_task(name="conversations.resume_abandoned")
 def resume_abandoned() -> None:
     turn.resume_abandoned(answer)
 
 
-@shared_task(name="conversations.resume_abandoned_everywhere", queue="default")
+@shared_task(name="conversations.resume_abandoned_everywhere")
 def resume_abandoned_everywhere() -> None:
     for_each_company(resume_abandoned, expires=14)

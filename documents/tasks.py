@@ -8,16 +8,16 @@ from documents import jobs
 from knowrithm.jobs import company_task, for_each_company
 
 
-@company_task(name="documents.ingest", queue="slow")
+@company_task(name="documents.ingest")
 def ingest(job_id: str) -> None:
     jobs.run(uuid.UUID(job_id), ingest)
 
 
-@company_task(name="documents.resume_stalled", queue="low")
+@company_task(name="documents.resume_stalled")
 def resume_stalled() -> None:
     jobs.resume_stalled(ingest)
 
 
-@shared_task(name="documents.resume_stalled_everywhere", queue="low")
+@shared_task(name="documents.resume_stalled_everywhere")
 def resume_stalled_everywhere() -> None:
     for_each_company(resume_stalled, expires=25)

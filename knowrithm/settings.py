@@ -130,10 +130,8 @@ STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "knowrithm" / "static"]
 STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.AppDirectoriesFinder"]
 STORAGES = {
-    "default": {
-        "BACKEND": "django_tenants.files.storage.TenantFileSystemStorage",
-        "OPTIONS": {"location": str(UPLOAD_FOLDER)},
-    },
+    # Below MEDIA_ROOT, in the folder of the company's schema; with a location of its own it would not add that.
+    "default": {"BACKEND": "django_tenants.files.storage.TenantFileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
@@ -244,6 +242,11 @@ RATE_LIMITS = {
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", REDIS_URL)
 CELERY_RESULT_BACKEND = env.text("CELERY_RESULT_BACKEND") or None  # a client's task status lives in knowrithm.jobs
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "conversations.answer": {"queue": "critical"},
+    "documents.ingest": {"queue": "slow"},
+    "documents.resume_stalled*": {"queue": "low"},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True

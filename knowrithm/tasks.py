@@ -10,7 +10,7 @@ from knowrithm.health import WORKER_BEATS
 PERIOD = 15  # seconds
 
 
-@shared_task(name="knowrithm.worker_beat", queue="default")
+@shared_task(name="knowrithm.worker_beat")
 def worker_beat() -> None:
     """Beat asks, a worker answers: what /health reports as `celery`."""
     sync_redis().set(WORKER_BEATS, int(time.time()), ex=3 * PERIOD)

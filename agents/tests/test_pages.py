@@ -212,5 +212,5 @@ def test_list_queries(
     with tenant_context(acme.company):
         for number in range(count - 1):
             create_agent(actor=acme.principal, name=f"agent {number}")
-    with django_assert_num_queries(4):  # session, person with company, count, agents
+    with django_assert_num_queries(6):  # two search paths, session, person with company, count, agents
         assert len(acme_client.get("/agents").context["page_obj"]) == count

@@ -30,7 +30,7 @@ _DROPPED = dict.fromkeys(
 )  # fmt: skip
 _TABLE = {**_DROPPED, **_BLANKS, **_LINE_ENDS, **_LIGATURES}
 _LIGATURE = re.compile("[\ufb00-\ufb05]")
-_INNER_BLANKS = re.compile(r"(?<=\S)[ \t]{2,}")
+_INNER_BLANKS = re.compile(r"(?<=\S)(?: [ \t]+|\t[ \t]*)")
 _LINE_END_BLANKS = re.compile(r"[ \t]+\n")
 _MANY_LINES = re.compile(r"\n{3,}")
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u2010]\n[ \t]*(?=[^\W\d_])")
@@ -117,9 +117,8 @@ def _running_keys(block: Block, page: int) -> list[tuple[object, ...]]:
     """What must be equal on the other pages: the height on the page, and the words with the page's number left out."""
     height = round(block.locator["boxes"][0][4] / 6)
     text = " ".join(block.text.casefold().split())
-    numbers = [int(number) for number in _NUMBER.findall(text)[:4] if len(number) < 6]
     keys: list[tuple[object, ...]] = [(height, text)]
-    for number in set(numbers):
-        words = re.sub(rf"(?<!\d)0*{number}(?!\d)", "#", text)
-        keys.append((height, words, number - page))
+    for number in list(_NUMBER.finditer(text))[:4]:
+        words = f"{text[: number.start()]}#{text[number.end() :]}"
+        keys.append((height, words, int(number[0][-9:]) - page))
     return keys

@@ -73,19 +73,18 @@ class Platform:
             client._session.close()
 
     def found_company(self) -> Owner:
-        """A new company with one admin and a key of all scopes."""
+        """A new company with one admin and a key of all scopes. Each makes the platform's stop a second longer."""
         name = uuid.uuid4().hex[:8]
         public = self.client()
         company = public.companies.create_company({"name": f"Company {name}", "email": f"office@{name}.example"})
         person = {"username": "admin", "password": PASSWORD, "first_name": "Ada", "last_name": "Lovelace"}
         email = f"admin@{name}.example"
         public.auth.register_admin({"company_id": company["id"], "email": email, **person})
-        session = public.auth.login(email, PASSWORD)
-        jwt = {"Authorization": f"Bearer {session['access_token']}"}
+        jwt = bearer(public.auth.login(email, PASSWORD)["access_token"])
         key = public.api_keys.create_api_key({"name": "flows", "scopes": ["read", "write", "admin"]}, headers=jwt)
         headers = {"X-API-Key": key["api_key"], "X-API-Secret": key["api_secret"]}
         client = self.client(key["api_key"], key["api_secret"])
-        return Owner(self, company["id"], email, session, jwt, headers, client)
+        return Owner(self, company["id"], email, jwt, headers, client)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.request("GET", path, **options)
@@ -139,7 +138,6 @@ class Owner:
     platform: Platform
     company_id: str
     email: str
-    session: Mapping[str, Any]
     jwt: Mapping[str, str]
     headers: Mapping[str, str]  # the API key's
     client: Any
@@ -185,6 +183,10 @@ class Owner:
     def messages(self, conversation_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.client.conversations.list_conversation_messages(conversation_id)["messages"]
         return found
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def wait_for(condition: Callable[[], T | None], *, seconds: float, pause: float = 0.25) -> T:
@@ -260,3 +262,9 @@ def platform() -> Iterator[Platform]:
         supervisor.kill()
         supervisor.wait()
         shutil.rmtree(data_dir, ignore_errors=True)  # a PostgreSQL that was not stopped may still be writing
+
+
+@pytest.fixture(scope="session")
+def owner(platform: Platform) -> Owner:
+    """The company that the flow tests share."""
+    return platform.found_company()

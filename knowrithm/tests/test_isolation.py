@@ -211,7 +211,13 @@ PAGES = [route for route in all_routes() if route not in API_ROUTES]
 def page_ids(route: Route) -> str:
     """Which of the owner's rows a page's `pk` names."""
     first = route.path.strip("/").split("/")[0]
-    kinds = {"agents": "agent_id", "documents": "document_id", "api-keys": "api_key_id", "account": "session_id"}
+    kinds = {
+        "agents": "agent_id",
+        "documents": "document_id",
+        "api-keys": "api_key_id",
+        "account": "session_id",
+        "conversations": "conversation_id",
+    }
     return "citation_id" if "passage" in route.path else kinds[first]
 
 

@@ -37,7 +37,7 @@ _SPACES = re.compile(r"\s+")
 
 def extract(path: Path) -> Extraction:
     text = _ENCODING_DECLARATION.sub("", read_text(path)).replace("\0", "")
-    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         root = html.document_fromstring(text.encode("utf-8", errors="replace"), parser=parser)
     except etree.ParserError as error:
@@ -75,7 +75,7 @@ class _Walk:
         self.blocks: list[Block] = []
         self._headings: list[tuple[int, str]] = []
         self._xpaths = XPaths()
-        self._fragment: str | None = None
+        self._fragment: str | None = None  # the last id before the place, or on it
         self._containers = _containers(root)  # elements with a block element somewhere inside
 
     def visit(self, root: Any) -> None:
@@ -83,10 +83,12 @@ class _Walk:
         while stack:
             item = stack.pop()
             if isinstance(item, _LooseText):
+                self._fragment = item.anchor or self._fragment
                 self._add(item.text, item.parent)
                 continue
             if _is_dropped(item) or (item.tag in _FRAME and root.tag == "body" and item.getparent() is root):
                 continue
+            self._fragment = item.get("id") or self._fragment
             heading = _HEADING.match(item.tag)
             if heading:
                 self._enter(int(heading[1]), item)
@@ -104,7 +106,7 @@ class _Walk:
         text = _inline_text(heading)[:300]
         if text:
             self._headings = [*(entry for entry in self._headings if entry[0] < level), (level, text)]
-            self._fragment = _own_fragment(heading)
+            self._fragment = _anchor_in(heading) or self._fragment
 
     def _add(self, text: str, element: Any, *, atomic: bool = False) -> None:
         if not text.strip():
@@ -116,16 +118,9 @@ class _Walk:
             "xpath": xpath,
             "xpath_end": xpath,
             "headings": list(headings),
-            "fragment": self._fragment_of(element),
+            "fragment": self._fragment,
         }
         self.blocks.append(Block(text, locator, headings, atomic))
-
-    def _fragment_of(self, element: Any) -> str | None:
-        """The id nearest to the element: its own, its heading's, or that of an element around it."""
-        own = _own_fragment(element)
-        if own or self._fragment:
-            return own or self._fragment
-        return next((ancestor.get("id") for ancestor in element.iterancestors() if ancestor.get("id")), None)
 
     def _table(self, table: Any) -> None:
         header: list[str] = []
@@ -146,16 +141,19 @@ class _Walk:
         """The blocks directly inside, and a stand-in for each run of text between them."""
         parts: list[Any] = []
         run = [element.text or ""]
+        anchor: str | None = None
         for child in element:
             if _is_dropped(child):
                 pass
             elif child.tag in _BLOCK_TAGS or child in self._containers:
-                _end_run(run, parts, element)
+                _end_run(run, parts, element, anchor)
+                anchor = None
                 parts.append(child)
             else:
                 run.append(_inline_text(child, strip=False))
+                anchor = _anchor_in(child) or anchor
             run.append(child.tail or "")
-        _end_run(run, parts, element)
+        _end_run(run, parts, element, anchor)
         return parts
 
 
@@ -163,13 +161,14 @@ class _Walk:
 class _LooseText:
     text: str
     parent: Any
+    anchor: str | None
 
 
-def _end_run(run: list[str], parts: list[Any], element: Any) -> None:
+def _end_run(run: list[str], parts: list[Any], element: Any, anchor: str | None) -> None:
     text = " ".join("".join(run).split())
     run.clear()
-    if text:
-        parts.append(_LooseText(text, element))
+    if text or anchor:
+        parts.append(_LooseText(text, element, anchor))
 
 
 def _containers(root: Any) -> set[Any]:
@@ -218,7 +217,7 @@ def _span(cell: Any) -> int:
     return min(int(value), 64) if value.isascii() and value.isdigit() and value != "0" else 1
 
 
-def _own_fragment(element: Any) -> str | None:
-    """The element's id, or that of an anchor inside it."""
-    anchor = element.get("id") or next(iter(element.xpath(".//@id | .//a/@name")), None)
-    return str(anchor) if anchor else None
+def _anchor_in(element: Any) -> str | None:
+    """The element's id, or the first id or anchor name inside it."""
+    found = element.xpath("(descendant-or-self::*/@id | descendant-or-self::a/@name)[1]")
+    return str(found[0]) if found and found[0] else None

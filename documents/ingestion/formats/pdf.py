@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ MAX_BOOKMARKS = 5000
 # pdfium ends a line with CR LF, and writes U+FFFE (older versions: 0x02) for a hyphen at the end of a line.
 _LINE = re.compile("[^\r\n\ufffe\x02]+")
 _HYPHENS = "\ufffe\x02"
+# pdfium's rectangle: left, top, right, bottom. Reading its fields one by one costs more than asking for it.
+_RECT = struct.Struct("4f")
 _USEFUL = re.compile(r"[^\W_]")
 _SENTENCE_END = re.compile(r"[.!?:;。！？]['\"”’)\]]*$")
 
@@ -150,7 +153,7 @@ def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> list[_Line]:
     raw = textpage.raw
     # The text and pdfium's list of characters mostly run in step; asking for every index would cost a third more.
     is_in_step = textpage.count_chars() == len(text)
-    rect = pdfium.FS_RECTF()
+    rect, last_rect = pdfium.FS_RECTF(), pdfium.FS_RECTF()
     loose_box = pdfium.FPDFText_GetLooseCharBox
     lines = []
     for match in _LINE.finditer(text):
@@ -164,9 +167,10 @@ def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> list[_Line]:
             first = pdfium.FPDFText_GetCharIndexFromTextIndex(raw, first)
             last = pdfium.FPDFText_GetCharIndexFromTextIndex(raw, last)
         loose_box(raw, first, rect)
-        left, bottom, right, top = rect.left, rect.bottom, rect.right, rect.top
-        loose_box(raw, last, rect)
-        box = (min(left, rect.left), min(bottom, rect.bottom), max(right, rect.right), max(top, rect.top))
+        loose_box(raw, last, last_rect)
+        left, top, right, bottom = _RECT.unpack_from(rect)
+        last_left, last_top, last_right, last_bottom = _RECT.unpack_from(last_rect)
+        box = (min(left, last_left), min(bottom, last_bottom), max(right, last_right), max(top, last_top))
         end = match.end()
         lines.append(_Line(stripped, box, end < len(text) and text[end] in _HYPHENS))
     return lines

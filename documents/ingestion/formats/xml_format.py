@@ -32,6 +32,8 @@ def extract(path: Path) -> Extraction:
     try:
         root = etree.parse(str(path), parser).getroot()
     except etree.XMLSyntaxError as error:
+        if "depth" in error.msg:
+            raise TooLargeError("This XML is nested too deeply to be read. Flatten it and upload it again.") from error
         raise DamagedDocumentError(f"This is not well-formed XML: {error.msg}.") from error
     title = root.findtext("{*}title") or ""
     return Extraction(tuple(_blocks(root)), title=title.strip())

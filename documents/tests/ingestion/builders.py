@@ -71,7 +71,9 @@ def scan_of(*pdfs: bytes, turned: int = 0) -> bytes:
     images = []
     for data in pdfs:
         document = pypdfium2.PdfDocument(data)
-        images += [page.render(scale=200 / 72, grayscale=True).to_pil().rotate(turned, expand=True) for page in document]
+        images += [
+            page.render(scale=200 / 72, grayscale=True).to_pil().rotate(turned, expand=True) for page in document
+        ]
         document.close()
     out = io.BytesIO()
     images[0].save(out, "PDF", resolution=200, save_all=True, append_images=images[1:])
@@ -111,5 +113,5 @@ def chunked(path: Path, document_type: str, *, chunk_size: int = 30, chunk_overl
     return split(blocks, chunk_size=chunk_size, chunk_overlap=chunk_overlap)
 
 
-def words(text: str) -> list[str]:
-    return text.split()
+def one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -8,10 +8,13 @@ import pypdfium2
 import pytest
 
 from documents.ingestion.base import DamagedDocumentError
-from documents.tests.ingestion.builders import chunked, extracted, lines_down, pdf_of, texts, words, write
+from documents.tests.ingestion.builders import chunked, extracted, lines_down, one_line, pdf_of, texts, write
 
 FIRST = ["Orders are shipped within two days of payment, and", "a message tells the customer the tracking number."]
-SECOND = ["Returns are free within thirty days. The goods must be", "unused and in their box when they come back to us."]
+SECOND = [
+    "Returns are free within thirty days. The goods must be",
+    "unused and in their box when they come back to us.",
+]
 
 
 def test_paragraphs_have_their_page_and_box(tmp_path: Path) -> None:
@@ -42,7 +45,7 @@ def test_cutting_the_pages_at_the_boxes_gives_the_text(tmp_path: Path) -> None:
             document[page - 1].get_textpage().get_text_bounded(x0, y0, x1, y1)
             for page, x0, y0, x1, y1 in chunk.locator["boxes"]
         )
-        assert words(chunk.text) == [word for word in words(cut) if word in words(chunk.text)]
+        assert one_line(chunk.text) in one_line(cut)
         assert {box[0] for box in chunk.locator["boxes"]} == set(
             range(chunk.locator["page"], chunk.locator["page_end"] + 1)
         )
@@ -56,11 +59,9 @@ def test_columns_keep_the_order_of_reading(tmp_path: Path) -> None:
 
 
 def test_short_lines_stay_lines(tmp_path: Path) -> None:
-    page = lines_down(["A table of the prices for every kind of delivery:", "Standard 4.90", "Express 9.90"])
+    page = lines_down(["Standard 4.90", "Express 9.90", "All of it leaves our warehouse on the same day"])
     extraction = extracted(write(tmp_path, "a.pdf", pdf_of(page)), "pdf")
-    assert texts(extraction.blocks) == [
-        "A table of the prices for every kind of delivery:\nStandard 4.90\nExpress 9.90",
-    ]
+    assert texts(extraction.blocks) == ["Standard 4.90\nExpress 9.90\nAll of it leaves our warehouse on the same day"]
 
 
 def test_a_word_hyphenated_at_the_line_end_is_one_word(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def library() -> dict[str, bytes]:
         "holidays.docx": docx("Holidays", "Every employee has 29 days of paid holiday a year."),
         "menu.xml": b"<menu><dish><name>Goulash soup</name><price>7.50</price></dish></menu>",
         "security.md": b"# Security\n\n## Badges\n\nA lost badge is reported to the porter within one hour.\n",
-        "parking.html": b"<html><body><h1>Parking</h1><p>Visitors park on level minus three of the garage.</p></body></html>",
+        "parking.html": b"<html><body><h1>Parking</h1><p>Visitors park on level minus three.</p></body></html>",
     }
 
 

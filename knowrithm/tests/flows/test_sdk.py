@@ -16,18 +16,22 @@ import pytest
 from knowrithm_py.dataclass.error import KnowrithmAPIError
 
 from knowrithm.tests.flows.files import WARRANTY, WARRANTY_QUESTION, library, write_files
-from knowrithm.tests.platform import BUILTIN, FLOW, LOGIN_FAILURE_LIMIT, PASSWORD, Owner, Platform, wait_for
+from knowrithm.tests.platform import (
+    BUILTIN,
+    FLOW,
+    LOGIN_FAILURE_LIMIT,
+    PASSWORD,
+    Owner,
+    Platform,
+    bearer,
+    wait_for,
+)
 from knowrithm.tests.providers import AnthropicServer, GoogleServer, OpenAIServer
 from knowrithm.tests.providers.server import ProviderServer
 
 pytestmark = FLOW
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture(scope="module")
-def owner(platform: Platform) -> Owner:
-    return platform.found_company()
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +92,14 @@ def test_second_registration_of_an_address_is_refused(owner: Owner) -> None:
     assert (error.status_code, error.message) == (409, "An account with this e-mail address exists already.")
 
 
-def test_wrong_passwords_lock_the_account(platform: Platform) -> None:
-    login = platform.client().auth.login
-    victim = platform.found_company()
-    failures = [refused(login, victim.email, "not the password").status_code for _ in range(LOGIN_FAILURE_LIMIT)]
+def test_wrong_passwords_lock_the_account(owner: Owner) -> None:
+    email = f"{uuid.uuid4().hex}@acme.example"
+    person = {"username": email[:20], "password": PASSWORD, "first_name": "Max", "last_name": "Weak"}
+    assert owner.client.auth.create_user({"email": email, **person})["user"]["email"] == email
+    login = owner.platform.client().auth.login
+    failures = [refused(login, email, "not the password").status_code for _ in range(LOGIN_FAILURE_LIMIT)]
     assert failures == [401] * LOGIN_FAILURE_LIMIT
-    assert refused(login, victim.email, PASSWORD).status_code == 423
+    assert refused(login, email, PASSWORD).status_code == 423
 
 
 def test_bearer_token_wins_over_dummy_key_headers(owner: Owner) -> None:
@@ -109,19 +115,20 @@ def test_profile_shows_what_was_changed(owner: Owner) -> None:
     assert (user["first_name"], user["last_name"], user["timezone"]) == ("Grace", "Lovelace", "Europe/Berlin")
 
 
-def test_refresh_token_is_good_for_one_use(platform: Platform) -> None:
-    owner = platform.found_company()
-    public = platform.client()
-    fresh = public.auth.refresh_access_token(owner.session["refresh_token"])
-    jwt = {"Authorization": f"Bearer {fresh['access_token']}"}
+def test_refresh_token_is_good_for_one_use(owner: Owner) -> None:
+    public = owner.platform.client()
+    session = public.auth.login(owner.email, PASSWORD)
+    fresh = public.auth.refresh_access_token(session["refresh_token"])
+    assert public.users.get_profile(bearer(fresh["access_token"]))["user"]["email"] == owner.email
+    assert refused(public.auth.refresh_access_token, session["refresh_token"]).status_code == 401
+
+
+def test_signed_out_token_is_refused(owner: Owner) -> None:
+    public = owner.platform.client()
+    jwt = bearer(public.auth.login(owner.email, PASSWORD)["access_token"])
     assert public.users.get_profile(jwt)["user"]["email"] == owner.email
-    assert refused(public.auth.refresh_access_token, owner.session["refresh_token"]).status_code == 401
-
-
-def test_signed_out_token_is_refused(platform: Platform) -> None:
-    owner = platform.found_company()
-    owner.client.auth.logout(owner.jwt)
-    assert refused(owner.client.users.get_profile, owner.jwt).status_code == 401
+    public.auth.logout(jwt)
+    assert refused(public.users.get_profile, jwt).status_code == 401
 
 
 def test_address_can_be_verified_by_mail(owner: Owner) -> None:
@@ -161,7 +168,12 @@ def test_errors_say_what_was_wrong(owner: Owner) -> None:
         refused(read_only.conversations.create_conversation, UNKNOWN_ID),
     ]
     assert [error.status_code for error in errors] == [404, 400, 401, 403]
-    assert [error.error_code for error in errors] == ["NOT_FOUND", "VALIDATION_ERROR", "API_KEY_INVALID", "PERMISSION_DENIED"]
+    assert [error.error_code for error in errors] == [
+        "NOT_FOUND",
+        "VALIDATION_ERROR",
+        "API_KEY_INVALID",
+        "PERMISSION_DENIED",
+    ]
     assert [error.response_data["message"] for error in errors] == [error.message for error in errors]
     assert all(error.message for error in errors)
 
@@ -194,24 +206,18 @@ def test_unknown_model_is_refused(owner: Owner) -> None:
     assert "gpt-99" in error.message
 
 
-def test_agents_are_found_by_id_name_status_and_page(platform: Platform) -> None:
-    owner = platform.found_company()
+def test_agents_are_found_by_id_name_status_and_page(owner: Owner) -> None:
     agents = owner.client.agents
-    ids = {name: owner.create_agent(name) for name in ("NaMe with/slash", "Pump expert", "Valve expert")}
-    assert platform.client().agents.get_agent(ids["Pump expert"])["agent"]["name"] == "Pump expert"
-    assert agents.get_agent_by_name("name WITH/slash")["agent"]["id"] == ids["NaMe with/slash"]
+    ids = {name: owner.create_agent(name) for name in ("NaMe with/slash expert", "Pump expert", "Valve expert")}
+    assert owner.platform.client().agents.get_agent(ids["Pump expert"])["agent"]["name"] == "Pump expert"
+    assert agents.get_agent_by_name("name WITH/slash Expert")["agent"]["id"] == ids["NaMe with/slash expert"]
     agents.update_agent(ids["Valve expert"], {"status": "inactive"})
-    active = agents.list_agents(status="active", search="expert", page=1, per_page=10)
-    assert [agent["name"] for agent in active["agents"]] == ["Pump expert"]
-    second = agents.list_agents(page=2, per_page=2)
+    inactive = agents.list_agents(status="inactive", search="expert", page=1, per_page=10)
+    assert [agent["id"] for agent in inactive["agents"]] == [ids["Valve expert"]]
+    second = agents.list_agents(search="expert", page=2, per_page=2)
     assert len(second["agents"]) == 1
-    assert {name: second["pagination"][name] for name in ("page", "total", "pages", "has_next", "has_prev")} == {
-        "page": 2,
-        "total": 3,
-        "pages": 2,
-        "has_next": False,
-        "has_prev": True,
-    }
+    page = {name: second["pagination"][name] for name in ("page", "total", "pages", "has_next", "has_prev")}
+    assert page == {"page": 2, "total": 3, "pages": 2, "has_next": False, "has_prev": True}
 
 
 def test_agent_is_changed_cloned_deleted_and_restored(owner: Owner) -> None:
@@ -398,7 +404,7 @@ def test_lead_talks_to_the_agent_and_sees_nothing_else(owner: Owner, agent_id: s
         lead = {"first_name": "Vic", "last_name": "Itor", "email": f"{name}@example.com", "agent_id": agent_id}
         registered = public.leads.register_lead(lead)
         assert registered["lead"]["email"] == f"{name}@example.com"
-        tokens.append({"Authorization": f"Bearer {registered['access_token']}"})
+        tokens.append(bearer(registered["access_token"]))
     visitor, other, _ = tokens
     conversations = public.conversations
     conversation_id = conversations.create_conversation(agent_id, headers=visitor)["conversation"]["id"]

@@ -1,0 +1,175 @@
+"""Extraction in a child process: its limits, and every way that it can die.
+
+A stand-in for the tesseract program, found first on PATH, misbehaves on a scanned page as a real one might.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from documents.ingestion.base import (
+    DamagedDocumentError,
+    EmptyDocumentError,
+    EncryptedDocumentError,
+    IngestionError,
+    TooLargeError,
+)
+from documents.ingestion.ocr import OcrOptions
+from documents.ingestion.sandbox import ROOT, Chunking, ExtractionCancelledError, Limits, extract_limited
+from documents.tests.ingestion.builders import lines_down, pdf_of, scan_of, write
+
+PDF = pdf_of(lines_down(["Orders are shipped within two days."]))
+
+
+def install_tesseract(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "tesseract").write_text(f"#!/bin/sh\n{script}\n")
+    (programs / "tesseract").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; a zombie that its new parent has not yet taken notice of does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(path: Path) -> int:
+    for _ in range(500):
+        if path.exists() and path.read_text().strip():
+            return int(path.read_text())
+        time.sleep(0.02)
+    raise AssertionError(f"{path} was not written")
+
+
+def test_the_result_is_chunks_and_facts(tmp_path: Path) -> None:
+    text = "# Returns\n\nGoods may be returned. Within thirty days.\n"
+    result = extract_limited(write(tmp_path, "a.md", text), "md", chunking=Chunking(chunk_size=4, chunk_overlap=0))
+
+    assert [(chunk.index, chunk.text, chunk.headings, chunk.word_count) for chunk in result.chunks] == [
+        (0, "Goods may be returned.", ("Returns",), 4),
+        (1, "Within thirty days.", ("Returns",), 3),
+    ]
+    assert result.chunks[0].locator == {"type": "section", "headings": ["Returns"], "start": 3, "end": 3}
+    assert (result.page_count, result.title, result.warnings) == (None, "Returns", ())
+    assert set(result.timings) == {"extract", "clean", "split"}
+
+
+def test_it_works_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "json.py", "raise RuntimeError('the folder of the caller is not searched for modules')")
+    write(tmp_path, "a.pdf", PDF)
+    monkeypatch.chdir(tmp_path)
+    result = extract_limited(Path("a.pdf"), "pdf")
+    assert (result.page_count, [chunk.text for chunk in result.chunks]) == (1, ["Orders are shipped within two days."])
+
+
+def test_errors_come_back_as_they_were(tmp_path: Path) -> None:
+    with pytest.raises(DamagedDocumentError) as caught:
+        extract_limited(write(tmp_path, "a.json", "[1,"), "json")
+    assert str(caught.value) == "This is not valid JSON: Expecting value in line 1, column 4."
+
+
+def test_a_document_without_text_says_why(tmp_path: Path) -> None:
+    with pytest.raises(EmptyDocumentError) as caught:
+        extract_limited(write(tmp_path, "a.pdf", scan_of(PDF)), "pdf", ocr=OcrOptions(enabled=False))
+    assert str(caught.value) == (
+        "No text was found in this document. Page 1 is scanned, and text recognition is switched off."
+    )
+
+
+def test_a_memory_bomb_ends_the_child_only(tmp_path: Path) -> None:
+    bomb = write(tmp_path, "a.json", "[" + "[[]]," * 3_000_000 + "0]")
+    with pytest.raises(TooLargeError) as caught:
+        extract_limited(bomb, "json", limits=Limits(memory_mb=256))
+    assert str(caught.value) == "Reading this document took too much memory. Split it into smaller parts."
+
+
+def test_too_little_memory_to_start_is_no_crash_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(IngestionError):
+        extract_limited(write(tmp_path, "a.pdf", PDF), "pdf", limits=Limits(memory_mb=24))
+
+
+def test_the_deadline_kills_the_child_and_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_tesseract(tmp_path, f"echo $PPID > {tmp_path}/parent; echo $$ > {tmp_path}/pid; exec sleep 60", monkeypatch)
+    with pytest.raises(TooLargeError) as caught:
+        extract_limited(write(tmp_path, "a.pdf", scan_of(PDF)), "pdf", limits=Limits(wall_seconds=3))
+    assert str(caught.value) == "Reading this document took too long. Split it into smaller parts."
+    pids = [wait_for(tmp_path / name) for name in ("parent", "pid")]
+    assert [pid for pid in pids if is_alive(pid)] == []
+
+
+def test_the_caller_can_cancel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_tesseract(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60", monkeypatch)
+    path = write(tmp_path, "a.pdf", scan_of(PDF))
+    with pytest.raises(ExtractionCancelledError):
+        extract_limited(path, "pdf", cancelled=(tmp_path / "pid").exists)
+    assert not is_alive(wait_for(tmp_path / "pid"))
+
+
+def test_an_error_of_the_callback_kills_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LostError(Exception):
+        pass
+
+    def on_progress(share: float, what: str) -> None:
+        raise LostError
+
+    pages = [lines_down([f"Page {number}"]) for number in range(64)]
+    with pytest.raises(LostError):
+        extract_limited(write(tmp_path, "a.pdf", pdf_of(*pages)), "pdf", on_progress=on_progress)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("SEGV", DamagedDocumentError), ("ABRT", DamagedDocumentError), ("KILL", TooLargeError), ("XCPU", TooLargeError)],
+)
+def test_a_child_killed_by_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: type[IngestionError]
+) -> None:
+    install_tesseract(tmp_path, f"kill -{name} $PPID; exec sleep 5", monkeypatch)
+    with pytest.raises(IngestionError) as caught:
+        extract_limited(write(tmp_path, "a.pdf", scan_of(PDF)), "pdf")
+    assert type(caught.value) is error
+
+
+def test_a_program_that_talks_does_not_disturb_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_tesseract(tmp_path, 'echo \'{"kind": "result"}\' > /proc/$PPID/fd/1; exit 1', monkeypatch)
+    with pytest.raises(IngestionError) as caught:
+        extract_limited(write(tmp_path, "a.pdf", scan_of(PDF)), "pdf")
+    assert caught.value.code != EncryptedDocumentError.code
+
+
+def test_the_child_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "not for a parser")
+    install_tesseract(tmp_path, f"env > {tmp_path}/env; kill -SEGV $PPID", monkeypatch)
+    with pytest.raises(DamagedDocumentError):
+        extract_limited(write(tmp_path, "a.pdf", scan_of(PDF)), "pdf")
+    names = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
+    assert "OMP_THREAD_LIMIT" in names
+    assert names.isdisjoint({"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEY"})
+
+
+def test_the_child_imports_only_what_a_format_needs() -> None:
+    script = (
+        "import sys; from documents.ingestion import __main__, clean, extract, ocr, split;"
+        "heavy = {'django', 'numpy', 'onnxruntime', 'lxml', 'docx', 'pypdfium2', 'PIL', 'pytesseract'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert out.stdout == "[]\n"
+
+
+def test_no_child_is_left_behind(tmp_path: Path) -> None:
+    extract_limited(write(tmp_path, "a.pdf", PDF), "pdf")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL

@@ -1,0 +1,156 @@
+"""What breaks in the field: workers and web processes that die, readers whose connection drops. Nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from knowrithm.tests.flows.files import WARRANTY_QUESTION, library, write_files
+from knowrithm.tests.platform import FLOW, Owner, Platform, wait_for
+from knowrithm.tests.providers import OpenAIServer
+
+pytestmark = FLOW
+
+# A lease of 30 seconds, a look for abandoned work every 15 or 30, and the work itself.
+TAKEN_UP_WITHIN = 120  # seconds
+LONG_ANSWER = " ".join(f"word{number}" for number in range(60)) + " [Source 1]."
+
+
+@dataclass(frozen=True)
+class Event:
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+def read_stream(owner: Owner, conversation_id: str, last_event_id: str = "") -> Iterator[Event]:
+    """The events of the conversation's stream until it ends; closing the iterator drops the connection."""
+    url = f"{owner.platform.url}/api/v1/conversation/{conversation_id}/messages/stream"
+    headers = {**owner.headers, **({"Last-Event-ID": last_event_id} if last_event_id else {})}
+    with requests.get(url, headers=headers, stream=True, timeout=30) as response:
+        assert response.status_code == 200
+        fields: dict[str, str] = {}
+        for line in response.iter_lines(decode_unicode=True):
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "event" in fields:
+                yield Event(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
+                fields = {}
+
+
+def ask(owner: Owner, conversation_id: str, question: str) -> dict[str, Any]:
+    """Send a message without waiting for its answer."""
+    path = f"/api/v1/conversation/{conversation_id}/chat"
+    accepted: dict[str, Any] = owner.platform.post(path, headers=owner.headers, json={"message": question}).json()
+    return accepted
+
+
+@pytest.fixture(scope="module")
+def slow_model() -> Iterator[OpenAIServer]:
+    with OpenAIServer(reply=LONG_ANSWER, token_delay=0.05) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def agent_id(owner: Owner, slow_model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An agent that knows about the pump and answers slowly."""
+    agent_id = owner.create_agent(
+        llm_provider="openai", llm_model="gpt-4o-mini", llm_api_key="k", llm_api_base_url=slow_model.base_url
+    )
+    [path] = write_files(tmp_path_factory.mktemp("failures"), {"pump.txt": library()["pump.txt"]})
+    owner.learn(agent_id, path)
+    return agent_id
+
+
+def test_reader_that_comes_back_gets_the_rest(owner: Owner, agent_id: str) -> None:
+    conversation_id = owner.start_conversation(agent_id)
+    ask(owner, conversation_id, WARRANTY_QUESTION)
+    seen: list[Event] = []
+    with closing(read_stream(owner, conversation_id)) as stream:
+        for event in stream:
+            seen.append(event)
+            if len([event for event in seen if event.name == "chat_delta"]) == 5:
+                break
+    rest = list(read_stream(owner, conversation_id, last_event_id=seen[-1].id))
+    assert [event.name for event in rest].count("chat_response") == 1
+    assert len({event.id for event in [*seen, *rest]}) == len(seen) + len(rest)
+    text = "".join(event.data["text"] for event in [*seen, *rest] if event.name == "chat_delta")
+    assert text == LONG_ANSWER
+    assert rest[-1].data["message"]["content"] == LONG_ANSWER
+    assert owner.messages(conversation_id)[1]["content"] == LONG_ANSWER
+
+
+@dataclass(frozen=True)
+class Wreck:
+    """What was under way when the workers were killed."""
+
+    document_id: str
+    conversation_id: str
+    killed: set[int]
+
+
+@pytest.fixture(scope="module")
+def wreck(owner: Owner, agent_id: str, tmp_path_factory: pytest.TempPathFactory) -> Wreck:
+    """Both workers are killed in the middle of a document and of an answer. Done at once: each wait is long."""
+    platform = owner.platform
+    paragraphs = "\n\n".join(f"Paragraph {number} tells of the pump number {number}. " * 12 for number in range(300))
+    [path] = write_files(tmp_path_factory.mktemp("wreck"), {"long.txt": paragraphs.encode()})
+    [document_id] = owner.upload(agent_id, path)
+    wait_for(lambda: owner.document(document_id)["stage"] == "Making it searchable", seconds=60, pause=0.05)
+    slow = platform.part("worker-slow@")
+    children = {process.pid for process in platform.processes("worker-slow@") if process.parent == slow.pid}
+    conversation_id = owner.start_conversation(agent_id)
+    ask(owner, conversation_id, WARRANTY_QUESTION)
+    with closing(read_stream(owner, conversation_id)) as stream:
+        next(event for event in stream if event.name == "chat_delta")
+    assert owner.document(document_id)["status"] == "processing"
+    killed = {*children, platform.part("worker@").pid}
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    return Wreck(document_id, conversation_id, killed)
+
+
+def test_dead_workers_are_replaced(platform: Platform, wreck: Wreck) -> None:
+    def replaced() -> bool:
+        slow = platform.part("worker-slow@").pid
+        children = {process.pid for process in platform.processes("worker-slow@") if process.parent == slow}
+        workers = [process.pid for process in platform.processes("worker@") if process.pid not in wreck.killed]
+        return len(children - wreck.killed) == 2 and workers != []
+
+    wait_for(replaced, seconds=30)
+
+
+def test_answer_of_a_dead_worker_is_made_by_another(owner: Owner, wreck: Wreck) -> None:
+    def ended() -> dict[str, Any] | None:
+        reply = owner.messages(wreck.conversation_id)[1]
+        return reply if reply["status"] in {"completed", "failed"} else None
+
+    reply = wait_for(ended, seconds=TAKEN_UP_WITHIN)
+    assert (reply["status"], reply["content"]) == ("completed", LONG_ANSWER)
+    events = list(read_stream(owner, wreck.conversation_id))
+    assert events[-1].data["message"]["content"] == LONG_ANSWER
+
+
+def test_document_of_a_dead_worker_is_read_by_another_and_nothing_doubled(owner: Owner, wreck: Wreck) -> None:
+    [document] = owner.await_documents([wreck.document_id], seconds=TAKEN_UP_WITHIN)
+    assert (document["status"], document["processing_error"]) == ("processed", "")
+    assert [chunk["chunk_index"] for chunk in document["chunks"]] == list(range(document["chunk_count"]))
+    texts = [chunk["content"] for chunk in document["chunks"]]
+    assert len(set(texts)) == len(texts)
+    assert [number for number in range(300) if not any(f"Paragraph {number} " in text for text in texts)] == []
+
+
+def test_dead_web_process_is_replaced(platform: Platform, owner: Owner) -> None:
+    web = platform.part("uvicorn")
+    os.kill(web.pid, signal.SIGKILL)
+    wait_for(lambda: platform.health() == "healthy" and platform.part("uvicorn").pid != web.pid, seconds=60)
+    assert owner.client.users.get_profile(owner.jwt)["user"]["email"] == owner.email

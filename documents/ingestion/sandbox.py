@@ -136,7 +136,7 @@ def _listen(
             log.warning("the extraction process wrote a line that is not of the protocol: %.200r", line)
             return None
         on_progress(share, what)
-    child.wait(timeout=5)
+    _await_exit(child)
     return None
 
 
@@ -206,12 +206,19 @@ def _death(code: int, stderr: str) -> IngestionError:
     return IngestionError("The document could not be read. Export it again, or save it in another format.")
 
 
+def _await_exit(child: subprocess.Popen[bytes]) -> None:
+    """Give a child that has said its last a moment to end by itself; its exit status stays for `_kill` to collect."""
+    for _ in range(200):
+        if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        time.sleep(0.02)
+
+
 def _kill(child: subprocess.Popen[bytes]) -> None:
     """End the child and everything that it started."""
-    # Until the child is waited for its number cannot belong to another process group.
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
+    # Before the child is waited for, its number cannot belong to another process group.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     if child.stdout is not None:
         child.stdout.close()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ViewSet
 
 from knowrithm.api.caller import caller
+from knowrithm.api.parsers import check_text
 from knowrithm.api.permissions import Access
 from knowrithm.principal import Principal
 
@@ -26,6 +28,13 @@ class ApiViewSet(ViewSet):
         action = self.action_map.get((self.request.method or "").lower())
         access = self.access if isinstance(self.access, Access) else self.access.get(str(action))
         return [] if access is not None and access.is_public else super().get_authenticators()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        check_text(request.query_params)
+        check_text(kwargs)
+        if request.method not in SAFE_METHODS:
+            check_text(request.data)
 
     def principal(self) -> Principal:
         """The caller. Only for actions that are not public: `HasAccess` has let nobody else through."""

@@ -31,7 +31,7 @@ def syntax_trees() -> Iterator[ast.Module]:
 
 
 def variable_read_by(node: ast.AST) -> str | None:
-    """The name in `env.text("NAME")`, `text("NAME")`, `os.environ.get("NAME")`, `env.get("NAME")`, `environ["NAME"]`."""
+    """The name in `env.text("NAME")`, `text("NAME")`, `env.get("NAME")`, `environ.get("NAME")` or `environ["NAME"]`."""
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name("env"), attr=reader), args=[ast.Constant(str(name)), *_]):
             return name if reader in READERS | {"get"} else None

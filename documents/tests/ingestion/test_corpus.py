@@ -55,7 +55,7 @@ def test_pdf_structures(corpus: Path) -> None:
         "encrypted.pdf": EncryptedDocumentError,
         "form_object_with_image.pdf": EmptyDocumentError,
         "forms.pdf": 1,
-        "images.pdf": EmptyDocumentError,
+        "images.pdf": 1,
         "multipage.pdf": 3,
         "render.pdf": 1,
         "text.pdf": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import html
@@ -170,7 +171,7 @@ def test_html_content_without_its_frame(tmp_path: Path) -> None:
 
 
 def test_cutting_html_at_the_xpath_gives_the_text(tmp_path: Path) -> None:
-    tree = html.document_fromstring(PAGE)
+    tree: Any = html.document_fromstring(PAGE)
     for block in extracted(write(tmp_path, "a.html", PAGE), "html").blocks:
         (element,) = tree.xpath(block.locator["xpath"])
         told = block.text.removeprefix("- ").replace("Country: ", "").replace("; Days: ", "")

@@ -1,0 +1,44 @@
+"""Text that no database can hold is a 400 wherever it stands, never a 500."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rest_framework.test import APIClient
+
+from conftest import Character
+
+BAD = ['"a\\u0000b"', '"\\ud800"', '{"x": "a\\u0000"}', '{"a\\u0000": 1}', '[["\\udfff"]]']
+
+
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("field", ["name", "description", "personality_traits", "operating_hours", "unknown"])
+def test_in_a_json_body(acme_api: APIClient, field: str, value: str) -> None:
+    body = f'{{"name": "x", "{field}": {value}}}'
+    answer = acme_api.post("/api/v1/agent", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["success"]) == (400, False)
+
+
+def test_in_a_query(acme_api: APIClient) -> None:
+    assert acme_api.get("/api/v1/agent?search=a%00b").status_code == 400
+    assert acme_api.get("/api/v1/agent/by-name/a%00b").status_code == 400
+
+
+def test_in_a_form(acme_api: APIClient, acme: Character) -> None:
+    body = {"agent_id": str(acme.agent.id), "url": "https://example.org", "topic": "a\0b"}
+    assert acme_api.post("/api/v1/document/upload", body, format="multipart").status_code == 400
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+def test_nesting_without_end(acme_api: APIClient, depth: int) -> None:
+    body = '{"name": "x", "personality_traits": ' + "[" * depth + "]" * depth + "}"
+    assert acme_api.post("/api/v1/agent", body, content_type="application/json").status_code == 400
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "1", '"text"', "", json.dumps([{"name": "x"}])])
+@pytest.mark.parametrize("path", ["agent", "sdk/settings", "search/document", "conversation", "document/upload"])
+def test_a_body_that_is_no_object(acme_api: APIClient, path: str, body: str) -> None:
+    answer = acme_api.post(f"/api/v1/{path}", body, content_type="application/json")
+    assert answer.status_code in {400, 201}
+    assert answer.status_code == 400 or path == "sdk/settings"

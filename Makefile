@@ -1,60 +1,67 @@
-# The one door: everything a person or CI does with this checkout.
-#   make run       set-up, then the whole platform on http://localhost:8543 (PORT, DATA_DIR, DATABASE_URL, REDIS_URL)
-#   make test      set-up, all checks, all tests            (ARGS="-k name" goes to pytest)
-#   make check     format, lint, types, imports, migrations
-#   make bench     the benchmarks                           (ARGS goes to them)
-#   make services  PostgreSQL and Valkey only, for work by hand
-#   make clean     removes the virtual environment and all caches, never the data
+# One door: run, test, check, bench. Every set-up step is a file, so a second `make` is instant.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EMBEDDED := $(BIN)/python -m knowrithm.embedded
-SANDBOX := $(EMBEDDED) test --
 ARGS ?=
 
-.DEFAULT_GOAL := run
-.PHONY: run test check bench services clean checks system system-dev
+.PHONY: help run test check bench services format lock clean system system-test
 
-run: $(VENV)/installed system
-	@exec $(EMBEDDED) run
+help:
+	@echo "make run       everything, on http://localhost:$${PORT:-8543} (Ctrl-C stops it)"
+	@echo "make test      all tests; ARGS=\"-k name\" for some of them"
+	@echo "make check     format, lint, types, imports, migrations, OpenAPI"
+	@echo "make bench     the figures of benchmarks/RESULTS.md"
+	@echo "make services  PostgreSQL and Valkey alone, for development"
+	@echo "make lock      pin the dependencies of pyproject.toml anew"
 
-services: $(VENV)/installed
-	@exec $(EMBEDDED) services
+run: $(VENV)/run.stamp system
+	@exec $(BIN)/python -m knowrithm.embedded run
 
-test: $(VENV)/installed-dev system-dev check
-	@exec $(SANDBOX) $(BIN)/python -m pytest -n 2 $(ARGS)
+test: check system-test
+	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
-check: $(VENV)/installed-dev
-	@$(SANDBOX) $(MAKE) --no-print-directory checks
+check: $(VENV)/dev.stamp
+	@echo "Format and lint"; $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@echo "Imports"; DEBUG=1 $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@echo "Types"; DEBUG=1 $(BIN)/mypy .
+	@echo "Migrations"; DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run > /dev/null
 
-# Inside the sandbox of `check`: types and migrations read the settings, which want secrets and a database.
-checks:
-	@echo "Format";     $(BIN)/ruff format --check --quiet .
-	@echo "Lint";       $(BIN)/ruff check --quiet .
-	@echo "Types";      $(BIN)/mypy --no-error-summary .
-	@echo "Imports";    $(BIN)/lint-imports >.import-linter.log 2>&1 || { cat .import-linter.log; rm .import-linter.log; exit 1; }
-	@rm -f .import-linter.log
-	@echo "Migrations"; $(BIN)/python manage.py makemigrations --check --dry-run --verbosity 0
+bench: $(VENV)/dev.stamp
+	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m benchmarks $(ARGS)
 
-bench: $(VENV)/installed-dev system
-	@exec $(SANDBOX) $(BIN)/python -m benchmarks $(ARGS)
+services: $(VENV)/run.stamp
+	@exec $(BIN)/python -m knowrithm.embedded services
+
+format: $(VENV)/dev.stamp
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
+
+lock: $(VENV)/dev.stamp
+	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev -o requirements-dev.lock pyproject.toml
+	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -c requirements-dev.lock -o requirements.lock pyproject.toml
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
-	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@echo "Removed the virtual environment and the caches. The data stay (.data)."
-
-$(VENV)/installed: requirements.lock setup/virtual_environment.sh
-	@setup/virtual_environment.sh $(PYTHON) $(VENV) $<
-	@touch $@
-
-$(VENV)/installed-dev: requirements-dev.lock setup/virtual_environment.sh
-	@setup/virtual_environment.sh $(PYTHON) $(VENV) $<
-	@touch $@
+	@echo "The data in .data are kept; remove them yourself if you mean it."
 
 system:
-	@setup/system_packages.sh tesseract:tesseract-ocr
+	@setup/system_packages.sh tesseract-ocr
 
-system-dev:
-	@setup/system_packages.sh tesseract:tesseract-ocr chromium:chromium
+system-test:
+	@setup/system_packages.sh tesseract-ocr chromium
+
+$(VENV)/bin/python:
+	@setup/virtualenv.sh $(PYTHON) $(VENV)
+
+$(VENV)/run.stamp: requirements.lock | $(VENV)/bin/python
+	@if [ ! -e $(VENV)/dev.stamp ]; then echo "Installing dependencies (once)"; \
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; fi
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock | $(VENV)/bin/python
+	@echo "Installing dependencies (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@ $(VENV)/run.stamp

@@ -8,6 +8,8 @@ import argparse
 import importlib
 import os
 
+import django
+
 from benchmarks import report
 
 NAMES = (
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(NAMES)}; all if none is given")
     wanted: list[str] = parser.parse_args().names
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
+    django.setup()
     results = {}
     for name in wanted or NAMES:
         print(f"{name} …", flush=True)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from documents.ingestion.base import Block, Chunk
+from documents.ingestion.clean import clean_blocks
+from documents.ingestion.extract import extract
+from documents.ingestion.ocr import OcrOptions
 from documents.ingestion.split import embedding_text, split
 from knowrithm.llm.providers.builtin import MODEL_NAME, MiniLMEmbedder
 
@@ -91,3 +94,17 @@ def _judgements(folder: Path) -> Iterable[tuple[str, str, int]]:
             for query, document, grade in csv.reader(file, delimiter="\t"):
                 if grade.isdecimal():  # not the header
                     yield query, document, int(grade)
+
+
+def read_files(files: Mapping[str, str]) -> list[Entry]:
+    """Files by name, read as an upload is."""
+    entries = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            path = Path(folder) / name
+            path.write_text(text, encoding="utf-8")
+            kind = path.suffix.removeprefix(".")
+            extraction = extract(path, kind, ocr=OcrOptions(enabled=False), progress=lambda share, what: None)
+            chunks = split(clean_blocks(extraction.blocks))
+            entries.append(Entry(name, extraction.title or name, text, chunks))
+    return entries

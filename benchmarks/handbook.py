@@ -102,7 +102,7 @@ days and costs 4.90; orders over 75 are delivered free of charge.</p>
 without interest. Gift vouchers are valid for three years.</p>
 </body></html>
 """,
-    "faq.txt": """Do you buy used bicycles? Yes, if they are less than six years old; bring it to Harbour Street for a valuation.
+    "faq.txt": """Do you buy used bicycles? Yes, if they are less than six years old; bring it to Harbour Street.
 Do you lend tools? No.
 Can I take a test ride? Yes, half an hour with any bicycle, leave an identity card with us.
 Is there a membership? The Brightwater Club costs 20 a year and gives ten percent off the workshop.

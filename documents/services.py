@@ -120,7 +120,10 @@ def create_document_from_url(
     *, actor: Principal, agent: Agent, url: str, metadata: Mapping[str, Any] | None = None
 ) -> Document:
     """Queue the fetching and reading of one address; the worker fetches it. Raises `RejectedFileError`."""
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:  # such as an open bracket in the host
+        raise RejectedFileError("This is not an address that can be fetched.", code="DOC_BAD_URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or len(url) > 2000:
         raise RejectedFileError("An address must start with http:// or https://.", code="DOC_BAD_URL")
     document = Document.objects.create(

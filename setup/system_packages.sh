@@ -1,29 +1,27 @@
-#!/bin/sh
-# setup/system_packages.sh PROGRAM:PACKAGE…
-# Installs the Debian packages of those programs that are missing, where that is possible and wanted. Elsewhere names
-# them in one line and goes on; with CI=true a missing one is an error, because tests would be skipped.
-set -eu
+#!/usr/bin/env bash
+# Install the system packages named as arguments where this may be done (apt, and root or passwordless sudo);
+# elsewhere say in one line what is missing and what will not work. With CI=true something missing is a failure.
+set -u
 
-missing=
-for pair in "$@"; do
-    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+declare -A commands=([tesseract-ocr]=tesseract [chromium]=chromium)
+declare -A purposes=([tesseract-ocr]="scanned pages cannot be read" [chromium]="browser tests are skipped")
+
+missing=()
+for package in "$@"; do
+    command -v "${commands[$package]}" > /dev/null 2>&1 || missing+=("$package")
 done
-[ -n "$missing" ] || exit 0
+[ ${#missing[@]} -eq 0 ] && exit 0
 
-if [ "$(id -u)" = 0 ]; then
-    as_root=env
-elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-    as_root="sudo -n env"
-else
-    as_root=
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo > /dev/null 2>&1 && sudo -n true 2> /dev/null; then as_root="sudo -n"; else as_root="none"; fi
 fi
 
-if [ "${SKIP_SYSTEM_PACKAGES:-}" != 1 ] && [ -n "$as_root" ] && command -v apt-get >/dev/null 2>&1; then
-    echo "Installing system packages:$missing"
+if [ "${SKIP_SYSTEM_PACKAGES:-}" != 1 ] && [ "$as_root" != none ] && command -v apt-get > /dev/null 2>&1; then
+    echo "Installing ${missing[*]}"
     log=$(mktemp)
-    # shellcheck disable=SC2086 # both are lists of words
-    if { $as_root DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
-        $as_root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq > "$log" 2>&1
+    if $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >> "$log" 2>&1; then
         rm -f "$log"
         exit 0
     fi
@@ -31,5 +29,8 @@ if [ "${SKIP_SYSTEM_PACKAGES:-}" != 1 ] && [ -n "$as_root" ] && command -v apt-g
     rm -f "$log"
 fi
 
-echo "Missing system packages, please install them:$missing" >&2
-[ "${CI:-}" != true ]
+for package in "${missing[@]}"; do
+    echo "Not installed: $package (${purposes[$package]}). Install it with: apt-get install $package" >&2
+done
+[ "${CI:-}" = true ] && exit 1
+exit 0

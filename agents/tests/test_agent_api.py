@@ -52,15 +52,15 @@ def test_a_name_alone_takes_the_company_default(acme_api: APIClient, path: str) 
 def test_every_body_shape(acme_api: APIClient, acme: Character, path: str, shape: str) -> None:
     with tenant_context(acme.company):
         default = LLMSettings.objects.get(is_default=True)
-    body: dict[str, Any] = {
+    bodies: dict[str, dict[str, Any]] = {
         "flat ids": {**ids(), "llm_temperature": 0.1},
         "nested names": {"settings": {**NAMES, "llm_temperature": 0.1}},
         "nested ids": {"settings": {**ids(), "llm_temperature": 0.1}},
         "llm_settings": {"llm_settings": {**NAMES, "llm_temperature": 0.1}},
         "llm_settings_id": {"llm_settings_id": str(default.id)},
-    }[shape]
+    }
 
-    made = create(acme_api, path, **body)
+    made = create(acme_api, path, **bodies[shape])
 
     expected = {"nested names": "openai", "llm_settings": "openai"}.get(shape, "builtin")
     assert made["settings"]["llm_provider"] == expected
@@ -142,7 +142,9 @@ def test_list_filters_and_pages(acme_api: APIClient) -> None:
     for number in range(3):
         create(acme_api, name=f"Sales {number}", status="inactive" if number else "active")
 
-    found = acme_api.get("/api/v1/agent", {"search": "sales", "status": "inactive", "per_page": 1, "page": 2}).json()
+    found = acme_api.get(
+        "/api/v1/agent", {"search": "sales", "status": "inactive", "per_page": "1", "page": "2"}
+    ).json()
 
     assert [agent["name"] for agent in found["agents"]] == ["Sales 1"]
     assert found["agents"] == found["items"] == found["data"]
@@ -154,7 +156,8 @@ def test_list_filters_and_pages(acme_api: APIClient) -> None:
         True,
     )
     assert (
-        acme_api.get("/api/v1/agent", {"page": "nonsense", "per_page": 10**9}).json()["pagination"]["per_page"] == 100
+        acme_api.get("/api/v1/agent", {"page": "nonsense", "per_page": "1000000000"}).json()["pagination"]["per_page"]
+        == 100
     )
 
 

@@ -130,7 +130,7 @@ def all_routes() -> Iterator[Route]:
     for path, pattern in _patterns(get_resolver().url_patterns, ""):
         if path.startswith(("v1/", "api/api/v1/", "admin/", "^", "api/schema", "api/docs", "api/redoc")):
             continue
-        callback = pattern.callback
+        callback: Any = pattern.callback
         actions = getattr(callback, "actions", None)
         if actions:
             for method, action in actions.items():

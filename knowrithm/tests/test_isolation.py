@@ -143,8 +143,8 @@ def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure) ->
     assert CANARY.encode() not in answer.content.replace(path.encode(), b""), route.key
 
 
-def _json(body: object) -> bytes:
-    return json.dumps(body).encode() if body is not None else b""
+def _json(body: object) -> str:
+    return json.dumps(body) if body is not None else ""
 
 
 PROBED = [route for route in API_ROUTES if route.key in PROBES]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from conversations.engine.prompt import AgentBrief, Exchange, build_request, retrieval_query
 from knowrithm.llm.base import ChatRequest, Evidence
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -31,6 +31,8 @@ Box = tuple[float, float, float, float]
 MIN_USEFUL_CHARACTERS = 16
 # A paragraph ends where the next line is further away than this many line heights.
 PARAGRAPH_GAP = 0.75
+# … or its type is this much larger or smaller.
+MAX_SIZE_RATIO = 1.25
 # Paragraphs are cut at the end of a line about here, so that their boxes stay precise.
 SOFT_PARAGRAPH_LINES, MAX_PARAGRAPH_LINES = 8, 16
 MAX_BOOKMARKS = 5000
@@ -44,10 +46,12 @@ _USEFUL = re.compile(r"[^\W_]")
 _SENTENCE_END = re.compile(r"[.!?:;。！？]['\"”’)\]]*$")
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(NamedTuple):
     text: str
-    box: Box
+    left: float
+    bottom: float
+    right: float
+    top: float
     is_hyphenated: bool
 
 
@@ -136,10 +140,10 @@ def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bo
         page.close()
     blocks = []
     for paragraph in _paragraphs(lines, is_sideways=rotation in (90, 270)):
-        box = _union([line.box for line in paragraph])
+        box = _union(paragraph)
         locator = page_locator(number, box, ocr=False)
         headings = _headings_at(bookmarks, number, box[3]) if bookmarks else ()
-        blocks.append(Block(_join(paragraph), locator, headings))
+        blocks.append(Block(_join(paragraph, box), locator, headings))
     return blocks, is_scan
 
 
@@ -153,7 +157,7 @@ def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> list[_Line]:
     raw = textpage.raw
     # The text and pdfium's list of characters mostly run in step; asking for every index would cost a third more.
     is_in_step = textpage.count_chars() == len(text)
-    rect, last_rect = pdfium.FS_RECTF(), pdfium.FS_RECTF()
+    rect = pdfium.FS_RECTF()
     loose_box = pdfium.FPDFText_GetLooseCharBox
     lines = []
     for match in _LINE.finditer(text):
@@ -161,68 +165,80 @@ def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> list[_Line]:
         stripped = found.strip()
         if not stripped:
             continue
-        first = match.start() + len(found) - len(found.lstrip())
+        first, end = match.span()
+        if len(stripped) != len(found):
+            first += len(found) - len(found.lstrip())
         last = first + len(stripped) - 1
         if not is_in_step:
             first = pdfium.FPDFText_GetCharIndexFromTextIndex(raw, first)
             last = pdfium.FPDFText_GetCharIndexFromTextIndex(raw, last)
         loose_box(raw, first, rect)
-        loose_box(raw, last, last_rect)
         left, top, right, bottom = _RECT.unpack_from(rect)
-        last_left, last_top, last_right, last_bottom = _RECT.unpack_from(last_rect)
-        box = (min(left, last_left), min(bottom, last_bottom), max(right, last_right), max(top, last_top))
-        end = match.end()
-        lines.append(_Line(stripped, box, end < len(text) and text[end] in _HYPHENS))
+        loose_box(raw, last, rect)
+        last_left, last_top, last_right, last_bottom = _RECT.unpack_from(rect)
+        # Conditions for min and max: this runs for every line of every document.
+        left = left if left < last_left else last_left
+        bottom = bottom if bottom < last_bottom else last_bottom
+        right = right if right > last_right else last_right
+        top = top if top > last_top else last_top
+        lines.append(_Line(stripped, left, bottom, right, top, end < len(text) and text[end] in _HYPHENS))
     return lines
 
 
 def _paragraphs(lines: list[_Line], *, is_sideways: bool) -> Iterator[list[_Line]]:
     """Runs of lines that stand close under each other in the same size of type."""
-    paragraph: list[_Line] = []
-    for line in lines:
-        if paragraph and _begins_paragraph(paragraph, line, is_sideways=is_sideways):
-            yield paragraph
-            paragraph = []
-        paragraph.append(line)
-    if paragraph:
-        yield paragraph
+    start = 0
+    for index in range(1, len(lines)):
+        before, line = lines[index - 1], lines[index]
+        count = index - start
+        if (
+            (_is_apart_sideways(before, line) if is_sideways else _is_apart(before, line))
+            or count >= MAX_PARAGRAPH_LINES
+            or (count >= SOFT_PARAGRAPH_LINES and _SENTENCE_END.search(before.text))
+        ):
+            yield lines[start:index]
+            start = index
+    if lines:
+        yield lines[start:]
 
 
-def _begins_paragraph(paragraph: list[_Line], line: _Line, *, is_sideways: bool) -> bool:
-    before = paragraph[-1]
-    count = len(paragraph)
-    if count >= MAX_PARAGRAPH_LINES or (count >= SOFT_PARAGRAPH_LINES and _SENTENCE_END.search(before.text)):
-        return True
-    if is_sideways:
-        gap = abs(line.box[0] - before.box[0]) - (before.box[2] - before.box[0])
-        height, before_height = line.box[2] - line.box[0], before.box[2] - before.box[0]
-    else:
-        gap = before.box[1] - line.box[3]
-        height, before_height = line.box[3] - line.box[1], before.box[3] - before.box[1]
-        if line.box[1] > before.box[3]:
-            return True  # back up to the top: the next column
-    small, large = sorted((height, before_height))
-    return gap > PARAGRAPH_GAP * max(small, 1.0) or large > 1.25 * max(small, 1.0)
+def _is_apart(before: _Line, line: _Line) -> bool:
+    height, before_height = line.top - line.bottom, before.top - before.bottom
+    small, large = (height, before_height) if height < before_height else (before_height, height)
+    small = small if small > 1.0 else 1.0
+    return (
+        before.bottom - line.top > PARAGRAPH_GAP * small
+        or large > MAX_SIZE_RATIO * small
+        or line.bottom > before.top  # back up to the top: the next column
+    )
 
 
-def _join(paragraph: list[_Line]) -> str:
+def _is_apart_sideways(before: _Line, line: _Line) -> bool:
+    """The same on a page that is turned by a quarter, whose lines run up or down."""
+    height, before_height = line.right - line.left, before.right - before.left
+    small, large = max(min(height, before_height), 1.0), max(height, before_height)
+    gap = abs(line.left - before.left) - before_height
+    return gap > PARAGRAPH_GAP * small or large > MAX_SIZE_RATIO * small
+
+
+def _join(paragraph: list[_Line], box: Box) -> str:
     """One text. A line that stops well short of the margin ends for a reason (a table row, a list) and stays a line."""
-    margin = max(line.box[2] for line in paragraph)
-    width = margin - min(line.box[0] for line in paragraph)
+    left, _, right, _ = box
+    short = right - 0.2 * (right - left)
     parts = []
     for line, after in itertools.pairwise(paragraph):
         parts.append(line.text)
         if line.is_hyphenated:
             parts.append("" if after.text[0].islower() else "-")
         else:
-            parts.append(" " if margin - line.box[2] < 0.2 * width else "\n")
+            parts.append(" " if line.right > short else "\n")
     parts.append(paragraph[-1].text + ("-" if paragraph[-1].is_hyphenated else ""))
     return "".join(parts)
 
 
-def _union(boxes: list[Box]) -> Box:
-    left, bottom, right, top = zip(*boxes, strict=True)
-    return min(left), min(bottom), max(right), max(top)
+def _union(lines: list[_Line]) -> Box:
+    _, lefts, bottoms, rights, tops, _ = zip(*lines, strict=True)
+    return min(lefts), min(bottoms), max(rights), max(tops)
 
 
 def _bookmarks(document: pypdfium2.PdfDocument) -> list[_Bookmark]:
@@ -289,8 +305,9 @@ def _ocr_block(page: int, paragraph: tuple[OcrLine, ...]) -> Block:
     lines = []
     for line in paragraph:
         is_hyphenated = len(line.text) > 1 and line.text[-1] in "-\u2010" and line.text[-2].isalpha()
-        lines.append(_Line(line.text[:-1] if is_hyphenated else line.text, line.box, is_hyphenated))
-    return Block(_join(lines), page_locator(page, _union([line.box for line in lines]), ocr=True))
+        lines.append(_Line(line.text[:-1] if is_hyphenated else line.text, *line.box, is_hyphenated))
+    box = _union(lines)
+    return Block(_join(lines, box), page_locator(page, box, ocr=True))
 
 
 def _pages(numbers: list[int]) -> str:

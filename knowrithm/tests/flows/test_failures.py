@@ -21,6 +21,7 @@ pytestmark = FLOW
 
 # A lease of 30 seconds, a look for abandoned work every 15 or 30, and the work itself.
 TAKEN_UP_WITHIN = 120  # seconds
+PARAGRAPHS = 150  # fewer than a hundred chunks: one page of the API shows them all
 LONG_ANSWER = " ".join(f"word{number}" for number in range(60)) + " [Source 1]."
 
 
@@ -54,13 +55,13 @@ def ask(owner: Owner, conversation_id: str, question: str) -> dict[str, Any]:
     return accepted
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def slow_model() -> Iterator[OpenAIServer]:
     with OpenAIServer(reply=LONG_ANSWER, token_delay=0.05) as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def agent_id(owner: Owner, slow_model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An agent that knows about the pump and answers slowly."""
     agent_id = owner.create_agent(
@@ -98,11 +99,13 @@ class Wreck:
     killed: set[int]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wreck(owner: Owner, agent_id: str, tmp_path_factory: pytest.TempPathFactory) -> Wreck:
     """Both workers are killed in the middle of a document and of an answer. Done at once: each wait is long."""
     platform = owner.platform
-    paragraphs = "\n\n".join(f"Paragraph {number} tells of the pump number {number}. " * 12 for number in range(300))
+    paragraphs = "\n\n".join(
+        f"Paragraph {number} tells of the pump number {number}. " * 12 for number in range(PARAGRAPHS)
+    )
     [path] = write_files(tmp_path_factory.mktemp("wreck"), {"long.txt": paragraphs.encode()})
     [document_id] = owner.upload(agent_id, path)
     wait_for(lambda: owner.document(document_id)["stage"] == "Making it searchable", seconds=60, pause=0.05)
@@ -146,7 +149,7 @@ def test_document_of_a_dead_worker_is_read_by_another_and_nothing_doubled(owner:
     assert [chunk["chunk_index"] for chunk in document["chunks"]] == list(range(document["chunk_count"]))
     texts = [chunk["content"] for chunk in document["chunks"]]
     assert len(set(texts)) == len(texts)
-    assert [number for number in range(300) if not any(f"Paragraph {number} " in text for text in texts)] == []
+    assert [number for number in range(PARAGRAPHS) if not any(f"Paragraph {number} " in text for text in texts)] == []
 
 
 def test_dead_web_process_is_replaced(platform: Platform, owner: Owner) -> None:

@@ -1,0 +1,204 @@
+"""The supervisor with small programs of the tests' own, in a process of its own: it takes over the signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from knowrithm.embedded.supervisor import restart_delay
+from knowrithm.embedded.tests.program import is_gone, program
+
+pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+
+PRELUDE = """
+import signal, sys
+from pathlib import Path
+from knowrithm.embedded.errors import EmbeddedError
+from knowrithm.embedded.supervisor import Interrupted, Part, Supervisor
+
+def part(name, code, **options):
+    return Part(name, [sys.executable, "-c", code], {"PYTHONUNBUFFERED": "1"}, **options)
+
+SLEEPER = "import os, time; print('pid', os.getpid()); time.sleep(600)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
+POLITE = '''
+import signal, sys, time
+def leave(*_):
+    print("leaving")
+    sys.exit()
+signal.signal(signal.SIGTERM, leave)
+print("here")
+time.sleep(600)
+'''
+PARENT = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); " + STUBBORN
+"""
+
+
+def script(body: str) -> list[str]:
+    return [sys.executable, "-c", PRELUDE + body]
+
+
+def pid_in(line: str) -> int:
+    return int(line.split()[-1])
+
+
+def test_restart_delay_doubles_up_to_ten_seconds() -> None:
+    assert [restart_delay(crashes) for crashes in range(1, 8)] == [0.5, 1, 2, 4, 8, 10, 10]
+
+
+def test_killed_part_is_restarted_and_the_others_run_on() -> None:
+    body = """
+with Supervisor(cwd=Path("/")) as supervisor:
+    supervisor.start(part("one", SLEEPER))
+    supervisor.start(part("two", SLEEPER))
+    supervisor.watch()
+"""
+    with program(script(body)) as supervisor:
+        one, two = pid_in(supervisor.wait_for_line("one ")), pid_in(supervisor.wait_for_line("two "))
+        os.kill(one, signal.SIGKILL)
+        end = supervisor.wait_for_line("knowrithm")
+        again = pid_in(supervisor.wait_for_line("one "))
+        assert supervisor.stop() == 0
+
+    assert end == "knowrithm   | one ended (killed by SIGKILL); it restarts in 0.5 s\n"
+    assert supervisor.lines[-1] == f"one         | pid {again}"
+    assert [is_gone(pid) for pid in (one, two, again)] == [True, True, True]
+
+
+def test_stop_goes_backwards_and_parts_started_together_stop_together() -> None:
+    body = """
+with Supervisor(cwd=Path("/")) as supervisor:
+    supervisor.start(part("database", POLITE))
+    supervisor.start(part("web", POLITE), part("worker", POLITE))
+    supervisor.watch()
+"""
+    with program(script(body)) as supervisor:
+        for _ in range(3):
+            supervisor.wait_for_line("here")
+        supervisor.process.send_signal(signal.SIGINT)
+        leaving = supervisor.rest()
+
+    assert supervisor.process.returncode == 0
+    assert sorted(leaving[:2]) == ["web         | leaving", "worker      | leaving"]
+    assert leaving[2:] == ["database    | leaving"]
+
+
+def test_part_that_ignores_the_stop_signal_is_killed_with_all_that_it_started() -> None:
+    body = """
+with Supervisor(cwd=Path("/")) as supervisor:
+    parent = part("parent", PARENT, stop_grace=0.2)
+    supervisor.start(Part(parent.name, [*parent.argv, STUBBORN], parent.env, stop_grace=0.2))
+    supervisor.watch()
+"""
+    with program(script(body)) as supervisor:
+        pids = [pid_in(supervisor.wait_for_line("pid")) for _ in range(2)]
+        assert supervisor.stop() == 0
+
+    assert [is_gone(pid) for pid in pids] == [True, True]
+
+
+def test_killed_supervisor_takes_its_parts_along() -> None:
+    body = """
+with Supervisor(cwd=Path("/")) as supervisor:
+    supervisor.start(part("one", STUBBORN), part("two", STUBBORN))
+    supervisor.watch()
+"""
+    with program(script(body)) as supervisor:
+        pids = [pid_in(supervisor.wait_for_line("pid")) for _ in range(2)]
+        assert supervisor.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    assert [is_gone(pid) for pid in pids] == [True, True]
+
+
+def test_second_stop_signal_ends_the_patience() -> None:
+    body = """
+with Supervisor(cwd=Path("/")) as supervisor:
+    supervisor.start(part("stubborn", STUBBORN, stop_grace=3600))
+    supervisor.watch()
+"""
+    with program(script(body)) as supervisor:
+        pid = pid_in(supervisor.wait_for_line("pid"))
+        while supervisor.process.poll() is None:  # one signal alone would wait an hour
+            supervisor.process.terminate()
+            time.sleep(0.1)
+
+    assert supervisor.process.returncode == 0
+    assert is_gone(pid)
+
+
+def test_part_that_ends_before_it_is_ready_is_an_error_that_shows_its_output() -> None:
+    body = """
+try:
+    with Supervisor(cwd=Path("/"), is_quiet=True) as supervisor:
+        supervisor.start(part("good", SLEEPER))
+        supervisor.start(part("bad", "print('no such column'); raise SystemExit(3)", ready=lambda: False))
+except EmbeddedError as error:
+    print(error)
+"""
+    with program(script(body)) as supervisor:
+        lines = supervisor.rest()
+
+    good = pid_in(lines[0])
+    assert lines == [
+        f"good        | pid {good}",
+        "bad         | no such column",
+        "bad ended before it was ready (exit status 3).",
+    ]
+    assert is_gone(good)
+
+
+def test_part_that_is_never_ready_is_an_error() -> None:
+    body = """
+try:
+    with Supervisor(cwd=Path("/")) as supervisor:
+        supervisor.start(part("late", SLEEPER, ready=lambda: False), timeout=0.2)
+except EmbeddedError as error:
+    print(error)
+"""
+    with program(script(body)) as supervisor:
+        assert supervisor.rest()[-1] == "Not ready after 0 seconds: late."
+
+
+def test_missing_program_is_an_error() -> None:
+    body = """
+try:
+    with Supervisor(cwd=Path("/")) as supervisor:
+        supervisor.start(Part("ghost", ["/no/such/program"], {}))
+except EmbeddedError as error:
+    print(error)
+"""
+    with program(script(body)) as supervisor:
+        expected = "ghost cannot be started: [Errno 2] No such file or directory: '/no/such/program'."
+        assert supervisor.rest() == [expected]
+
+
+def test_step_runs_to_its_end_beside_the_parts() -> None:
+    body = """
+with Supervisor(cwd=Path("/")) as supervisor:
+    supervisor.start(part("database", POLITE))
+    print(supervisor.run("prepare", [sys.executable, "-c", "print('migrating', end=''); raise SystemExit(4)"], env={}))
+"""
+    with program(script(body)) as supervisor:
+        lines = supervisor.rest()
+
+    assert [line for line in lines if not line.startswith("database")] == ["prepare     | migrating", "4"]
+
+
+def test_stop_signal_during_a_step_stops_step_and_parts() -> None:
+    body = """
+try:
+    with Supervisor(cwd=Path("/")) as supervisor:
+        supervisor.start(part("database", SLEEPER))
+        supervisor.run("prepare", [sys.executable, "-c", SLEEPER], env={"PYTHONUNBUFFERED": "1"})
+except Interrupted as interruption:
+    sys.exit(interruption.exit_status)
+"""
+    with program(script(body)) as supervisor:
+        pids = [pid_in(supervisor.wait_for_line("pid")) for _ in range(2)]
+        assert supervisor.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+
+    assert [is_gone(pid) for pid in pids] == [True, True]

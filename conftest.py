@@ -21,6 +21,7 @@ from tenants.models import Company, User
 from tenants.provisioning import prepare_template
 from tenants.services import create_api_key, principal_of, register_company, start_session
 
+pytest_plugins = ["knowrithm.tests.platform"]
 PASSWORD = "correct-horse-battery"
 
 

@@ -15,9 +15,9 @@ from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
 from agents.models import Agent, LLMSettings
-from agents.signals import agent_archiving
-from knowrithm.errors import NotFoundError
-from knowrithm.principal import Principal
+from agents.signals import agent_archiving, embedder_changed
+from knowrithm.errors import ForbiddenError, NotFoundError
+from knowrithm.principal import Principal, Role
 from tenants.services import add_agent_route
 
 AGENT_FIELDS = (
@@ -74,11 +74,16 @@ def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default:
 @transaction.atomic
 def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     """An API key that is empty or absent stays as it is: clients send back what they were shown."""
+    _check_may_configure(actor)
+    before = _embedding_identity(settings)
     _choose(settings, {name: value for name, value in choices.items() if value or not name.endswith("_api_key")})
     if choices.get("is_default") and not settings.is_default:
         LLMSettings.objects.filter(is_default=True).update(is_default=False)
         settings.is_default = True
     settings.save()
+    if _embedding_identity(settings) != before:
+        users = list(Agent.objects.with_settings().filter(llm_settings=settings))
+        embedder_changed.send(sender=LLMSettings, agents=users)
     return settings
 
 
@@ -159,7 +164,11 @@ def create_agent(
     choices: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Agent:
-    """An agent with the settings named by `settings_id`, or made from `choices`, or else the company's default."""
+    """An agent with the settings named by `settings_id`, or made from `choices`, or else the company's default.
+
+    Raises `ForbiddenError` for a person who is no admin.
+    """
+    _check_may_configure(actor)
     if settings_id is not None:
         settings = settings_by_id(settings_id)
     elif choices:
@@ -182,15 +191,28 @@ def update_agent(
     choices: Mapping[str, Any] | None = None,
 ) -> Agent:
     """Change an agent; `choices` change its own settings, and give it a copy when it shares them with others."""
+    before = _embedding_identity(agent.llm_settings)
     for name in AGENT_FIELDS:
         if name in changes:
             setattr(agent, name, changes[name])
-    if settings_id is not None:
-        agent.llm_settings = settings_by_id(settings_id)
-    elif choices:
-        agent.llm_settings = _own_settings(actor, agent, choices)
+    if settings_id is not None or choices:
+        _check_may_configure(actor)
+        agent.llm_settings = settings_by_id(settings_id) if settings_id else _own_settings(actor, agent, choices or {})
     agent.save()
+    if _embedding_identity(agent.llm_settings) != before:
+        embedder_changed.send(sender=Agent, agents=[agent])
     return agent
+
+
+def _check_may_configure(actor: Principal) -> None:
+    """Which models answer, and whom they bill, is an admin's business (or that of a key that may write)."""
+    if actor.role == Role.USER:
+        raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
+
+
+def _embedding_identity(settings: LLMSettings) -> tuple[object, ...]:
+    """Vectors of two settings can be compared only where these agree."""
+    return settings.embedding_provider_id, settings.embedding_model_id, settings.embedding_dimension
 
 
 def _own_settings(actor: Principal, agent: Agent, choices: Mapping[str, Any]) -> LLMSettings:

@@ -14,4 +14,5 @@ from conversations.models import Conversation
 def refuse_while_conversations_are_active(*, agent: Agent, **_: Any) -> None:
     count = Conversation.objects.live().filter(agent=agent).count()
     if count:
-        raise AgentInUseError(f"This agent has {count} active conversations. Archive them first.")
+        has = "an active conversation" if count == 1 else f"{count} active conversations"
+        raise AgentInUseError(f"This agent has {has}. Archive {'it' if count == 1 else 'them'} first.")

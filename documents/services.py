@@ -171,24 +171,34 @@ def retry_document(*, actor: Principal, document: Document) -> Document:
     return document
 
 
+@transaction.atomic
+def read_again(*, agent: Agent) -> int:
+    """Queue every document of the agent that has been read. Returns how many."""
+    documents = list(Document.objects.live().filter(agent=agent, status=DocumentStatus.PROCESSED))
+    Document.objects.filter(pk__in=[document.pk for document in documents]).update(status=DocumentStatus.PENDING)
+    for document in documents:
+        queue_ingestion(document)
+    return len(documents)
+
+
 # --- Archive and restore ------------------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def archive_document(*, actor: Principal, document: Document) -> int:
     """Take a document out of every answer. Returns the number of its chunks."""
-    document.archived_at = timezone.now()
-    document.save(update_fields=["archived_at", "updated_at"])
-    _count_documents(document.agent, -1)
+    now = timezone.now()
+    # One UPDATE decides: of two at once only one counts.
+    if Document.objects.live().filter(pk=document.pk).update(archived_at=now, updated_at=now):
+        _count_documents(document.agent, -1)
     return document.chunks.live().count()
 
 
 @transaction.atomic
 def restore_document(*, actor: Principal, document: Document) -> Document:
-    if document.is_archived:
-        document.archived_at = None
-        document.save(update_fields=["archived_at", "updated_at"])
+    if Document.objects.archived().filter(pk=document.pk).update(archived_at=None, updated_at=timezone.now()):
         _count_documents(document.agent, +1)
+    document.archived_at = None
     return document
 
 

@@ -1,4 +1,4 @@
-"""The one settings file. Everything that differs between installations comes from the environment (see README)."""
+"""The one settings file. Everything that differs between installations comes from the environment: docs/configuration.md."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "knowrithm.storage.StaticStorage"
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG

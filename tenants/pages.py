@@ -130,6 +130,8 @@ def errors_in(form: Form) -> Iterator[None]:
 def errors_as_messages(request: HttpRequest) -> Iterator[None]:
     try:
         yield
+    except NotFoundError:
+        raise
     except ServiceError as error:
         messages.error(request, str(error))
 

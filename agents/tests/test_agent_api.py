@@ -266,3 +266,17 @@ def test_the_test_page_holds_the_snippet_and_is_sandboxed(anonymous: APIClient) 
 def test_unknown_agents_are_404(anonymous: APIClient, acme_api: APIClient, unknown_id: uuid.UUID) -> None:
     assert anonymous.get(f"/api/v1/agent/{unknown_id}").status_code == 404
     assert acme_api.put(f"/api/v1/agent/{unknown_id}", {"name": "x"}).status_code == 404
+
+
+def test_a_plain_user_may_not_change_models(acme: Character, acme_api: APIClient) -> None:
+    acme.admin.role = "user"
+    acme.admin.save()
+    url = f"/api/v1/agent/{acme.agent.id}"
+    assert acme_api.put(url, {"settings": NAMES}).status_code == 403
+    assert acme_api.put(url, {"name": "Renamed"}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["patch", "trace"])
+def test_a_verb_that_a_route_does_not_have_is_405(acme_api: APIClient, method: str) -> None:
+    answer = acme_api.generic(method.upper(), "/api/v1/agent")
+    assert answer.status_code == 405

@@ -121,3 +121,10 @@ class SearchResultSerializer(serializers.Serializer[Any]):
     dense_score = serializers.FloatField(source="dense")
     lexical_score = serializers.FloatField(source="lexical")
     evidence = serializers.FloatField()
+
+
+class HandshakeInput(serializers.Serializer[Any]):
+    agent_id = serializers.UUIDField()
+    url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    title = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    trigger_crawl = serializers.BooleanField(required=False)

@@ -20,5 +20,6 @@ urlpatterns = [
     path("document/<uuid:document_id>/retry", document.as_view({"post": "retry"})),
     path("document/<uuid:document_id>/chunk", chunk.as_view({"delete": "destroy_all"})),
     path("document/<uuid:document_id>/chunk/restore-all", chunk.as_view({"patch": "restore_all"})),
+    path("website/handshake", views.HandshakeViewSet.as_view({"post": "create"})),
     path("search/document", views.SearchViewSet.as_view({"post": "search"})),
 ]

@@ -10,7 +10,7 @@ from typing import Any
 #   page       page, page_end (1-based), boxes [[page, x0, y0, x1, y1]…] in PDF points from the bottom left, ocr (bool)
 #   lines      start, end (1-based, inclusive): TXT
 #   section    headings (path), start, end (lines): MD
-#   element    xpath, headings, fragment (nearest id or null): HTML
+#   element    xpath, xpath_end, headings, fragment (nearest id or null): HTML
 #   paragraphs start, end (1-based over the body's paragraphs and table rows), headings: DOCX
 #   rows       start, end (1-based data rows, the header not counted), header: CSV
 #   pointer    pointer, pointer_end (RFC 6901): JSON

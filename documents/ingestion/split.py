@@ -13,6 +13,7 @@ from documents.ingestion.base import Block, Chunk, Locator
 
 # No chunk is longer, whatever its words look like.
 MAX_CHUNK_CHARACTERS = 4000
+SEPARATOR = 2  # characters between two blocks, at most
 
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]")
 _CLUSTERED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
@@ -50,7 +51,7 @@ def split(blocks: Sequence[Block], *, chunk_size: int = 220, chunk_overlap: int 
     chunks: list[Chunk] = []
     for start, end in _sections(blocks):
         for pieces in _packed(_pieces(blocks, start, end, chunk_size), blocks, chunk_size, chunk_overlap):
-            text = _text(pieces)
+            text = _text(pieces, blocks)
             locators = [blocks[index].locator for index in dict.fromkeys(piece.block for piece in pieces)]
             chunks.append(Chunk(len(chunks), text, merge_locators(locators), blocks[start].headings, count_words(text)))
     return chunks
@@ -143,7 +144,7 @@ def _packed(
     size = length = 0
     fresh = 0  # pieces of the group that were in no group before
     for piece in pieces:
-        if fresh and (size + piece.size > chunk_size or length + len(piece.text) + 1 > MAX_CHUNK_CHARACTERS):
+        if fresh and (size + piece.size > chunk_size or length + len(piece.text) + SEPARATOR > MAX_CHUNK_CHARACTERS):
             yield group
             group = [] if blocks[piece.block].atomic else _tail(group, blocks, chunk_overlap)
             fresh = 0
@@ -153,14 +154,14 @@ def _packed(
             and not fresh
             and (
                 sum(kept.size for kept in group) + piece.size > chunk_size
-                or sum(len(kept.text) + 1 for kept in group) + len(piece.text) > MAX_CHUNK_CHARACTERS
+                or sum(len(kept.text) + SEPARATOR for kept in group) + len(piece.text) > MAX_CHUNK_CHARACTERS
             )
         ):
             group = group[1:]
         group.append(piece)
         fresh += 1
         size = sum(kept.size for kept in group) if fresh == 1 else size + piece.size
-        length = sum(len(kept.text) + 1 for kept in group) if fresh == 1 else length + len(piece.text) + 1
+        length = sum(len(kept.text) + SEPARATOR for kept in group) if fresh == 1 else length + len(piece.text) + SEPARATOR
     if fresh:
         yield group
 
@@ -176,11 +177,12 @@ def _tail(group: Sequence[_Piece], blocks: Sequence[Block], chunk_overlap: int) 
     return tail
 
 
-def _text(pieces: Sequence[_Piece]) -> str:
+def _text(pieces: Sequence[_Piece], blocks: Sequence[Block]) -> str:
     parts = [pieces[0].text]
     for before, piece in itertools.pairwise(pieces):
         if piece.block != before.block and not before.text.endswith("\n"):
-            parts.append("\n")
+            # Rows stand under each other; a blank line tells paragraphs, lists and code apart.
+            parts.append("\n" if blocks[before.block].atomic and blocks[piece.block].atomic else "\n\n")
         parts.append(piece.text)
     return "".join(parts).strip()
 

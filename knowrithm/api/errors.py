@@ -10,6 +10,7 @@ import structlog
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -76,6 +77,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     return Response({**envelope(message, "INTERNAL_ERROR"), "request_id": reference}, status=500)
 
 
+@csrf_exempt  # an unknown path is 404 for every verb
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """404 for an API path that no route knows (pages have their own)."""
     return JsonResponse(envelope("There is no such endpoint.", "NOT_FOUND"), status=404)

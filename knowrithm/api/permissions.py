@@ -39,16 +39,16 @@ SUPER_ADMIN = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}
 
 
 def access_of(view: Any) -> Access:
-    """`view.access` is one Access, or a mapping from the viewset's action (or HTTP method) to one."""
+    """`view.access` is one Access, or a mapping from the viewset's action to one."""
     declared = getattr(view, "access", None)
     if isinstance(declared, Access):
         return declared
-    action = getattr(view, "action", None) or view.request.method
+    action = getattr(view, "action", None)
+    if action is None or action == "metadata":  # a verb that the view does not have (405), or OPTIONS
+        return PUBLIC
     if isinstance(declared, dict) and action in declared:
         found: Access = declared[action]
         return found
-    if action in {"OPTIONS", "metadata"} or action is None:  # CORS preflight, or a verb the view does not have
-        return PUBLIC
     raise ImproperlyConfigured(f"{type(view).__name__} does not declare the access of {action!r}.")
 
 

@@ -38,7 +38,13 @@ def check_rate(name: str, who: str) -> None:
     if not _limiter().hit(rate, name, who):
         reset_at = _limiter().get_window_stats(rate, name, who).reset_time
         wait = max(1, round(reset_at - time.time()))
-        raise RateLimitedError(f"Too many requests. Try again in {wait} seconds.", retry_after=wait)
+        raise RateLimitedError(f"Too many requests. Try again in {_in_words(wait)}.", retry_after=wait)
+
+
+def _in_words(seconds: int) -> str:
+    if seconds < 100:
+        return "a second" if seconds == 1 else f"{seconds} seconds"
+    return f"{round(seconds / 60)} minutes"
 
 
 def client_address(request: Any) -> str:

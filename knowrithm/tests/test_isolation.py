@@ -93,6 +93,7 @@ NO_COMPANY = {
     "POST /api/v1/test": "echoes its own body",
     "GET /api/v1/agent/<uuid:agent_id>": "public by contract; shows what a visitor may see",
     "GET /api/v1/tasks/<uuid:task_id>/status": "the id is the capability; tested in test_tasks",
+    "POST /api/v1/website/handshake": "public by contract; shows nothing of the company",
     "POST /api/v1/lead/register": "public by contract; makes a lead of the agent's own company",
     "POST /api/v1/auth/register": "makes a company",
     "POST /api/v1/auth/login": "takes a password",

@@ -78,7 +78,7 @@ def test_word_files(corpus: Path) -> None:
 
 def test_links_of_a_word_file(corpus: Path) -> None:
     (chunk,) = ingest(corpus / "docx" / "features_steps_test_files_par-hyperlinks.docx").chunks
-    assert chunk.text.split("\n")[2] == "Three hyperlinks: the first one here, the second one, and the third."
+    assert chunk.text.split("\n\n")[2] == "Three hyperlinks: the first one here, the second one, and the third."
 
 
 def test_xml_attacks(corpus: Path) -> None:

@@ -26,7 +26,7 @@ def test_neighbours_under_one_heading_are_merged() -> None:
     blocks = [line(1, "One two.", "A"), line(3, "Three four.", "A"), line(5, "Five.", "A", "B"), line(7, "Six.", "A")]
     chunks = split(blocks, chunk_size=50, chunk_overlap=10)
     assert [(chunk.index, chunk.text, chunk.headings, chunk.word_count) for chunk in chunks] == [
-        (0, "One two.\nThree four.", ("A",), 4),
+        (0, "One two.\n\nThree four.", ("A",), 4),
         (1, "Five.", ("A", "B"), 1),
         (2, "Six.", ("A",), 1),
     ]

@@ -44,7 +44,8 @@ class Program:
 
     def _read(self) -> str:
         assert self.process.stdout
-        if line := self.process.stdout.readline():
+        line: str = self.process.stdout.readline()
+        if line:
             self.lines.append(line.rstrip("\n"))
         return line
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,7 @@ with Supervisor(cwd=Path("/")) as supervisor:
 
 def test_second_stop_signal_ends_the_patience() -> None:
     body = """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what comes after the supervisor's own time must not count
 with Supervisor(cwd=Path("/")) as supervisor:
     supervisor.start(part("stubborn", STUBBORN, stop_grace=3600))
     supervisor.watch()
@@ -130,16 +132,19 @@ with Supervisor(cwd=Path("/")) as supervisor:
     assert is_gone(pid)
 
 
-def test_part_that_ends_before_it_is_ready_is_an_error_that_shows_its_output() -> None:
+def test_part_that_ends_before_it_is_ready_is_an_error_that_shows_all_output(tmp_path: Path) -> None:
     body = """
+good = Path(sys.argv[1])
+report = "import os, sys; print('pid', os.getpid()); open(sys.argv[1], 'w'); import time; time.sleep(600)"
 try:
     with Supervisor(cwd=Path("/"), is_quiet=True) as supervisor:
-        supervisor.start(part("good", SLEEPER))
+        argv = [sys.executable, "-c", report, str(good)]
+        supervisor.start(Part("good", argv, {"PYTHONUNBUFFERED": "1"}, ready=good.exists))
         supervisor.start(part("bad", "print('no such column'); raise SystemExit(3)", ready=lambda: False))
 except EmbeddedError as error:
     print(error)
 """
-    with program(script(body)) as supervisor:
+    with program([*script(body), str(tmp_path / "good")]) as supervisor:
         lines = supervisor.rest()
 
     good = pid_in(lines[0])

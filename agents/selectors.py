@@ -43,7 +43,7 @@ def embed_code(agent: Agent) -> dict[str, Any]:
     """The script tag that puts an agent on a site, short and with every option."""
     base = settings.BASE_URL
     required = f'src="{base}/api/widget.js" data-agent-id="{agent.id}" data-api-url="{base}/api"'
-    options = {"data-primary-color": "#0f766e", "data-position": "bottom-right", "data-theme": "auto"}
+    options = {"data-primary-color": "#12634f", "data-position": "bottom-right", "data-theme": "auto"}
     listed = "\n        ".join(f'{name}="{value}"' for name, value in options.items())
     simple = f"<script {required} async></script>"
     return {

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from django.db import connection
 from pgvector import SparseVector, Vector
 
@@ -22,12 +23,18 @@ from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
 from documents.models import LEXICAL_DIMENSIONS, LexicalTerm
 from knowrithm.llm.base import Embedder
+from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder
 
 CANDIDATES = 60  # of each leg
 DENSE_WEIGHT = 0.5
 # Calibrated on questions with and without an answer in the corpus (`make bench`): see `Passage.evidence`.
-EVIDENCE_THRESHOLD = 0.42
+EVIDENCE_THRESHOLD = 0.41
+# Weights of nearness in meaning and of shared terms, then of a passage's nearest sentence where that was looked at.
+MEANING, TERMS = 0.7, 0.3
+READ_MEANING, READ_TERMS, READ_SENTENCE = 0.2, 0.1, 0.7
+# Evidence between these leaves it open whether there is an answer: so many passages are then read by the sentence.
+DOUBTFUL, READ_PASSAGES, READ_SENTENCES = (0.15, 0.5), 3, 24
 SELF_CONTAINED_TERMS = 3  # "And in winter?" says too little on its own
 
 
@@ -36,7 +43,8 @@ class Passage:
     """A retrieved chunk. `score` is the fused one, from 0 to 1 within one search; the others explain it.
 
     `dense` is the cosine similarity, `lexical` the BM25 score, `evidence` an absolute measure from 0 to 1 of how much
-    the passage speaks of what was asked: comparable between searches.
+    the passage speaks of what was asked: comparable between searches. `asked` is the cosine to what was asked,
+    `coverage` the share of its terms, weighed by their rarity, that the passage contains.
     """
 
     chunk_id: uuid.UUID
@@ -50,6 +58,8 @@ class Passage:
     dense: float
     lexical: float
     evidence: float
+    asked: float
+    coverage: float
 
     @property
     def locator_label(self) -> str:
@@ -83,7 +93,7 @@ def retrieve(agent: Agent, query: str, *, question: str = "", top_k: int = 8) ->
     if not rows:
         return []
     best = sorted(_fuse(rows, prepared), key=lambda passage: passage.score, reverse=True)
-    return _without_repeats(best)[:top_k]
+    return _read_closely(_without_repeats(best)[:top_k], prepared, model)
 
 
 def is_self_contained(question: str) -> bool:
@@ -156,11 +166,11 @@ def _fuse(rows: Sequence[tuple[Any, ...]], query: _Query) -> list[Passage]:
     for chunk, document, name, url, content, headings, locator, dense, lexical, asked in rows:
         normal_dense = (dense - low) / (high - low) if high > low else 1.0
         score = DENSE_WEIGHT * normal_dense + (1 - DENSE_WEIGHT) * max(lexical, 0.0) / best_lexical
-        evidence = _evidence(asked, _coverage(content, headings, query.asked_weights, total_weight))
+        meaning, coverage = max(asked, 0.0), _coverage(content, headings, query.asked_weights, total_weight)
         passages.append(
             Passage(
                 chunk, document, name, url, content, tuple(_json(headings)), _json(locator),
-                score, dense, max(lexical, 0.0), evidence,
+                score, dense, max(lexical, 0.0), MEANING * meaning + TERMS * coverage, meaning, coverage,
             )
         )  # fmt: skip
     return passages
@@ -174,8 +184,30 @@ def _coverage(content: str, headings: Any, weights: dict[int, float], total_weig
     return sum(weight for identifier, weight in weights.items() if identifier in present) / total_weight
 
 
-def _evidence(dense: float, coverage: float) -> float:
-    return 0.6 * max(dense, 0.0) + 0.4 * coverage
+def _read_closely(passages: Sequence[Passage], query: _Query, model: Embedder) -> list[Passage]:
+    """The passages with their evidence measured by their nearest sentences, where as a whole they leave doubt.
+
+    A price list or a page of questions has one line that matters; all the others hide it from the embedding.
+    """
+    low, high = DOUBTFUL
+    if not low <= max((passage.evidence for passage in passages), default=0.0) < high:
+        return list(passages)
+    sentences = [
+        (place, sentence.text)
+        for place, passage in enumerate(passages[:READ_PASSAGES])
+        for sentence in split_sentences(passage.content)
+    ][:READ_SENTENCES]
+    nearest = [0.0] * len(passages)
+    asked = query.asked_vector.to_numpy()
+    for (place, _), vector in zip(sentences, model.embed_documents([text for _, text in sentences]), strict=True):
+        nearest[place] = max(nearest[place], float(asked @ np.asarray(vector)))
+    return [
+        replace(
+            passage,
+            evidence=READ_MEANING * passage.asked + READ_TERMS * passage.coverage + READ_SENTENCE * sentence,
+        )
+        for passage, sentence in zip(passages, nearest, strict=True)
+    ]
 
 
 def _json(value: Any) -> Any:

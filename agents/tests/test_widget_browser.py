@@ -521,7 +521,7 @@ CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("color", ["#4338ca", "#ffd400", "rebeccapurple", "not-a-colour"])
+@pytest.mark.parametrize("color", ["#12634f", "#ffd400", "rebeccapurple", "not-a-colour"])
 def test_text_is_readable_in_any_colour(visit: Visit, theme: str, color: str) -> None:
     visit.stub.sources = SOURCES
     visit.stub.pieces = ["Two years [1]."]

@@ -161,7 +161,9 @@ def _packed(
         group.append(piece)
         fresh += 1
         size = sum(kept.size for kept in group) if fresh == 1 else size + piece.size
-        length = sum(len(kept.text) + SEPARATOR for kept in group) if fresh == 1 else length + len(piece.text) + SEPARATOR
+        length = (
+            sum(len(kept.text) + SEPARATOR for kept in group) if fresh == 1 else length + len(piece.text) + SEPARATOR
+        )
     if fresh:
         yield group
 

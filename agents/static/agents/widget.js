@@ -28,7 +28,7 @@
   const PAGE_SIZE = 100;
   const POSITIONS = ['bottom-right', 'bottom-left', 'top-right', 'top-left', 'right', 'left', 'top', 'bottom'];
   const PHONE = '(max-width: 480px), (max-height: 480px)';
-  const DEFAULT_COLOR = '#4338ca';
+  const DEFAULT_COLOR = '#12634f';
 
   // ---------------------------------------------------------------------------------------------------- texts
 

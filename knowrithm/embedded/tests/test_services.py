@@ -19,7 +19,8 @@ import psycopg
 import pytest
 import redis
 
-from knowrithm.embedded.postgres import SHARED_HOME, EmbeddedPostgres
+from knowrithm.embedded.errors import EmbeddedError
+from knowrithm.embedded.placement import SHARED_HOME, home_of, reachable_binaries, unprivileged_account
 from knowrithm.embedded.stack import Services
 from knowrithm.embedded.tests.program import LAUNCHER, PATIENCE, Program, is_gone, program
 

@@ -289,8 +289,10 @@ def faults(victim: Owner, sent: list[tuple[Operation, dict[str, Any]]]) -> list[
     found = []
     for operation, options in sent:
         headers = {**victim.headers, **options.pop("headers", {})}
-        answer = victim.platform.request(operation.method, operation.path, headers=headers, **options)
+        # Not read on success: the event stream of a conversation that waits has no end.
+        answer = victim.platform.request(operation.method, operation.path, headers=headers, stream=True, **options)
         if answer.status_code < 400:
+            answer.close()
             continue
         try:
             check_refusal(answer, answer.status_code)

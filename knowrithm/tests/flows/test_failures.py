@@ -132,6 +132,7 @@ def test_dead_workers_are_replaced(platform: Platform, wreck: Wreck) -> None:
     wait_for(replaced, seconds=30)
 
 
+@pytest.mark.last
 def test_answer_of_a_dead_worker_is_made_by_another(owner: Owner, wreck: Wreck) -> None:
     def ended() -> dict[str, Any] | None:
         reply = owner.messages(wreck.conversation_id)[1]
@@ -143,6 +144,7 @@ def test_answer_of_a_dead_worker_is_made_by_another(owner: Owner, wreck: Wreck) 
     assert events[-1].data["message"]["content"] == LONG_ANSWER
 
 
+@pytest.mark.last
 def test_document_of_a_dead_worker_is_read_by_another_and_nothing_doubled(owner: Owner, wreck: Wreck) -> None:
     [document] = owner.await_documents([wreck.document_id], seconds=TAKEN_UP_WITHIN)
     assert (document["status"], document["processing_error"]) == ("processed", "")

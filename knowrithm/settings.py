@@ -29,9 +29,9 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 # --- Applications -------------------------------------------------------------------------------------------------
 
 SHARED_APPS = [
+    "unfold",  # before django_tenants, whose templates would take the place of the admin's
     "django_tenants",
     "knowrithm",
-    "unfold",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
@@ -310,4 +310,15 @@ configure_structlog()
 
 LOGGING = logging_config(json=env.boolean("LOG_JSON"), level=env.text("LOG_LEVEL", "INFO"))
 
-UNFOLD = {"SITE_TITLE": "Knowrithm", "SITE_HEADER": "Knowrithm", "SITE_URL": "/"}
+UNFOLD = {
+    "SITE_TITLE": "Knowrithm",
+    "SITE_HEADER": "Knowrithm",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "neurology",
+    "COLORS": {
+        "primary": {
+            "50": "#eef7f3", "100": "#d6ebe3", "200": "#aed7c8", "300": "#7dbda7", "400": "#4a9c83", "500": "#2b8068",
+            "600": "#1c6955", "700": "#12634f", "800": "#0d4f40", "900": "#0a3f33", "950": "#06251e",
+        }
+    },
+}  # fmt: skip

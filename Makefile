@@ -13,7 +13,7 @@ ARGS ?=
 help:
 	@echo "make run       everything, on http://localhost:$${PORT:-8543} (Ctrl-C stops it)"
 	@echo "make test      all tests; ARGS=\"-k name\" for some of them"
-	@echo "make check     format, lint, types, imports, migrations, OpenAPI"
+	@echo "make check     format, lint, types, imports, migrations"
 	@echo "make bench     the figures of benchmarks/RESULTS.md"
 	@echo "make services  PostgreSQL and Valkey alone, for development"
 	@echo "make lock      pin the dependencies of pyproject.toml anew"
@@ -57,8 +57,8 @@ $(VENV)/bin/python:
 	@setup/virtualenv.sh $(PYTHON) $(VENV)
 
 $(VENV)/run.stamp: requirements.lock | $(VENV)/bin/python
-	@if [ ! -e $(VENV)/dev.stamp ]; then echo "Installing dependencies (once)"; \
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; fi
+	@echo "Installing dependencies (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock | $(VENV)/bin/python

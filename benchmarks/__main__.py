@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 
 import django
@@ -31,6 +32,7 @@ def main() -> None:
     wanted: list[str] = parser.parse_args().names
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
     django.setup()
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request
     results = {}
     for name in wanted or NAMES:
         print(f"{name} …", flush=True)

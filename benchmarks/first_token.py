@@ -22,7 +22,7 @@ from benchmarks.report import Row, at_most, milliseconds
 from benchmarks.words import prose
 from knowrithm.tests.providers import OpenAIServer
 
-ROUNDS, WARM_UP = 40, 5
+ROUNDS, WARM_UP = 12, 3
 FIRST_DELAY, TOKEN_DELAY = 0.05, 0.002  # seconds, of the model
 REPLY = " ".join(["The warranty lasts two years.", *["It covers all parts and labour."] * 30, "[Source 1]"])
 FACT = "The warranty of the X200 pump lasts two years from the date of purchase."
@@ -115,8 +115,8 @@ def _customer(address: str, model: OpenAIServer) -> Iterator[Customer]:
     choices = {"llm_provider": "openai", "llm_model": "gpt-4o-mini"}
     with new_customer(address, **choices, llm_api_key="none", llm_api_base_url=model.base_url) as customer:
         for number in range(5):
-            text = f"{prose(20_000, random.Random(number))}\n\n{FACT if number == 0 else ''}"
-            customer.await_processed(customer.upload(f"file-{number}.txt", text))
+            customer.await_processed(customer.upload(f"file-{number}.txt", prose(20_000, random.Random(number))))
+        customer.await_processed(customer.upload("warranty.txt", FACT))
         yield customer
 
 
@@ -124,7 +124,8 @@ def _through_platform(customer: Customer, arrivals: _Arrivals) -> _Times:
     conversation = customer.post("/conversation", json={"agent_id": customer.agent_id})["conversation"]["id"]
     with customer.http.stream("GET", f"/conversation/{conversation}/messages/stream") as response:
         listener = _Listener()
-        threading.Thread(target=listener.read, args=(response,), daemon=True).start()
+        reader = threading.Thread(target=listener.read, args=(response,), daemon=True)
+        reader.start()
         time.sleep(0.3)  # the stream opens with a pause
         started = time.perf_counter()
         customer.post(f"/conversation/{conversation}/chat", json={"message": QUESTION})
@@ -137,6 +138,7 @@ def _through_platform(customer: Customer, arrivals: _Arrivals) -> _Times:
             listener.moment("chat_delta"),
             end,
         )
+        reader.join(30)  # the stream ends with the turn
     return _Times(*(moment - started for moment in moments))
 
 

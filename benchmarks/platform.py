@@ -114,7 +114,7 @@ class Customer:
                 return document
             if document["status"] == "failed":
                 raise RuntimeError(document["processing_error"])
-            time.sleep(0.02)
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ def message_record(message: Message) -> dict[str, Any]:
         "id": str(message.id),
         "conversation_id": str(message.conversation_id),
         "role": message.role,
-        "content": message.content,
+        # A client that knows no failed messages would show an empty bubble.
+        "content": message.content or message.error,
         "content_type": "text",
         "status": message.status,
         "is_refusal": message.is_refusal,

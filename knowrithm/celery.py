@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
@@ -16,6 +16,14 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # Each with an exchange and key of its own: queues that share them get a copy of every message.
 app.conf.task_queues = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]
 app.autodiscover_tasks()
+
+
+@worker_ready.connect
+def say_that_a_worker_is_there(**_: Any) -> None:
+    """/health need not wait for the first beat."""
+    from knowrithm.tasks import worker_beat  # Django is set up by now, not when this module is imported
+
+    worker_beat()
 
 
 @setup_logging.connect

@@ -19,6 +19,7 @@ from conversations.api.serializers import (
     ConversationSerializer,
     MessageSerializer,
 )
+from conversations.enums import MessageStatus
 from conversations.exceptions import StreamingUnavailableError
 from conversations.records import message_record
 from conversations.services import Turn
@@ -123,11 +124,22 @@ class ConversationViewSet(ApiViewSet):
         services.restore_conversation(actor=self.principal(), conversation_id=conversation_id)
         return Response({"message": "Conversation restored.", "conversation_id": conversation_id})
 
-    @extend_schema(parameters=PAGE_PARAMETERS, responses=page("MessagePage", "messages", MessageSerializer(many=True)))
+    @extend_schema(
+        parameters=[
+            *PAGE_PARAMETERS,
+            OpenApiParameter("include_pending", bool, description="Also answers that are still being made."),
+        ],
+        responses=page("MessagePage", "messages", MessageSerializer(many=True)),
+    )
     def messages(self, request: Request, conversation_id: uuid.UUID) -> Response:
-        """The messages, oldest first. An answer still being made has the status pending or processing."""
+        """The messages, oldest first.
+
+        An answer appears when it is finished: a published client that polls takes the first one it sees for whole.
+        """
         conversation = selectors.get_conversation(self.principal(), conversation_id)
         rows = selectors.messages_of(conversation)
+        if request.query_params.get("include_pending", "").lower() != "true":
+            rows = rows.exclude(status__in=[MessageStatus.PENDING, MessageStatus.PROCESSING])
         found, pagination = paginate(request, rows, per_page=50)
         return Response(listing(["messages"], [message_record(message) for message in found], pagination))
 

@@ -98,6 +98,7 @@ def docx(parts: dict[str, bytes]) -> bytes:
         ("program.exe", b"MZ\x90\0" + b"\0" * 100, "DOC_UNSUPPORTED_TYPE"),
         ("sheet.xlsx", docx({"xl/workbook.xml": b"<x/>"}), "DOC_UNSUPPORTED_TYPE"),
     ],
+    ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
 def test_what_cannot_be_taken_is_said_at_once(
     acme_api: APIClient, acme: Character, name: str, content: bytes, code: str
@@ -128,6 +129,7 @@ def test_too_large(acme_api: APIClient, acme: Character) -> None:
         ("entity.xml", b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "DOC_DANGEROUS"),
         ("bomb.docx", docx({"word/document.xml": b"\0" * 300_000_000}), "DOC_DANGEROUS"),
     ],
+    ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
 def test_what_cannot_be_read_fails_with_its_cause_in_words(
     acme_api: APIClient, acme: Character, name: str, content: bytes, code: str

@@ -63,7 +63,9 @@ def home_of(folder: Path, account: Account | None) -> Path:
     if account:
         os.chown(home, account.uid, account.gid)
         if not _reaches(account, home):
-            raise EmbeddedError(f"PostgreSQL's account {account.name} cannot reach its data in {home}: open the folders above.")
+            raise EmbeddedError(
+                f"PostgreSQL's account {account.name} cannot reach its data in {home}: open the folders above."
+            )
     return home
 
 

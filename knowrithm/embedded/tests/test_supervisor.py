@@ -35,7 +35,7 @@ signal.signal(signal.SIGTERM, leave)
 print("here")
 time.sleep(600)
 '''
-PARENT = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); " + STUBBORN
+PARENT = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); "
 """
 
 
@@ -88,11 +88,12 @@ with Supervisor(cwd=Path("/")) as supervisor:
     assert leaving[2:] == ["database    | leaving"]
 
 
-def test_part_that_ignores_the_stop_signal_is_killed_with_all_that_it_started() -> None:
-    body = """
+@pytest.mark.parametrize("leader", ["SLEEPER", "STUBBORN"])
+def test_stop_ends_all_that_a_part_started_even_what_ignores_the_signal(leader: str) -> None:
+    body = f"""
 with Supervisor(cwd=Path("/")) as supervisor:
-    parent = part("parent", PARENT, stop_grace=0.2)
-    supervisor.start(Part(parent.name, [*parent.argv, STUBBORN], parent.env, stop_grace=0.2))
+    argv = [sys.executable, "-c", PARENT + {leader}, STUBBORN]
+    supervisor.start(Part("parent", argv, {{"PYTHONUNBUFFERED": "1"}}, stop_grace=0.2))
     supervisor.watch()
 """
     with program(script(body)) as supervisor:

@@ -52,7 +52,8 @@ def docx(*paragraphs: str) -> bytes:
 def docx_bomb(megabytes: int) -> bytes:
     """A small DOCX whose text unpacks to so many megabytes."""
     file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(docx("Bomb."))) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bomb:
+    whole = io.BytesIO(docx("Bomb."))
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bomb:
         for name in source.namelist():
             if name != "word/document.xml":
                 bomb.writestr(name, source.read(name))

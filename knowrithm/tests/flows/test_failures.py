@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class Event:
     data: dict[str, Any]
 
 
-def read_stream(owner: Owner, conversation_id: str, last_event_id: str = "") -> Iterator[Event]:
+def read_stream(owner: Owner, conversation_id: str, last_event_id: str = "") -> Generator[Event, None, None]:
     """The events of the conversation's stream until it ends; closing the iterator drops the connection."""
     url = f"{owner.platform.url}/api/v1/conversation/{conversation_id}/messages/stream"
     headers = {**owner.headers, **({"Last-Event-ID": last_event_id} if last_event_id else {})}
@@ -146,7 +146,7 @@ def test_answer_of_a_dead_worker_is_made_by_another(owner: Owner, wreck: Wreck) 
 
 @pytest.mark.last
 def test_document_of_a_dead_worker_is_read_by_another_and_nothing_doubled(owner: Owner, wreck: Wreck) -> None:
-    [document] = owner.await_documents([wreck.document_id], seconds=TAKEN_UP_WITHIN)
+    document = owner.await_document(wreck.document_id, seconds=TAKEN_UP_WITHIN)
     assert (document["status"], document["processing_error"]) == ("processed", "")
     assert [chunk["chunk_index"] for chunk in document["chunks"]] == list(range(document["chunk_count"]))
     texts = [chunk["content"] for chunk in document["chunks"]]

@@ -293,7 +293,7 @@ def test_files_and_addresses_are_taken_together_and_a_bad_file_spoils_no_other(
     )
     assert (answer["documents_processed"], answer["documents_failed"]) == (3, 1)
     assert [(error["name"], error["code"]) for error in answer["errors"]] == [("photo.png", "DOC_UNSUPPORTED_TYPE")]
-    documents = owner.await_documents([document["id"] for document in answer["documents"]])
+    documents = [owner.await_document(document["id"]) for document in answer["documents"]]
     assert [(document["original_filename"], document["document_type"]) for document in documents] == [
         ("pump.txt", "txt"),
         ("parking.html", "html"),
@@ -311,7 +311,7 @@ def test_upload_of_nothing_but_an_unsupported_file_is_refused(owner: Owner, agen
 def test_single_address_is_fetched(owner: Owner, site: str) -> None:
     agent_id = owner.create_agent()
     answer = owner.client.documents.upload_documents(agent_id, url=f"{site}/parking.html")
-    [document] = owner.await_documents([document["id"] for document in answer["documents"]])
+    [document] = [owner.await_document(document["id"]) for document in answer["documents"]]
     assert (document["status"], document["source_url"]) == ("processed", f"{site}/parking.html")
 
 

@@ -22,7 +22,7 @@ run: $(VENV)/run.stamp system
 	@exec $(BIN)/python -m knowrithm.embedded run
 
 test: check system-test
-	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
+	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m pytest -n 2 -q $(ARGS)
 
 check: $(VENV)/dev.stamp
 	@echo "Format and lint"; $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .

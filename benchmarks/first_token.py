@@ -22,7 +22,7 @@ from benchmarks.report import Row, at_most, milliseconds
 from benchmarks.words import prose
 from knowrithm.tests.providers import OpenAIServer
 
-ROUNDS, WARM_UP = 12, 3
+ROUNDS, WARM_UP = 40, 5
 FIRST_DELAY, TOKEN_DELAY = 0.05, 0.002  # seconds, of the model
 REPLY = " ".join(["The warranty lasts two years.", *["It covers all parts and labour."] * 30, "[Source 1]"])
 FACT = "The warranty of the X200 pump lasts two years from the date of purchase."

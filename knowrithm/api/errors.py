@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from knowrithm.errors import RateLimitedError, ServiceError
+from knowrithm.errors import ForbiddenError, RateLimitedError, ServiceError
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +70,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         if wait := getattr(error, "wait", None):
             headers["Retry-After"] = str(max(1, round(wait)))
         code = str(error.get_codes()).upper() if isinstance(error.detail, str) else "ERROR"
+        code = ForbiddenError.code if code == "PERMISSION_DENIED" else code  # one word for one thing
         return Response(envelope(str(error.detail), code), status=error.status_code, headers=headers)
     reference = uuid.uuid4().hex
     log.error("unhandled", reference=reference, view=type(context.get("view")).__name__, exc_info=error)

@@ -50,6 +50,9 @@ class LenientNegotiation(DefaultContentNegotiation):
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         available = list(renderers)
+        if wanted := request.query_params.get("format"):
+            available = [renderer for renderer in available if renderer.format == wanted] or available
+            return available[0], available[0].media_type
         accept = request.headers.get("Accept", "")
         if "text/html" in accept:
             for renderer in available:

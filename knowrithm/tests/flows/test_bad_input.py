@@ -387,13 +387,13 @@ def test_naughty_strings_are_kept_as_they_are(owner: Owner, agent_id: str) -> No
         accepted = owner.platform.post(path, headers=owner.headers, json={"message": message})
         assert accepted.status_code == 202, message
 
-    def answered() -> list[str] | None:
+    def answered() -> list[dict[str, Any]] | None:
         listed = owner.client.conversations.list_conversation_messages(conversation_id, per_page=100)["messages"]
-        if {message["status"] for message in listed if message["role"] == "assistant"} != {"completed"}:
-            return None
-        return [message["content"] for message in listed if message["role"] == "user"]
+        return listed if len(listed) == 2 * len(messages) else None
 
-    assert wait_for(answered, seconds=60) == messages
+    listed = wait_for(answered, seconds=60)
+    assert [message["content"] for message in listed if message["role"] == "user"] == messages
+    assert {message["status"] for message in listed} == {"completed"}
 
 
 # --- At the end ---------------------------------------------------------------------------------------------------

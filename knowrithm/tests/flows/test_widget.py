@@ -16,7 +16,7 @@ from knowrithm.tests.flows.files import WARRANTY, WARRANTY_QUESTION, library, wr
 from knowrithm.tests.platform import FLOW, Owner
 
 pytestmark = [
-    *FLOW,
+    FLOW,
     pytest.mark.browser,
     pytest.mark.skipif(
         not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"needs Chromium at {CHROMIUM}"

@@ -27,11 +27,11 @@ class Row:
 
 
 def at_most(what: str, value: float, limit: float, unit: str) -> Row:
-    return Row(what, f"{value:.3g} {unit}".strip(), f"≤ {limit:g} {unit}".strip(), value <= limit)
+    return Row(what, f"{value:.4g} {unit}".strip(), f"≤ {limit:g} {unit}".strip(), value <= limit)
 
 
 def at_least(what: str, value: float, limit: float, unit: str = "") -> Row:
-    return Row(what, f"{value:.3g} {unit}".strip(), f"≥ {limit:g} {unit}".strip(), value >= limit)
+    return Row(what, f"{value:.4g} {unit}".strip(), f"≥ {limit:g} {unit}".strip(), value >= limit)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

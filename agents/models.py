@@ -58,6 +58,11 @@ class LLMSettings(BaseModel):
     def __str__(self) -> str:
         return self.name or str(self.id)
 
+    @property
+    def embedding_identity(self) -> tuple[object, ...]:
+        """Vectors made with two settings can be compared only where these agree."""
+        return self.embedding_provider_id, self.embedding_model_id, self.embedding_dimension
+
     def chat_config(self) -> ProviderConfig:
         return ProviderConfig(
             provider=self.llm_provider.slug,

@@ -75,13 +75,13 @@ def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default:
 def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     """An API key that is empty or absent stays as it is: clients send back what they were shown."""
     _check_may_configure(actor)
-    before = _embedding_identity(settings)
+    before = settings.embedding_identity
     _choose(settings, {name: value for name, value in choices.items() if value or not name.endswith("_api_key")})
     if choices.get("is_default") and not settings.is_default:
         LLMSettings.objects.filter(is_default=True).update(is_default=False)
         settings.is_default = True
     settings.save()
-    if _embedding_identity(settings) != before:
+    if settings.embedding_identity != before:
         users = list(Agent.objects.with_settings().filter(llm_settings=settings))
         embedder_changed.send(sender=LLMSettings, agents=users)
     return settings
@@ -106,6 +106,9 @@ def _choose(settings: LLMSettings, choices: Mapping[str, Any]) -> None:
         if model != getattr(settings, f"{part}_model") and kind == ModelKind.EMBEDDING and model.embedding_dimension:
             settings.embedding_dimension = model.embedding_dimension
         setattr(settings, f"{part}_model", model)
+        address = choices.get(f"{part}_api_base_url")
+        if address is not None and address != getattr(settings, f"{part}_api_base_url"):
+            setattr(settings, f"{part}_api_key", "")  # nor may a stored key be sent to another address
     for name in SETTINGS_FIELDS:
         if choices.get(name) is not None:
             setattr(settings, name, choices[name])
@@ -191,15 +194,16 @@ def update_agent(
     choices: Mapping[str, Any] | None = None,
 ) -> Agent:
     """Change an agent; `choices` change its own settings, and give it a copy when it shares them with others."""
-    before = _embedding_identity(agent.llm_settings)
+    before = agent.llm_settings.embedding_identity
     for name in AGENT_FIELDS:
         if name in changes:
             setattr(agent, name, changes[name])
     if settings_id is not None or choices:
         _check_may_configure(actor)
         agent.llm_settings = settings_by_id(settings_id) if settings_id else _own_settings(actor, agent, choices or {})
-    agent.save()
-    if _embedding_identity(agent.llm_settings) != before:
+    # Only what was changed: the counters beside it move while this runs.
+    agent.save(update_fields=[*(name for name in AGENT_FIELDS if name in changes), "llm_settings", "updated_at"])
+    if agent.llm_settings.embedding_identity != before:
         embedder_changed.send(sender=Agent, agents=[agent])
     return agent
 
@@ -208,11 +212,6 @@ def _check_may_configure(actor: Principal) -> None:
     """Which models answer, and whom they bill, is an admin's business (or that of a key that may write)."""
     if actor.role == Role.USER:
         raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
-
-
-def _embedding_identity(settings: LLMSettings) -> tuple[object, ...]:
-    """Vectors of two settings can be compared only where these agree."""
-    return settings.embedding_provider_id, settings.embedding_model_id, settings.embedding_dimension
 
 
 def _own_settings(actor: Principal, agent: Agent, choices: Mapping[str, Any]) -> LLMSettings:

@@ -49,8 +49,7 @@ def create_conversation(
     is_lead = actor.kind == PrincipalKind.LEAD
     if is_lead and actor.agent_id != agent.id:
         raise NotFoundError("There is no such agent.")
-    if is_lead and agent.status != AgentStatus.ACTIVE:
-        raise AgentUnavailableError("This assistant is not available at the moment.")
+    _check_available(actor, agent)
     conversation = Conversation.objects.create(
         agent=agent,
         entity_type=EntityType.LEAD if is_lead else EntityType.USER,
@@ -67,6 +66,7 @@ def create_conversation(
 def start_turn(*, actor: Principal, conversation: Conversation, text: str) -> Turn:
     """Save the question and an empty reply, and queue the answering. Raises `InvalidInputError`."""
     text = clean_message(text)
+    _check_available(actor, conversation.agent)
     with transaction.atomic():
         # The row's lock puts two messages at once into an order.
         locked = Conversation.objects.select_for_update().get(pk=conversation.pk)
@@ -91,6 +91,12 @@ def start_turn(*, actor: Principal, conversation: Conversation, text: str) -> Tu
     return turn
 
 
+def _check_available(actor: Principal, agent: Agent) -> None:
+    """The team may try an agent at any time, visitors talk to active ones."""
+    if actor.kind == PrincipalKind.LEAD and agent.status != AgentStatus.ACTIVE:
+        raise AgentUnavailableError("This assistant is not available at the moment.")
+
+
 def clean_message(text: str) -> str:
     """The message without what PostgreSQL cannot store. Raises `InvalidInputError` when it is empty or too long."""
     cleaned = text.replace("\0", "").encode("utf-8", "replace").decode().strip()
@@ -107,7 +113,7 @@ def clean_message(text: str) -> str:
 def _announce(turn: Turn) -> None:
     schema, conversation_id = current_schema(), turn.reply.conversation_id
     data = {"status": "queued", "message_id": str(turn.question.id), "task_id": turn.task_id}
-    transaction.on_commit(lambda: streams.publish(schema, conversation_id, streams.STATUS, data))
+    transaction.on_commit(lambda: streams.publish(schema, conversation_id, streams.STATUS, data), robust=True)
 
 
 @transaction.atomic

@@ -169,6 +169,10 @@ async def _events(subscription: Subscription, last_id: str) -> AsyncIterator[Eve
         if not past:
             shown = subscription.fallback
         open_turns = streams.unfinished_turns(past)
+        if subscription.fallback and subscription.fallback[-1].turn in open_turns:
+            # The database knows the end that the stream never heard of.
+            shown = [*shown, subscription.fallback[-1]]
+            open_turns.discard(subscription.fallback[-1].turn)
         has_answered = any(event.ends_turn for event in shown)
         for event in shown:
             yield event

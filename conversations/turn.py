@@ -18,9 +18,10 @@ from typing import Any
 import structlog
 from celery import Task
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from agents.models import Agent
 from conversations import streams
@@ -44,6 +45,7 @@ TOP_K = 6
 MAX_ATTEMPTS = 3
 FLUSH_SECONDS = 0.02  # pieces of an answer that come closer together go out as one event
 PROVIDER_TRIES = 3
+LONGEST_SILENCE = 60.0  # seconds that one try may wait for the next byte (ProviderConfig.timeout)
 RELATED = (
     "reply_to",
     "conversation__agent__llm_settings__llm_provider",
@@ -80,6 +82,9 @@ def run(reply_id: uuid.UUID) -> None:
         log.warning("turn_lease_lost", reply=str(reply.id))
     except ProviderError as error:
         turn.fail(str(error), error.code)
+    except (OperationalError, RedisError) as error:
+        log.warning("turn_interrupted", reply=str(reply.id), error=str(error))
+        raise  # the lease runs out and the turn is taken up again
     except Exception:
         log.exception("turn_failed", reply=str(reply.id))
         turn.fail("The answer could not be made because of a fault on our side. Please try again.", "INTERNAL_ERROR")
@@ -135,7 +140,7 @@ class _Turn:
         answer = _Answer()
         pending, flushed = "", 0.0
         deadline = self.started + settings.TURN_DEADLINE_SECONDS
-        with closing(_with_retries(model, request)) as deltas:
+        with closing(_with_retries(model, request, deadline)) as deltas:
             for delta in deltas:
                 if "first_token" not in self.timings and delta.text:
                     self._lap("first_token")
@@ -175,7 +180,6 @@ class _Turn:
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
                 warnings=list(checked.warnings),
-                lease_until=None,
             )
             if not held:
                 raise LostLeaseError
@@ -184,9 +188,7 @@ class _Turn:
                 total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
             )
             Agent.objects.filter(pk=self.agent.pk).update(total_messages=F("total_messages") + 2)
-        reply = Message.objects.prefetch_related("citations").get(pk=self.reply.pk)
-        complete_task(str(reply.task_id), task_result(reply))
-        self.publish(streams.RESPONSE, status="completed", message=message_record(reply))
+        announce(self.reply.pk)
 
     def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
         Citation.objects.filter(message=self.reply).delete()  # of an attempt that did not finish
@@ -214,15 +216,26 @@ class _Turn:
 
     def fail(self, cause: str, code: str) -> None:
         if not self.reply.update_if_held(
-            status=MessageStatus.FAILED, error=cause, error_code=code, lease_until=None, timings=self.timings
+            status=MessageStatus.FAILED, error=cause, error_code=code, timings=self.timings
         ):
             return
-        reply = Message.objects.prefetch_related("citations").get(pk=self.reply.pk)
-        fail_task(str(reply.task_id), cause, code)
-        self.publish(streams.RESPONSE, status="failed", message=message_record(reply), error=cause)
+        announce(self.reply.pk)
 
 
-def _with_retries(model: ChatModel, request: ChatRequest) -> Generator[ChatDelta, None, None]:
+def announce(reply_id: uuid.UUID) -> None:
+    """Tell the task and the stream how a turn has ended. The lease is given up last: until then beat repeats this."""
+    reply = Message.objects.prefetch_related("citations").get(pk=reply_id)
+    event = {"task_id": str(reply.task_id), "status": reply.status, "message": message_record(reply)}
+    if reply.status == MessageStatus.FAILED:
+        event["error"] = reply.error
+        fail_task(str(reply.task_id), reply.error, reply.error_code)
+    else:
+        complete_task(str(reply.task_id), task_result(reply))
+    streams.publish(current_schema(), reply.conversation_id, streams.RESPONSE, event)
+    Message.objects.filter(pk=reply_id).update(lease_until=None)
+
+
+def _with_retries(model: ChatModel, request: ChatRequest, deadline: float) -> Generator[ChatDelta, None, None]:
     """The model's stream; begun again, with growing pauses, while nothing has been said and the fault may pass."""
     for attempt in range(1, PROVIDER_TRIES + 1):
         begun = False
@@ -232,13 +245,17 @@ def _with_retries(model: ChatModel, request: ChatRequest) -> Generator[ChatDelta
                 yield delta
             return
         except ProviderError as error:
-            if begun or error.permanent or attempt == PROVIDER_TRIES:
+            too_late = time.monotonic() + LONGEST_SILENCE > deadline
+            if begun or error.permanent or too_late or attempt == PROVIDER_TRIES:
                 raise
             time.sleep(0.3 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
 
 
 def resume_abandoned(task: Task[Any, Any]) -> None:
-    """Take up the turns of dead workers, and those whose message was lost on the way."""
+    """Take up the turns of dead workers, those whose message was lost, and those whose end nobody was told."""
+    ended = [MessageStatus.COMPLETED, MessageStatus.FAILED]
+    for reply in Message.objects.filter(status__in=ended, lease_until__lt=timezone.now()):
+        announce(reply.pk)
     lost = Message.objects.filter(status=MessageStatus.PENDING, updated_at__lt=timezone.now() - timedelta(minutes=2))
     for reply in [*Message.abandoned(), *lost]:
         if reply.attempts >= MAX_ATTEMPTS:

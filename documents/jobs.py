@@ -34,6 +34,7 @@ from documents.ingestion.sandbox import ExtractionCancelledError, IngestionResul
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
 from knowrithm import jobs as task_records
+from knowrithm.db.schema import release_connection
 from knowrithm.jobs import enqueue
 from knowrithm.llm.base import ProviderError
 from knowrithm.llm.registry import embedder
@@ -53,6 +54,10 @@ class LostLeaseError(Exception):
     """Another worker has taken the job over: this one must not write any more."""
 
 
+class EmbedderChangedError(Exception):
+    """The vectors just made cannot be compared with those of the agent's present model."""
+
+
 def run(job_id: uuid.UUID, task: Task[Any, Any]) -> None:
     """Work on a job if it is free. `task` is queued again when the job may succeed later."""
     job = IngestionJob.claim(job_id, *RELATED)
@@ -67,6 +72,8 @@ def run(job_id: uuid.UUID, task: Task[Any, Any]) -> None:
             _ingest(job, document, held)
     except (LostLeaseError, ExtractionCancelledError):
         log.warning("ingestion_lease_lost", job=str(job.id))
+    except EmbedderChangedError:
+        _retry_or_fail(job, task, "The agent's embedding model was changed meanwhile.", "DOC_EMBEDDER_CHANGED")
     except IngestionError as error:
         _fail(job, str(error), error.code)
     except (OutboundError, ProviderError) as error:
@@ -171,6 +178,7 @@ def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[
     title = result.title or document.original_filename
     texts = [embedding_text(chunk, title) for chunk in result.chunks]
     vectors: list[list[float]] = []
+    release_connection()  # a remote model may take long
     for start in range(0, len(texts), EMBEDDING_BATCH):
         vectors += model.embed_documents(texts[start : start + EMBEDDING_BATCH])
         share = len(vectors) / len(texts)
@@ -193,6 +201,8 @@ def _save(
         )
         if not held:
             raise LostLeaseError
+        if _current_identity(document) != document.agent.llm_settings.embedding_identity:
+            raise EmbedderChangedError
         replace_chunks(document, result.chunks, vectors, model_name)
         document.status = DocumentStatus.PROCESSED
         document.title = (result.title or "")[:300]
@@ -208,6 +218,12 @@ def _save(
             ]
         )  # fmt: skip
         Agent.objects.filter(pk=document.agent_id).update(last_trained=now)
+
+
+def _current_identity(document: Document) -> tuple[object, ...]:
+    """The embedder that the agent has now; it may have been changed while its document was being read."""
+    agent: Agent = Agent.objects.select_related("llm_settings").get(pk=document.agent_id)
+    return agent.llm_settings.embedding_identity
 
 
 def _words(chunks: Sequence[Chunk]) -> int:

@@ -129,6 +129,7 @@ WITH scored AS MATERIALIZED (
     JOIN documents_document AS document ON document.id = chunk.document_id
     WHERE document.agent_id = %(agent)s AND document.archived_at IS NULL AND document.status = 'processed'
       AND chunk.archived_at IS NULL AND chunk.embedding_model = %(model)s
+      AND vector_dims(chunk.embedding) = vector_dims(%(vector)s::vector)
 ), best AS (
     (SELECT * FROM scored ORDER BY dense DESC, id LIMIT %(limit)s)
     UNION

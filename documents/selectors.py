@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from django.db.models import Q, QuerySet
 
-from documents.models import Document, DocumentChunk
+from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.errors import NotFoundError
 
 
@@ -37,6 +38,12 @@ def get_document(document_id: uuid.UUID, *, include_archived: bool = False) -> D
     if document is None:
         raise NotFoundError("There is no such document.")
     return document
+
+
+def task_ids(documents: Sequence[Document]) -> list[uuid.UUID]:
+    """Of the jobs that read these documents, to be polled at `/tasks/{id}/status`."""
+    jobs = IngestionJob.objects.filter(document__in=[document.pk for document in documents])
+    return list(jobs.values_list("task_id", flat=True))
 
 
 def get_chunk(chunk_id: uuid.UUID) -> DocumentChunk:

@@ -25,7 +25,7 @@ from documents.ingestion.base import IngestionError
 from documents.ingestion.detect import detect_type
 from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.errors import InvalidInputError, NotFoundError
-from knowrithm.jobs import enqueue
+from knowrithm.jobs import create_task, enqueue
 from knowrithm.principal import Principal
 
 HEAD_SIZE = 64 * 1024  # bytes of a file that its type is told from
@@ -42,7 +42,6 @@ class RejectedUpload:
 class UploadOutcome:
     documents: list[Document] = field(default_factory=list)
     rejected: list[RejectedUpload] = field(default_factory=list)
-    task_ids: list[str] = field(default_factory=list)
 
 
 def upload(
@@ -69,15 +68,18 @@ def upload(
         try:
             outcome.documents.append(create_document_from_url(actor=actor, agent=agent, url=url, metadata=metadata))
         except RejectedFileError as error:
-            outcome.rejected.append(RejectedUpload(url[:300], str(error), error.code))
+            outcome.rejected.append(RejectedUpload(printable(url)[:300], str(error), error.code))
     return outcome
 
 
 def clean_filename(name: str) -> str:
     """The last part of the name, printable and short. It is only ever shown, never used as a path."""
     last = PurePath(name.replace("\\", "/")).name
-    printable = "".join(character for character in last if character.isprintable())
-    return printable[-300:] or "unnamed"
+    return printable(last)[-300:] or "unnamed"
+
+
+def printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())
 
 
 @transaction.atomic
@@ -120,8 +122,11 @@ def create_document_from_url(
     *, actor: Principal, agent: Agent, url: str, metadata: Mapping[str, Any] | None = None
 ) -> Document:
     """Queue the fetching and reading of one address; the worker fetches it. Raises `RejectedFileError`."""
+    url = url.strip()
+    if not url.isprintable():
+        raise RejectedFileError("This is not an address that can be fetched.", code="DOC_BAD_URL")
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
     except ValueError:  # such as an open bracket in the host
         raise RejectedFileError("This is not an address that can be fetched.", code="DOC_BAD_URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or len(url) > 2000:
@@ -155,7 +160,7 @@ def _sha256(file: UploadedFile[Any]) -> str:
 
 
 def queue_ingestion(document: Document) -> IngestionJob:
-    job = IngestionJob.objects.create(document=document)
+    job = IngestionJob.objects.create(document=document, task_id=create_task())
     enqueue(tasks.ingest, str(job.id))
     return job
 
@@ -173,8 +178,8 @@ def retry_document(*, actor: Principal, document: Document) -> Document:
 
 @transaction.atomic
 def read_again(*, agent: Agent) -> int:
-    """Queue every document of the agent that has been read. Returns how many."""
-    documents = list(Document.objects.live().filter(agent=agent, status=DocumentStatus.PROCESSED))
+    """Queue every document of the agent that has been read, archived ones too. Returns how many."""
+    documents = list(Document.objects.filter(agent=agent, status=DocumentStatus.PROCESSED))
     Document.objects.filter(pk__in=[document.pk for document in documents]).update(status=DocumentStatus.PENDING)
     for document in documents:
         queue_ingestion(document)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -46,7 +47,7 @@ def secret(name: str, *, debug: bool) -> str:
     return value or f"insecure-{name.lower()}-for-debugging-only"
 
 
-def database(url: str) -> dict[str, object]:
+def database(url: str) -> dict[str, Any]:
     """Django's connection settings from a `postgresql://user:password@host:port/name` address or `POSTGRES_*`."""
     if not url:
         return {
@@ -55,6 +56,7 @@ def database(url: str) -> dict[str, object]:
             "PASSWORD": text("POSTGRES_PASSWORD"),
             "HOST": text("POSTGRES_HOST", "127.0.0.1"),
             "PORT": integer("POSTGRES_PORT", 5432),
+            "OPTIONS": {},
         }
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
@@ -65,4 +67,5 @@ def database(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": parts.port or 5432,
+        "OPTIONS": dict(parse_qsl(parts.query)),  # sslmode and the like
     }

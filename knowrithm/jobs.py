@@ -87,7 +87,8 @@ def _key(task_id: str) -> str:
 
 
 def _write(task_id: str, **fields: Any) -> None:
-    mapping = {name: json.dumps(value) for name, value in fields.items()}
+    # Always with the company: should Redis have lost the record, half of one must still be readable.
+    mapping = {name: json.dumps(value) for name, value in {"schema": current_schema(), **fields}.items()}
     pipe = sync_redis().pipeline()
     pipe.hset(_key(task_id), mapping=mapping)
     pipe.expire(_key(task_id), LIFETIME)
@@ -97,7 +98,7 @@ def _write(task_id: str, **fields: Any) -> None:
 def create_task() -> str:
     """Open a record for the current company; returns its id."""
     task_id = str(uuid.uuid4())
-    _write(task_id, schema=current_schema(), status="pending", created_at=time.time())
+    _write(task_id, status="pending", created_at=time.time())
     return task_id
 
 
@@ -159,7 +160,8 @@ def enqueue(task: Task[Any, Any], *arguments: str, countdown: float = 0, expires
     def send() -> None:
         task.apply_async(args=(schema, *arguments), countdown=countdown, expires=expires)
 
-    transaction.on_commit(send)
+    # Should the broker be down, the rows are there all the same, and beat finds them.
+    transaction.on_commit(send, robust=True)
 
 
 def for_each_company(task: Task[Any, Any], *, expires: float) -> None:

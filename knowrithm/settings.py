@@ -1,4 +1,4 @@
-"""The one settings file. Everything that differs between installations comes from the environment: docs/configuration.md."""
+"""The one settings file. What differs between installations comes from the environment: docs/configuration.md."""
 
 from __future__ import annotations
 
@@ -96,20 +96,18 @@ TEMPLATES = [
 
 # --- Data ---------------------------------------------------------------------------------------------------------
 
+DATABASE = env.database(env.text("DATABASE_URL"))
+if not TESTING:  # the tests hold one connection per process, inside a transaction
+    DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20}
 DATABASES = {
     "default": {
         "ENGINE": "django_tenants.postgresql_backend",
-        **env.database(env.text("DATABASE_URL")),
+        **DATABASE,
         # Under ASGI every request runs on a thread of its own: without a pool each would connect anew, and with
         # CONN_MAX_AGE they would pile up.
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {
-            "pool": {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20},
-        },
     }
 }
-if TESTING:
-    del DATABASES["default"]["OPTIONS"]  # the tests hold one connection per process, inside a transaction
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -167,7 +165,6 @@ LOGIN_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 10)  # then the account
 LOGIN_LOCK_MINUTES = env.integer("LOGIN_LOCK_MINUTES", 15)
 SUPER_ADMIN_EMAIL = env.text("SUPER_ADMIN_EMAIL", "admin@knowrithm.local")
 SUPER_ADMIN_PASSWORD = env.text("SUPER_ADMIN_PASSWORD")
-DEMO_COMPANY_EMAIL = "demo@knowrithm.local"
 
 SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SECRET_KEY,

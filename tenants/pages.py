@@ -69,7 +69,7 @@ def _to_login(request: HttpRequest) -> HttpResponse:
 def _zone_of(user: User) -> ZoneInfo:
     try:
         return ZoneInfo(user.timezone)
-    except (ZoneInfoNotFoundError, ValueError):  # API clients may have stored any text
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # API clients may have stored any text
         return ZoneInfo("UTC")
 
 

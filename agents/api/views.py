@@ -227,6 +227,7 @@ class SettingsViewSet(ApiViewSet):
 class ProviderViewSet(ApiViewSet):
     """The catalogue of providers and models."""
 
+    needs_company = False
     access = {"list": READ, "retrieve": READ, "models": READ, "by_kind": READ, "seed": ADMIN}
 
     def _providers(self) -> Any:

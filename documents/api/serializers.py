@@ -77,7 +77,7 @@ def _split_urls(value: str) -> list[str]:
     if value.lstrip().startswith("["):
         try:
             return [str(url) for url in json.loads(value)]
-        except ValueError:
+        except (ValueError, RecursionError):
             return [value]
     return value.split(",") if value.count("://") > 1 else [value]
 

@@ -34,6 +34,8 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
+from knowrithm.errors import UnavailableError
+from knowrithm.llm.base import ProviderError
 
 DocumentPage = page("DocumentPage", "documents", DocumentSerializer(many=True))
 LIST_PARAMETERS = [
@@ -100,7 +102,7 @@ class DocumentViewSet(ApiViewSet):
             "documents_processed": len(records),
             "documents_failed": len(errors),
             "total_submitted": len(records) + len(errors),
-            "task_ids": [],
+            "task_ids": selectors.task_ids(outcome.documents),
             "errors": errors,
             "errors_count": len(errors),
             "error_summary": {error["name"]: error["error"] for error in errors},
@@ -244,9 +246,11 @@ class SearchViewSet(ApiViewSet):
         """The passages of one agent that bear on the query, best first."""
         data = self.validated(SearchInput, request)
         started = time.perf_counter()
-        passages = retrieve(
-            get_agent(data["agent_id"]), data["query"], top_k=data.get("limit") or data.get("top_k") or 10
-        )
+        agent, top_k = get_agent(data["agent_id"]), data.get("limit") or data.get("top_k") or 10
+        try:
+            passages = retrieve(agent, data["query"], top_k=top_k)
+        except ProviderError as error:
+            raise UnavailableError(str(error), code=error.code) from error
         results: Any = SearchResultSerializer(passages, many=True).data
         if not data["include_content"]:
             results = [{name: result[name] for name in result if name not in {"content", "text"}} for result in results]

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -60,6 +61,10 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = exceptions.PermissionDenied()
     elif isinstance(error, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
         return Response(envelope("The request is too large.", "TOO_LARGE"), status=413)
+    if isinstance(error, RedisError):
+        log.warning("redis_unavailable", error=str(error))
+        message = "A part of the service is not available at the moment. Try again in a few seconds."
+        return Response(envelope(message, "UNAVAILABLE"), status=503, headers={"Retry-After": "5"})
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, Mapping) else {"non_field_errors": error.detail}
         return Response(envelope(_first_sentence(fields), "VALIDATION_ERROR", fields), status=400)

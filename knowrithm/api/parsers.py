@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ def check_text(value: Any, *, depth: int = 0) -> None:
         raise ParseError("The JSON is nested too deeply.")
     if isinstance(value, str):
         _check(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ParseError("A number is out of range.")
     elif isinstance(value, QueryDict):
         for name, values in value.lists():
             check_text([name, *(item for item in values if isinstance(item, str))], depth=depth + 1)

@@ -20,6 +20,7 @@ class ApiViewSet(ViewSet):
     """Routes name the action (`as_view({"get": "list"})`); `access` declares what each action asks of its caller."""
 
     access: Access | dict[str, Access]
+    needs_company = True  # False where a super admin, who has none, may come too
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """On a public action no credential is looked at, so a wrong one does no harm: clients send dummy keys."""
@@ -30,6 +31,8 @@ class ApiViewSet(ViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if self.needs_company and (principal := caller(request)) is not None:
+            _ = principal.tenant  # refuses who has no company
         check_text(request.query_params)
         check_text(kwargs)
         if request.method not in SAFE_METHODS:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 import structlog
-from django.db import OperationalError, connection, models
+from django.db import DatabaseError, connection, models
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
@@ -77,7 +77,7 @@ class LeasedModel(models.Model):
                     with schema_context(schema):
                         if not self.update_if_held(lease_until=timezone.now() + LEASE):
                             held.clear()
-                except OperationalError:
+                except DatabaseError:
                     log.warning("heartbeat_missed", row=str(self.pk))
                 finally:
                     connection.close()

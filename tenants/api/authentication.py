@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
-from knowrithm.principal import Principal, PrincipalKind, Scope
+from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
 from knowrithm.security.hashing import matches
 from tenants import tokens
 from tenants.exceptions import AccountUnavailableError
@@ -60,9 +60,12 @@ def principal_from_key(key: str, secret: str) -> Principal:
     if not row.company.is_usable or not row.user.is_active:
         raise AccountUnavailableError("The company or the person behind this API key is not active.")
     _count_use(row)
+    role, scopes = Role(row.user.role), frozenset(map(Scope, row.scopes))
+    if role == Role.USER:
+        scopes &= ROLE_SCOPES[role]  # a key never reaches further than the person behind it does now
     return Principal(
-        kind=PrincipalKind.API_KEY, id=row.id, user_id=row.user_id, company=row.company,
-        scopes=frozenset(Scope(scope) for scope in row.scopes), label=row.name,
+        kind=PrincipalKind.API_KEY, id=row.id, user_id=row.user_id, company=row.company, role=role, scopes=scopes,
+        label=row.name,
     )  # fmt: skip
 
 

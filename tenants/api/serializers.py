@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import available_timezones
 
 from rest_framework import serializers
 
@@ -102,10 +103,15 @@ class RefreshInput(serializers.Serializer[Any]):
     refresh_token = serializers.CharField(required=False, allow_blank=True)
 
 
+def check_timezone(name: str) -> None:
+    if name not in available_timezones():
+        raise serializers.ValidationError("This is no time zone. Use a name such as Europe/Paris.")
+
+
 class ProfileInput(serializers.Serializer[Any]):
     first_name = serializers.CharField(max_length=100, required=False)
     last_name = serializers.CharField(max_length=100, required=False)
-    timezone = serializers.CharField(max_length=64, required=False)
+    timezone = serializers.CharField(max_length=64, required=False, validators=[check_timezone])
     language = serializers.CharField(max_length=16, required=False)
     preferences = serializers.DictField(required=False)
 

@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth import logout
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -96,6 +97,7 @@ class LoginViewSet(ApiViewSet):
 class AccountViewSet(ApiViewSet):
     """The person behind the credential."""
 
+    needs_company = False
     access = {
         "logout": SIGNED_IN,
         "me": READ,
@@ -113,6 +115,8 @@ class AccountViewSet(ApiViewSet):
         principal = self.principal()
         if principal.session_id and principal.user_id:
             services.end_session(session_id=principal.session_id, user_id=principal.user_id)
+        else:  # signed in with the dashboard's cookie
+            logout(request._request)
         return Response({"message": "Signed out."})
 
     @extend_schema(responses=answer("Me", user=UserSerializer(), company=CompanySerializer()))

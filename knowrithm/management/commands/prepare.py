@@ -43,8 +43,9 @@ class Command(BaseCommand):
     def _prepare(self, *, with_demo: bool) -> None:
         self.stdout.write("Database …")
         call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
-        call_command("migrate_schemas", tenant=True, interactive=False, verbosity=0)
+        # The template first: who signs up while the companies are migrated gets a schema that needs nothing more.
         prepare_template()
+        call_command("migrate_schemas", tenant=True, interactive=False, verbosity=0)
         added = seed_catalogue()
         self._schedule()
         if not settings.DEBUG:

@@ -12,7 +12,10 @@ from tenants.models import AgentRoute, Company
 
 
 def agents_list(*, search: str = "", status: str = "", is_archived: bool = False) -> QuerySet[Agent]:
-    rows = Agent.objects.with_settings()
+    # What a list shows of the settings, and nothing to decrypt.
+    rows = Agent.objects.select_related("llm_settings__llm_model").defer(
+        "llm_settings__llm_api_key", "llm_settings__embedding_api_key"
+    )
     rows = rows.archived() if is_archived else rows.live()
     if status:
         rows = rows.filter(status=status)

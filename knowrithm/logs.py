@@ -46,6 +46,7 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
             "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
             # These two log whole requests, keys included, at INFO and DEBUG.
             "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
             "google_genai": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
         },

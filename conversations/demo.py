@@ -5,15 +5,20 @@ from __future__ import annotations
 import secrets
 import uuid
 
+import structlog
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django_tenants.utils import tenant_context
 
 from agents.models import Agent
 from agents.services import create_agent
 from documents.services import upload
+from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company
 from tenants.services import create_company, principal_of, register_first_admin
+
+log = structlog.get_logger(__name__)
 
 # Known by its id: anybody may register an address.
 DEMO_ID = uuid.uuid5(uuid.NAMESPACE_DNS, "demo.knowrithm.local")
@@ -37,11 +42,19 @@ def demo_agent() -> tuple[Company, Agent] | None:
     return (company, agent) if agent else None
 
 
+@transaction.atomic
 def create_demo() -> None:
-    """Make the demo company once. Nobody can sign in to it: its password is thrown away."""
+    """Make the demo company once. Nobody can sign in to it: its password is thrown away.
+
+    Where somebody has taken its address, the installation has no demo; that must not keep it from starting.
+    """
     if Company.objects.filter(pk=DEMO_ID).exists():
         return
-    company = create_company(id=DEMO_ID, name="Knowrithm demo", email=EMAIL)
+    try:
+        company = create_company(id=DEMO_ID, name="Knowrithm demo", email=EMAIL)
+    except AlreadyRegisteredError:
+        log.warning("no_demo", reason=f"A company with the address {EMAIL} exists already.")
+        return
     user = register_first_admin(
         company_id=company.id,
         email=EMAIL,

@@ -8,6 +8,7 @@ there is evidence at all is decided here, from the scores, never by asking a mod
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,14 @@ MEANING, TERMS = 0.7, 0.3
 READ_MEANING, READ_TERMS, READ_SENTENCE = 0.2, 0.1, 0.7
 # Evidence between these leaves it open whether there is an answer: so many passages are then read by the sentence.
 DOUBTFUL, READ_PASSAGES, READ_SENTENCES = (0.15, 0.5), 3, 24
-SELF_CONTAINED_TERMS = 3  # "And in winter?" says too little on its own
+# "In winter?", "And the other one?", "Where is it made?" say too little on their own; a longer question does not,
+# whatever pronoun it holds.
+SHORTEST_QUESTION, LONGEST_FOLLOW_UP = 2, 4  # terms
+LEANS_ON_PREVIOUS = re.compile(
+    r"^\W*(?:and|but|or|also|then|what about|how about)\b"
+    r"|\b(?:it|its|they|them|their|this|that|these|those|he|him|his|she|her|there|ones?|same)\b",
+    re.IGNORECASE,
+)
 
 Row = tuple[Any, ...]  # of _CANDIDATES_SQL
 
@@ -100,7 +108,10 @@ def retrieve(agent: Agent, query: str, *, question: str = "", top_k: int = 8) ->
 
 def is_self_contained(question: str) -> bool:
     """The question says enough to be searched for without the one before."""
-    return len(set(terms(question))) >= SELF_CONTAINED_TERMS
+    length = len(set(terms(question)))
+    if length < SHORTEST_QUESTION:
+        return False
+    return length > LONGEST_FOLLOW_UP or LEANS_ON_PREVIOUS.search(question) is None
 
 
 def has_evidence(passages: Sequence[Passage], threshold: float = EVIDENCE_THRESHOLD) -> bool:

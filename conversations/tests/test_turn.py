@@ -222,3 +222,10 @@ def test_two_messages_at_once_get_different_places(taught: Character, conversati
 def test_an_unknown_reply_is_no_turn(in_acme: Character) -> None:
     turn.run(uuid.uuid4())
     assert Message.objects.count() == 0
+
+
+def test_a_short_question_about_something_else_is_not_answered_from_the_one_before(
+    taught: Character, conversation: Conversation
+) -> None:
+    ask(taught, conversation, "How long does the warranty of the X200 pump last?")
+    assert ask(taught, conversation, "What does a spanner cost?").is_refusal

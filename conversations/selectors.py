@@ -47,13 +47,6 @@ def messages_of(conversation: Conversation) -> QuerySet[Message]:
     return rows
 
 
-def get_message(message_id: uuid.UUID) -> Message:
-    message: Message | None = Message.objects.select_related("conversation").filter(pk=message_id).first()
-    if message is None:
-        raise NotFoundError("There is no such message.")
-    return message
-
-
 def newest_reply(conversation_id: uuid.UUID) -> Message | None:
     reply: Message | None = (
         Message.objects.live()

@@ -131,17 +131,3 @@ def restore_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Con
     conversation.archived_at = None
     conversation.save(update_fields=["archived_at", "updated_at"])
     return conversation
-
-
-@transaction.atomic
-def retry_reply(*, actor: Principal, reply: Message) -> Turn:
-    """Answer again after a failure. Raises `InvalidInputError` for a reply that did not fail."""
-    if reply.role != MessageRole.ASSISTANT or reply.status != MessageStatus.FAILED or reply.reply_to is None:
-        raise InvalidInputError("Only an answer that failed can be tried again.")
-    reply.status, reply.error, reply.error_code, reply.attempts = MessageStatus.PENDING, "", "", 0
-    reply.task_id = uuid.UUID(create_task())
-    reply.save(update_fields=["status", "error", "error_code", "attempts", "task_id", "updated_at"])
-    turn = Turn(reply.reply_to, reply)
-    _announce(turn)
-    enqueue(tasks.answer, str(reply.id), expires=3600)
-    return turn

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from django.db import models
 
-from knowrithm.principal import Role, Scope
+from knowrithm.principal import Role
 
 ROLE_CHOICES = [(role.value, role.value.replace("_", " ").capitalize()) for role in Role]
-SCOPE_CHOICES = [(scope.value, scope.value) for scope in Scope]
 
 
 class UserStatus(models.TextChoices):

@@ -56,14 +56,6 @@ def create_schema(name: str) -> None:
         cursor.execute(template.ddl.replace(settings.TEMPLATE_SCHEMA, name))
 
 
-def drop_schema(name: str) -> None:
-    """Purge everything a company has in the database."""
-    if not SCHEMA_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not the name of a company's schema.")
-    with connection.cursor() as cursor:
-        cursor.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
-
-
 def _fingerprint() -> str:
     """A hash over the names of all migrations on disk."""
     loader = MigrationLoader(None, ignore_no_migrations=True)

@@ -75,10 +75,6 @@ class MessageSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class AgentTestInput(serializers.Serializer[Any]):
-    query = serializers.CharField(required=False, allow_blank=True, max_length=4000)
-
-
 class ChatAccepted(serializers.Serializer[Any]):
     status = serializers.CharField()
     task_id = serializers.UUIDField()

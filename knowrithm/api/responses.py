@@ -8,7 +8,6 @@ from typing import Any
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 Record = Mapping[str, Any]
 # Words that make a client take a finished answer for a task or for a failure.
@@ -30,13 +29,6 @@ def listing(
         body["pagination"] = pagination
         body |= {name: pagination[name] for name in ("total", "page", "per_page", "total_pages")}
     return body
-
-
-def accepted(task_id: str, message: str, /, **extra: Any) -> Response:
-    """202 with what every client needs in order to poll."""
-    status_url = f"/api/v1/tasks/{task_id}/status"
-    body = {"status": "accepted", "task_id": task_id, "status_url": status_url, "message": message, **extra}
-    return Response(body, status=202)
 
 
 class JsonRenderer(JSONRenderer):

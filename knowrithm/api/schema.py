@@ -45,15 +45,6 @@ class SentenceSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
-class TaskAcceptedSerializer(serializers.Serializer[Any]):
-    """202: the work is queued; poll `status_url`."""
-
-    status = serializers.CharField()
-    task_id = serializers.UUIDField()
-    status_url = serializers.CharField()
-    message = serializers.CharField()
-
-
 PAGE_PARAMETERS = [
     OpenApiParameter("page", int, description="From 1."),
     OpenApiParameter("per_page", int, description="At most 100."),

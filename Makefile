@@ -28,7 +28,7 @@ check: $(VENV)/dev.stamp
 	@echo "Format and lint"; $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@echo "Imports"; DEBUG=1 $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@echo "Types"; DEBUG=1 $(BIN)/mypy .
-	@echo "Migrations"; DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run > /dev/null
+	@echo "Migrations"; DEBUG=1 $(BIN)/python -m knowrithm.embedded test -- $(BIN)/python manage.py makemigrations --check --dry-run > /dev/null
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m benchmarks $(ARGS)

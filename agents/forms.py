@@ -69,7 +69,7 @@ class AgentForm(forms.Form):
         self.settings = settings
         self.providers = {provider.slug: provider for provider in chat_providers()}
         provider, model = self.fields["provider"], self.fields["model"]
-        provider.choices = [(row.slug, row.label) for row in self.providers.values()]  # type: ignore[attr-defined]
+        provider.choices = [(row.slug, row.label) for row in self.providers.values()]  # type: ignore[attr-defined]  # declared as a ChoiceField above
         model.choices = [  # type: ignore[attr-defined]  # both are ChoiceFields, declared above
             (row.label, [(str(one.pk), str(one)) for one in row.models.all()]) for row in self.providers.values()
         ]

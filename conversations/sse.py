@@ -258,7 +258,7 @@ def _principal(request: ASGIRequest) -> Principal | None:
         return lead
     if principal := principal_from_headers(request.headers):
         return principal
-    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]
+    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]  # only the session is wanted
     user = get_user(request)
     return principal_of(user) if isinstance(user, User) and user.may_sign_in else None
 

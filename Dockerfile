@@ -5,7 +5,7 @@ WORKDIR /app
 RUN python -m venv /venv
 COPY requirements.lock .
 # Every package is checked against the hashes of the lock file.
-RUN /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+RUN /venv/bin/pip install --no-cache-dir --require-hashes --no-deps --requirement requirements.lock
 
 FROM python:3.11-slim
 RUN apt-get update \

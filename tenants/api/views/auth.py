@@ -1,0 +1,85 @@
+"""Registering and signing in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from knowrithm.api.permissions import PUBLIC
+from knowrithm.api.throttling import client_address, limit
+from knowrithm.api.views import ApiViewSet
+from knowrithm.errors import AuthenticationFailedError
+from tenants import services
+from tenants.api.authentication import bearer_token
+from tenants.api.serializers import (
+    CompanySerializer,
+    LoginInput,
+    RefreshInput,
+    RegisterInput,
+    SignedInAnswer,
+    TokenFields,
+    UserSerializer,
+)
+from tenants.models import User
+from tenants.tokens import TokenPair
+
+
+def token_fields(pair: TokenPair) -> dict[str, Any]:
+    return {
+        "access_token": pair.access,
+        "refresh_token": pair.refresh,
+        "token_type": "Bearer",
+        "expires_in": pair.expires_in,
+        "expires_at": timezone.now() + timedelta(seconds=pair.expires_in),
+    }
+
+
+def _start_session(request: Request, user: User, message: str) -> dict[str, Any]:
+    signed_in = services.start_session(
+        user=user, ip_address=client_address(request), user_agent=request.headers.get("User-Agent", "")
+    )
+    return {
+        **token_fields(signed_in.tokens),
+        "message": message,
+        "user": UserSerializer(user).data,
+        "company": CompanySerializer(user.company).data if user.company else None,
+    }
+
+
+class RegisterViewSet(ApiViewSet):
+    access = PUBLIC
+    throttle_classes = (limit("register"),)
+
+    @extend_schema(request=RegisterInput, responses={201: SignedInAnswer})
+    def create(self, request: Request) -> Response:
+        data = self.validated(RegisterInput, request)
+        if "company_id" in data:
+            data.pop("phone")
+            user = services.register_first_admin(**data)
+        else:
+            user = services.register_company(**data)
+        return Response(_start_session(request, user, "Welcome to Knowrithm."), status=201)
+
+
+class LoginViewSet(ApiViewSet):
+    access = PUBLIC
+    throttle_classes = (limit("login"),)
+
+    @extend_schema(request=LoginInput, responses=SignedInAnswer)
+    def login(self, request: Request) -> Response:
+        user = services.verify_password(**self.validated(LoginInput, request))
+        return Response(_start_session(request, user, "Signed in."))
+
+    @extend_schema(request=RefreshInput, responses=TokenFields)
+    def refresh(self, request: Request) -> Response:
+        """The refresh token as Bearer or as `refresh_token` in the body. It is good for one use."""
+        token = bearer_token(request.headers) or str(self.validated(RefreshInput, request).get("refresh_token", ""))
+        if not token:
+            raise AuthenticationFailedError("Send the refresh token as Bearer or as refresh_token.")
+        signed_in = services.refresh_session(refresh_token=token)
+        return Response(token_fields(signed_in.tokens))

@@ -1,0 +1,117 @@
+"""Signing in, refreshing, signing out; and the principal that a person is."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password, make_password
+from django.db.models import F
+from django.utils import timezone
+
+from knowrithm.errors import NotFoundError
+from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role
+from tenants import tokens
+from tenants.exceptions import AccountLockedError, AccountUnavailableError, BadCredentialsError
+from tenants.models import User, UserSession
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    user: User
+    session: UserSession
+    tokens: tokens.TokenPair
+
+
+@cache
+def _dummy_hash() -> str:
+    """Checked when the address is unknown, so that the answer takes as long as for a known one."""
+    return make_password(secrets.token_hex())
+
+
+def verify_password(*, email: str, password: str) -> User:
+    """The person with this address and password.
+
+    Raises `BadCredentialsError`, `AccountLockedError` after too many failures, `AccountUnavailableError`.
+    """
+    user = User.objects.select_related("company").filter(email__iexact=email).first()
+    if user is None:
+        check_password(password, _dummy_hash())
+        raise BadCredentialsError("The e-mail address or the password is not right.")
+    if user.is_locked:
+        raise AccountLockedError("This account is locked after too many failed attempts. Try again later.")
+    if not user.check_password(password):
+        _count_failure(user)
+        raise BadCredentialsError("The e-mail address or the password is not right.")
+    if not user.may_sign_in:
+        raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
+    if user.login_attempts:
+        User.objects.filter(pk=user.pk).update(login_attempts=0, locked_until=None)
+    return user
+
+
+def _count_failure(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(login_attempts=F("login_attempts") + 1)
+    user.refresh_from_db(fields=["login_attempts"])
+    if user.login_attempts >= settings.LOGIN_FAILURE_LIMIT:
+        until = timezone.now() + timedelta(minutes=settings.LOGIN_LOCK_MINUTES)
+        User.objects.filter(pk=user.pk).update(locked_until=until, login_attempts=0)
+
+
+def start_session(*, user: User, ip_address: str | None = None, user_agent: str = "") -> SignedIn:
+    now = timezone.now()
+    session = UserSession(user=user, ip_address=ip_address, user_agent=user_agent[:300], last_seen_at=now)
+    pair = tokens.issue_for_user(user, session.id)
+    session.refresh_jti = pair.refresh_jti
+    session.expires_at = now + pair.refresh_lifetime
+    session.save()
+    User.objects.filter(pk=user.pk).update(last_login=now)
+    return SignedIn(user, session, pair)
+
+
+def refresh_session(*, refresh_token: str) -> SignedIn:
+    """New tokens for an old refresh token, once. A token used twice ends the session: one of the two was stolen."""
+    payload = tokens.read_refresh(refresh_token)
+    session = session_by_id(payload.get("sid"))
+    if session is None or not tokens.session_is_current(session, payload):
+        raise tokens.InvalidTokenError("This session has ended. Sign in again.")
+    if not session.user.may_sign_in:
+        raise AccountUnavailableError("This account is not active.")
+    pair = tokens.issue_for_user(session.user, session.id)
+    now = timezone.now()
+    replaced = UserSession.objects.filter(pk=session.pk, refresh_jti=payload["jti"], revoked_at=None).update(
+        refresh_jti=pair.refresh_jti, expires_at=now + pair.refresh_lifetime, last_seen_at=now
+    )
+    if not replaced:
+        UserSession.objects.filter(pk=session.pk).update(revoked_at=now)
+        raise tokens.InvalidTokenError("This refresh token was used before. The session has been ended; sign in again.")
+    return SignedIn(session.user, session, pair)
+
+
+def session_by_id(session_id: object) -> UserSession | None:
+    """With its person and company, in one query; None for anything that is no session's id."""
+    try:
+        pk = uuid.UUID(str(session_id))
+    except ValueError:
+        return None
+    return UserSession.objects.select_related("user__company").filter(pk=pk).first()
+
+
+def end_session(*, session_id: uuid.UUID, user_id: uuid.UUID) -> None:
+    ended = UserSession.objects.filter(pk=session_id, user_id=user_id, revoked_at=None).update(
+        revoked_at=timezone.now()
+    )
+    if not ended:
+        raise NotFoundError("There is no such session.")
+
+
+def principal_of(user: User, *, session_id: uuid.UUID | None = None) -> Principal:
+    role = Role(user.role)
+    return Principal(
+        kind=PrincipalKind.USER, id=user.id, user_id=user.id, company=user.company, role=role,
+        scopes=ROLE_SCOPES[role], session_id=session_id, label=user.email,
+    )  # fmt: skip

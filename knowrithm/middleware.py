@@ -10,6 +10,8 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponseBase
 
+from knowrithm.origin import Origin, set_origin
+
 log = structlog.get_logger("knowrithm.request")
 ACCEPTABLE_ID = re.compile(r"[\w.-]{8,64}")
 
@@ -23,6 +25,8 @@ class RequestIdMiddleware:
         request_id = given if ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        address, agent = request.META.get("REMOTE_ADDR") or None, request.headers.get("User-Agent", "")
+        set_origin(Origin(ip_address=address, user_agent=agent, request_id=request_id))
         started = time.perf_counter()
         response = self.get_response(request)
         response["X-Request-Id"] = request_id

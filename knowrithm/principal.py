@@ -61,6 +61,8 @@ class Principal:
     session_id: uuid.UUID | None = None
     agent_id: uuid.UUID | None = None  # of a lead: the only agent it may talk to
     label: str = ""
+    impersonator_id: uuid.UUID | None = None  # the super admin who acts as this person
+    impersonator_label: str = ""
 
     @property
     def is_authenticated(self) -> bool:  # what DRF asks of `request.user`

@@ -40,6 +40,7 @@ SHARED_APPS = [
     "django.contrib.admin",
     "django.contrib.humanize",
     "tenants",
+    "tenants.audit",  # in both: each company's own log, and the platform's
     "agents.catalog",
     "django_celery_beat",
     "rest_framework",
@@ -50,8 +51,8 @@ SHARED_APPS = [
     "csp",
     "django_htmx",
 ]
-TENANT_APPS = ["agents", "documents", "leads", "conversations"]
-INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+TENANT_APPS = ["tenants.audit", "agents", "documents", "leads", "conversations"]
+INSTALLED_APPS = list(dict.fromkeys(SHARED_APPS + TENANT_APPS))
 
 TENANT_MODEL = "tenants.Company"
 TENANT_DOMAIN_MODEL = "tenants.Domain"

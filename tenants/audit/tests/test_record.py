@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from django_tenants.utils import tenant_context
+
+from conftest import Character
+from tenants.audit.models import AuditEvent
+from tenants.audit.services import REDACTED, digest_of, record_event
+
+
+def test_rows_are_chained(in_acme: Character) -> None:
+    first = record_event(actor=in_acme.principal, event_type="agent.updated", entity=in_acme.agent)
+    second = record_event(actor=None, event_type="agent.updated", entity=in_acme.agent)
+
+    assert second.position == first.position + 1
+    assert second.previous_digest == first.digest
+    assert digest_of(AuditEvent.objects.get(pk=second.pk)) == second.digest
+
+
+def test_secrets_are_left_out(in_acme: Character) -> None:
+    event = record_event(
+        actor=in_acme.principal,
+        event_type="settings.updated",
+        changes={"llm_api_key": ("", "sk-1234"), "llm_max_tokens": (100, 200)},
+    )
+    assert event.changes == {"llm_api_key": ["", REDACTED], "llm_max_tokens": [100, 200]}
+
+
+@pytest.mark.django_db
+def test_each_company_has_a_log_of_its_own(acme: Character, globex: Character) -> None:
+    with tenant_context(acme.company):
+        record_event(actor=acme.principal, event_type="canary", entity=acme.agent)
+    with tenant_context(globex.company):
+        assert not AuditEvent.objects.filter(event_type="canary").exists()
+    assert not AuditEvent.objects.filter(event_type="canary").exists()

@@ -22,7 +22,6 @@ from typing import Any
 import redis.asyncio
 import structlog
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
@@ -35,12 +34,13 @@ from conversations.records import message_record
 from conversations.selectors import get_conversation, newest_reply
 from conversations.streams import Event
 from knowrithm.api.errors import envelope
+from knowrithm.api.permissions import READ_OR_LEAD, check_access
 from knowrithm.db.redis import async_redis
-from knowrithm.errors import AuthenticationFailedError, ForbiddenError, ServiceError
-from knowrithm.principal import Principal, PrincipalKind, Scope
+from knowrithm.errors import AuthenticationFailedError, ServiceError
+from knowrithm.principal import Principal, Resource
 from leads.api.authentication import lead_from_token
 from tenants.api.authentication import bearer_token, principal_from_headers
-from tenants.models import User
+from tenants.browser import signed_in_person
 from tenants.services import principal_of
 
 AsgiScope = MutableMapping[str, Any]
@@ -232,15 +232,13 @@ def _authorise(scope: AsgiScope) -> Subscription:
         principal = _principal(request)
         if principal is None or principal.company is None:
             raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
-        if principal.kind != PrincipalKind.LEAD and not (principal.has(Scope.READ) or principal.has(Scope.WRITE)):
-            raise ForbiddenError("This needs the scope read.")
+        company = principal.company
+        principal = check_access(READ_OR_LEAD, principal, Resource.CONVERSATIONS)
         found = PATH.match(scope["path"])
         assert found is not None  # noqa: S101  # `matches` has said so
-        with tenant_context(principal.company):
+        with tenant_context(company):
             conversation = get_conversation(principal, _uuid(found.group(1)))
-            return Subscription(
-                streams.stream_key(principal.company.schema_name, conversation.id), _fallback(conversation.id)
-            )
+            return Subscription(streams.stream_key(company.schema_name, conversation.id), _fallback(conversation.id))
     finally:
         connections.close_all()
 
@@ -259,8 +257,8 @@ def _principal(request: ASGIRequest) -> Principal | None:
     if principal := principal_from_headers(request.headers):
         return principal
     SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]  # only the session is wanted
-    user = get_user(request)
-    return principal_of(user) if isinstance(user, User) and user.may_sign_in else None
+    user = signed_in_person(request)
+    return principal_of(user) if user is not None else None
 
 
 def _fallback(conversation_id: uuid.UUID) -> list[Event]:

@@ -26,6 +26,7 @@ from conversations.selectors import conversations_for, get_citation, get_convers
 from conversations.visitors import visitor_citation, visitor_token
 from documents.selectors import documents_list
 from documents.views import chunk_url
+from knowrithm.api.permissions import PUBLIC, SIGNED_IN_OR_LEAD, declare
 from knowrithm.errors import NotFoundError, RateLimitedError
 from tenants.models import User
 from tenants.pages import PageRequest, as_uuid, company_page, page_of, query_text, way_back
@@ -176,6 +177,7 @@ def restore(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 # --- Passages and the demo, for people and for visitors -----------------------------------------------------------
 
 
+@declare(SIGNED_IN_OR_LEAD)
 def passage(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The fragment that a citation opens: for a company's people, or for the demo visitor who was answered with it."""
     try:
@@ -203,6 +205,7 @@ def _document_url(citation: Citation) -> str:
     return reverse("document", args=[citation.document_id]) if citation.document_id else ""
 
 
+@declare(PUBLIC)
 def demo(request: HttpRequest) -> HttpResponse:
     found = demo_agent()
     if found is None:

@@ -6,11 +6,13 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from redis.exceptions import RedisError
 
+from knowrithm.api.permissions import PUBLIC, declare
 from knowrithm.db.redis import sync_redis
 
 WORKER_BEATS = "health:worker"  # written by knowrithm.tasks.worker_beat
 
 
+@declare(PUBLIC)
 def health(request: HttpRequest) -> JsonResponse:
     """200 while the database answers; `status` is degraded when something else is missing."""
     parts = {"database": _database(), **_redis_and_workers()}

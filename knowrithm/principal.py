@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
-from knowrithm.errors import ForbiddenError
+from knowrithm.errors import ForbiddenError, InvalidInputError
 
 
 class Scope(StrEnum):
@@ -23,6 +24,18 @@ class Role(StrEnum):
     SUPER_ADMIN = "super_admin"
     ADMIN = "admin"
     USER = "user"
+
+
+class Resource(StrEnum):
+    """The chapters of the API, by which an API key's `permissions` narrow it: one for each app."""
+
+    AGENTS = "agents"
+    DOCUMENTS = "documents"
+    LEADS = "leads"
+    CONVERSATIONS = "conversations"
+    INTEGRATIONS = "integrations"
+    ANALYTICS = "analytics"
+    COMPANY = "company"
 
 
 class PrincipalKind(StrEnum):
@@ -45,6 +58,26 @@ ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
 }
 
 
+Permissions = Mapping[Resource, frozenset[Scope]]
+
+
+def parse_permissions(value: Mapping[str, Any]) -> dict[Resource, frozenset[Scope]]:
+    """An API key's `permissions`: `{"agents": ["read"]}`. Raises `InvalidInputError`."""
+    try:
+        return {Resource(name): frozenset(map(Scope, scopes)) for name, scopes in value.items()}
+    except (ValueError, TypeError):
+        text = f"Give a list of {', '.join(Scope)} for each of {', '.join(Resource)} that the key may use."
+        raise InvalidInputError(text, fields={"permissions": [text]}) from None
+
+
+def stored_permissions(value: Mapping[str, Any]) -> Permissions | None:
+    """Those of a stored key. What was stored before it meant anything allows nothing."""
+    try:
+        return parse_permissions(value) if value else None
+    except InvalidInputError:
+        return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A verified credential. `company` is the company it belongs to: the only source of the tenant.
@@ -57,6 +90,7 @@ class Principal:
     company: CompanyRow | None
     role: Role | None = None
     scopes: frozenset[Scope] = frozenset()
+    permissions: Permissions | None = None  # of a key that is narrowed: all that it may
     user_id: uuid.UUID | None = None  # of a key: who made it
     session_id: uuid.UUID | None = None
     agent_id: uuid.UUID | None = None  # of a lead: the only agent it may talk to
@@ -93,6 +127,27 @@ class Principal:
         if self.user_id is None:
             raise ForbiddenError("This needs the account of a person of the company.")
         return self.user_id
+
+    @property
+    def is_super_admin(self) -> bool:
+        return self.kind == PrincipalKind.USER and self.role == Role.SUPER_ADMIN
+
+    def must_be_oneself(self) -> None:
+        """Raises `ForbiddenError` while a super admin acts as this person."""
+        if self.impersonator_id is not None:
+            raise ForbiddenError(
+                "This cannot be done while you act as somebody else. Stop acting as this person first.",
+                code="IMPERSONATING",
+            )
+
+    def within(self, resource: Resource | None) -> Principal:
+        """The principal with the scopes it has for this resource: those of the key that its permissions name too."""
+        if self.permissions is None:
+            return self
+        named = self.permissions.get(resource, frozenset()) if resource else frozenset()
+        if Scope.FULL_ACCESS in self.scopes:
+            return replace(self, scopes=named)
+        return replace(self, scopes=self.scopes if Scope.FULL_ACCESS in named else self.scopes & named)
 
     def has(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.FULL_ACCESS in self.scopes

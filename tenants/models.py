@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -13,6 +14,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django_tenants.models import DomainMixin, TenantMixin
 
+from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.principal import Role, Scope
 from tenants.enums import ROLE_CHOICES, ApiKeyStatus, UserStatus
@@ -80,6 +82,11 @@ class User(AbstractBaseUser, BaseModel):
     preferences = models.JSONField(default=dict, blank=True)
     login_attempts = models.PositiveIntegerField(default=0, editable=False)
     locked_until = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    session_version = models.PositiveIntegerField(default=0, editable=False)  # raising it ends all browser sessions
+
+    # Set by `tenants.browser` while a super admin acts as this person.
+    impersonation: UserSession | None = None
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -108,6 +115,11 @@ class User(AbstractBaseUser, BaseModel):
     def is_active(self) -> bool:  # type: ignore[override]  # a column in Django's base class, derived here
         return self.status == UserStatus.ACTIVE
 
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What Django compares a browser's session with: another password or version ends the session."""
+        seal: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]  # private, but what is extended
+        return f"{seal}.{self.session_version}" if self.session_version else seal
+
     @property
     def is_locked(self) -> bool:
         return self.locked_until is not None and self.locked_until > timezone.now()
@@ -135,7 +147,8 @@ class User(AbstractBaseUser, BaseModel):
 class UserSession(BaseModel):
     """One sign-in through the API. Its access tokens live as long as it is not revoked.
 
-    `refresh_jti` is the id of the only refresh token that is still good: each refresh replaces it.
+    `refresh_jti` is the id of the only refresh token that is still good: each refresh replaces it. A session with an
+    `impersonator` is a super admin's who acts as the person: it is short, and no refresh token belongs to it.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions")
@@ -145,6 +158,7 @@ class UserSession(BaseModel):
     last_seen_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+    impersonator = models.ForeignKey(User, models.CASCADE, null=True, blank=True, related_name="impersonations")
 
     class Meta:
         ordering = ["-last_seen_at"]
@@ -191,6 +205,36 @@ class ApiKey(BaseModel):
         if self.expires_at and self.expires_at <= timezone.now():
             return ApiKeyStatus.EXPIRED
         return ApiKeyStatus.ACTIVE
+
+
+class SystemConfig(BaseModel):
+    """An entry of a company's configuration, or of the platform's (no company). Values are JSON, encrypted at rest."""
+
+    company = models.ForeignKey(Company, models.CASCADE, null=True, blank=True, related_name="configuration")
+    config_key = models.CharField(max_length=100)
+    encrypted_value = EncryptedTextField(editable=False)
+    config_type = models.CharField(max_length=40, blank=True)
+    description = models.CharField(max_length=500, blank=True)
+    is_sensitive = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-updated_at"]
+        verbose_name = "configuration entry"
+        verbose_name_plural = "configuration"
+        constraints = [
+            models.UniqueConstraint(fields=["company", "config_key"], name="config_key_unique", nulls_distinct=False)
+        ]
+
+    def __str__(self) -> str:
+        return self.config_key
+
+    @property
+    def config_value(self) -> Any:
+        return json.loads(self.encrypted_value)
+
+    @config_value.setter
+    def config_value(self, value: Any) -> None:
+        self.encrypted_value = json.dumps(value)
 
 
 class AgentRoute(models.Model):

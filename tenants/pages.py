@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.forms import Form
@@ -22,7 +23,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from knowrithm.errors import NotFoundError, ServiceError
+from knowrithm.api.permissions import SIGNED_IN, SIGNED_IN_ADMIN, check_access, declare
+from knowrithm.errors import ForbiddenError, NotFoundError, ServiceError
+from tenants import services
 from tenants.models import User
 
 P = ParamSpec("P")
@@ -43,6 +46,7 @@ def company_page(
     `NotFoundError` becomes the 404 page. No browser or proxy keeps a copy.
     """
 
+    @declare(SIGNED_IN)
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not isinstance(request.user, User):
@@ -56,6 +60,24 @@ def company_page(
             raise Http404(str(error)) from None
         add_never_cache_headers(response)
         return response
+
+    return guarded
+
+
+def admin_page(
+    view: Callable[Concatenate[PageRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A `company_page` for the company's admins. Its other people get the 403 page."""
+
+    @declare(SIGNED_IN_ADMIN)
+    @company_page
+    @wraps(view)
+    def guarded(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            check_access(SIGNED_IN_ADMIN, services.principal_of(request.user), None)
+        except ForbiddenError as error:
+            raise PermissionDenied(str(error)) from None
+        return view(request, *args, **kwargs)
 
     return guarded
 

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
 from knowrithm.errors import AuthenticationFailedError
+from knowrithm.principal import Role
 from tenants.models import User, UserSession
 
 KIND = "kind"
 USER_KIND = "user"
 LEAD_KIND = "lead"
+IMPERSONATOR = "impersonator_id"
+IMPERSONATION_LIFETIME = timedelta(minutes=15)
 
 
 class InvalidTokenError(AuthenticationFailedError):
@@ -34,6 +38,24 @@ class TokenPair:
 def issue_for_user(user: User, session_id: uuid.UUID) -> TokenPair:
     claims = {KIND: USER_KIND, "user_id": str(user.id), "role": user.role, "sid": str(session_id)}
     return _issue(claims, user.company_id)
+
+
+def issue_for_impersonator(session: UserSession) -> str:
+    """An access token alone, so that there is nothing to refresh it with."""
+    user = session.user
+    token = AccessToken()
+    token.set_exp(lifetime=IMPERSONATION_LIFETIME)
+    claims = {
+        KIND: USER_KIND,
+        "user_id": str(user.id),
+        "role": user.role,
+        "sid": str(session.id),
+        "company_id": str(user.company_id),
+        IMPERSONATOR: str(session.impersonator_id),
+    }
+    for name, value in claims.items():
+        token[name] = value
+    return str(token)
 
 
 def issue_for_lead(*, lead_id: uuid.UUID, agent_id: uuid.UUID, company_id: uuid.UUID) -> TokenPair:
@@ -72,10 +94,27 @@ def _read(kind: type[Token], text: str) -> dict[str, Any]:
 
 
 def session_is_current(session: UserSession, payload: dict[str, Any]) -> bool:
-    """The token belongs to this session, its person and that person's present company."""
+    """The token belongs to this session, its person and that person's present company, and to who acts as them."""
     company_id = str(session.user.company_id) if session.user.company_id else None
+    impersonator_id = str(session.impersonator_id) if session.impersonator_id else None
     return (
         session.revoked_at is None
         and str(session.user_id) == payload.get("user_id")
         and company_id == payload.get("company_id")
+        and impersonator_id == payload.get(IMPERSONATOR)
+        and (session.impersonator is None or impersonation_is_current(session))
+    )
+
+
+def impersonation_is_current(session: UserSession) -> bool:
+    """Nobody has ended it, its time is not over, and both people may still do this."""
+    who = session.impersonator
+    return (
+        session.revoked_at is None
+        and session.expires_at > timezone.now()
+        and who is not None
+        and who.may_sign_in
+        and who.role == Role.SUPER_ADMIN
+        and session.user.may_sign_in
+        and session.user.role != Role.SUPER_ADMIN
     )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from tenants import views
@@ -9,7 +8,7 @@ urlpatterns = [
     path("", views.landing, name="landing"),
     path("signup", views.signup, name="signup"),
     path("login", views.login, name="login"),
-    path("logout", LogoutView.as_view(), name="logout"),
+    path("logout", views.logout, name="logout"),
     path("api-keys", views.api_keys, name="api-keys"),
     path("api-keys/<uuid:pk>/revoke", views.revoke_api_key, name="api-key-revoke"),
     path("account", views.account, name="account"),

@@ -8,24 +8,29 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login as start_browser_session
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from knowrithm.api.permissions import PUBLIC, declare
 from knowrithm.api.throttling import check_rate, client_address
 from tenants import services
+from tenants.browser import stop_acting
 from tenants.forms import ApiKeyForm, LoginForm, PasswordForm, ProfileForm, SignupForm
 from tenants.models import User
 from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
 from tenants.selectors import api_keys_for, open_sessions
 
 
+@declare(PUBLIC)
 def landing(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("home")
     return render(request, "tenants/landing.html")
 
 
+@declare(PUBLIC)
 def signup(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("home")
@@ -38,6 +43,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     return render(request, "tenants/signup.html", {"form": form})
 
 
+@declare(PUBLIC)
 def login(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("next") or request.GET.get("next", "")
     next_url = wanted if is_our_page(request, wanted) else ""
@@ -50,6 +56,14 @@ def login(request: HttpRequest) -> HttpResponse:
             _sign_in(request, services.verify_password(**form.cleaned_data))
             return redirect(next_url or "home")
     return render(request, "tenants/login.html", {"form": form, "next": next_url})
+
+
+@declare(PUBLIC)
+def logout(request: HttpRequest) -> HttpResponse:
+    """Whoever acts as somebody else stops doing so too."""
+    if request.method == "POST":
+        stop_acting(request)
+    return LogoutView.as_view()(request)
 
 
 def _sign_in(request: HttpRequest, user: User) -> None:
@@ -94,6 +108,7 @@ def account(request: PageRequest) -> HttpResponse:
 
 def _change_password(request: PageRequest, form: PasswordForm) -> bool:
     with errors_in(form):
+        services.principal_of(request.user).must_be_oneself()
         services.change_password(
             user=request.user, current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"]
         )

@@ -29,7 +29,7 @@ from agents.catalog.seed import seed_catalogue
 from agents.models import Agent, LLMSettings
 from agents.widget import widget_source
 from knowrithm.api.pagination import paginate
-from knowrithm.api.permissions import ADMIN, ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE
+from knowrithm.api.permissions import ADMIN, ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE, declare
 from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.views import ApiViewSet
@@ -310,6 +310,7 @@ def test_page(snippet: str) -> HttpResponse:
     return response
 
 
+@declare(PUBLIC)
 def widget_script(request: HttpRequest) -> HttpResponse:
     """The widget, one file without dependencies, for any site."""
     body, etag = widget_source()

@@ -1,9 +1,12 @@
-"""What each route asks of its caller. Every view declares it; a view that forgets is refused, and a test fails."""
+"""What each route and page asks of its caller. Every view declares it; a view that forgets is refused, and a test
+fails. `manage.py permissions_table` writes all of it down in docs/permissions.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
@@ -11,45 +14,97 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from knowrithm.api.caller import caller
-from knowrithm.principal import PrincipalKind, Role, Scope
+from knowrithm.errors import ForbiddenError
+from knowrithm.principal import Principal, PrincipalKind, Resource, Role, Scope
 
 USER, API_KEY, LEAD = PrincipalKind.USER, PrincipalKind.API_KEY, PrincipalKind.LEAD
+
+V = TypeVar("V", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`scopes`: any one of them is enough (a user's come from the role). `kinds`: who may come at all."""
+    """`scopes`: any one of them is enough (a user's come from the role). `kinds`: who may come at all.
+
+    `roles`: the person's, or of a key that of its maker. `is_oneself`: not while a super admin acts as the person.
+    """
 
     scopes: frozenset[Scope] = frozenset()
     kinds: frozenset[PrincipalKind] = frozenset({USER, API_KEY})
     roles: frozenset[Role] | None = None
     is_public: bool = False
+    is_oneself: bool = False
 
+
+ADMINS = frozenset({Role.ADMIN, Role.SUPER_ADMIN})
 
 PUBLIC = Access(is_public=True)
 READ = Access(frozenset({Scope.READ, Scope.WRITE, Scope.ADMIN}))
 WRITE = Access(frozenset({Scope.WRITE}))
 ADMIN = Access(frozenset({Scope.ADMIN}))
-ADMIN_OR_WRITE_KEY = Access(frozenset({Scope.WRITE}), roles=frozenset({Role.ADMIN, Role.SUPER_ADMIN}))
+ADMIN_OR_READ_KEY = Access(READ.scopes, roles=ADMINS)
+ADMIN_OR_WRITE_KEY = Access(frozenset({Scope.WRITE}), roles=ADMINS)
 SIGNED_IN = Access(kinds=frozenset({USER}))
+SIGNED_IN_ADMIN = Access(kinds=frozenset({USER}), roles=ADMINS)
+ONESELF = Access(kinds=frozenset({USER}), is_oneself=True)
 ANYONE_OF_COMPANY = Access()
+SIGNED_IN_OR_LEAD = Access(kinds=frozenset({USER, LEAD}))
 READ_OR_LEAD = Access(READ.scopes, kinds=frozenset({USER, API_KEY, LEAD}))
 WRITE_OR_LEAD = Access(WRITE.scopes, kinds=frozenset({USER, API_KEY, LEAD}))
 SUPER_ADMIN = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}))
+SUPER_ADMIN_ONESELF = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}), is_oneself=True)
+
+
+def declare(access: Access) -> Callable[[V], V]:
+    """For plain views and pages, which check it themselves: what they ask, for the table and the tests."""
+
+    def mark(view: V) -> V:
+        view.access = access  # type: ignore[attr-defined]  # a function may carry it
+        return view
+
+    return mark
 
 
 def access_of(view: Any) -> Access:
     """`view.access` is one Access, or a mapping from the viewset's action to one."""
-    declared = getattr(view, "access", None)
-    if isinstance(declared, Access):
-        return declared
     action = getattr(view, "action", None)
-    if action is None or action == "metadata":  # a verb that the view does not have (405), or OPTIONS
-        return PUBLIC
-    if isinstance(declared, dict) and action in declared:
-        found: Access = declared[action]
-        return found
-    raise ImproperlyConfigured(f"{type(view).__name__} does not declare the access of {action!r}.")
+    if not isinstance(getattr(view, "access", None), Access) and action in {None, "metadata"}:
+        return PUBLIC  # a verb that the view does not have (405), or OPTIONS
+    return declared_access(view, action)
+
+
+def declared_access(view: Any, action: str | None) -> Access:
+    """Of an API view's action, or of a plain view or page (None). Raises `ImproperlyConfigured` without one."""
+    declared = getattr(view, "access", None)
+    found = declared.get(action) if isinstance(declared, dict) else declared
+    if not isinstance(found, Access):
+        raise ImproperlyConfigured(f"{getattr(view, '__name__', type(view).__name__)} declares no access ({action}).")
+    return found
+
+
+def resource_of(view: Any) -> Resource | None:
+    """The chapter of the API that a viewset belongs to: its app's, or the one that it names as `resource`."""
+    kind = view if isinstance(view, type) else type(view)
+    app = kind.__module__.partition(".")[0]
+    named: Resource | None = getattr(kind, "resource", None)
+    return named or (Resource.COMPANY if app == "tenants" else Resource(app) if app in set(Resource) else None)
+
+
+def check_access(access: Access, principal: Principal, resource: Resource | None) -> Principal:
+    """The principal with what it may do with `resource`. Raises `ForbiddenError`. Every door asks here."""
+    if principal.kind not in access.kinds:
+        raise ForbiddenError(f"A {principal.kind.replace('_', ' ')} credential cannot be used here.")
+    if access.is_oneself:
+        principal.must_be_oneself()
+    if access.roles is not None and principal.role is not None and principal.role not in access.roles:
+        raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
+    narrowed = principal.within(resource)
+    # A lead has no scopes: the services narrow it to its own conversations.
+    if principal.kind != LEAD and access.scopes and not any(narrowed.has(scope) for scope in access.scopes):
+        needed = " or ".join(sorted(access.scopes))
+        within = f" for {resource}" if narrowed is not principal and resource else ""
+        raise ForbiddenError(f"This needs the scope {needed}{within}.")
+    return narrowed
 
 
 class HasAccess(BasePermission):
@@ -60,12 +115,10 @@ class HasAccess(BasePermission):
         principal = caller(request)
         if principal is None:
             raise NotAuthenticated
-        if principal.kind not in access.kinds:
-            raise PermissionDenied(f"A {principal.kind.replace('_', ' ')} credential cannot be used here.")
-        if access.roles is not None and principal.role is not None and principal.role not in access.roles:
-            raise PermissionDenied("Your role does not allow this. Ask an admin of your company.")
-        # A lead has no scopes: the services narrow it to its own conversations.
-        if principal.kind != LEAD and access.scopes and not any(principal.has(scope) for scope in access.scopes):
-            needed = " or ".join(sorted(access.scopes))
-            raise PermissionDenied(f"This needs the scope {needed}.")
+        try:
+            narrowed = check_access(access, principal, resource_of(view))
+        except ForbiddenError as error:  # the browsable API expects one of the framework's own
+            raise PermissionDenied(str(error), code=error.code) from None
+        if narrowed is not principal:
+            request.user = narrowed  # type: ignore[assignment]  # what the services see
         return True

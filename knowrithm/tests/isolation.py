@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.urls import URLPattern, URLResolver, get_resolver
 from django_tenants.utils import tenant_context
 
 from agents.services import create_agent, create_settings
@@ -25,7 +23,7 @@ from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
-from tenants.services import create_api_key, start_session
+from tenants.services import create_api_key, create_user, set_config, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
 
@@ -77,6 +75,12 @@ def bury(owner: Character) -> Treasure:
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
     session = start_session(user=owner.admin)
+    person = create_user(
+        actor=owner.principal, email=f"{CANARY}@example.org", username=CANARY, password="a-long-enough-password",
+        first_name=CANARY, last_name=CANARY,
+    )  # fmt: skip
+    for name, is_sensitive in ((CANARY, False), (f"{CANARY}-secret", True)):
+        set_config(actor=owner.principal, config_key=name, config_value=CANARY, is_sensitive=is_sensitive)
     return Treasure(
         {
             "agent_id": agent.id,
@@ -91,6 +95,7 @@ def bury(owner: Character) -> Treasure:
             "citation_id": citation.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
+            "user_id": person.id,
             "company_id": owner.company.id,
         }
     )
@@ -105,49 +110,10 @@ def fingerprint(owner: Character) -> str:
             for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
-    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
+    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes, owner.company.configuration):
         for row in rows.order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Route:
-    """One verb of one URL. `action` is the viewset's, or None for a plain view."""
-
-    method: str
-    path: str
-    action: str | None
-    view: Any
-
-    @property
-    def key(self) -> str:
-        return f"{self.method} {self.path}"
-
-
-def all_routes() -> Iterator[Route]:
-    """Every verb of every URL of ours: the API once, under its canonical prefix, and all pages."""
-    for path, pattern in _patterns(get_resolver().url_patterns, ""):
-        if path.startswith(("v1/", "api/api/v1/", "admin/", "^", "api/schema", "api/docs", "api/redoc")):
-            continue
-        callback: Any = pattern.callback
-        actions = getattr(callback, "actions", None)
-        if actions:
-            for method, action in actions.items():
-                if method != "head":
-                    yield Route(method.upper(), f"/{path}", action, callback.cls)
-        else:
-            for method in sorted(getattr(callback, "methods", {"GET"})):
-                yield Route(method, f"/{path}", None, callback)
-
-
-def _patterns(found: list[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, URLPattern]]:
-    for pattern in found:
-        path = prefix + str(pattern.pattern)
-        if isinstance(pattern, URLResolver):
-            yield from _patterns(pattern.url_patterns, path)
-        else:
-            yield path, pattern
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
-from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
+from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope, stored_permissions
 from knowrithm.security.hashing import matches
 from tenants import tokens
 from tenants.exceptions import AccountUnavailableError
@@ -48,7 +48,7 @@ def principal_from_token(token: str) -> Principal | None:
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_sign_in:
         raise AccountUnavailableError("This account is not active.")
-    return principal_of(session.user, session_id=session.id)
+    return principal_of(session.user, session=session)
 
 
 def principal_from_key(key: str, secret: str) -> Principal:
@@ -65,7 +65,7 @@ def principal_from_key(key: str, secret: str) -> Principal:
         scopes &= ROLE_SCOPES[role]  # a key never reaches further than the person behind it does now
     return Principal(
         kind=PrincipalKind.API_KEY, id=row.id, user_id=row.user_id, company=row.company, role=role, scopes=scopes,
-        label=row.name,
+        label=row.name, permissions=stored_permissions(row.permissions),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from rest_framework import serializers
 
 from knowrithm.principal import Scope
+from tenants.enums import ROLE_CHOICES
 from tenants.models import ApiKey, Company, User
 
 
@@ -31,13 +32,14 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
 
 class UserSerializer(serializers.ModelSerializer[User]):
     two_factor_enabled = serializers.SerializerMethodField()
+    deleted_at = serializers.DateTimeField(source="archived_at", read_only=True)
 
     class Meta:
         model = User
         fields = (
             "id", "company_id", "email", "username", "first_name", "last_name", "role", "status", "email_verified",
-            "two_factor_enabled", "login_attempts", "last_login", "timezone", "language", "preferences",
-            "created_at", "updated_at",
+            "two_factor_enabled", "login_attempts", "locked_until", "last_login", "timezone", "language", "preferences",
+            "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -91,7 +93,11 @@ class RegisterInput(_NewUserInput):
 
 
 class UserInput(_NewUserInput):
+    """`company_id` is for super admins, who belong to none."""
+
     username = serializers.CharField(min_length=3, max_length=50)
+    role = serializers.ChoiceField(choices=ROLE_CHOICES, required=False)
+    company_id = serializers.UUIDField(required=False, allow_null=True)
 
 
 class LoginInput(serializers.Serializer[Any]):
@@ -121,7 +127,7 @@ class ApiKeyInput(serializers.Serializer[Any]):
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=[scope.value for scope in Scope]), required=False, allow_empty=False
     )
-    permissions = serializers.DictField(required=False)
+    permissions = serializers.DictField(child=serializers.ListField(), required=False)
     expires_in_days = serializers.IntegerField(min_value=1, max_value=365, required=False, allow_null=True)
 
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tenants.api.views import account, api_keys, auth, companies
+from tenants.api.views import account, api_keys, auth, companies, configuration, people
+
+people_list = people.PeopleViewSet.as_view({"get": "list"})
 
 urlpatterns = [
     path("auth/register", auth.RegisterViewSet.as_view({"post": "create"})),
@@ -15,5 +17,17 @@ urlpatterns = [
     path("auth/api-keys", api_keys.ApiKeyViewSet.as_view({"get": "list", "post": "create"})),
     path("auth/api-keys/<uuid:api_key_id>", api_keys.ApiKeyViewSet.as_view({"delete": "destroy"})),
     path("user/profile", account.AccountViewSet.as_view({"get": "profile", "put": "update_profile"})),
+    path("admin/user", people_list),
+    path("admin/users", people_list),
+    path("users", people_list),
+    path("company/users", people_list),
+    path("auth/users", people_list),
+    path("super-admin/company/<uuid:company_id>/user", people.PeopleViewSet.as_view({"get": "of_company"})),
+    path("admin/user/<uuid:user_id>", people.PeopleViewSet.as_view({"get": "retrieve_for_admin"})),
+    path("user/<uuid:user_id>", people.PeopleViewSet.as_view({"get": "retrieve"})),
+    path("user/<uuid:user_id>/status", people.PeopleViewSet.as_view({"patch": "change_status"})),
+    path("user/<uuid:user_id>/role", people.PeopleViewSet.as_view({"patch": "change_role"})),
+    path("user/<uuid:user_id>/impersonate", people.PeopleViewSet.as_view({"post": "impersonate"})),
+    path("config", configuration.ConfigViewSet.as_view({"get": "list", "patch": "update"})),
     path("company", companies.CompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
 ]

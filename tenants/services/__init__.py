@@ -2,6 +2,9 @@
 
 from tenants.services.api_keys import API_SECRET, NewApiKey, create_api_key, revoke_api_key
 from tenants.services.companies import add_agent_route, create_company
+from tenants.services.configuration import set_config
+from tenants.services.governance import archive_user, change_user_role, change_user_status
+from tenants.services.impersonation import Impersonation, end_impersonation, start_impersonation
 from tenants.services.people import (
     change_password,
     create_user,
@@ -22,13 +25,18 @@ from tenants.services.sessions import (
 
 __all__ = [
     "API_SECRET",
+    "Impersonation",
     "NewApiKey",
     "SignedIn",
     "add_agent_route",
+    "archive_user",
     "change_password",
+    "change_user_role",
+    "change_user_status",
     "create_api_key",
     "create_company",
     "create_user",
+    "end_impersonation",
     "end_session",
     "ensure_super_admin",
     "principal_of",
@@ -37,6 +45,8 @@ __all__ = [
     "register_first_admin",
     "revoke_api_key",
     "session_by_id",
+    "set_config",
+    "start_impersonation",
     "start_session",
     "update_profile",
     "verify_password",

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from knowrithm.errors import ForbiddenError, NotFoundError
-from knowrithm.principal import Principal, Scope
+from knowrithm.principal import Principal, Scope, parse_permissions
 from knowrithm.security.hashing import keyed_hash
 from tenants.models import ApiKey
 
@@ -35,8 +35,10 @@ def create_api_key(
 ) -> NewApiKey:
     """A key of the actor's company, with no more rights than the actor has.
 
-    Raises `ForbiddenError` when a scope goes beyond the actor's own.
+    Raises `ForbiddenError` when a scope goes beyond the actor's own, `InvalidInputError` for unknown permissions.
     """
+    actor.must_be_oneself()
+    narrowed = parse_permissions(permissions or {})
     wanted = [Scope(scope) for scope in scopes]
     beyond = [scope for scope in wanted if not actor.has(scope) and not (scope == Scope.FULL_ACCESS and actor.is_admin)]
     if beyond:
@@ -49,7 +51,7 @@ def create_api_key(
         key=f"ak_{secrets.token_urlsafe(18)}",
         secret_hash=keyed_hash(secret, purpose=API_SECRET),
         scopes=wanted,
-        permissions=dict(permissions or {}),
+        permissions={name: sorted(allowed) for name, allowed in narrowed.items()},
         expires_at=timezone.now() + timedelta(days=expires_in_days) if expires_in_days else None,
     )
     return NewApiKey(row, secret)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
@@ -11,11 +12,15 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
+from django_tenants.utils import get_public_schema_name, schema_context, tenant_context
 
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
+from tenants.audit.models import RiskLevel
+from tenants.audit.services import record_event
 from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company, User
+from tenants.selectors import live_company
 from tenants.services.companies import create_company
 
 PROFILE_FIELDS = ("first_name", "last_name", "timezone", "language", "preferences")
@@ -61,13 +66,56 @@ def register_first_admin(
     )  # fmt: skip
 
 
-def create_user(*, actor: Principal, email: str, username: str, password: str, first_name: str, last_name: str) -> User:
+@transaction.atomic
+def create_user(
+    *,
+    actor: Principal,
+    email: str,
+    username: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    role: str = Role.USER,
+    company_id: uuid.UUID | None = None,
+) -> User:
+    """A person of the actor's company. A super admin names the company, or makes another super admin without one."""
+    company = None if role == Role.SUPER_ADMIN and company_id is None else _company_for(actor, company_id)
+    if role == Role.SUPER_ADMIN and (company is not None or not actor.is_super_admin):
+        raise ForbiddenError("A super admin belongs to no company, and only a super admin can make one.")
+    if role != Role.USER and not actor.is_admin:
+        raise ForbiddenError("Only an admin can make an admin.")
     _check_email_is_free(email)
-    company = Company.objects.get(pk=actor.company_id)
-    return _create_user(
+    user = _create_user(
         company=company, email=email, username=username, password=password,
-        first_name=first_name, last_name=last_name, role=Role.USER,
+        first_name=first_name, last_name=last_name, role=role,
     )  # fmt: skip
+    with log_of(user.company):
+        record_event(
+            actor=actor,
+            event_type="user.created",
+            entity=user,
+            changes={"email": (None, email), "role": (None, role)},
+            risk_level=RiskLevel.LOW if role == Role.USER else RiskLevel.HIGH,
+        )
+    return user
+
+
+def _company_for(actor: Principal, company_id: uuid.UUID | None) -> Company:
+    """The actor's own; of a super admin, the one that they name."""
+    if actor.company is not None:
+        if company_id not in {None, actor.company.id}:
+            raise NotFoundError("There is no such company.")
+        company_id = actor.company.id
+    if company_id is None:
+        raise InvalidInputError("Name the company.", fields={"company_id": ["Name the company."]})
+    return live_company(company_id)
+
+
+@contextmanager
+def log_of(company: Company | None) -> Iterator[None]:
+    """Inside, the audit log is the company's, or without one the platform's."""
+    with tenant_context(company) if company else schema_context(get_public_schema_name()):
+        yield
 
 
 def _check_email_is_free(email: str) -> None:
@@ -78,7 +126,7 @@ def _check_email_is_free(email: str) -> None:
         )
 
 
-def _create_user(*, company: Company, username: str, password: str, **fields: Any) -> User:
+def _create_user(*, company: Company | None, username: str, password: str, **fields: Any) -> User:
     user = User(company=company, username=username or _username_from(fields["email"], company), **fields)
     try:
         validate_password(password, user)
@@ -95,9 +143,9 @@ def _create_user(*, company: Company, username: str, password: str, **fields: An
     return user
 
 
-def _username_from(email: str, company: Company) -> str:
+def _username_from(email: str, company: Company | None) -> str:
     base = slugify(email.split("@")[0])[:40] or "user"
-    taken = set(company.users.filter(username__istartswith=base).values_list("username", flat=True))
+    taken = set(User.objects.filter(company=company, username__istartswith=base).values_list("username", flat=True))
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
 
 

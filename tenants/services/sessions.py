@@ -98,7 +98,7 @@ def session_by_id(session_id: object) -> UserSession | None:
         pk = uuid.UUID(str(session_id))
     except ValueError:
         return None
-    return UserSession.objects.select_related("user__company").filter(pk=pk).first()
+    return UserSession.objects.select_related("user__company", "impersonator__company").filter(pk=pk).first()
 
 
 def end_session(*, session_id: uuid.UUID, user_id: uuid.UUID) -> None:
@@ -109,9 +109,14 @@ def end_session(*, session_id: uuid.UUID, user_id: uuid.UUID) -> None:
         raise NotFoundError("There is no such session.")
 
 
-def principal_of(user: User, *, session_id: uuid.UUID | None = None) -> Principal:
+def principal_of(user: User, *, session: UserSession | None = None) -> Principal:
+    """`session` is the API's; a browser in which a super admin acts as the person has it in `user.impersonation`."""
     role = Role(user.role)
+    session = session or user.impersonation
+    impersonator = session.impersonator if session else None
     return Principal(
         kind=PrincipalKind.USER, id=user.id, user_id=user.id, company=user.company, role=role,
-        scopes=ROLE_SCOPES[role], session_id=session_id, label=user.email,
+        scopes=ROLE_SCOPES[role], session_id=session.id if session else None, label=user.email,
+        impersonator_id=impersonator.id if impersonator else None,
+        impersonator_label=impersonator.email if impersonator else "",
     )  # fmt: skip

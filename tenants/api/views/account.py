@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from knowrithm.api.permissions import ADMIN, ANYONE_OF_COMPANY, READ, SIGNED_IN, WRITE
+from knowrithm.api.permissions import ADMIN_OR_WRITE_KEY, ANYONE_OF_COMPANY, READ, SIGNED_IN, WRITE
 from knowrithm.api.responses import single
 from knowrithm.api.schema import SentenceSerializer, answer
 from knowrithm.api.views import ApiViewSet
@@ -20,6 +20,7 @@ from tenants.api.serializers import (
     UserInput,
     UserSerializer,
 )
+from tenants.browser import stop_acting
 from tenants.models import ApiKey, User
 
 
@@ -32,7 +33,7 @@ class AccountViewSet(ApiViewSet):
         "me": READ,
         "profile": READ,
         "update_profile": WRITE,
-        "create_user": ADMIN,
+        "create_user": ADMIN_OR_WRITE_KEY,
         "validate": ANYONE_OF_COMPANY,
     }
 
@@ -42,7 +43,11 @@ class AccountViewSet(ApiViewSet):
     @extend_schema(request=None, responses=SentenceSerializer)
     def logout(self, request: Request) -> Response:
         principal = self.principal()
-        if principal.session_id and principal.user_id:
+        if principal.impersonator_id:
+            stop_acting(request._request)
+            if session := services.session_by_id(principal.session_id):
+                services.end_impersonation(session=session)
+        elif principal.session_id and principal.user_id:
             services.end_session(session_id=principal.session_id, user_id=principal.user_id)
         else:  # signed in with the dashboard's cookie
             logout(request._request)

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from knowrithm.api.permissions import SIGNED_IN
+from knowrithm.api.permissions import ONESELF, SIGNED_IN
 from knowrithm.api.schema import SentenceSerializer, answer
 from knowrithm.api.views import ApiViewSet
 from tenants import services
@@ -21,7 +21,7 @@ from tenants.models import ApiKey
 
 
 class ApiKeyViewSet(ApiViewSet):
-    access = SIGNED_IN
+    access = {"list": SIGNED_IN, "create": ONESELF, "destroy": SIGNED_IN}
 
     @extend_schema(responses=answer("ApiKeys", api_keys=ApiKeySerializer(many=True)))
     def list(self, request: Request) -> Response:

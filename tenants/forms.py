@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.exceptions import ValidationError
 
-from knowrithm.principal import Principal, Scope
+from knowrithm.principal import Principal, Role, Scope
 from tenants.models import User
 
 SCOPE_LABELS = {
@@ -51,6 +51,26 @@ class SignupForm(forms.Form):
     def registration(self) -> dict[str, Any]:
         """What `tenants.services.register_company` takes."""
         return {name: value for name, value in self.cleaned_data.items() if name != "accept_terms"}
+
+
+class NewPersonForm(forms.Form):
+    first_name = _person_name("First name", "off")
+    last_name = _person_name("Last name", "off")
+    email = forms.EmailField(label="E-mail address", widget=forms.EmailInput({"autocomplete": "off"}))
+    username = forms.CharField(label="User name", min_length=3, max_length=50)
+    role = forms.ChoiceField(
+        label="Role", choices=[(role.value, role.value.capitalize()) for role in (Role.USER, Role.ADMIN)]
+    )
+    password = _password(
+        "First password", autocomplete="new-password", help_text="Tell it to the person in a safe way."
+    )
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label="Reason", max_length=300, help_text="The company reads it in its audit log.",
+        widget=forms.Textarea({"rows": 3}),
+    )  # fmt: skip
 
 
 class ApiKeyForm(forms.Form):

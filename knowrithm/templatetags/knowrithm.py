@@ -28,6 +28,8 @@ STATUS_TONES: Final = {
     "processing": "info",
     "crawling": "info",
     "failed": "danger",
+    "suspended": "danger",
+    "pending_verification": "warning",
     "revoked": "danger",
     "expired": "danger",
 }

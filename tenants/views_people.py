@@ -1,0 +1,124 @@
+"""The dashboard's pages about the company's people, for its admins; and the end of acting as one of them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from knowrithm.api.permissions import SIGNED_IN, declare
+from knowrithm.principal import Role
+from tenants import services
+from tenants.browser import stop_acting
+from tenants.enums import UserStatus
+from tenants.forms import NewPersonForm
+from tenants.models import User
+from tenants.pages import (
+    PageRequest,
+    admin_page,
+    errors_as_messages,
+    errors_in,
+    page_of,
+    post_data,
+    query_text,
+    way_back,
+)
+from tenants.selectors import get_person, matching_people, open_sessions, people_for
+
+PER_PAGE = 25
+ROLES = [(role.value, role.value.capitalize()) for role in (Role.USER, Role.ADMIN)]
+
+
+@admin_page
+def people(request: PageRequest) -> HttpResponse:
+    actor, form = services.principal_of(request.user), NewPersonForm(post_data(request))
+    if form.is_valid():
+        with errors_in(form):
+            made = services.create_user(actor=actor, **form.cleaned_data)
+            messages.success(request, f"{made} can sign in now.")
+            return redirect("people")
+    filters = _filters(request)
+    rows = matching_people(people_for(actor), {**filters, "sort_by": "created_at"})
+    context = {
+        "page_obj": page_of(request, rows, per_page=PER_PAGE),
+        "form": form,
+        "roles": ROLES,
+        "status_choices": UserStatus.choices,
+        "is_filtered": bool(filters),
+    }
+    return render(request, "tenants/people.html", context)
+
+
+def _filters(request: HttpRequest) -> dict[str, Any]:
+    """What of the query string means something; the rest is as if it were not there."""
+    filters: dict[str, Any] = {}
+    if search := query_text(request, "q"):
+        filters["search"] = search
+    if (status := query_text(request, "status")) in UserStatus.values:
+        filters["status"] = status
+    if (role := query_text(request, "role")) in dict(ROLES):
+        filters["role"] = role
+    for name, parameter in (("locked", "locked"), ("only_deleted", "archived")):
+        if request.GET.get(parameter):
+            filters[name] = True
+    return filters
+
+
+@admin_page
+def person(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = get_person(services.principal_of(request.user), pk)
+    keys = found.api_keys.filter(revoked_at=None)
+    context = {"person": found, "sessions": open_sessions(found), "keys": keys, "roles": ROLES}
+    return render(request, "tenants/person.html", context)
+
+
+@require_POST
+@admin_page
+def change_status(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    status = request.POST.get("status", "")
+    if status in {UserStatus.ACTIVE, UserStatus.SUSPENDED}:
+        with errors_as_messages(request):
+            changed = services.change_user_status(
+                actor=services.principal_of(request.user), user_id=pk, status=status, reason=_reason(request)
+            )
+            messages.success(request, _told(changed))
+    return way_back(request, "people")
+
+
+def _told(changed: User) -> str:
+    if changed.is_active:
+        return f"{changed} can sign in again."
+    return f"{changed} is suspended: signed out everywhere, and their API keys are refused."
+
+
+@require_POST
+@admin_page
+def change_role(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    role = request.POST.get("role", "")
+    if role in dict(ROLES):
+        with errors_as_messages(request):
+            changed = services.change_user_role(
+                actor=services.principal_of(request.user), user_id=pk, role=role, reason=_reason(request)
+            )
+            messages.success(request, f"{changed} has the role {changed.role} now.")
+    return way_back(request, "people")
+
+
+def _reason(request: HttpRequest) -> str:
+    return request.POST.get("reason", "").replace("\0", "").strip()[:300]
+
+
+@declare(SIGNED_IN)
+@require_POST
+def stop(request: HttpRequest) -> HttpResponse:
+    """The super admin is back in the admin, at the person as whom they acted."""
+    ended = stop_acting(request)
+    if ended is None:
+        return redirect("home")
+    messages.success(request, f"You act as {ended.user.email} no more.")
+    return redirect(reverse("admin:tenants_user_change", args=[ended.user_id]))

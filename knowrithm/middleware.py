@@ -1,4 +1,4 @@
-"""The first middleware: gives each request an id and writes its one log line."""
+"""What every request passes: the first gives it an id and writes its one log line; another adds security headers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from csp.middleware import CSPMiddleware, PolicyParts
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from knowrithm.origin import Origin, set_origin
@@ -38,3 +40,21 @@ class RequestIdMiddleware:
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
         )
         return response
+
+
+class SecurityHeadersMiddleware(CSPMiddleware):  # type: ignore[misc]  # django-csp's base is untyped
+    """The content security policy, wider for a few pages of others; and the permissions policy."""
+
+    def get_policy_parts(
+        self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
+    ) -> PolicyParts:
+        parts = super().get_policy_parts(request, response, report_only)
+        for prefix, directives in settings.CONTENT_SECURITY_POLICY_EXCEPTIONS.items():
+            if request.path.startswith(prefix) and not report_only:
+                parts.replace = {**directives, **(parts.replace or {})}
+        return parts
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        answered: HttpResponseBase = super().process_response(request, response)
+        return answered

@@ -49,7 +49,10 @@ class CompanyAdmin(_NoAdd):
 class UserAdmin(_NoAdd):
     """Status and role go through the services, so that they are checked, take effect at once and are recorded."""
 
-    actions_detail = ("act_as", "suspend", "reactivate", "make_admin", "make_user")
+    actions_detail = (
+        "act_as",
+        {"title": "Change", "items": ["suspend", "reactivate", "make_admin", "make_user"]},
+    )
     list_display = ("email", "first_name", "last_name", "company", "role", "status", "last_login")
     list_filter = ("role", "status")
     list_select_related = ("company",)
@@ -60,7 +63,7 @@ class UserAdmin(_NoAdd):
         "created_at", "updated_at", "archived_at",
     )  # fmt: skip
 
-    @action(description="Act as this person", url_path="act-as", icon="switch_account")
+    @action(description="Act as this person", url_path="act-as", icon="switch_account")  # type: ignore[untyped-decorator]  # unfold has no types
     def act_as(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Asks for the reason, then opens the dashboard as the person."""
         form = ReasonForm(post_data(request))
@@ -75,19 +78,19 @@ class UserAdmin(_NoAdd):
         context = {**self.admin_site.each_context(request), "form": form, "person": found, "opts": self.opts}
         return render(request, "admin/tenants/act_as.html", {**context, "title": f"Act as {found}"})
 
-    @action(description="Suspend", url_path="suspend", icon="block")
+    @action(description="Suspend", url_path="suspend", icon="block")  # type: ignore[untyped-decorator]  # unfold has no types
     def suspend(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._change(request, object_id, "suspend this person", status=UserStatus.SUSPENDED)
 
-    @action(description="Reactivate", url_path="reactivate", icon="check")
+    @action(description="Reactivate", url_path="reactivate", icon="check")  # type: ignore[untyped-decorator]  # unfold has no types
     def reactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._change(request, object_id, "reactivate this person", status=UserStatus.ACTIVE)
 
-    @action(description="Make an admin", url_path="make-admin", icon="shield_person")
+    @action(description="Make an admin", url_path="make-admin", icon="shield_person")  # type: ignore[untyped-decorator]  # unfold has no types
     def make_admin(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._change(request, object_id, "make this person an admin", role=Role.ADMIN)
 
-    @action(description="Make a user", url_path="make-user", icon="person")
+    @action(description="Make a user", url_path="make-user", icon="person")  # type: ignore[untyped-decorator]  # unfold has no types
     def make_user(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._change(request, object_id, "make this person a user", role=Role.USER)
 

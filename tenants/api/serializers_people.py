@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from tenants.enums import ROLE_CHOICES, UserStatus
@@ -15,6 +17,7 @@ SORTABLE = (
 )  # fmt: skip
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class CountOrBoolean(serializers.Field[Any, Any, Any, Any]):
     """A number, or true or false in any case: published clients send either."""
 

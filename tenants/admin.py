@@ -59,7 +59,7 @@ class UserAdmin(_NoAdd):
     search_fields = ("email", "first_name", "last_name", "company__name")
     exclude = ("password",)
     readonly_fields = (
-        "id", "company", "email", "username", "role", "status", "last_login", "login_attempts", "locked_until",
+        "id", "company", "email", "username", "role", "status", "last_login", "login_attempts",
         "created_at", "updated_at", "archived_at",
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ class RequestIdMiddleware:
         return response
 
 
-class SecurityHeadersMiddleware(CSPMiddleware):  # type: ignore[misc]  # django-csp's base is untyped
+class SecurityHeadersMiddleware(CSPMiddleware):
     """The content security policy, wider for a few pages of others; and the permissions policy."""
 
     def get_policy_parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_key_without_admin_governs_nothing(owner: Owner) -> None:
 
 def test_people_are_listed_shown_and_suspended(owner: Owner, admin: AdminService) -> None:
     person = make_person(owner)
-    assert owner.client.users.get_user(person["id"])["data"]["email"] == person["email"]
+    assert owner.client.users.get_user(person["id"], owner.jwt)["data"]["email"] == person["email"]
     found = admin.list_users(search=person["username"], role="user", locked=False, never_logged_in=True)
     assert [user["id"] for user in found["users"]] == [person["id"]]
     assert found["filters_applied"] == {
@@ -97,3 +98,29 @@ def test_a_sensitive_entry_is_for_super_admins(owner: Owner, admin: AdminService
         assert (shown["config"][key], secret in json.dumps(shown)) == (None, False)
     assert admin.get_system_configuration(headers=sa)["config"][key] == {"a": secret}
     assert secret not in owner.platform.output()
+
+
+def test_two_admins_cannot_suspend_each_other_at_once(platform: Platform, sa: dict[str, str]) -> None:
+    """Whoever comes second is refused, so that a company never loses its last admin to a race."""
+    owner = platform.found_company()
+    first = owner.client.users.get_profile(owner.jwt)["user"]
+    person = {"username": "deputy", "password": PASSWORD, "first_name": "Max", "last_name": "Power", "role": "admin"}
+    email = f"{uuid.uuid4().hex}@acme.example"
+    second = owner.client.auth.create_user({"email": email, **person}, headers=owner.jwt)["user"]
+    for _ in range(4):
+        login = platform.client().auth.login
+        pair = [
+            (bearer(login(one["email"], PASSWORD)["access_token"]), other)
+            for one, other in ((first, second), (second, first))
+        ]
+
+        def suspend(attempt: tuple[dict[str, str], dict[str, Any]]) -> int:
+            headers, target = attempt
+            path = f"/api/v1/user/{target['id']}/status"
+            return platform.request("PATCH", path, headers=headers, json={"status": "suspended"}).status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            statuses = sorted(pool.map(suspend, pair))
+        assert statuses in ([200, 401], [200, 409])
+        for one in (first, second):
+            AdminService(platform.client()).update_user_status(one["id"], "active", headers=sa)

@@ -80,12 +80,11 @@ def person(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @admin_page
 def change_status(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    status = request.POST.get("status", "")
+    actor, status = services.principal_of(request.user), request.POST.get("status", "")
+    get_person(actor, pk)
     if status in {UserStatus.ACTIVE, UserStatus.SUSPENDED}:
         with errors_as_messages(request):
-            changed = services.change_user_status(
-                actor=services.principal_of(request.user), user_id=pk, status=status, reason=_reason(request)
-            )
+            changed = services.change_user_status(actor=actor, user_id=pk, status=status, reason=_reason(request))
             messages.success(request, _told(changed))
     return way_back(request, "people")
 
@@ -99,12 +98,11 @@ def _told(changed: User) -> str:
 @require_POST
 @admin_page
 def change_role(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    role = request.POST.get("role", "")
+    actor, role = services.principal_of(request.user), request.POST.get("role", "")
+    get_person(actor, pk)
     if role in dict(ROLES):
         with errors_as_messages(request):
-            changed = services.change_user_role(
-                actor=services.principal_of(request.user), user_id=pk, role=role, reason=_reason(request)
-            )
+            changed = services.change_user_role(actor=actor, user_id=pk, role=role, reason=_reason(request))
             messages.success(request, f"{changed} has the role {changed.role} now.")
     return way_back(request, "people")
 

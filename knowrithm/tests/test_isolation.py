@@ -43,7 +43,8 @@ PROBES: dict[str, Probe] = {
             "company_id": "{company_id}",
         }
     ),
-    "GET /api/v1/admin/user": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
+    # The answer repeats the filters, so a part of the canary is looked for.
+    "GET /api/v1/admin/user": Probe(query={"search": CANARY[:-1], "company_id": "{company_id}"}, expected=200),
     "GET /api/v1/admin/users": LIST,
     "GET /api/v1/users": LIST,
     "GET /api/v1/company/users": LIST,

@@ -25,9 +25,11 @@ def paginate(request: Request, rows: QuerySet[Any], *, per_page: int) -> tuple[l
     size = min(max(_number(request.query_params.get("per_page"), per_page), 1), MAX_PER_PAGE)
     page = min(max(_number(request.query_params.get("page"), 1), 1), 10**9)
     start = (page - 1) * size
-    items = list(rows[start : start + size])
-    # A page that is not full is the last: its end is the total.
-    total = start + len(items) if 0 < len(items) < size else rows.count() if items or page > 1 else 0
+    items = list(rows[start : start + size + 1])
+    # Without a row beyond it, a page that has any is the last: its end is the total.
+    is_last = 0 < len(items) <= size
+    total = start + len(items) if is_last else rows.count() if items or page > 1 else 0
+    del items[size:]
     pages = max(math.ceil(total / size), 1)
     has_next, has_prev = page < pages, page > 1
     return items, {

@@ -15,13 +15,14 @@ from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ
 from knowrithm.api.responses import listing
 from knowrithm.api.schema import PAGE_PARAMETERS, answer
+from knowrithm.api.serializers import RecordSerializer
 from knowrithm.api.throttling import client_address, limit
 from knowrithm.api.views import ApiViewSet
 from leads import services
 from leads.models import Lead
 
 
-class LeadSerializer(serializers.ModelSerializer[Lead]):
+class LeadSerializer(RecordSerializer[Lead]):
     full_name = serializers.CharField()
     is_active = serializers.SerializerMethodField()
 

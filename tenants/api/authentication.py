@@ -21,7 +21,8 @@ from knowrithm.security.hashing import matches
 from tenants import tokens
 from tenants.exceptions import AccountUnavailableError
 from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
-from tenants.services import API_SECRET, principal_of, session_by_id
+from tenants.selectors import person_of_session
+from tenants.services import API_SECRET, principal_of
 
 
 def bearer_token(headers: Any) -> str:
@@ -43,12 +44,16 @@ def principal_from_token(token: str) -> Principal | None:
     payload = tokens.read_access(token)
     if payload.get(tokens.KIND) != tokens.USER_KIND:
         return None
-    session = session_by_id(payload.get("sid"))
-    if session is None or not tokens.session_is_current(session, payload):
+    person = person_of_session(payload.get("sid"))
+    if person is None or not person.is_open or not tokens.names(payload, person.user_id, person.company_id):
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
-    if not session.user.may_sign_in:
+    if not person.may_sign_in:
         raise AccountUnavailableError("This account is not active.")
-    return principal_of(session.user, session_id=session.id)
+    role = Role(person.role)
+    return Principal(
+        kind=PrincipalKind.USER, id=person.user_id, user_id=person.user_id, company=person.company, role=role,
+        scopes=ROLE_SCOPES[role], session_id=person.session_id, label=person.email,
+    )  # fmt: skip
 
 
 def principal_from_key(key: str, secret: str) -> Principal:

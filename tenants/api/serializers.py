@@ -5,11 +5,12 @@ from zoneinfo import available_timezones
 
 from rest_framework import serializers
 
+from knowrithm.api.serializers import RecordSerializer
 from knowrithm.principal import Scope
 from tenants.models import ApiKey, Company, User
 
 
-class CompanySerializer(serializers.ModelSerializer[Company]):
+class CompanySerializer(RecordSerializer[Company]):
     logo = serializers.SerializerMethodField()
     address = serializers.SerializerMethodField()
     deleted_at = serializers.DateTimeField(source="archived_at", read_only=True)
@@ -29,7 +30,7 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
         return {"street": None, "city": None, "state": None, "country": None, "postal_code": None}
 
 
-class UserSerializer(serializers.ModelSerializer[User]):
+class UserSerializer(RecordSerializer[User]):
     two_factor_enabled = serializers.SerializerMethodField()
 
     class Meta:
@@ -45,7 +46,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         return False
 
 
-class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+class ApiKeySerializer(RecordSerializer[ApiKey]):
     status = serializers.CharField(read_only=True)
     key_prefix = serializers.CharField(read_only=True)
 

@@ -20,6 +20,10 @@ api: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # The published clients were written against different servers: the same API under each of their prefixes.
+    path("api/v1/", include(api)),
+    path("v1/", include(api)),
+    path("api/api/v1/", include(api)),
     path("", include("tenants.urls")),
     path("", include("agents.urls")),
     path("", include("documents.urls")),
@@ -28,10 +32,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
-    # The published clients were written against different servers: the same API under each of their prefixes.
-    path("api/v1/", include(api)),
-    path("v1/", include(api)),
-    path("api/api/v1/", include(api)),
     path("health", health),
     path("api/health", health),
     path("widget.js", widget_script),

@@ -102,7 +102,7 @@ if not TESTING:  # the tests hold one connection per process, inside a transacti
     DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20}
 DATABASES = {
     "default": {
-        "ENGINE": "django_tenants.postgresql_backend",
+        "ENGINE": "knowrithm.db.postgresql",
         **DATABASE,
         # Under ASGI every request runs on a thread of its own: without a pool each would connect anew, and with
         # CONN_MAX_AGE they would pile up.

@@ -3,10 +3,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from knowrithm.db.schema import shared_cursor
 from knowrithm.principal import Principal
 from tenants.models import ApiKey, User, UserSession
 
@@ -55,9 +55,9 @@ class SignedInPerson:
 _PERSON_SQL = """
 SELECT session.id, session.revoked_at IS NULL, person.id, person.email, person.role, person.status = 'active',
        company.id, company.schema_name, company.is_ready AND company.is_active AND company.archived_at IS NULL
-FROM tenants_usersession AS session
-JOIN tenants_user AS person ON person.id = session.user_id
-LEFT JOIN tenants_company AS company ON company.id = person.company_id
+FROM public.tenants_usersession AS session
+JOIN public.tenants_user AS person ON person.id = session.user_id
+LEFT JOIN public.tenants_company AS company ON company.id = person.company_id
 WHERE session.id = %s
 """
 
@@ -68,7 +68,7 @@ def person_of_session(session_id: object) -> SignedInPerson | None:
         pk = uuid.UUID(str(session_id))
     except ValueError:
         return None
-    with connection.cursor() as cursor:
+    with shared_cursor() as cursor:
         cursor.execute(_PERSON_SQL, [pk])
         row = cursor.fetchone()
     if row is None:

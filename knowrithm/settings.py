@@ -41,6 +41,7 @@ SHARED_APPS = [
     "django.contrib.humanize",
     "tenants",
     "tenants.audit",  # in both: each company's own log, and the platform's
+    "tenants.geography",
     "agents.catalog",
     "django_celery_beat",
     "rest_framework",

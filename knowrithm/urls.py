@@ -13,6 +13,7 @@ api: list[URLPattern | URLResolver] = [
     path("health", health),
     path("tasks/<uuid:task_id>/status", TaskViewSet.as_view({"get": "status"})),
     path("", include("tenants.api.urls")),
+    path("", include("tenants.geography.api.urls")),
     path("", include("agents.api.urls")),
     path("", include("documents.api.urls")),
     path("", include("leads.api.urls")),
@@ -21,6 +22,7 @@ api: list[URLPattern | URLResolver] = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tenants.urls")),
+    path("", include("tenants.geography.urls")),
     path("", include("agents.urls")),
     path("", include("documents.urls")),
     path("", include("conversations.urls")),

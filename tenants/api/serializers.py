@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from rest_framework import serializers
 
 from knowrithm.principal import Scope
+from tenants.geography.selectors import primary_address
 from tenants.models import ApiKey, Company, User
 
 
@@ -26,7 +27,16 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
         return None
 
     def get_address(self, company: Company) -> dict[str, Any]:
-        return {"street": None, "city": None, "state": None, "country": None, "postal_code": None}
+        address = primary_address(company)
+        if address is None:
+            return {"street": None, "city": None, "state": None, "country": None, "postal_code": None}
+        return {
+            "street": address.street_address,
+            "city": address.city.name,
+            "state": address.state.name,
+            "country": address.country.name,
+            "postal_code": address.postal_code,
+        }
 
 
 class UserSerializer(serializers.ModelSerializer[User]):

@@ -23,6 +23,7 @@ api: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tenants.urls")),
     path("", include("tenants.geography.urls")),
+    path("", include("leads.urls")),
     path("", include("agents.urls")),
     path("", include("documents.urls")),
     path("", include("conversations.urls")),

@@ -15,7 +15,7 @@ def _line(label: str, limit: int, autocomplete: str, **options: Any) -> forms.Ch
 
 
 class AddressForm(forms.Form):
-    """`state` offers those of the chosen country; where it has none that are known, `state_name` asks for it."""
+    """`state` offers those of the chosen country; where none came with the installation, `state_name` asks for it."""
 
     street_address = _line("Street and number", 255, "street-address")
     country = forms.TypedChoiceField(label="Country", coerce=int)
@@ -30,12 +30,13 @@ class AddressForm(forms.Form):
         rows = countries(company_id)
         self._offer("country", rows.values_list("pk", "name"), "Choose a country")
         chosen = next((row for row in rows if str(row.pk) == str(self["country"].value())), None)
-        states = list(states_of(chosen, company_id).values_list("pk", "name")) if chosen else []
-        if chosen is not None and not states:
+        states = list(states_of(chosen, company_id)) if chosen else []
+        if chosen is not None and all(state.company_id for state in states):
             del self.fields["state"]
         else:
             del self.fields["state_name"]
-            self._offer("state", states, "Choose a state" if chosen else "Choose the country first")
+            choices = [(state.pk, state.name) for state in states]
+            self._offer("state", choices, "Choose a state" if chosen else "Choose the country first")
 
     def _offer(self, name: str, choices: Any, empty: str) -> None:
         self.fields[name].choices = [("", empty), *choices]  # type: ignore[attr-defined]  # a choice field, as declared

@@ -32,6 +32,10 @@ from tenants.geography.api.serializers import (
 )
 from tenants.geography.seed import seed_geography
 
+COUNTRY_SAVED = answer("CountrySaved", country=CountrySerializer())
+STATE_SAVED = answer("StateSaved", state=StateSerializer())
+CITY_SAVED = answer("CitySaved", city=CitySerializer())
+
 
 def _reader(request: Request) -> uuid.UUID | None:
     """Whose own places are shown beside the shared ones. A bad credential is no reason to refuse what is public."""
@@ -79,12 +83,12 @@ class CountryViewSet(_PlaceViewSet):
         states = PlaceReference(selectors.states_of(country, reader), many=True).data
         return Response({**CountrySerializer(country).data, "state": states, "states": states})
 
-    @extend_schema(request=CountryInput, responses={201: answer("CountrySaved", country=CountrySerializer())})
+    @extend_schema(request=CountryInput, responses={201: COUNTRY_SAVED})
     def create(self, request: Request) -> Response:
         country = services.create_country(actor=self.principal(), **self.validated(CountryInput, request))
         return Response(single("country", CountrySerializer(country).data, message="Country added."), status=201)
 
-    @extend_schema(request=CountryInput, responses=answer("CountrySaved", country=CountrySerializer()))
+    @extend_schema(request=CountryInput, responses=COUNTRY_SAVED)
     def update(self, request: Request, country_id: int) -> Response:
         changes = self.validated(CountryInput, request, partial=True)
         country = services.update_country(actor=self.principal(), country_id=country_id, changes=changes)
@@ -107,12 +111,12 @@ class StateViewSet(_PlaceViewSet):
         cities = CityReference(selectors.cities_of(state, reader), many=True).data
         return Response({**StateSerializer(state).data, "city": cities, "cities": cities})
 
-    @extend_schema(request=StateInput, responses={201: answer("StateSaved", state=StateSerializer())})
+    @extend_schema(request=StateInput, responses={201: STATE_SAVED})
     def create(self, request: Request) -> Response:
         state = services.create_state(actor=self.principal(), **self.validated(StateInput, request))
         return Response(single("state", StateSerializer(state).data, message="State added."), status=201)
 
-    @extend_schema(request=StateInput, responses=answer("StateSaved", state=StateSerializer()))
+    @extend_schema(request=StateInput, responses=STATE_SAVED)
     def update(self, request: Request, state_id: int) -> Response:
         changes = self.validated(StateInput, request, partial=True)
         state = services.update_state(actor=self.principal(), state_id=state_id, changes=changes)
@@ -132,12 +136,12 @@ class CityViewSet(_PlaceViewSet):
     def retrieve(self, request: Request, city_id: int) -> Response:
         return Response(CitySerializer(selectors.get_city(city_id, _reader(request))).data)
 
-    @extend_schema(request=CityInput, responses={201: answer("CitySaved", city=CitySerializer())})
+    @extend_schema(request=CityInput, responses={201: CITY_SAVED})
     def create(self, request: Request) -> Response:
         city = services.create_city(actor=self.principal(), **self.validated(CityInput, request))
         return Response(single("city", CitySerializer(city).data, message="City added."), status=201)
 
-    @extend_schema(request=CityInput, responses=answer("CitySaved", city=CitySerializer()))
+    @extend_schema(request=CityInput, responses=CITY_SAVED)
     def update(self, request: Request, city_id: int) -> Response:
         changes = self.validated(CityInput, request, partial=True)
         city = services.update_city(actor=self.principal(), city_id=city_id, changes=changes)

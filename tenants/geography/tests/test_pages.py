@@ -62,6 +62,9 @@ def test_a_country_without_known_states_asks_for_its_name(acme: Character, acme_
     address = Address.objects.with_places().get()
     assert (address.city.name, address.state.name, address.country.name) == ("Oranjestad", "Oranjestad West", "Aruba")
     assert address.state.company == acme.company
+    assert 'name="state_name"' in acme_client.get(f"{PAGE}/state", {"country": aruba}).content.decode()
+    acme_client.post(PAGE, form_for(country=aruba, state="", state_name="oranjestad WEST", city="Ponton"))
+    assert State.objects.filter(company=acme.company).count() == 1
 
 
 def test_the_states_are_those_of_the_chosen_country(acme_client: Client) -> None:

@@ -55,14 +55,13 @@ class Installation:
 
     def store(self, schema: str, tokens: list[str]) -> None:
         """A row of settings for each token, otherwise like the company's own."""
-        names = [field.column for field in LLMSettings._meta.concrete_fields]
+        names = [str(field.column) for field in LLMSettings._meta.concrete_fields]
         changed = {"id": "gen_random_uuid()", "name": "%s", "llm_api_key": "%s", "is_default": "false"}
+        values = [sql.SQL(changed[name]) if name in changed else sql.Identifier(name) for name in names]
         query = sql.SQL("INSERT INTO {table} ({columns}) SELECT {values} FROM {table} WHERE is_default").format(
             table=sql.Identifier(schema, "agents_llmsettings"),
-            columns=sql.SQL(", ").join(map(sql.Identifier, names)),
-            values=sql.SQL(", ").join(
-                sql.SQL(changed[name]) if name in changed else sql.Identifier(name) for name in names
-            ),
+            columns=sql.SQL(", ").join([sql.Identifier(name) for name in names]),
+            values=sql.Composed(values).join(", "),
         )
         with self.connection.cursor() as cursor:
             ordered = ("name", "llm_api_key")

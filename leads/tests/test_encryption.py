@@ -46,7 +46,8 @@ def stored() -> list[tuple[str, str]]:
     """What lies in the database of the company whose schema is set."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT email, phone FROM leads_lead ORDER BY first_name")
-        return cursor.fetchall()
+        rows: list[tuple[str, str]] = cursor.fetchall()
+    return rows
 
 
 def test_in_clear_unless_the_company_wants_otherwise(in_acme: Character, globex: Character) -> None:

@@ -17,6 +17,7 @@ from agents.models import Agent
 from agents.services import create_agent
 from knowrithm.db.schema import leave_company
 from knowrithm.principal import Principal
+from tenants.geography.seed import seed_geography
 from tenants.models import Company, User
 from tenants.provisioning import prepare_template
 from tenants.services import create_api_key, principal_of, register_company, start_session
@@ -58,6 +59,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock():
         prepare_template()
         seed_catalogue()
+        seed_geography()
         for name in ("acme", "globex"):
             make_character(name)
         leave_company()

@@ -41,6 +41,7 @@ SHARED_APPS = [
     "django.contrib.humanize",
     "tenants",
     "tenants.audit",  # in both: each company's own log, and the platform's
+    "tenants.geography",
     "agents.catalog",
     "django_celery_beat",
     "rest_framework",
@@ -244,6 +245,7 @@ CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
+    "leads.apply_encryption*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -33,6 +33,7 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     is_ready = models.BooleanField(default=False, editable=False)
     is_active = models.BooleanField(default=True)
     is_verified = models.BooleanField(default=False)
+    encrypts_lead_data = models.BooleanField(default=False, editable=False)  # leads.services switches it
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 

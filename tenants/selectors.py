@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from knowrithm.db.schema import shared_cursor
+from knowrithm.db.schema import schema_name, shared_cursor
 from knowrithm.principal import Principal
-from tenants.models import ApiKey, User, UserSession
+from tenants.models import ApiKey, Company, User, UserSession
 
 
 def api_keys_for(actor: Principal) -> QuerySet[ApiKey]:
@@ -77,3 +77,9 @@ def person_of_session(session_id: object) -> SignedInPerson | None:
     return SignedInPerson(
         session, is_open, user, email, role, is_active, CompanyRef(company, schema, is_usable) if company else None
     )
+
+
+def encrypts_lead_data() -> bool:
+    """Whether the company whose schema is set wants it, as the database says now."""
+    found = Company.objects.filter(schema_name=schema_name()).values_list("encrypts_lead_data", flat=True).first()
+    return bool(found)

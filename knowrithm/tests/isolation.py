@@ -25,6 +25,7 @@ from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
+from tenants.geography.models import Address, City, Country, State
 from tenants.services import create_api_key, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
@@ -34,11 +35,11 @@ CANARY = "canary-7f3a91"  # stands in every text of the company that must not le
 class Treasure:
     """Ids of one company's rows, by the names that routes give them."""
 
-    ids: dict[str, uuid.UUID]
+    ids: dict[str, uuid.UUID | int]
 
     def fill(self, route: str) -> str:
         for name, value in self.ids.items():
-            route = route.replace(f"<uuid:{name}>", str(value))
+            route = route.replace(f"<uuid:{name}>", str(value)).replace(f"<int:{name}>", str(value))
         return route.replace("<path:name>", CANARY)
 
 
@@ -77,6 +78,10 @@ def bury(owner: Character) -> Treasure:
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
     session = start_session(user=owner.admin)
+    country = Country.objects.create(company=owner.company, name=CANARY)
+    state = State.objects.create(company=owner.company, name=CANARY, country=country)
+    city = City.objects.create(company=owner.company, name=CANARY, state=state)
+    address = Address.objects.create(company=owner.company, street_address=CANARY, city=city)
     return Treasure(
         {
             "agent_id": agent.id,
@@ -92,6 +97,10 @@ def bury(owner: Character) -> Treasure:
             "api_key_id": key.row.id,
             "session_id": session.session.id,
             "company_id": owner.company.id,
+            "country_id": country.pk,
+            "state_id": state.pk,
+            "city_id": city.pk,
+            "address_id": address.pk,
         }
     )
 
@@ -107,6 +116,9 @@ def fingerprint(owner: Character) -> str:
                     digest.update(repr(row).encode())
     for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
         for row in rows.order_by("pk").values_list():
+            digest.update(repr(row).encode())
+    for place in (Country, State, City, Address):
+        for row in place.objects.filter(company=owner.company).order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()
 

@@ -31,6 +31,22 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/user/profile": MINE,
     "PUT /api/v1/user/profile": MINE,
     "GET /api/v1/company": MINE,
+    # geography
+    "PATCH /api/v1/country/<int:country_id>": Probe(NAME),
+    "POST /api/v1/state": Probe({**NAME, "country_id": "{country_id}"}),
+    "PATCH /api/v1/state/<int:state_id>": Probe(NAME),
+    "POST /api/v1/city": Probe({**NAME, "state_id": "{state_id}"}),
+    "PATCH /api/v1/city/<int:city_id>": Probe(NAME),
+    "GET /api/v1/address": LIST,
+    "POST /api/v1/address": Probe(
+        {
+            "street_address": "taken over",
+            "country_id": "{country_id}",
+            "state_id": "{state_id}",
+            "city_id": "{city_id}",
+            "is_primary": True,
+        }
+    ),
     # agents
     "GET /api/v1/agent": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
     "POST /api/v1/agent": Probe({**NAME, "llm_settings_id": "{settings_id}"}),
@@ -81,6 +97,8 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/conversation/<uuid:conversation_id>/chat": Probe({"message": "hello"}),
 }
 
+PLACES = "public by contract; what a company has added shows to itself alone: tested below"
+
 NO_COMPANY = {
     "GET /health": "says nothing of any company",
     "GET /api/health": "says nothing of any company",
@@ -101,6 +119,14 @@ NO_COMPANY = {
     "POST /api/v1/auth/user": "makes a user of the caller's own company",
     "POST /api/v1/auth/api-keys": "makes a key of the caller's own company",
     "POST /api/v1/company": "makes a company",
+    "GET /api/v1/address-seed": "adds what ISO 3166 has",
+    "POST /api/v1/country": "makes a country of the caller's own company",
+    "GET /api/v1/country": PLACES,
+    "GET /api/v1/country/<int:country_id>": PLACES,
+    "GET /api/v1/state/country/<int:country_id>": PLACES,
+    "GET /api/v1/state/<int:state_id>": PLACES,
+    "GET /api/v1/city/state/<int:state_id>": PLACES,
+    "GET /api/v1/city/<int:city_id>": PLACES,
     "GET /api/v1/settings/providers": "the catalogue is shared",
     "POST /api/v1/settings/providers/seed": "the catalogue is shared",
     "GET /api/v1/providers": "the catalogue is shared",
@@ -129,7 +155,7 @@ def treasure(acme: Character) -> Treasure:
     return bury(acme)
 
 
-def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure) -> None:
+def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure, *, shows: bool = False) -> None:
     path = treasure.fill(route.path)
     query = fill(probe.query, treasure)
     if query:
@@ -141,7 +167,7 @@ def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure) ->
         content_type="application/json",
     )
     assert answer.status_code == probe.expected, (route.key, answer.status_code, answer.content[:300])
-    assert CANARY.encode() not in answer.content.replace(path.encode(), b""), route.key
+    assert (CANARY.encode() in answer.content.replace(path.encode(), b"")) == shows, route.key
 
 
 def _json(body: object) -> str:
@@ -175,6 +201,19 @@ def test_nobody_gets_in_without_a_credential(route: Route, acme: Character, trea
     before = fingerprint(acme)
     attack(APIClient(), route, Probe(PROBES[route.key].body, expected=401), treasure)
     assert fingerprint(acme) == before
+
+
+PLACE_ROUTES = [route for route in API_ROUTES if NO_COMPANY.get(route.key) == PLACES]
+
+
+@pytest.mark.parametrize("route", PLACE_ROUTES, ids=[route.key for route in PLACE_ROUTES])
+def test_what_a_company_adds_to_the_places_shows_to_itself_alone(
+    route: Route, acme_api: APIClient, globex_api: APIClient, treasure: Treasure
+) -> None:
+    attack(acme_api, route, Probe(expected=200), treasure, shows=True)
+    expected = 404 if "<" in route.path else 200
+    for stranger in (globex_api, APIClient()):
+        attack(stranger, route, Probe(expected=expected), treasure)
 
 
 LEAD_ROUTES = {
@@ -218,11 +257,12 @@ def page_ids(route: Route) -> str:
         "api-keys": "api_key_id",
         "account": "session_id",
         "conversations": "conversation_id",
+        "company": "address_id",
     }
     return "citation_id" if "passage" in route.path else kinds[first]
 
 
-ROW_PAGES = [route for route in PAGES if "<uuid:" in route.path]
+ROW_PAGES = [route for route in PAGES if "<" in route.path]
 
 
 @pytest.mark.parametrize("route", ROW_PAGES, ids=[route.key for route in ROW_PAGES])
@@ -231,7 +271,7 @@ def test_no_page_shows_or_changes_a_foreign_row(
     route: Route, method: str, acme: Character, globex_client: Client, treasure: Treasure
 ) -> None:
     before = fingerprint(acme)
-    path = route.path.split("<uuid:")[0] + str(treasure.ids[page_ids(route)]) + route.path.split(">")[1]
+    path = route.path.split("<")[0] + str(treasure.ids[page_ids(route)]) + route.path.split(">")[1]
 
     answer = globex_client.generic(method, path)
 

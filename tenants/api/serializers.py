@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from knowrithm.api.serializers import RecordSerializer
 from knowrithm.principal import Scope
+from tenants.geography.selectors import primary_address
 from tenants.models import ApiKey, Company, User
 
 
@@ -27,7 +28,16 @@ class CompanySerializer(RecordSerializer[Company]):
         return None
 
     def get_address(self, company: Company) -> dict[str, Any]:
-        return {"street": None, "city": None, "state": None, "country": None, "postal_code": None}
+        address = primary_address(company)
+        if address is None:
+            return {"street": None, "city": None, "state": None, "country": None, "postal_code": None}
+        return {
+            "street": address.street_address,
+            "city": address.city.name,
+            "state": address.state.name,
+            "country": address.country.name,
+            "postal_code": address.postal_code,
+        }
 
 
 class UserSerializer(RecordSerializer[User]):

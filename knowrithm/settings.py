@@ -244,6 +244,7 @@ CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
+    "tenants.purge_company": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

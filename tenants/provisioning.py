@@ -56,6 +56,19 @@ def create_schema(name: str) -> None:
         cursor.execute(template.ddl.replace(settings.TEMPLATE_SCHEMA, name))
 
 
+def drop_schema(name: str) -> None:
+    """Delete a company's schema with all that is in it. Call inside a transaction; one that is gone already is fine.
+
+    Its foreign keys point to shared tables, which have to be locked for a moment: rather than make everybody wait
+    behind a long query, this gives up after a few seconds.
+    """
+    if not SCHEMA_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a company's schema.")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '5s'")
+        cursor.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
+
+
 def _fingerprint() -> str:
     """A hash over the names of all migrations on disk."""
     loader = MigrationLoader(None, ignore_no_migrations=True)

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
-from django.db.models import QuerySet
-from django.utils import timezone
+import uuid
 
-from knowrithm.principal import Principal
-from tenants.models import ApiKey, User, UserSession
+from django.apps import apps
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django_tenants.utils import tenant_context
+
+from knowrithm.errors import NotFoundError
+from knowrithm.principal import Principal, PrincipalKind, Role
+from tenants.enums import CompanyStatus
+from tenants.models import ApiKey, Company, User, UserSession
 
 
 def api_keys_for(actor: Principal) -> QuerySet[ApiKey]:
@@ -15,3 +22,47 @@ def api_keys_for(actor: Principal) -> QuerySet[ApiKey]:
 
 def open_sessions(user: User) -> QuerySet[UserSession]:
     return user.sessions.filter(revoked_at=None, expires_at__gt=timezone.now())
+
+
+def reaches_every_company(actor: Principal) -> bool:
+    """A super admin who has signed in: a key never reaches beyond its company."""
+    return actor.kind == PrincipalKind.USER and actor.role == Role.SUPER_ADMIN and actor.company is None
+
+
+def companies_in_reach(actor: Principal) -> QuerySet[Company]:
+    """Every company for a super admin, for others their own; archived ones too, but none that is being purged."""
+    rows = Company.objects.filter(purge_started_at=None)
+    return rows if reaches_every_company(actor) else rows.filter(pk=actor.company_id)
+
+
+def get_company(actor: Principal, company_id: uuid.UUID) -> Company:
+    """Raises `NotFoundError`, also for a company that is not the actor's."""
+    company: Company | None = companies_in_reach(actor).filter(pk=company_id).first()
+    if company is None:
+        raise NotFoundError("There is no such company.")
+    return company
+
+
+def companies_list(actor: Principal, *, status: str = "", search: str = "") -> QuerySet[Company]:
+    """Those in reach. `status` is one of `CompanyStatus`, verified, unverified or all; live ones without it."""
+    rows = companies_in_reach(actor)
+    filters = {
+        CompanyStatus.ACTIVE: Q(archived_at=None, is_active=True),
+        CompanyStatus.INACTIVE: Q(archived_at=None, is_active=False),
+        CompanyStatus.ARCHIVED: Q(archived_at__isnull=False),
+        "verified": Q(archived_at=None, is_verified=True),
+        "unverified": Q(archived_at=None, is_verified=False),
+        "all": Q(),
+    }
+    rows = rows.filter(filters.get(status, Q(archived_at=None)))
+    return rows.filter(Q(name__icontains=search) | Q(email__icontains=search)) if search else rows
+
+
+def related_rows(company: Company) -> dict[str, int]:
+    """What the company has, by the plural that people read: its people and keys, and every kind of row of its own."""
+    counts = {"users": company.users.count(), "API keys": company.api_keys.count()}
+    with tenant_context(company):
+        for label in settings.TENANT_APPS:
+            for model in apps.get_app_config(label.split(".")[-1]).get_models():
+                counts[str(model._meta.verbose_name_plural)] = model._default_manager.count()
+    return {name: count for name, count in counts.items() if count}

@@ -33,8 +33,8 @@ def _dummy_hash() -> str:
     return make_password(secrets.token_hex())
 
 
-def verify_password(*, email: str, password: str) -> User:
-    """The person with this address and password.
+def verify_password(*, email: str, password: str, allows_archived: bool = False) -> User:
+    """The person with this address and password; with `allows_archived` also an admin who may restore the company.
 
     Raises `BadCredentialsError`, `AccountLockedError` after too many failures, `AccountUnavailableError`.
     """
@@ -47,7 +47,7 @@ def verify_password(*, email: str, password: str) -> User:
     if not user.check_password(password):
         _count_failure(user)
         raise BadCredentialsError("The e-mail address or the password is not right.")
-    if not user.may_sign_in:
+    if not user.may_enter(user.company, allows_archived=allows_archived):
         raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
     if user.login_attempts:
         User.objects.filter(pk=user.pk).update(login_attempts=0, locked_until=None)

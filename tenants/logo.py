@@ -29,10 +29,12 @@ def draw_logo(file: File[bytes]) -> bytes:
     try:
         with Image.open(file, formats=FORMATS) as picture:
             if max(picture.size) > MAX_SIDE:
-                raise _refused(f"The logo measures more than {MAX_SIDE} pixels a side. Send a smaller picture.")
+                raise _too_large()
             drawn = ImageOps.exif_transpose(picture).convert("RGBA")
     except InvalidInputError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large() from None
     except Exception:  # a damaged or hostile file may raise anything inside a decoder
         raise _refused("The logo cannot be read. Send a PNG, JPEG, WebP or GIF picture.") from None
     drawn.thumbnail((STORED_SIDE, STORED_SIDE))
@@ -70,6 +72,10 @@ def delete_logo(company: Company, digest: str) -> None:
 
 def _name(digest: str) -> str:
     return f"logo/{digest}.png"
+
+
+def _too_large() -> InvalidInputError:
+    return _refused(f"The logo measures more than {MAX_SIDE} pixels a side. Send a smaller picture.")
 
 
 def _refused(message: str) -> InvalidInputError:

@@ -232,7 +232,8 @@ def page_ids(route: Route) -> str:
     return "citation_id" if "passage" in route.path else kinds[first]
 
 
-ROW_PAGES = [route for route in PAGES if "<uuid:" in route.path]
+# A logo is public; its address holds the picture's digest.
+ROW_PAGES = [route for route in PAGES if "<uuid:" in route.path and not route.path.startswith("/company-logo/")]
 
 
 @pytest.mark.parametrize("route", ROW_PAGES, ids=[route.key for route in ROW_PAGES])

@@ -20,8 +20,8 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
     class Meta:
         model = Company
         fields = (
-            "id", "name", "email", "phone", "website", "industry", "logo", "address", "status", "is_active", "is_verified",
-            "created_at", "updated_at", "deleted_at",
+            "id", "name", "email", "phone", "website", "industry", "logo", "address", "status", "is_active",
+            "is_verified", "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -12,7 +12,7 @@ from django.core.validators import URLValidator
 from django.db import transaction
 from django_tenants.utils import tenant_context
 
-from knowrithm.errors import ForbiddenError, InvalidInputError
+from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants import provisioning
 from tenants.audit.models import RiskLevel
@@ -59,6 +59,8 @@ def update_company(*, actor: Principal, company: Company, changes: Mapping[str, 
     Raises `ForbiddenError`, `AlreadyRegisteredError`, `InvalidInputError`.
     """
     company = Company.objects.select_for_update().get(pk=company.pk)
+    if company.purge_started_at is not None:
+        raise NotFoundError("There is no such company.")
     before = _state(company)
     _check_may_change(actor, company, changes)
     if "email" in changes and changes["email"].lower() != company.email.lower():

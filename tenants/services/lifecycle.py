@@ -97,6 +97,6 @@ def purge_company(*, actor: Principal, company: Company, delete_related: bool) -
 
 
 def _still_there(company: Company) -> ConflictError:
-    counts = ", ".join(f"{count} {name}" for name, count in related_rows(company).items()) or "settings only"
-    message = f"{company} still has: {counts}. Send delete_related as true to delete it and all of this for good."
+    counts = ", ".join(f"{name} ({count})" for name, count in related_rows(company).items()) or "settings only"
+    message = f"{company} still has {counts}. Send delete_related as true to delete it and all of this for good."
     return ConflictError(message, code="COMPANY_HAS_DATA", fields={"delete_related": [message]})

@@ -64,5 +64,6 @@ def related_rows(company: Company) -> dict[str, int]:
     with tenant_context(company):
         for label in settings.TENANT_APPS:
             for model in apps.get_app_config(label.split(".")[-1]).get_models():
-                counts[str(model._meta.verbose_name_plural)] = model._default_manager.count()
+                name, plural = str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
+                counts[name if name.endswith("s") else plural] = model._default_manager.count()  # "settings" is one
     return {name: count for name, count in counts.items() if count}

@@ -246,6 +246,7 @@ CELERY_TASK_ROUTES = {
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
+    "tenants.purge_company": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

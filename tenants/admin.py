@@ -1,13 +1,22 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.db.models import QuerySet, URLField
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from unfold.admin import ModelAdmin
+from unfold.decorators import action
 
+from knowrithm.errors import ServiceError
+from knowrithm.principal import Principal
+from tenants import services
 from tenants.models import ApiKey, Company, User, UserSession
+from tenants.selectors import related_rows
 
 admin.site.unregister(Group)  # roles are on the user; groups would promise something else
 
@@ -22,12 +31,86 @@ class _NoAdd(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return False
 
 
+def _actor(request: HttpRequest) -> Principal:
+    return services.principal_of(cast(User, request.user))
+
+
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "schema_name", "is_ready", "is_active", "is_verified", "created_at")
-    list_filter = ("is_active", "is_verified", "is_ready")
+    list_display = ("name", "email", "schema_name", "status", "is_verified", "purge_started_at", "created_at")
+    list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
-    readonly_fields = ("id", "schema_name", "is_ready", "created_at", "updated_at", "archived_at")
+    readonly_fields = (
+        "id", "schema_name", "is_ready", "logo", "created_at", "updated_at", "archived_at", "purge_started_at",
+    )  # fmt: skip
+    formfield_overrides = {
+        **ModelAdmin.formfield_overrides,
+        URLField: {**ModelAdmin.formfield_overrides.get(URLField, {}), "assume_scheme": "https"},
+    }
+    actions = ("activate", "deactivate", "verify", "archive", "restore")
+    actions_detail = ("purge",)
+
+    def save_model(self, request: HttpRequest, obj: Company, form: ModelForm[Company], change: bool) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_company(actor=_actor(request), company=obj, changes=changes)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        except ServiceError as error:
+            messages.error(request, str(error))
+            return redirect(request.path)
+        return response
+
+    @admin.action(description="Activate")
+    def activate(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._update(request, companies, is_active=True)
+
+    @admin.action(description="Deactivate: access ends at once")
+    def deactivate(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._update(request, companies, is_active=False)
+
+    @admin.action(description="Mark as verified")
+    def verify(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._update(request, companies, is_verified=True)
+
+    def _update(self, request: HttpRequest, companies: QuerySet[Company], **changes: bool) -> None:
+        for company in companies.filter(purge_started_at=None):
+            services.update_company(actor=_actor(request), company=company, changes=changes)
+        messages.success(request, "The companies were changed.")
+
+    @admin.action(description="Archive: access ends at once, data stay")
+    def archive(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._in_bulk(request, companies, services.archive_companies, "Companies archived")
+
+    @admin.action(description="Restore")
+    def restore(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._in_bulk(request, companies, services.restore_companies, "Companies restored")
+
+    def _in_bulk(
+        self, request: HttpRequest, companies: QuerySet[Company], service: Callable[..., int], done: str
+    ) -> None:
+        ids = list(companies.filter(purge_started_at=None).values_list("pk", flat=True))
+        count = service(actor=_actor(request), company_ids=ids)
+        messages.success(request, f"{done}: {count}.")
+
+    @action(description="Delete for good", url_path="purge")  # type: ignore[untyped-decorator]  # unfold has no types
+    def purge(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        company = get_object_or_404(Company, pk=object_id, purge_started_at=None)
+        typed = request.POST.get("name", "").strip()
+        if request.method == "POST" and typed == company.name.strip():
+            services.purge_company(actor=_actor(request), company=company, delete_related=True)
+            messages.success(request, f"“{company.name}” is being deleted with all its data.")
+            return redirect("admin:tenants_company_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Delete {company.name} for good",
+            "company": company,
+            "opts": self.opts,
+            "related": related_rows(company),
+            "is_wrong": request.method == "POST",
+        }
+        return render(request, "admin/tenants/company/purge.html", context)
 
 
 @admin.register(User)

@@ -7,6 +7,12 @@ from knowrithm.principal import Role
 ROLE_CHOICES = [(role.value, role.value.replace("_", " ").capitalize()) for role in Role]
 
 
+class CompanyStatus(models.TextChoices):
+    ACTIVE = "active"
+    INACTIVE = "inactive"  # shut out by a super admin
+    ARCHIVED = "archived"
+
+
 class UserStatus(models.TextChoices):
     ACTIVE = "active"
     INACTIVE = "inactive"

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from knowrithm.principal import Principal, Scope
-from tenants.models import User
+from tenants.models import Company, User
 
 SCOPE_LABELS = {
     Scope.READ: "Read: see agents, documents and conversations",
@@ -64,6 +64,39 @@ class ApiKeyForm(forms.Form):
         super().__init__(data, initial={"scopes": [Scope.READ, Scope.WRITE]})
         offered = [(scope.value, text) for scope, text in SCOPE_LABELS.items() if actor.is_admin or actor.has(scope)]
         self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # a MultipleChoiceField, declared above
+
+
+class CompanyForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=200, widget=forms.TextInput({"autocomplete": "organization"}))
+    email = forms.EmailField(label="E-mail address", max_length=254)
+    phone = forms.CharField(
+        label="Phone", max_length=40, required=False, widget=forms.TextInput({"type": "tel", "autocomplete": "tel"})
+    )
+    website = forms.URLField(label="Website", max_length=200, required=False, assume_scheme="https")
+    industry = forms.CharField(label="Industry", max_length=100, required=False)
+    logo = forms.FileField(
+        label="Logo",
+        required=False,
+        allow_empty_file=True,  # refused where every other bad picture is
+        widget=forms.FileInput({"accept": "image/png,image/jpeg,image/webp,image/gif"}),
+        help_text="A PNG, JPEG, WebP or GIF picture of at most 2 MB and 4096 pixels a side.",
+    )
+    remove_logo = forms.BooleanField(label="Remove the logo", required=False)
+
+    def __init__(self, data: Any = None, files: Any = None, *, company: Company) -> None:
+        own = ("name", "email", "phone", "website", "industry")
+        super().__init__(data, files, initial={name: getattr(company, name) for name in own})
+        if not company.logo:
+            del self.fields["remove_logo"]
+
+    def changes(self) -> dict[str, Any]:
+        """What `tenants.services.update_company` takes. A new picture wins over the wish to have none."""
+        changes = dict(self.cleaned_data)
+        removes = changes.pop("remove_logo", False)
+        picture = changes.pop("logo")
+        if picture is not None or removes:
+            changes["logo"] = picture if picture is not None else ""
+        return changes
 
 
 class ProfileForm(forms.Form):

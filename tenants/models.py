@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.conf import settings
@@ -15,9 +15,10 @@ from django_tenants.models import DomainMixin, TenantMixin
 
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.principal import Role, Scope
-from tenants.enums import ROLE_CHOICES, ApiKeyStatus, UserStatus
+from tenants.enums import ROLE_CHOICES, ApiKeyStatus, CompanyStatus, UserStatus
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+RESTORE_PERIOD = timedelta(days=30)  # so long may an archived company's own admins bring it back
 
 
 class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager-missing]  # TenantMixin has no types
@@ -34,6 +35,9 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     is_active = models.BooleanField(default=True)
     is_verified = models.BooleanField(default=False)
     encrypts_lead_data = models.BooleanField(default=False, editable=False)  # leads.services switches it
+    logo_digest = models.CharField(max_length=64, blank=True, editable=False)  # of the stored picture
+    logo_url = models.URLField(max_length=500, blank=True, editable=False)  # or a picture elsewhere, never fetched
+    purge_started_at = models.DateTimeField(null=True, blank=True, editable=False)  # from here on there is no way back
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -47,6 +51,32 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     @property
     def is_usable(self) -> bool:
         return self.is_ready and self.is_active and not self.is_archived
+
+    @property
+    def restorable_until(self) -> datetime | None:
+        """Until when its own admins may bring the archived company back; a super admin may at any time."""
+        return self.archived_at + RESTORE_PERIOD if self.archived_at else None
+
+    @property
+    def is_restorable(self) -> bool:
+        until = self.restorable_until
+        return self.is_ready and self.is_active and until is not None and timezone.now() < until
+
+    @property
+    def status(self) -> CompanyStatus:
+        if self.is_archived:
+            return CompanyStatus.ARCHIVED
+        return CompanyStatus.ACTIVE if self.is_active else CompanyStatus.INACTIVE
+
+    @property
+    def logo_path(self) -> str:
+        """Where this server serves the stored logo; empty when there is none. A new picture has a new address."""
+        return f"/company-logo/{self.pk}/{self.logo_digest}.png" if self.logo_digest else ""
+
+    @property
+    def logo(self) -> str:
+        """The logo's full address, here or elsewhere, or an empty string."""
+        return f"{settings.BASE_URL}{self.logo_path}" if self.logo_digest else self.logo_url
 
 
 class Domain(DomainMixin):  # type: ignore[misc]  # DomainMixin has no types
@@ -115,7 +145,18 @@ class User(AbstractBaseUser, BaseModel):
 
     @property
     def may_sign_in(self) -> bool:
-        return self.is_active and (self.company is None or self.company.is_usable)
+        return self.may_enter(self.company)
+
+    def may_enter(self, company: Company | None, *, allows_archived: bool = False) -> bool:
+        """Whether credentials of this person for `company` are good now.
+
+        With `allows_archived`, an admin's are good for an archived company too while it can still be restored.
+        """
+        if not self.is_active:
+            return False
+        if company is None or company.is_usable:
+            return True
+        return allows_archived and self.role == Role.ADMIN and company.is_restorable
 
     # What Django admin asks: super admins may do everything there, nobody else anything.
     @property

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.forms import Form
@@ -23,7 +24,9 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from knowrithm.errors import NotFoundError, ServiceError
+from tenants.backends import archived_admin
 from tenants.models import User
+from tenants.services import principal_of
 
 P = ParamSpec("P")
 
@@ -46,7 +49,7 @@ def company_page(
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not isinstance(request.user, User):
-            return _to_login(request)
+            return redirect("company-archived") if archived_admin(request) else _to_login(request)
         if request.user.company is None:
             return redirect("admin:index")
         try:
@@ -58,6 +61,20 @@ def company_page(
         return response
 
     return guarded
+
+
+def admin_page(
+    view: Callable[Concatenate[PageRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A `company_page` for the company's admins; its other people get the 403 page."""
+
+    @wraps(view)
+    def for_admins(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not principal_of(request.user).is_admin:
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return company_page(for_admins)
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:

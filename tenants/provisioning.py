@@ -75,11 +75,17 @@ def prepare_roles() -> None:
 
 
 def drop_schema(name: str) -> None:
-    """The schema with all its tables, and its role. Call inside a transaction."""
+    """Delete a company's schema with all that is in it, and its role. Call inside a transaction; one that is gone
+    already is fine.
+
+    Its foreign keys point to shared tables, which have to be locked for a moment: rather than make everybody wait
+    behind a long query, this gives up after a few seconds.
+    """
     role = role_of(name)
     if role is None:
         raise ValueError(f"{name!r} is not the name of a company's schema.")
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '5s'")
         cursor.execute(f'DROP SCHEMA IF EXISTS "{role}" CASCADE')
         cursor.execute("SELECT to_regrole(%s)", [role])
         if cursor.fetchone()[0]:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.apps import apps
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django_tenants.utils import tenant_context
 
 from knowrithm.db.schema import schema_name, shared_cursor
-from knowrithm.principal import Principal
+from knowrithm.errors import NotFoundError
+from knowrithm.principal import Principal, PrincipalKind, Role
+from tenants.enums import CompanyStatus
 from tenants.models import ApiKey, Company, User, UserSession
 
 
@@ -21,65 +26,94 @@ def open_sessions(user: User) -> QuerySet[UserSession]:
     return user.sessions.filter(revoked_at=None, expires_at__gt=timezone.now())
 
 
-@dataclass(frozen=True, slots=True)
-class CompanyRef:
-    """A company as a credential names it: enough to enter its schema."""
-
-    id: uuid.UUID
-    schema_name: str
-    is_usable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SignedInPerson:
-    """Who an access token's session belongs to, as things are now."""
-
-    session_id: uuid.UUID
-    is_open: bool
-    user_id: uuid.UUID
-    email: str
-    role: str
-    is_active: bool
-    company: CompanyRef | None
-
-    @property
-    def company_id(self) -> uuid.UUID | None:
-        return self.company.id if self.company else None
-
-    @property
-    def may_sign_in(self) -> bool:
-        return self.is_active and (self.company is None or self.company.is_usable)
-
-
+# What decides whether a session is good, and who it is.
+_SESSION = ("id", "user_id", "revoked_at")
+_PERSON = ("id", "company_id", "email", "role", "status")
+_COMPANY = ("id", "schema_name", "is_ready", "is_active", "archived_at")
 # Asked with every request that carries a token. As an ORM query its compilation alone would take three times as long.
-_PERSON_SQL = """
-SELECT session.id, session.revoked_at IS NULL, person.id, person.email, person.role, person.status = 'active',
-       company.id, company.schema_name, company.is_ready AND company.is_active AND company.archived_at IS NULL
+_SESSION_SQL = """
+SELECT {columns}
 FROM public.tenants_usersession AS session
 JOIN public.tenants_user AS person ON person.id = session.user_id
 LEFT JOIN public.tenants_company AS company ON company.id = person.company_id
 WHERE session.id = %s
-"""
+""".format(
+    columns=", ".join(
+        f"{table}.{name}"
+        for table, names in (("session", _SESSION), ("person", _PERSON), ("company", _COMPANY))
+        for name in names
+    )
+)
 
 
-def person_of_session(session_id: object) -> SignedInPerson | None:
-    """In one query; None for anything that is no session's id."""
+def session_by_id(session_id: object) -> UserSession | None:
+    """With its person and company, in one query; None for anything that is no session's id.
+
+    Of the three rows only the fields above are there; others are read from the database when they are asked for.
+    """
     try:
         pk = uuid.UUID(str(session_id))
     except ValueError:
         return None
     with shared_cursor() as cursor:
-        cursor.execute(_PERSON_SQL, [pk])
+        cursor.execute(_SESSION_SQL, [pk])
         row = cursor.fetchone()
     if row is None:
         return None
-    session, is_open, user, email, role, is_active, company, schema, is_usable = row
-    return SignedInPerson(
-        session, is_open, user, email, role, is_active, CompanyRef(company, schema, is_usable) if company else None
-    )
+    first, second = len(_SESSION), len(_SESSION) + len(_PERSON)
+    session = UserSession.from_db(DEFAULT_DB_ALIAS, _SESSION, row[:first])
+    session.user = User.from_db(DEFAULT_DB_ALIAS, _PERSON, row[first:second])
+    has_company = session.user.company_id is not None
+    session.user.company = Company.from_db(DEFAULT_DB_ALIAS, _COMPANY, row[second:]) if has_company else None
+    return session
 
 
 def encrypts_lead_data() -> bool:
     """Whether the company whose schema is set wants it, as the database says now."""
     found = Company.objects.filter(schema_name=schema_name()).values_list("encrypts_lead_data", flat=True).first()
     return bool(found)
+
+
+def reaches_every_company(actor: Principal) -> bool:
+    """A super admin who has signed in: a key never reaches beyond its company."""
+    return actor.kind == PrincipalKind.USER and actor.role == Role.SUPER_ADMIN and actor.company is None
+
+
+def companies_in_reach(actor: Principal) -> QuerySet[Company]:
+    """Every company for a super admin, for others their own; archived ones too, but none that is being purged."""
+    rows = Company.objects.filter(purge_started_at=None)
+    return rows if reaches_every_company(actor) else rows.filter(pk=actor.company_id)
+
+
+def get_company(actor: Principal, company_id: uuid.UUID) -> Company:
+    """Raises `NotFoundError`, also for a company that is not the actor's."""
+    company: Company | None = companies_in_reach(actor).filter(pk=company_id).first()
+    if company is None:
+        raise NotFoundError("There is no such company.")
+    return company
+
+
+def companies_list(actor: Principal, *, status: str = "", search: str = "") -> QuerySet[Company]:
+    """Those in reach. `status` is one of `CompanyStatus`, verified, unverified or all; live ones without it."""
+    rows = companies_in_reach(actor)
+    filters = {
+        CompanyStatus.ACTIVE: Q(archived_at=None, is_active=True),
+        CompanyStatus.INACTIVE: Q(archived_at=None, is_active=False),
+        CompanyStatus.ARCHIVED: Q(archived_at__isnull=False),
+        "verified": Q(archived_at=None, is_verified=True),
+        "unverified": Q(archived_at=None, is_verified=False),
+        "all": Q(),
+    }
+    rows = rows.filter(filters.get(status, Q(archived_at=None)))
+    return rows.filter(Q(name__icontains=search) | Q(email__icontains=search)) if search else rows
+
+
+def related_rows(company: Company) -> dict[str, int]:
+    """What the company has, by the plural that people read: its people and keys, and every kind of row of its own."""
+    counts = {"users": company.users.count(), "API keys": company.api_keys.count()}
+    with tenant_context(company):
+        for label in settings.TENANT_APPS:
+            for model in apps.get_app_config(label.split(".")[-1]).get_models():
+                name, plural = str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
+                counts[name if name.endswith("s") else plural] = model._default_manager.count()  # "settings" is one
+    return {name: count for name, count in counts.items() if count}

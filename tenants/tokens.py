@@ -71,12 +71,11 @@ def _read(kind: type[Token], text: str) -> dict[str, Any]:
         raise InvalidTokenError("The token is invalid or has expired. Sign in again.") from None
 
 
-def names(payload: dict[str, Any], user_id: uuid.UUID, company_id: uuid.UUID | None) -> bool:
-    """The token was issued to this person, of the company that they belong to now."""
-    company = str(company_id) if company_id else None
-    return payload.get("user_id") == str(user_id) and payload.get("company_id") == company
-
-
 def session_is_current(session: UserSession, payload: dict[str, Any]) -> bool:
     """The token belongs to this session, its person and that person's present company."""
-    return session.revoked_at is None and names(payload, session.user_id, session.user.company_id)
+    company_id = str(session.user.company_id) if session.user.company_id else None
+    return (
+        session.revoked_at is None
+        and str(session.user_id) == payload.get("user_id")
+        and company_id == payload.get("company_id")
+    )

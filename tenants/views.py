@@ -47,7 +47,7 @@ def login(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             check_rate("login", client_address(request))
-            _sign_in(request, services.verify_password(**form.cleaned_data))
+            _sign_in(request, services.verify_password(**form.cleaned_data, allows_archived=True))
             return redirect(next_url or "home")
     return render(request, "tenants/login.html", {"form": form, "next": next_url})
 

@@ -18,12 +18,16 @@ USER, API_KEY, LEAD = PrincipalKind.USER, PrincipalKind.API_KEY, PrincipalKind.L
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`scopes`: any one of them is enough (a user's come from the role). `kinds`: who may come at all."""
+    """`scopes`: any one of them is enough (a user's come from the role). `kinds`: who may come at all.
+
+    An archived company's credentials are refused everywhere but where `allows_archived` says otherwise.
+    """
 
     scopes: frozenset[Scope] = frozenset()
     kinds: frozenset[PrincipalKind] = frozenset({USER, API_KEY})
     roles: frozenset[Role] | None = None
     is_public: bool = False
+    allows_archived: bool = False  # also for the admins of an archived company, while it can be restored
 
 
 PUBLIC = Access(is_public=True)

@@ -26,6 +26,7 @@ from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
 from tenants.geography.models import Address, City, Country, State
+from tenants.models import Company
 from tenants.services import create_api_key, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
@@ -114,6 +115,7 @@ def fingerprint(owner: Character) -> str:
             for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
+    digest.update(repr(Company.objects.filter(pk=owner.company.pk).values_list().first()).encode())
     for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
         for row in rows.order_by("pk").values_list():
             digest.update(repr(row).encode())

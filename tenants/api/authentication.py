@@ -14,14 +14,16 @@ from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
+from knowrithm.api.permissions import access_of
 from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
 from knowrithm.security.hashing import matches
 from tenants import tokens
+from tenants.backends import archived_admin
 from tenants.exceptions import AccountUnavailableError
 from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
-from tenants.selectors import person_of_session
+from tenants.selectors import session_by_id
 from tenants.services import API_SECRET, principal_of
 
 
@@ -39,30 +41,26 @@ def principal_from_headers(headers: Any) -> Principal | None:
     return principal_from_key(key, secret) if key or secret else None
 
 
-def principal_from_token(token: str) -> Principal | None:
+def principal_from_token(token: str, *, allows_archived: bool = False) -> Principal | None:
     """The user of an access token; None when it is another kind's. Raises `AuthenticationFailedError`."""
     payload = tokens.read_access(token)
     if payload.get(tokens.KIND) != tokens.USER_KIND:
         return None
-    person = person_of_session(payload.get("sid"))
-    if person is None or not person.is_open or not tokens.names(payload, person.user_id, person.company_id):
+    session = session_by_id(payload.get("sid"))
+    if session is None or not tokens.session_is_current(session, payload):
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
-    if not person.may_sign_in:
+    if not session.user.may_enter(session.user.company, allows_archived=allows_archived):
         raise AccountUnavailableError("This account is not active.")
-    role = Role(person.role)
-    return Principal(
-        kind=PrincipalKind.USER, id=person.user_id, user_id=person.user_id, company=person.company, role=role,
-        scopes=ROLE_SCOPES[role], session_id=person.session_id, label=person.email,
-    )  # fmt: skip
+    return principal_of(session.user, session_id=session.id)
 
 
-def principal_from_key(key: str, secret: str) -> Principal:
+def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) -> Principal:
     row = ApiKey.objects.select_related("company", "user").filter(key=key).first() if key and "\0" not in key else None
     if row is None or not matches(secret, row.secret_hash, purpose=API_SECRET):
         raise AuthenticationFailedError("The API key or its secret is not right.", code="API_KEY_INVALID")
     if row.status != "active":
         raise AuthenticationFailedError(f"This API key is {row.status}.", code="API_KEY_INVALID")
-    if not row.company.is_usable or not row.user.is_active:
+    if not row.user.may_enter(row.company, allows_archived=allows_archived):
         raise AccountUnavailableError("The company or the person behind this API key is not active.")
     _count_use(row)
     role, scopes = Role(row.user.role), frozenset(map(Scope, row.scopes))
@@ -79,6 +77,12 @@ def _count_use(row: ApiKey) -> None:
     now = timezone.now()
     if row.last_used_at is None or now - row.last_used_at > LAST_USED_RESOLUTION:
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=now, usage_count=F("usage_count") + 1)
+
+
+def _allows_archived(request: Request) -> bool:
+    """What the route declares; False outside the API's own views."""
+    view = (request.parser_context or {}).get("view")
+    return view is not None and access_of(view).allows_archived
 
 
 class HeaderAuthentication(BaseAuthentication):
@@ -100,22 +104,27 @@ class HeaderAuthentication(BaseAuthentication):
 class BearerAuthentication(HeaderAuthentication):
     def principal(self, request: Request) -> Principal | None:
         token = bearer_token(request.headers)
-        return principal_from_token(token) if token else None
+        return principal_from_token(token, allows_archived=_allows_archived(request)) if token else None
 
 
 class ApiKeyAuthentication(HeaderAuthentication):
     def principal(self, request: Request) -> Principal | None:
         key = request.headers.get("X-API-Key", "").strip()
         secret = request.headers.get("X-API-Secret", "").strip()
-        return principal_from_key(key, secret) if key or secret else None
+        if not key and not secret:
+            return None
+        return principal_from_key(key, secret, allows_archived=_allows_archived(request))
 
 
 class BrowserAuthentication(HeaderAuthentication):
     """The dashboard's own session cookie, with CSRF protection: the browsable API and the pages' scripts."""
 
     def principal(self, request: Request) -> Principal | None:
+        allows_archived = _allows_archived(request)
         user = getattr(request._request, "user", None)
-        if not isinstance(user, User) or not user.may_sign_in:
+        if not isinstance(user, User) and allows_archived:
+            user = archived_admin(request._request)
+        if not isinstance(user, User) or not user.may_enter(user.company, allows_archived=allows_archived):
             return None
         self._check_csrf(request)
         return principal_of(user)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
+from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from knowrithm.api.serializers import RecordSerializer
@@ -13,19 +15,20 @@ from tenants.models import ApiKey, Company, User
 
 class CompanySerializer(RecordSerializer[Company]):
     logo = serializers.SerializerMethodField()
+    status = serializers.CharField(read_only=True)
     address = serializers.SerializerMethodField()
     deleted_at = serializers.DateTimeField(source="archived_at", read_only=True)
 
     class Meta:
         model = Company
         fields = (
-            "id", "name", "email", "phone", "website", "industry", "logo", "address", "is_active", "is_verified",
-            "created_at", "updated_at", "deleted_at",
+            "id", "name", "email", "phone", "website", "industry", "logo", "address", "status", "is_active",
+            "is_verified", "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_logo(self, company: Company) -> str | None:
-        return None
+        return company.logo or None
 
     def get_address(self, company: Company) -> dict[str, Any]:
         address = primary_address(company)
@@ -69,12 +72,48 @@ class ApiKeySerializer(RecordSerializer[ApiKey]):
         read_only_fields = fields
 
 
-class CompanyInput(serializers.Serializer[Any]):
+@extend_schema_field({"oneOf": [{"type": "string", "format": "binary"}, {"type": "string", "format": "uri"}]})
+class LogoField(serializers.Field[Any, Any, Any, Any]):
+    """A picture (multipart), or a text: an https address, or nothing. The service looks closer."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, UploadedFile | str):
+            raise serializers.ValidationError("Send the logo as a file, or as an address that begins with https://.")
+        return data.strip() if isinstance(data, str) else data
+
+
+class _CompanyFields(serializers.Serializer[Any]):
+    phone = serializers.CharField(max_length=40, required=False, allow_blank=True, allow_null=True)
+    website = serializers.URLField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    industry = serializers.CharField(max_length=100, required=False, allow_blank=True, allow_null=True)
+    logo = LogoField(required=False, allow_null=True, help_text="A PNG, JPEG, WebP or GIF file, or an https address.")
+    address_id = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """No text is an empty text."""
+        return {name: "" if value is None and name != "address_id" else value for name, value in attrs.items()}
+
+
+class CompanyInput(_CompanyFields):
     name = serializers.CharField(max_length=200)
-    email = serializers.EmailField()
-    phone = serializers.CharField(max_length=40, required=False, allow_blank=True, default="")
-    website = serializers.URLField(required=False, allow_blank=True, default="")
-    industry = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
+    email = serializers.EmailField(max_length=254)
+
+
+class CompanyChanges(_CompanyFields):
+    """All optional. `is_active` and `is_verified` are a super admin's."""
+
+    name = serializers.CharField(max_length=200, required=False)
+    email = serializers.EmailField(max_length=254, required=False)
+    is_active = serializers.BooleanField(required=False)
+    is_verified = serializers.BooleanField(required=False)
+
+
+class CompanyIds(serializers.Serializer[Any]):
+    company_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=100)
+
+
+class PurgeInput(serializers.Serializer[Any]):
+    delete_related = serializers.BooleanField(required=False, default=False)
 
 
 class _NewUserInput(serializers.Serializer[Any]):

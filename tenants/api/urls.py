@@ -15,5 +15,17 @@ urlpatterns = [
     path("auth/api-keys", api_keys.ApiKeyViewSet.as_view({"get": "list", "post": "create"})),
     path("auth/api-keys/<uuid:api_key_id>", api_keys.ApiKeyViewSet.as_view({"delete": "destroy"})),
     path("user/profile", account.AccountViewSet.as_view({"get": "profile", "put": "update_profile"})),
-    path("company", companies.CompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
+    path("company", companies.OwnCompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
+    path("company/deleted", companies.CompanyViewSet.as_view({"get": "deleted"})),
+    path("company/bulk-delete", companies.CompanyViewSet.as_view({"delete": "bulk_delete"})),
+    path("company/bulk-restore", companies.CompanyViewSet.as_view({"patch": "bulk_restore"})),
+    path(
+        "company/<uuid:company_id>",
+        companies.CompanyViewSet.as_view(
+            {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+        ),
+    ),
+    path("company/<uuid:company_id>/restore", companies.CompanyViewSet.as_view({"patch": "restore"})),
+    path("company/<uuid:company_id>/cascade-delete", companies.CompanyViewSet.as_view({"delete": "purge"})),
+    path("super-admin/company", companies.CompanyViewSet.as_view({"get": "list"})),
 ]

@@ -1,7 +1,14 @@
 """What happens to companies, people and credentials."""
 
 from tenants.services.api_keys import API_SECRET, NewApiKey, create_api_key, revoke_api_key
-from tenants.services.companies import add_agent_route, create_company
+from tenants.services.companies import add_agent_route, create_company, update_company
+from tenants.services.lifecycle import (
+    archive_companies,
+    archive_company,
+    purge_company,
+    restore_companies,
+    restore_company,
+)
 from tenants.services.people import (
     change_password,
     create_user,
@@ -15,7 +22,6 @@ from tenants.services.sessions import (
     end_session,
     principal_of,
     refresh_session,
-    session_by_id,
     start_session,
     verify_password,
 )
@@ -25,6 +31,8 @@ __all__ = [
     "NewApiKey",
     "SignedIn",
     "add_agent_route",
+    "archive_companies",
+    "archive_company",
     "change_password",
     "create_api_key",
     "create_company",
@@ -32,12 +40,15 @@ __all__ = [
     "end_session",
     "ensure_super_admin",
     "principal_of",
+    "purge_company",
     "refresh_session",
     "register_company",
     "register_first_admin",
+    "restore_companies",
+    "restore_company",
     "revoke_api_key",
-    "session_by_id",
     "start_session",
+    "update_company",
     "update_profile",
     "verify_password",
 ]

@@ -49,7 +49,7 @@ def register_first_admin(
 
     Only a company without people can be claimed like this: afterwards its admins create the others.
     """
-    company = Company.objects.select_for_update().live().filter(pk=company_id, is_ready=True).first()
+    company = Company.objects.select_for_update().live().filter(pk=company_id, is_ready=True, is_active=True).first()
     if company is None:
         raise NotFoundError("There is no such company.")
     _check_email_is_free(email)

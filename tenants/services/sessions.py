@@ -18,6 +18,7 @@ from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role
 from tenants import tokens
 from tenants.exceptions import AccountLockedError, AccountUnavailableError, BadCredentialsError
 from tenants.models import User, UserSession
+from tenants.selectors import session_by_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ def _dummy_hash() -> str:
     return make_password(secrets.token_hex())
 
 
-def verify_password(*, email: str, password: str) -> User:
-    """The person with this address and password.
+def verify_password(*, email: str, password: str, allows_archived: bool = False) -> User:
+    """The person with this address and password; with `allows_archived` also an admin who may restore the company.
 
     Raises `BadCredentialsError`, `AccountLockedError` after too many failures, `AccountUnavailableError`.
     """
@@ -47,7 +48,7 @@ def verify_password(*, email: str, password: str) -> User:
     if not user.check_password(password):
         _count_failure(user)
         raise BadCredentialsError("The e-mail address or the password is not right.")
-    if not user.may_sign_in:
+    if not user.may_enter(user.company, allows_archived=allows_archived):
         raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
     if user.login_attempts:
         User.objects.filter(pk=user.pk).update(login_attempts=0, locked_until=None)
@@ -90,15 +91,6 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
         UserSession.objects.filter(pk=session.pk).update(revoked_at=now)
         raise tokens.InvalidTokenError("This refresh token was used before. The session has been ended; sign in again.")
     return SignedIn(session.user, session, pair)
-
-
-def session_by_id(session_id: object) -> UserSession | None:
-    """With its person and company, in one query; None for anything that is no session's id."""
-    try:
-        pk = uuid.UUID(str(session_id))
-    except ValueError:
-        return None
-    return UserSession.objects.select_related("user__company").filter(pk=pk).first()
 
 
 def end_session(*, session_id: uuid.UUID, user_id: uuid.UUID) -> None:

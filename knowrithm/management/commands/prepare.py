@@ -23,6 +23,7 @@ SCHEDULE = {
     "conversations.resume_abandoned_everywhere": 15,
     "documents.resume_stalled_everywhere": 30,
     "leads.apply_encryption_everywhere": 300,
+    "tenants.resume_purges": 60,
 }
 LOCK = 0x6B6E6F77  # one process prepares at a time, whoever else starts meanwhile waits
 

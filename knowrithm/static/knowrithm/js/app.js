@@ -3,6 +3,7 @@ import { askConfirmation } from "./confirm.js";
 import { copyText } from "./copy.js";
 import { openDrawer } from "./drawer.js";
 import { wireDropzones } from "./dropzone.js";
+import { wirePreviews } from "./preview.js";
 import { wireThemeSwitch } from "./theme-switch.js";
 import { showToast, wireToasts } from "./toast.js";
 
@@ -113,3 +114,4 @@ document.querySelector("dialog[data-open-on-load]")?.showModal();
 wireThemeSwitch();
 wireToasts();
 wireDropzones();
+wirePreviews();

@@ -25,7 +25,7 @@ from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
-from tenants.services import create_api_key, start_session
+from tenants.services import create_api_key, invite_user, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
 
@@ -77,6 +77,8 @@ def bury(owner: Character) -> Treasure:
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
     session = start_session(user=owner.admin)
+    with tenant_context(owner.company):
+        invitation = invite_user(actor=owner.principal, email=f"{CANARY}@invited.example")
     return Treasure(
         {
             "agent_id": agent.id,
@@ -91,6 +93,8 @@ def bury(owner: Character) -> Treasure:
             "citation_id": citation.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
+            "invitation_id": invitation.id,
+            "user_id": owner.admin.id,
             "company_id": owner.company.id,
         }
     )
@@ -105,7 +109,8 @@ def fingerprint(owner: Character) -> str:
             for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
-    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
+    company = owner.company
+    for rows in (company.users, company.api_keys, company.agent_routes, company.invitations):
         for row in rows.order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()

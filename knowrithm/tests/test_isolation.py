@@ -31,6 +31,10 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/user/profile": MINE,
     "PUT /api/v1/user/profile": MINE,
     "GET /api/v1/company": MINE,
+    "POST /api/v1/user/<uuid:user_id>/force-password-reset": Probe(),
+    "GET /api/v1/invitation": LIST,
+    "DELETE /api/v1/invitation/<uuid:invitation_id>": Probe(),
+    "POST /api/v1/invitation/<uuid:invitation_id>/resend": Probe(),
     # agents
     "GET /api/v1/agent": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
     "POST /api/v1/agent": Probe({**NAME, "llm_settings_id": "{settings_id}"}),
@@ -98,6 +102,10 @@ NO_COMPANY = {
     "POST /api/v1/auth/register": "makes a company",
     "POST /api/v1/auth/login": "takes a password",
     "POST /api/v1/auth/refresh": "takes a token of its own session",
+    "POST /api/v1/send": "says the same whether there is such an account or not",
+    "POST /api/v1/verify": "takes a token of its own link",
+    "POST /api/v1/invitation": "makes an invitation to the caller's own company",
+    "POST /api/v1/invitation/accept": "takes a token of its own link",
     "POST /api/v1/auth/user": "makes a user of the caller's own company",
     "POST /api/v1/auth/api-keys": "makes a key of the caller's own company",
     "POST /api/v1/company": "makes a company",
@@ -217,6 +225,7 @@ def page_ids(route: Route) -> str:
         "documents": "document_id",
         "api-keys": "api_key_id",
         "account": "session_id",
+        "invitations": "invitation_id",
         "conversations": "conversation_id",
     }
     return "citation_id" if "passage" in route.path else kinds[first]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tenants.api.views import account, api_keys, auth, companies
+from tenants.api.views import account, api_keys, auth, companies, invitations, passwords, verification
 
 urlpatterns = [
     path("auth/register", auth.RegisterViewSet.as_view({"post": "create"})),
@@ -15,5 +15,12 @@ urlpatterns = [
     path("auth/api-keys", api_keys.ApiKeyViewSet.as_view({"get": "list", "post": "create"})),
     path("auth/api-keys/<uuid:api_key_id>", api_keys.ApiKeyViewSet.as_view({"delete": "destroy"})),
     path("user/profile", account.AccountViewSet.as_view({"get": "profile", "put": "update_profile"})),
+    path("send", verification.VerificationViewSet.as_view({"post": "send"})),
+    path("verify", verification.VerificationViewSet.as_view({"post": "verify"})),
+    path("user/<uuid:user_id>/force-password-reset", passwords.PasswordViewSet.as_view({"post": "force_reset"})),
+    path("invitation", invitations.InvitationViewSet.as_view({"get": "list", "post": "create"})),
+    path("invitation/accept", invitations.InvitationViewSet.as_view({"post": "accept"})),
+    path("invitation/<uuid:invitation_id>", invitations.InvitationViewSet.as_view({"delete": "revoke"})),
+    path("invitation/<uuid:invitation_id>/resend", invitations.InvitationViewSet.as_view({"post": "resend"})),
     path("company", companies.CompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
 ]

@@ -54,6 +54,8 @@ class InviteForm(forms.Form):
         addresses = list(
             dict.fromkeys(part.lower() for part in re.split(r"[\s,;]+", self.cleaned_data["emails"]) if part)
         )
+        if not addresses:
+            raise ValidationError("Give at least one e-mail address.")
         if len(addresses) > INVITED_AT_ONCE:
             raise ValidationError(f"Invite at most {INVITED_AT_ONCE} people at once.")
         wrong = [address for address in addresses if not _is_email(address)]

@@ -43,7 +43,14 @@ def register_company(
 
 @transaction.atomic
 def register_first_admin(
-    *, company_id: uuid.UUID, email: str, username: str, password: str, first_name: str, last_name: str
+    *,
+    company_id: uuid.UUID,
+    email: str,
+    username: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    email_verified: bool = False,
 ) -> User:
     """The first admin of a company made by `POST /company`.
 
@@ -57,7 +64,7 @@ def register_first_admin(
         raise ForbiddenError("This company has an admin already. Ask them to create an account for you.")
     return new_user(
         company=company, email=email, username=username, password=password,
-        first_name=first_name, last_name=last_name, role=Role.ADMIN,
+        first_name=first_name, last_name=last_name, role=Role.ADMIN, email_verified=email_verified,
     )  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def test_a_link_that_is_not_good_any_more(
     answer = anonymous.post("/api/v1/invitation/accept", {**WILE, "token": token or "x"})
     assert (answer.status_code, answer.json()["code"], User.objects.count()) == (400, "LINK_INVALID", before)
     page = Client().get("/invitation", {"token": token})
-    assert "This invitation is over" in page.content.decode()
+    assert "This invitation no longer works" in page.content.decode()
 
 
 def test_sending_again_renews_the_week(in_acme: Character, invitation: Invitation, mailoutbox: Mails) -> None:

@@ -103,9 +103,9 @@ def test_a_reset_link_is_good_once_for_an_hour_and_for_this_password(
         token = token.swapcase()
     before = User.objects.get(pk=acme.admin.pk).password
 
-    assert "This link is over" in client.get("/password/reset", {"token": token}).content.decode()
+    assert "This link no longer works" in client.get("/password/reset", {"token": token}).content.decode()
     form = {"token": token, "password": "third-horse-battery", "password_again": "third-horse-battery"}
-    assert "This link is over" in client.post("/password/reset", form).content.decode()
+    assert "This link no longer works" in client.post("/password/reset", form).content.decode()
     assert User.objects.get(pk=acme.admin.pk).password == before
 
 
@@ -267,3 +267,15 @@ def test_the_sign_in_page_says_why_to_who_knows_the_password_only(
     assert client.post("/login", SIGN_IN).context["form"].errors == {"__all__": [sentence]}
     wrong = client.post("/login", {**SIGN_IN, "password": "wrong"})
     assert wrong.context["form"].errors == {"__all__": ["The e-mail address or the password is not right."]}
+
+
+def test_super_admins_unlock_and_force_resets_in_django_admin(client: Client, acme: Character, root: User) -> None:
+    client.force_login(root, "tenants.backends.EmailBackend")
+    User.objects.filter(pk=acme.admin.pk).update(locked_until=timezone.now() + timedelta(minutes=9))
+    for action in ("unlock", "force_password_reset"):
+        answer = client.post("/admin/tenants/user/", {"action": action, "_selected_action": [str(acme.admin.pk)]})
+        assert answer.status_code == 302
+    acme.admin.refresh_from_db()
+    assert (acme.admin.locked_until, acme.admin.must_reset_password) == (None, True)
+    event = last_event(acme)
+    assert (event.event_type, event.actor_label) == ("user.password_reset_forced", "root@example.com")

@@ -157,7 +157,7 @@ def test_opening_the_link_changes_nothing_and_the_button_confirms(client: Client
 
     assert client.post("/verify-email", {"token": token}).headers["Location"] == "/login"
     assert is_verified(acme)
-    assert "This link is over" in client.post("/verify-email", {"token": token}).content.decode()
+    assert "This link no longer works" in client.post("/verify-email", {"token": token}).content.decode()
 
 
 def test_the_dashboard_asks_for_it_until_it_is_done(

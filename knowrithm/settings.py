@@ -220,6 +220,8 @@ SPECTACULAR_SETTINGS = {
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "LeadStatusEnum": "leads.enums.LeadStatus",
         "UserStatusEnum": "tenants.enums.UserStatus",
+        "RoleEnum": "tenants.enums.ROLE_CHOICES",
+        "InvitedRoleEnum": "tenants.enums.INVITED_ROLES",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],

@@ -25,7 +25,7 @@ LINK_OVER = "This link is not valid any more. Ask for a new one."
 
 
 @transaction.atomic
-def change_password(*, user: User, current: str, new: str, keep_session_id: object = None) -> None:
+def change_password(*, user: User, current: str, new: str, keep_session_id: str | None = None) -> None:
     """Every session of the person ends but `keep_session_id`, the one that asks."""
     if not user.check_password(current):
         raise InvalidInputError("The current password is not right.", fields={"current_password": ["Not right."]})

@@ -128,7 +128,7 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
     return SignedIn(session.user, session, pair)
 
 
-def start_browser_session(*, user: User, replaces: object = None) -> UserSession:
+def start_browser_session(*, user: User, replaces: str | None = None) -> UserSession:
     """The row behind a cookie. `replaces` is the row that the same cookie named before."""
     origin, now = current_origin(), timezone.now()
     if replaces:
@@ -139,7 +139,7 @@ def start_browser_session(*, user: User, replaces: object = None) -> UserSession
     )  # fmt: skip
 
 
-def close_browser_session(*, session_id: object) -> None:
+def close_browser_session(*, session_id: str) -> None:
     """What signing out does; nothing when it has ended before."""
     UserSession.objects.filter(pk=session_id, revoked_at=None).update(revoked_at=timezone.now())
 
@@ -156,7 +156,7 @@ def end_session(*, session_id: uuid.UUID, user_id: uuid.UUID) -> None:
 
 
 @transaction.atomic
-def end_other_sessions(*, user: User, keep_session_id: object) -> int:
+def end_other_sessions(*, user: User, keep_session_id: str | None) -> int:
     """Sign the person out everywhere but here; how many sessions that were."""
     ended = end_sessions(user, but=keep_session_id)
     with log_of(user.company):
@@ -164,7 +164,7 @@ def end_other_sessions(*, user: User, keep_session_id: object) -> int:
     return ended
 
 
-def end_sessions(user: User, *, but: object = None) -> int:
+def end_sessions(user: User, *, but: str | None = None) -> int:
     """A part of other services: inside their transaction, told of in their audit row."""
     sessions = user.sessions.filter(revoked_at=None)
     if but:

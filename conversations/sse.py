@@ -22,7 +22,6 @@ from typing import Any
 import redis.asyncio
 import structlog
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
@@ -40,6 +39,7 @@ from knowrithm.errors import AuthenticationFailedError, ForbiddenError, ServiceE
 from knowrithm.principal import Principal, PrincipalKind, Scope
 from leads.api.authentication import lead_from_token
 from tenants.api.authentication import bearer_token, principal_from_headers
+from tenants.browser import person_of
 from tenants.models import User
 from tenants.services import principal_of
 
@@ -259,8 +259,8 @@ def _principal(request: ASGIRequest) -> Principal | None:
     if principal := principal_from_headers(request.headers):
         return principal
     SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]  # only the session is wanted
-    user = get_user(request)
-    return principal_of(user) if isinstance(user, User) and user.may_sign_in else None
+    user = person_of(request)
+    return principal_of(user) if isinstance(user, User) else None
 
 
 def _fallback(conversation_id: uuid.UUID) -> list[Event]:

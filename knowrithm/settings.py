@@ -70,7 +70,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.middleware.BrowserMiddleware",
     "tenants.middleware.CompanyMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -158,7 +158,9 @@ if TESTING:
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "tenants.passwords.MaximumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -219,6 +221,8 @@ SPECTACULAR_SETTINGS = {
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "LeadStatusEnum": "leads.enums.LeadStatus",
         "UserStatusEnum": "tenants.enums.UserStatus",
+        "RoleEnum": "tenants.enums.ROLE_CHOICES",
+        "InvitedRoleEnum": "tenants.enums.INVITED_ROLES",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -229,6 +233,8 @@ RATE_LIMIT_ENABLED = env.boolean("RATE_LIMIT_ENABLED", default=not TESTING)
 RATE_LIMITS = {
     "login": env.text("RATE_LIMIT_LOGIN", "30/minute"),
     "register": env.text("RATE_LIMIT_REGISTER", "20/hour"),
+    "mail": env.text("RATE_LIMIT_MAIL", "10/hour"),  # per asking address, and per e-mail address
+    "invitation": env.text("RATE_LIMIT_INVITATION", "100/hour"),  # per company
     "lead": env.text("RATE_LIMIT_LEAD", "30/minute"),
     "handshake": env.text("RATE_LIMIT_HANDSHAKE", "5/second"),
     "upload": env.text("RATE_LIMIT_UPLOAD", "20/minute"),  # per company
@@ -300,7 +306,25 @@ CORS_ALLOW_HEADERS = [
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = ["X-Request-Id", "X-Agent-Trace-Id", "Retry-After"]
 
-EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+# --- Mail ---------------------------------------------------------------------------------------------------------
+
+EMAIL_HOST = env.text("SMTP_HOST")
+EMAIL_PORT = env.integer("SMTP_PORT", 587)
+EMAIL_HOST_USER = env.text("SMTP_USER")
+EMAIL_HOST_PASSWORD = env.text("SMTP_PASSWORD")
+EMAIL_USE_SSL = env.boolean("SMTP_TLS", default=True) and EMAIL_PORT == 465  # TLS from the first byte
+EMAIL_USE_TLS = env.boolean("SMTP_TLS", default=True) and not EMAIL_USE_SSL  # STARTTLS
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = env.text("SMTP_FROM", "Knowrithm <noreply@localhost>")
+RESEND_API_KEY = env.text("RESEND_API_KEY")
+ANYMAIL = {"RESEND_API_KEY": RESEND_API_KEY, "REQUESTS_TIMEOUT": EMAIL_TIMEOUT}
+EMAIL_BACKEND = env.text("EMAIL_BACKEND") or (
+    "django.core.mail.backends.smtp.EmailBackend"
+    if EMAIL_HOST
+    else "anymail.backends.resend.EmailBackend"
+    if RESEND_API_KEY
+    else "django.core.mail.backends.console.EmailBackend"
+)
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

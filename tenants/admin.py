@@ -15,8 +15,9 @@ from unfold.decorators import action
 from knowrithm.errors import ServiceError
 from knowrithm.principal import Principal
 from tenants import services
-from tenants.models import ApiKey, Company, User, UserSession
+from tenants.models import ApiKey, Company, Invitation, User, UserSession
 from tenants.selectors import related_rows
+from tenants.services import force_password_reset, principal_of, unlock_user
 
 admin.site.unregister(Group)  # roles are on the user; groups would promise something else
 
@@ -120,7 +121,25 @@ class UserAdmin(_NoAdd):
     list_select_related = ("company",)
     search_fields = ("email", "first_name", "last_name", "company__name")
     exclude = ("password",)
-    readonly_fields = ("id", "company", "last_login", "login_attempts", "created_at", "updated_at")
+    readonly_fields = (
+        "id", "company", "last_login", "login_attempts", "locked_until", "must_reset_password", "created_at",
+        "updated_at",
+    )  # fmt: skip
+    actions = ("unlock", "force_password_reset")
+
+    @admin.action(description="Unlock")
+    def unlock(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        self._for_each(request, users, unlock_user, "unlocked")
+
+    @admin.action(description="Force a password reset")
+    def force_password_reset(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        self._for_each(request, users, force_password_reset, "signed out and asked for a new password")
+
+    def _for_each(self, request: HttpRequest, users: QuerySet[User], service: Callable[..., User], done: str) -> None:
+        actor = principal_of(request.user)  # type: ignore[arg-type]  # a super admin: nobody else comes here
+        for user in users.select_related("company"):
+            service(actor=actor, user=user)
+        self.message_user(request, f"{len(users)} people were {done}.")
 
 
 @admin.register(ApiKey)
@@ -134,8 +153,19 @@ class ApiKeyAdmin(_NoAdd):
 
 @admin.register(UserSession)
 class UserSessionAdmin(_NoAdd):
-    list_display = ("user", "ip_address", "user_agent", "created_at", "last_seen_at", "revoked_at")
+    list_display = ("user", "kind", "ip_address", "user_agent", "created_at", "last_seen_at", "revoked_at")
     list_select_related = ("user",)
     search_fields = ("user__email",)
     exclude = ("refresh_jti",)
-    readonly_fields = ("user", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at")
+    readonly_fields = ("user", "kind", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(_NoAdd):
+    list_display = ("email", "company", "role", "invited_by", "status", "sent_at", "expires_at")
+    list_select_related = ("company", "invited_by")
+    search_fields = ("email", "company__name")
+    exclude = ("token_hash",)
+    readonly_fields = (
+        "company", "email", "role", "invited_by", "expires_at", "sent_at", "accepted_at", "revoked_at",
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from knowrithm.errors import AuthenticationFailedError, ConflictError, LockedError
+from knowrithm.errors import AuthenticationFailedError, ConflictError, ForbiddenError, InvalidInputError, LockedError
 
 
 class BadCredentialsError(AuthenticationFailedError):
@@ -19,3 +19,19 @@ class AccountLockedError(LockedError):
 
 class AlreadyRegisteredError(ConflictError):
     code = "ALREADY_REGISTERED"
+
+
+class PasswordResetRequiredError(ForbiddenError):
+    """The password is right, but an admin wants a new one."""
+
+    code = "PASSWORD_RESET_REQUIRED"
+
+
+class InvalidLinkError(InvalidInputError):
+    """A mailed link's token is unknown, used, expired or has been replaced: the answer does not say which."""
+
+    code = "LINK_INVALID"
+
+
+class InvitationExistsError(ConflictError):
+    code = "INVITATION_EXISTS"

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 
 from knowrithm.principal import Principal, Scope
 from tenants.models import Company, User
+from tenants.passwords import MAX_LENGTH, RULES
 
 SCOPE_LABELS = {
     Scope.READ: "Read: see agents, documents and conversations",
@@ -20,32 +21,36 @@ SCOPE_LABELS = {
 LIFETIMES = [("", "Never"), (30, "In 30 days"), (90, "In 90 days"), (180, "In 180 days"), (365, "In a year")]
 
 
-def _email() -> forms.EmailField:
+def email_field() -> forms.EmailField:
     return forms.EmailField(label="E-mail address", widget=forms.EmailInput({"autocomplete": "email"}))
 
 
-def _password(label: str, *, autocomplete: str, help_text: str = "") -> forms.CharField:
+def password_field(label: str, *, autocomplete: str, help_text: str = "") -> forms.CharField:
     widget = forms.PasswordInput({"autocomplete": autocomplete})
-    return forms.CharField(label=label, max_length=200, strip=False, widget=widget, help_text=help_text)
+    return forms.CharField(label=label, max_length=MAX_LENGTH, strip=False, widget=widget, help_text=help_text)
 
 
-def _person_name(label: str, autocomplete: str) -> forms.CharField:
+def new_password_field(label: str = "Password") -> forms.CharField:
+    return password_field(label, autocomplete="new-password", help_text=RULES)
+
+
+def person_name_field(label: str, autocomplete: str) -> forms.CharField:
     return forms.CharField(label=label, max_length=100, widget=forms.TextInput({"autocomplete": autocomplete}))
 
 
 class LoginForm(forms.Form):
-    email = _email()
-    password = _password("Password", autocomplete="current-password")
+    email = email_field()
+    password = password_field("Password", autocomplete="current-password")
 
 
 class SignupForm(forms.Form):
     company_name = forms.CharField(
         label="Company", max_length=200, widget=forms.TextInput({"autocomplete": "organization", "autofocus": True})
     )
-    first_name = _person_name("First name", "given-name")
-    last_name = _person_name("Last name", "family-name")
-    email = _email()
-    password = _password("Password", autocomplete="new-password", help_text="At least 8 characters.")
+    first_name = person_name_field("First name", "given-name")
+    last_name = person_name_field("Last name", "family-name")
+    email = email_field()
+    password = new_password_field()
     accept_terms = forms.BooleanField(label="I accept the terms of use of this installation")
 
     def registration(self) -> dict[str, Any]:
@@ -100,8 +105,8 @@ class CompanyForm(forms.Form):
 
 
 class ProfileForm(forms.Form):
-    first_name = _person_name("First name", "given-name")
-    last_name = _person_name("Last name", "family-name")
+    first_name = person_name_field("First name", "given-name")
+    last_name = person_name_field("Last name", "family-name")
     timezone = forms.ChoiceField(label="Time zone", help_text="The dates and times of your pages are in it.")
 
     def __init__(self, data: Any = None, *, user: User) -> None:
@@ -111,9 +116,9 @@ class ProfileForm(forms.Form):
 
 
 class PasswordForm(forms.Form):
-    current_password = _password("Current password", autocomplete="current-password")
-    new_password = _password("New password", autocomplete="new-password", help_text="At least 8 characters.")
-    new_password_again = _password("New password again", autocomplete="new-password")
+    current_password = password_field("Current password", autocomplete="current-password")
+    new_password = new_password_field("New password")
+    new_password_again = password_field("New password again", autocomplete="new-password")
 
     def clean_new_password_again(self) -> str:
         again: str = self.cleaned_data["new_password_again"]

@@ -1,13 +1,24 @@
-"""The company of a page request: the signed-in person's. Before and after every request, no company is set."""
+"""The person of a page request, and the company: theirs. Before and after every request, no company is set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.functional import SimpleLazyObject
 
 from knowrithm.db.schema import enter_company, leave_company
+from tenants.browser import person_of
 from tenants.models import User
+
+
+class BrowserMiddleware(AuthenticationMiddleware):
+    """Django's `request.user`, but only while the `UserSession` that the cookie names is open."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = SimpleLazyObject(lambda: person_of(request))  # type: ignore[assignment]  # lazy, as Django's own
 
 
 class CompanyMiddleware:

@@ -15,7 +15,15 @@ from django_tenants.models import DomainMixin, TenantMixin
 
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.principal import Role, Scope
-from tenants.enums import ROLE_CHOICES, ApiKeyStatus, CompanyStatus, UserStatus
+from tenants.enums import (
+    INVITED_ROLES,
+    ROLE_CHOICES,
+    ApiKeyStatus,
+    CompanyStatus,
+    InvitationStatus,
+    SessionKind,
+    UserStatus,
+)
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 RESTORE_PERIOD = timedelta(days=30)  # so long may an archived company's own admins bring it back
@@ -111,6 +119,7 @@ class User(AbstractBaseUser, BaseModel):
     preferences = models.JSONField(default=dict, blank=True)
     login_attempts = models.PositiveIntegerField(default=0, editable=False)
     locked_until = models.DateTimeField(null=True, blank=True)
+    must_reset_password = models.BooleanField(default=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -152,7 +161,7 @@ class User(AbstractBaseUser, BaseModel):
 
         With `allows_archived`, an admin's are good for an archived company too while it can still be restored.
         """
-        if not self.is_active:
+        if not self.is_active or self.must_reset_password:
             return False
         if company is None or company.is_usable:
             return True
@@ -175,13 +184,14 @@ class User(AbstractBaseUser, BaseModel):
 
 
 class UserSession(BaseModel):
-    """One sign-in through the API. Its access tokens live as long as it is not revoked.
+    """One sign-in, through the API or in a browser. Its tokens, or its cookie, live as long as it is not revoked.
 
-    `refresh_jti` is the id of the only refresh token that is still good: each refresh replaces it.
+    `refresh_jti` is the id of the only refresh token that is still good: each refresh replaces it. A browser has none.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions")
-    refresh_jti = models.CharField(max_length=64)
+    kind = models.CharField(max_length=8, choices=SessionKind, default=SessionKind.API)
+    refresh_jti = models.CharField(max_length=64, blank=True)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.CharField(max_length=300, blank=True)
     last_seen_at = models.DateTimeField(default=timezone.now)
@@ -193,6 +203,78 @@ class UserSession(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class SingleUseLink(BaseModel):
+    """A link that was mailed. Of its token only a keyed hash is stored."""
+
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_open(self) -> bool:
+        return self.used_at is None and self.expires_at > timezone.now()
+
+
+class EmailVerification(SingleUseLink):
+    """Proves that `user` reads the mail of `email`, as long as that is the person's address."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="email_verifications")
+    email = models.EmailField()
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class PasswordReset(SingleUseLink):
+    """Lets `user` choose a password. `password_state` is what `password_state_of` said when the link was made: the
+    link dies when the password changes, in whatever way."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="password_resets")
+    password_state = models.CharField(max_length=64, editable=False)
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class Invitation(BaseModel):
+    """A place in a company's team, offered to an e-mail address. The worker that mails it sets `token_hash`."""
+
+    company = models.ForeignKey(Company, models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=20, choices=INVITED_ROLES, default=Role.USER)
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    token_hash = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
+    expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                "company",
+                Lower("email"),
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def status(self) -> InvitationStatus:
+        if self.accepted_at:
+            return InvitationStatus.ACCEPTED
+        if self.revoked_at:
+            return InvitationStatus.REVOKED
+        return InvitationStatus.EXPIRED if self.expires_at <= timezone.now() else InvitationStatus.PENDING
 
 
 def default_scopes() -> list[str]:

@@ -24,7 +24,7 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from knowrithm.errors import NotFoundError, ServiceError
-from tenants.backends import archived_admin
+from tenants.browser import archived_admin
 from tenants.models import User
 from tenants.services import principal_of
 

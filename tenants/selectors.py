@@ -12,8 +12,9 @@ from django_tenants.utils import tenant_context
 from knowrithm.db.schema import schema_name, shared_cursor
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind, Role
+from knowrithm.security.hashing import keyed_hash
 from tenants.enums import CompanyStatus
-from tenants.models import ApiKey, Company, User, UserSession
+from tenants.models import ApiKey, Company, Invitation, User, UserSession
 
 
 def api_keys_for(actor: Principal) -> QuerySet[ApiKey]:
@@ -27,8 +28,8 @@ def open_sessions(user: User) -> QuerySet[UserSession]:
 
 
 # What decides whether a session is good, and who it is.
-_SESSION = ("id", "user_id", "revoked_at")
-_PERSON = ("id", "company_id", "email", "role", "status")
+_SESSION = ("id", "user_id", "kind", "revoked_at", "expires_at")
+_PERSON = ("id", "company_id", "email", "role", "status", "must_reset_password")
 _COMPANY = ("id", "schema_name", "is_ready", "is_active", "archived_at")
 # Asked with every request that carries a token. As an ORM query its compilation alone would take three times as long.
 _SESSION_SQL = """
@@ -47,13 +48,15 @@ WHERE session.id = %s
 
 
 def session_by_id(session_id: object) -> UserSession | None:
-    """With its person and company, in one query; None for anything that is no session's id.
+    """With its person and company, in one query; None for anything that is no session's id."""
+    pk = _as_uuid(session_id)
+    return UserSession.objects.select_related("user__company").filter(pk=pk).first() if pk else None
 
-    Of the three rows only the fields above are there; others are read from the database when they are asked for.
-    """
-    try:
-        pk = uuid.UUID(str(session_id))
-    except ValueError:
+
+def session_of_token(session_id: object) -> UserSession | None:
+    """The same for a request of the API: of the three rows only the fields above are read, the rest when asked for."""
+    pk = _as_uuid(session_id)
+    if pk is None:
         return None
     with shared_cursor() as cursor:
         cursor.execute(_SESSION_SQL, [pk])
@@ -66,6 +69,13 @@ def session_by_id(session_id: object) -> UserSession | None:
     has_company = session.user.company_id is not None
     session.user.company = Company.from_db(DEFAULT_DB_ALIAS, _COMPANY, row[second:]) if has_company else None
     return session
+
+
+def _as_uuid(text: object) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(text))
+    except ValueError:
+        return None
 
 
 def encrypts_lead_data() -> bool:
@@ -117,3 +127,26 @@ def related_rows(company: Company) -> dict[str, int]:
                 name, plural = str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
                 counts[name if name.endswith("s") else plural] = model._default_manager.count()  # "settings" is one
     return {name: count for name, count in counts.items() if count}
+
+
+def person_to_govern(actor: Principal, user_id: uuid.UUID) -> User:
+    """Somebody whose account the actor may act on: a super admin's is everybody, an admin's the own company.
+
+    Raises `NotFoundError`.
+    """
+    people = User.objects.select_related("company")
+    if actor.role != Role.SUPER_ADMIN:
+        people = people.filter(company_id=actor.company_id)
+    user = people.filter(pk=user_id).first()
+    if user is None:
+        raise NotFoundError("There is no such user.")
+    return user
+
+
+def invitations_of(actor: Principal) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(company_id=actor.company_id).select_related("invited_by")
+
+
+def password_state_of(user: User) -> str:
+    """Changes with the password, and says nothing about it."""
+    return keyed_hash(user.password, purpose="password-state")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from tenants import views, views_company
+from tenants import views, views_company, views_invitations, views_links
 
 urlpatterns = [
     path("", views.landing, name="landing"),
@@ -18,4 +18,13 @@ urlpatterns = [
     path("company-logo/<uuid:company_id>/<slug:digest>.png", views_company.logo, name="company-logo"),
     path("account", views.account, name="account"),
     path("account/sessions/<uuid:pk>/revoke", views.revoke_session, name="session-revoke"),
+    path("account/sessions/revoke-others", views.revoke_other_sessions, name="sessions-revoke-others"),
+    path("verify-email", views_links.verify_email, name="verify-email"),
+    path("verify-email/send", views_links.send_verification, name="verify-email-send"),
+    path("password/forgot", views_links.forgot_password, name="password-forgot"),
+    path("password/reset", views_links.reset_password, name="password-reset"),
+    path("invitation", views_links.invitation, name="invitation"),
+    path("invitations", views_invitations.invitations, name="invitations"),
+    path("invitations/<uuid:pk>/resend", views_invitations.resend, name="invitation-resend"),
+    path("invitations/<uuid:pk>/revoke", views_invitations.revoke, name="invitation-revoke"),
 ]

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from knowrithm.api.throttling import check_rate, client_address
 from tenants import services
+from tenants.browser import SESSION_KEY
 from tenants.forms import ApiKeyForm, LoginForm, PasswordForm, ProfileForm, SignupForm
 from tenants.models import User
 from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
@@ -33,7 +34,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             check_rate("register", client_address(request))
-            _sign_in(request, services.register_company(**form.registration()))
+            sign_in(request, services.register_company(**form.registration()))
             return redirect("home")
     return render(request, "tenants/signup.html", {"form": form})
 
@@ -47,12 +48,12 @@ def login(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             check_rate("login", client_address(request))
-            _sign_in(request, services.verify_password(**form.cleaned_data, allows_archived=True))
+            sign_in(request, services.verify_password(**form.cleaned_data, allows_archived=True))
             return redirect(next_url or "home")
     return render(request, "tenants/login.html", {"form": form, "next": next_url})
 
 
-def _sign_in(request: HttpRequest, user: User) -> None:
+def sign_in(request: HttpRequest, user: User) -> None:
     start_browser_session(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
 
 
@@ -88,15 +89,21 @@ def account(request: PageRequest) -> HttpResponse:
         return redirect("account")
     if password.is_valid() and _change_password(request, password):
         return redirect("account")
-    context = {"profile_form": profile, "password_form": password, "sessions": open_sessions(request.user)}
+    context = {
+        "profile_form": profile,
+        "password_form": password,
+        "sessions": open_sessions(request.user),
+        "this_session": request.session.get(SESSION_KEY),
+    }
     return render(request, "tenants/account.html", context)
 
 
 def _change_password(request: PageRequest, form: PasswordForm) -> bool:
     with errors_in(form):
         services.change_password(
-            user=request.user, current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"]
-        )
+            user=request.user, current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"],
+            keep_session_id=request.session.get(SESSION_KEY),
+        )  # fmt: skip
         update_session_auth_hash(request, request.user)  # this browser stays, every other one is signed out
         messages.success(request, "Your password was changed. You were signed out everywhere else.")
     return form.is_valid()
@@ -108,4 +115,12 @@ def revoke_session(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
         services.end_session(session_id=pk, user_id=request.user.pk)
         messages.success(request, "That device was signed out.")
+    return redirect("account")
+
+
+@require_POST
+@company_page
+def revoke_other_sessions(request: PageRequest) -> HttpResponse:
+    services.end_other_sessions(user=request.user, keep_session_id=request.session.get(SESSION_KEY))
+    messages.success(request, "You were signed out everywhere else.")
     return redirect("account")

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from tenants import services
-from tenants.backends import archived_admin
+from tenants.browser import archived_admin
 from tenants.forms import CompanyForm
 from tenants.logo import read_logo
 from tenants.models import RESTORE_PERIOD, Company, User

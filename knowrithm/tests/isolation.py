@@ -27,7 +27,7 @@ from knowrithm.llm.registry import embedder
 from leads.models import Lead
 from tenants.geography.models import Address, City, Country, State
 from tenants.models import Company
-from tenants.services import create_api_key, start_session
+from tenants.services import create_api_key, invite_user, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
 
@@ -83,6 +83,8 @@ def bury(owner: Character) -> Treasure:
     state = State.objects.create(company=owner.company, name=CANARY, country=country)
     city = City.objects.create(company=owner.company, name=CANARY, state=state)
     address = Address.objects.create(company=owner.company, street_address=CANARY, city=city)
+    with tenant_context(owner.company):
+        invitation = invite_user(actor=owner.principal, email=f"{CANARY}@invited.example")
     return Treasure(
         {
             "agent_id": agent.id,
@@ -97,6 +99,8 @@ def bury(owner: Character) -> Treasure:
             "citation_id": citation.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
+            "invitation_id": invitation.id,
+            "user_id": owner.admin.id,
             "company_id": owner.company.id,
             "country_id": country.pk,
             "state_id": state.pk,
@@ -116,7 +120,8 @@ def fingerprint(owner: Character) -> str:
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
     digest.update(repr(Company.objects.filter(pk=owner.company.pk).values_list().first()).encode())
-    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
+    company = owner.company
+    for rows in (company.users, company.api_keys, company.agent_routes, company.invitations):
         for row in rows.order_by("pk").values_list():
             digest.update(repr(row).encode())
     for place in (Country, State, City, Address):

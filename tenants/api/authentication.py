@@ -20,10 +20,10 @@ from knowrithm.errors import AuthenticationFailedError
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
 from knowrithm.security.hashing import matches
 from tenants import tokens
-from tenants.backends import archived_admin
+from tenants.browser import archived_admin
 from tenants.exceptions import AccountUnavailableError
 from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
-from tenants.selectors import session_by_id
+from tenants.selectors import session_of_token
 from tenants.services import API_SECRET, principal_of
 
 
@@ -46,7 +46,7 @@ def principal_from_token(token: str, *, allows_archived: bool = False) -> Princi
     payload = tokens.read_access(token)
     if payload.get(tokens.KIND) != tokens.USER_KIND:
         return None
-    session = session_by_id(payload.get("sid"))
+    session = session_of_token(payload.get("sid"))
     if session is None or not tokens.session_is_current(session, payload):
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_enter(session.user.company, allows_archived=allows_archived):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tenants.api.views import account, api_keys, auth, companies
+from tenants.api.views import account, api_keys, auth, companies, invitations, passwords, verification
 
 urlpatterns = [
     path("auth/register", auth.RegisterViewSet.as_view({"post": "create"})),
@@ -28,4 +28,11 @@ urlpatterns = [
     path("company/<uuid:company_id>/restore", companies.CompanyViewSet.as_view({"patch": "restore"})),
     path("company/<uuid:company_id>/cascade-delete", companies.CompanyViewSet.as_view({"delete": "purge"})),
     path("super-admin/company", companies.CompanyViewSet.as_view({"get": "list"})),
+    path("send", verification.VerificationViewSet.as_view({"post": "send"})),
+    path("verify", verification.VerificationViewSet.as_view({"post": "verify"})),
+    path("user/<uuid:user_id>/force-password-reset", passwords.PasswordViewSet.as_view({"post": "force_reset"})),
+    path("invitation", invitations.InvitationViewSet.as_view({"get": "list", "post": "create"})),
+    path("invitation/accept", invitations.InvitationViewSet.as_view({"post": "accept"})),
+    path("invitation/<uuid:invitation_id>", invitations.InvitationViewSet.as_view({"delete": "revoke"})),
+    path("invitation/<uuid:invitation_id>/resend", invitations.InvitationViewSet.as_view({"post": "resend"})),
 ]

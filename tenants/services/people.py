@@ -6,17 +6,17 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.text import slugify
 
-from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.errors import ConflictError, ForbiddenError, NotFoundError
 from knowrithm.principal import Principal, Role
+from tenants.enums import Letter
 from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company, User
+from tenants.passwords import check_new_password
 from tenants.services.companies import create_company
+from tenants.tasks import queue_letter
 
 PROFILE_FIELDS = ("first_name", "last_name", "timezone", "language", "preferences")
 
@@ -33,9 +33,9 @@ def register_company(
     username: str = "",
 ) -> User:
     """A new company and its first admin."""
-    _check_email_is_free(email)
+    check_email_is_free(email)
     company = create_company(name=company_name, email=email, phone=phone)
-    return _create_user(
+    return new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.ADMIN,
     )  # fmt: skip
@@ -43,7 +43,14 @@ def register_company(
 
 @transaction.atomic
 def register_first_admin(
-    *, company_id: uuid.UUID, email: str, username: str, password: str, first_name: str, last_name: str
+    *,
+    company_id: uuid.UUID,
+    email: str,
+    username: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    email_verified: bool = False,
 ) -> User:
     """The first admin of a company made by `POST /company`.
 
@@ -52,25 +59,25 @@ def register_first_admin(
     company = Company.objects.select_for_update().live().filter(pk=company_id, is_ready=True, is_active=True).first()
     if company is None:
         raise NotFoundError("There is no such company.")
-    _check_email_is_free(email)
+    check_email_is_free(email)
     if company.users.exists():
         raise ForbiddenError("This company has an admin already. Ask them to create an account for you.")
-    return _create_user(
+    return new_user(
         company=company, email=email, username=username, password=password,
-        first_name=first_name, last_name=last_name, role=Role.ADMIN,
+        first_name=first_name, last_name=last_name, role=Role.ADMIN, email_verified=email_verified,
     )  # fmt: skip
 
 
 def create_user(*, actor: Principal, email: str, username: str, password: str, first_name: str, last_name: str) -> User:
-    _check_email_is_free(email)
+    check_email_is_free(email)
     company = Company.objects.get(pk=actor.company_id)
-    return _create_user(
+    return new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.USER,
     )  # fmt: skip
 
 
-def _check_email_is_free(email: str) -> None:
+def check_email_is_free(email: str) -> None:
     if User.objects.filter(email__iexact=email).exists():
         raise AlreadyRegisteredError(
             "An account with this e-mail address exists already.",
@@ -78,12 +85,10 @@ def _check_email_is_free(email: str) -> None:
         )
 
 
-def _create_user(*, company: Company, username: str, password: str, **fields: Any) -> User:
+def new_user(*, company: Company, username: str, password: str, **fields: Any) -> User:
+    """A person in the database. An address that is not proven gets a mail with a link for it."""
     user = User(company=company, username=username or _username_from(fields["email"], company), **fields)
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise InvalidInputError(error.messages[0], fields={"password": error.messages}) from None
+    check_new_password(password, user)
     user.set_password(password)
     try:
         with transaction.atomic():
@@ -92,6 +97,8 @@ def _create_user(*, company: Company, username: str, password: str, **fields: An
         raise ConflictError(
             "This user name or e-mail address is taken.", fields={"username": ["This user name is taken."]}
         ) from None
+    if not user.email_verified:
+        queue_letter(Letter.VERIFY_EMAIL, user.id)
     return user
 
 
@@ -113,16 +120,3 @@ def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
         setattr(user, name, changes[name])
     user.save(update_fields=[*names, "updated_at"])
     return user
-
-
-def change_password(*, user: User, current: str, new: str) -> None:
-    """Every API session of the person ends."""
-    if not user.check_password(current):
-        raise InvalidInputError("The current password is not right.", fields={"current_password": ["Not right."]})
-    try:
-        validate_password(new, user)
-    except ValidationError as error:
-        raise InvalidInputError(error.messages[0], fields={"new_password": error.messages}) from None
-    user.set_password(new)
-    user.save(update_fields=["password", "updated_at"])
-    user.sessions.filter(revoked_at=None).update(revoked_at=timezone.now())

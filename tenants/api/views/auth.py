@@ -39,7 +39,7 @@ def token_fields(pair: TokenPair) -> dict[str, Any]:
     }
 
 
-def _start_session(request: Request, user: User, message: str) -> dict[str, Any]:
+def start_session(request: Request, user: User, message: str) -> dict[str, Any]:
     signed_in = services.start_session(
         user=user, ip_address=client_address(request), user_agent=request.headers.get("User-Agent", "")
     )
@@ -63,7 +63,7 @@ class RegisterViewSet(ApiViewSet):
             user = services.register_first_admin(**data)
         else:
             user = services.register_company(**data)
-        return Response(_start_session(request, user, "Welcome to Knowrithm."), status=201)
+        return Response(start_session(request, user, "Welcome to Knowrithm."), status=201)
 
 
 class LoginViewSet(ApiViewSet):
@@ -73,7 +73,7 @@ class LoginViewSet(ApiViewSet):
     @extend_schema(request=LoginInput, responses=SignedInAnswer)
     def login(self, request: Request) -> Response:
         user = services.verify_password(**self.validated(LoginInput, request))
-        return Response(_start_session(request, user, "Signed in."))
+        return Response(start_session(request, user, "Signed in."))
 
     @extend_schema(request=RefreshInput, responses=TokenFields)
     def refresh(self, request: Request) -> Response:

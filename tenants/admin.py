@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from tenants.models import ApiKey, Company, User, UserSession
+from tenants import services
+from tenants.models import ApiKey, Company, EmailDomain, User, UserSession
+from tenants.pages import errors_as_messages
 
 admin.site.unregister(Group)  # roles are on the user; groups would promise something else
 
@@ -32,12 +35,21 @@ class CompanyAdmin(_NoAdd):
 
 @admin.register(User)
 class UserAdmin(_NoAdd):
-    list_display = ("email", "first_name", "last_name", "company", "role", "status", "last_login")
-    list_filter = ("role", "status")
+    list_display = ("email", "first_name", "last_name", "company", "role", "status", "two_factor_enabled", "last_login")
+    list_filter = ("role", "status", "two_factor_enabled")
     list_select_related = ("company",)
     search_fields = ("email", "first_name", "last_name", "company__name")
     exclude = ("password",)
     readonly_fields = ("id", "company", "last_login", "login_attempts", "created_at", "updated_at")
+    actions = ("reset_two_factor",)
+
+    @admin.action(description="Reset the second factor")
+    def reset_two_factor(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        assert isinstance(request.user, User)  # noqa: S101  # the admin lets nobody else in
+        for person in people:
+            with errors_as_messages(request):
+                services.reset_two_factor(actor=services.principal_of(request.user), user_id=person.pk)
+                messages.success(request, f"The second factor of {person.email} was reset.")
 
 
 @admin.register(ApiKey)
@@ -56,3 +68,20 @@ class UserSessionAdmin(_NoAdd):
     search_fields = ("user__email",)
     exclude = ("refresh_jti",)
     readonly_fields = ("user", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at")
+
+
+@admin.register(EmailDomain)
+class EmailDomainAdmin(_NoAdd):
+    """Which company's provider signs in the people of a domain. Deleting a row frees it from a wrong company."""
+
+    list_display = ("domain", "single_sign_on", "company")
+    list_select_related = ("single_sign_on__company",)
+    search_fields = ("domain", "single_sign_on__company__name")
+    readonly_fields = ("domain", "single_sign_on")
+
+    @admin.display(description="Company")
+    def company(self, row: EmailDomain) -> str:
+        return str(row.single_sign_on.company)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True

@@ -11,11 +11,13 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django_tenants.models import DomainMixin, TenantMixin
 
+from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.principal import Role, Scope
-from tenants.enums import ROLE_CHOICES, ApiKeyStatus, UserStatus
+from tenants.enums import COMPANY_ROLE_CHOICES, ROLE_CHOICES, ApiKeyStatus, UserStatus
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
@@ -33,6 +35,9 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     is_ready = models.BooleanField(default=False, editable=False)
     is_active = models.BooleanField(default=True)
     is_verified = models.BooleanField(default=False)
+    # Asked at every request of a person: hence columns here and not a look-up in another table.
+    requires_two_factor = models.BooleanField(default=False)
+    requires_sso = models.BooleanField(default=False, editable=False)  # only while its single sign-on is on
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -80,6 +85,7 @@ class User(AbstractBaseUser, BaseModel):
     preferences = models.JSONField(default=dict, blank=True)
     login_attempts = models.PositiveIntegerField(default=0, editable=False)
     locked_until = models.DateTimeField(null=True, blank=True)
+    two_factor_enabled = models.BooleanField(default=False, editable=False)  # there is a confirmed TwoFactor
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -116,6 +122,12 @@ class User(AbstractBaseUser, BaseModel):
     def may_sign_in(self) -> bool:
         return self.is_active and (self.company is None or self.company.is_usable)
 
+    def get_session_auth_hash(self) -> str:
+        """Of the second factor too: when it is switched on or off, every other browser is signed out."""
+        return salted_hmac(
+            "tenants.User.session", f"{self.password}{self.two_factor_enabled}", algorithm="sha256"
+        ).hexdigest()
+
     # What Django admin asks: super admins may do everything there, nobody else anything.
     @property
     def is_staff(self) -> bool:
@@ -151,6 +163,63 @@ class UserSession(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class TwoFactor(BaseModel):
+    """A person's authenticator app. In force once `confirmed_at`; before that, setting it up has only begun."""
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="two_factor")
+    secret = EncryptedTextField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    last_used_step = models.BigIntegerField(default=0)  # a code is good for a later step only, so once
+
+    def __str__(self) -> str:
+        return f"Second factor of {self.user_id}"
+
+
+class RecoveryCode(models.Model):
+    """Stands in for the app once. Of the code only a keyed hash is stored."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="recovery_codes")
+    code_hash = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "code_hash"], name="recovery_code_unique")]
+
+    def __str__(self) -> str:
+        return f"Recovery code of {self.user_id}"
+
+
+class SingleSignOn(BaseModel):
+    """A company's own OpenID Connect provider."""
+
+    company = models.OneToOneField(Company, models.CASCADE, related_name="single_sign_on")
+    issuer = models.URLField()
+    client_id = models.CharField(max_length=300)
+    client_secret = EncryptedTextField(blank=True)
+    is_enabled = models.BooleanField(default=False)
+    creates_users = models.BooleanField(default=False)
+    default_role = models.CharField(max_length=20, choices=COMPANY_ROLE_CHOICES, default=Role.USER)
+
+    class Meta:
+        verbose_name_plural = "single sign-on"
+
+    def __str__(self) -> str:
+        return self.issuer
+
+
+class EmailDomain(models.Model):
+    """A domain whose people sign in through one company's provider. No two companies have the same."""
+
+    single_sign_on = models.ForeignKey(SingleSignOn, models.CASCADE, related_name="email_domains")
+    domain = models.CharField(max_length=253, unique=True)  # lower case
+
+    class Meta:
+        ordering = ["domain"]
+
+    def __str__(self) -> str:
+        return self.domain
 
 
 def default_scopes() -> list[str]:

@@ -21,7 +21,8 @@ from knowrithm.security.hashing import matches
 from tenants import tokens
 from tenants.exceptions import AccountUnavailableError
 from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
-from tenants.services import API_SECRET, principal_of, session_by_id
+from tenants.services import API_SECRET, principal_of, require_steps, session_by_id
+from tenants.sign_in import missing_step
 
 
 def bearer_token(headers: Any) -> str:
@@ -48,6 +49,7 @@ def principal_from_token(token: str) -> Principal | None:
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_sign_in:
         raise AccountUnavailableError("This account is not active.")
+    require_steps(session.user)
     return principal_of(session.user, session_id=session.id)
 
 
@@ -113,6 +115,8 @@ class BrowserAuthentication(HeaderAuthentication):
         if not isinstance(user, User) or not user.may_sign_in:
             return None
         self._check_csrf(request)
+        if refused := missing_step(request._request, user):
+            raise refused
         return principal_of(user)
 
     @staticmethod

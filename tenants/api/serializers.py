@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -30,8 +31,6 @@ class CompanySerializer(serializers.ModelSerializer[Company]):
 
 
 class UserSerializer(serializers.ModelSerializer[User]):
-    two_factor_enabled = serializers.SerializerMethodField()
-
     class Meta:
         model = User
         fields = (
@@ -40,9 +39,6 @@ class UserSerializer(serializers.ModelSerializer[User]):
             "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
-
-    def get_two_factor_enabled(self, user: User) -> bool:
-        return False
 
 
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
@@ -94,9 +90,28 @@ class UserInput(_NewUserInput):
     username = serializers.CharField(min_length=3, max_length=50)
 
 
-class LoginInput(serializers.Serializer[Any]):
+class OtpInput(serializers.Serializer[Any]):
+    """A code of the authenticator app, or a recovery code; also under the names that other clients use."""
+
+    ALIASES = ("totp_code", "two_factor_code")
+    otp = serializers.CharField(max_length=40)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and not data.get("otp"):
+            data = {**data, "otp": next((data[name] for name in self.ALIASES if data.get(name)), "")}
+        return super().to_internal_value(data)
+
+
+class LoginInput(OtpInput):
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=200, trim_whitespace=False)
+    otp = serializers.CharField(max_length=40, required=False, allow_blank=True, default="")
+
+
+class DisableTwoFactorInput(OtpInput):
+    password = serializers.CharField(
+        max_length=200, trim_whitespace=False, required=False, allow_blank=True, default=""
+    )
 
 
 class RefreshInput(serializers.Serializer[Any]):

@@ -79,7 +79,7 @@ def _check_email_is_free(email: str) -> None:
 
 
 def _create_user(*, company: Company, username: str, password: str, **fields: Any) -> User:
-    user = User(company=company, username=username or _username_from(fields["email"], company), **fields)
+    user = User(company=company, username=username or username_from(fields["email"], company), **fields)
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -95,7 +95,7 @@ def _create_user(*, company: Company, username: str, password: str, **fields: An
     return user
 
 
-def _username_from(email: str, company: Company) -> str:
+def username_from(email: str, company: Company) -> str:
     base = slugify(email.split("@")[0])[:40] or "user"
     taken = set(company.users.filter(username__istartswith=base).values_list("username", flat=True))
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)

@@ -16,7 +16,13 @@ from django.utils import timezone
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role
 from tenants import tokens
-from tenants.exceptions import AccountLockedError, AccountUnavailableError, BadCredentialsError
+from tenants.exceptions import (
+    AccountLockedError,
+    AccountUnavailableError,
+    BadCredentialsError,
+    SingleSignOnRequiredError,
+    TwoFactorSetupRequiredError,
+)
 from tenants.models import User, UserSession
 
 
@@ -34,9 +40,10 @@ def _dummy_hash() -> str:
 
 
 def verify_password(*, email: str, password: str) -> User:
-    """The person with this address and password.
+    """The person with this address and password. Who has a second factor has not signed in yet.
 
-    Raises `BadCredentialsError`, `AccountLockedError` after too many failures, `AccountUnavailableError`.
+    Raises `BadCredentialsError`, `AccountLockedError` after too many failures, `AccountUnavailableError`,
+    `SingleSignOnRequiredError`.
     """
     user = User.objects.select_related("company").filter(email__iexact=email).first()
     if user is None:
@@ -45,16 +52,38 @@ def verify_password(*, email: str, password: str) -> User:
     if user.is_locked:
         raise AccountLockedError("This account is locked after too many failed attempts. Try again later.")
     if not user.check_password(password):
-        _count_failure(user)
+        count_failure(user)
         raise BadCredentialsError("The e-mail address or the password is not right.")
     if not user.may_sign_in:
         raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
-    if user.login_attempts:
+    _check_sso(user)
+    # With a second factor, wrong codes go on counting until a code was right: a known password buys no guesses.
+    if user.login_attempts and not user.two_factor_enabled:
         User.objects.filter(pk=user.pk).update(login_attempts=0, locked_until=None)
     return user
 
 
-def _count_failure(user: User) -> None:
+def require_steps(user: User) -> None:
+    """What the company asks for besides a password. Holds at every request, so that switching it on works at once.
+
+    Raises `SingleSignOnRequiredError`, `TwoFactorSetupRequiredError`.
+    """
+    _check_sso(user)
+    if user.company is not None and user.company.requires_two_factor and not user.two_factor_enabled:
+        raise TwoFactorSetupRequiredError(
+            "Your company requires two-factor sign-in. Log in to the dashboard to set it up, then sign in again."
+        )
+
+
+def _check_sso(user: User) -> None:
+    # Admins keep their password, so that a broken provider cannot lock the company out.
+    if user.company is not None and user.company.requires_sso and user.role != Role.ADMIN:
+        raise SingleSignOnRequiredError(
+            "Your company signs in through its own provider: use “Sign in with your company”."
+        )
+
+
+def count_failure(user: User) -> None:
     User.objects.filter(pk=user.pk).update(login_attempts=F("login_attempts") + 1)
     user.refresh_from_db(fields=["login_attempts"])
     if user.login_attempts >= settings.LOGIN_FAILURE_LIMIT:
@@ -81,6 +110,7 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_sign_in:
         raise AccountUnavailableError("This account is not active.")
+    require_steps(session.user)
     pair = tokens.issue_for_user(session.user, session.id)
     now = timezone.now()
     replaced = UserSession.objects.filter(pk=session.pk, refresh_jti=payload["jti"], revoked_at=None).update(

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from unfold.sites import UnfoldAdminSite
 
@@ -28,7 +28,7 @@ class AdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
         """A browser session of who has a second factor has passed it: see `User.get_session_auth_hash`."""
         return bool(super().has_permission(request)) and request.user.two_factor_enabled  # type: ignore[union-attr]
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
         if super().has_permission(request) and not self.has_permission(request):
             return redirect("two-factor")
         if request.method == "GET" and self.has_permission(request):

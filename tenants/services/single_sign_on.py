@@ -62,7 +62,7 @@ def redirect_uri() -> str:
 def set_two_factor_requirement(*, actor: Principal, is_required: bool) -> Company:
     """Switching it on ends the API sessions of those who have no second factor; their pages lead to setting it up."""
     _only_admins(actor)
-    company = Company.objects.select_for_update().get(pk=actor.company_id)
+    company: Company = Company.objects.select_for_update().get(pk=actor.company_id)
     before = {"requires_two_factor": company.requires_two_factor}
     company.requires_two_factor = is_required
     company.save(update_fields=["requires_two_factor", "updated_at"])

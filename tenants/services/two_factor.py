@@ -55,7 +55,7 @@ def begin_two_factor(*, actor: Principal) -> SetUp:
 
 
 def set_up_of(user: User, row: TwoFactor) -> SetUp:
-    return SetUp(row.secret, pyotp.TOTP(row.secret).provisioning_uri(user.email, issuer_name=ISSUER))
+    return SetUp(row.secret, pyotp.TOTP(row.secret).provisioning_uri(name=user.email, issuer_name=ISSUER))
 
 
 @transaction.atomic
@@ -73,7 +73,10 @@ def confirm_two_factor(*, actor: Principal, otp: str) -> list[str]:
     row.confirmed_at = timezone.now()
     row.save(update_fields=["confirmed_at", "updated_at"])
     _switch(user, on=True)
-    user.sessions.filter(revoked_at=None).exclude(pk=actor.session_id).update(revoked_at=timezone.now())
+    others = user.sessions.filter(revoked_at=None)
+    if actor.session_id is not None:
+        others = others.exclude(pk=actor.session_id)
+    others.update(revoked_at=timezone.now())
     codes = _new_recovery_codes(user)
     _record(user, actor, "two_factor.enabled", RiskLevel.MEDIUM)
     return codes

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from tenants.oidc import challenge_of
 
@@ -34,6 +36,7 @@ class OidcServer:
         self.calls: list[str] = []
         self.codes: dict[str, dict[str, str]] = {}
         self.keys: list[RSAKey | ECKey] = []
+        self._rotations = 0
         self.rotate()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         # A path of its own: what is cached of a server that had the same port before must not count.
@@ -52,11 +55,11 @@ class OidcServer:
 
     def rotate(self) -> None:
         """Sign with a new key from now on, and publish it alone."""
-        parameters: Any = {"kid": uuid.uuid4().hex, "use": "sig"}
+        self._rotations += 1
         if self.algorithm == "ES256":
-            self.keys = [ECKey.generate_key("P-256", parameters)]
+            self.keys = [ECKey.generate_key("P-256", {"kid": f"ec-{self._rotations}", "use": "sig"})]
         else:
-            self.keys = [RSAKey.generate_key(2048, parameters)]
+            self.keys = [_rsa_key(self._rotations)]
 
     # --- What it answers ------------------------------------------------------------------------------------------
 
@@ -107,16 +110,29 @@ class OidcServer:
             "email": self.email, "email_verified": True, "given_name": "Grace", "family_name": "Hopper",
         }  # fmt: skip
 
-    def resigned(self, header: Claims, claims: Claims, secret: bytes) -> str:
-        """The claims with a shared-secret signature, as an attacker would make one of public things."""
-        return jwt.encode(header, claims, OctKey.import_key(secret), algorithms=[header["alg"]])
-
 
 def unsigned(claims: Claims) -> str:
-    def part(value: Claims) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    return f"{_part({'alg': 'none'})}.{_part(claims)}."
 
-    return f"{part({'alg': 'none'})}.{part(claims)}."
+
+def signed_with_hmac(kid: str, claims: Claims, secret: bytes) -> str:
+    """By hand: the library refuses to take a public key for a shared secret, and an attacker does not."""
+    text = f"{_part({'alg': 'HS256', 'kid': kid})}.{_part(claims)}"
+    return f"{text}.{_encoded(hmac.digest(secret, text.encode(), 'sha256'))}"
+
+
+def _part(value: Claims) -> str:
+    return _encoded(json.dumps(value).encode())
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@cache
+def _rsa_key(number: int) -> RSAKey:
+    """Making one takes a good part of a second: a few for all tests."""
+    return RSAKey.generate_key(2048, {"kid": f"rsa-{number}", "use": "sig"})
 
 
 def _handler_of(server: OidcServer) -> type[BaseHTTPRequestHandler]:

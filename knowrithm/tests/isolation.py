@@ -25,6 +25,7 @@ from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
+from tenants.models import Company, EmailDomain, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
@@ -77,6 +78,12 @@ def bury(owner: Character) -> Treasure:
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
     session = start_session(user=owner.admin)
+    TwoFactor.objects.create(user=owner.admin, secret=CANARY)
+    RecoveryCode.objects.create(user=owner.admin, code_hash=CANARY)
+    sso = SingleSignOn.objects.create(
+        company=owner.company, issuer=f"https://{CANARY}.example", client_id=CANARY, client_secret=CANARY
+    )
+    EmailDomain.objects.create(single_sign_on=sso, domain=f"{CANARY}.example")
     return Treasure(
         {
             "agent_id": agent.id,
@@ -105,7 +112,17 @@ def fingerprint(owner: Character) -> str:
             for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
-    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
+    shared = (
+        Company.objects.filter(pk=owner.company.pk),
+        owner.company.users,
+        owner.company.api_keys,
+        owner.company.agent_routes,
+        TwoFactor.objects.filter(user__company=owner.company),
+        RecoveryCode.objects.filter(user__company=owner.company),
+        SingleSignOn.objects.filter(company=owner.company),
+        EmailDomain.objects.filter(single_sign_on__company=owner.company),
+    )
+    for rows in shared:
         for row in rows.order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()

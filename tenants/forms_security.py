@@ -4,6 +4,7 @@ import re
 
 from django import forms
 
+from knowrithm.principal import Role
 from tenants.enums import COMPANY_ROLE_CHOICES
 
 
@@ -62,7 +63,7 @@ class SingleSignOnForm(forms.Form):
         max_length=2000,
         help_text="Whose people sign in here, such as example.com. You need a confirmed address at each of them.",
     )
-    default_role = forms.ChoiceField(label="Role of new people", choices=COMPANY_ROLE_CHOICES)
+    default_role = forms.ChoiceField(label="Role of new people", choices=COMPANY_ROLE_CHOICES, initial=Role.USER)
     is_enabled = forms.BooleanField(label="Single sign-on is on", required=False)
     creates_users = forms.BooleanField(
         label="Create an account at a person's first sign-in",

@@ -574,6 +574,7 @@ FORM = {
 
 def test_an_admin_configures_it_on_the_page(acme: Character, acme_client: Client) -> None:
     confirm_address(acme)
+    assert acme_client.get("/security").context["sso_form"]["default_role"].value() == "user"
     assert acme_client.post("/security", FORM).status_code == 302
     row = SingleSignOn.objects.get()
     assert (row.company, row.client_secret, row.is_enabled) == (acme.company, "very-secret", True)

@@ -326,7 +326,7 @@ def test_a_company_that_requires_it_leads_its_people_to_it(acme: Character, glob
     assert [browser.get(path).url for path in ("/home", "/agents", "/account")] == ["/two-factor"] * 3  # type: ignore[attr-defined]
     fragment = browser.get("/agents", headers={"HX-Request": "true"})
     assert fragment["HX-Redirect"] == "/two-factor"
-    answers = [
+    answers: list[Any] = [
         api.get("/api/v1/agent"),
         APIClient().post("/api/v1/auth/refresh", {"refresh_token": refresh}),
         APIClient().post(LOGIN, credentials(acme)),

@@ -29,7 +29,7 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 # --- Applications -------------------------------------------------------------------------------------------------
 
 SHARED_APPS = [
-    "unfold",  # before django_tenants, whose templates would take the place of the admin's
+    "unfold.apps.BasicAppConfig",  # before django_tenants, whose templates would take the place of the admin's
     "django_tenants",
     "knowrithm",
     "django.contrib.contenttypes",
@@ -37,7 +37,7 @@ SHARED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.admin",
+    "tenants.admin_config.AdminConfig",  # django.contrib.admin with a site of ours
     "django.contrib.humanize",
     "tenants",
     "tenants.audit",  # in both: each company's own log, and the platform's

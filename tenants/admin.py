@@ -15,7 +15,8 @@ from unfold.decorators import action
 from knowrithm.errors import ServiceError
 from knowrithm.principal import Principal
 from tenants import services
-from tenants.models import ApiKey, Company, Invitation, User, UserSession
+from tenants.models import ApiKey, Company, EmailDomain, Invitation, User, UserSession
+from tenants.pages import errors_as_messages
 from tenants.selectors import related_rows
 from tenants.services import force_password_reset, principal_of, unlock_user
 
@@ -116,8 +117,8 @@ class CompanyAdmin(_NoAdd):
 
 @admin.register(User)
 class UserAdmin(_NoAdd):
-    list_display = ("email", "first_name", "last_name", "company", "role", "status", "last_login")
-    list_filter = ("role", "status")
+    list_display = ("email", "first_name", "last_name", "company", "role", "status", "two_factor_enabled", "last_login")
+    list_filter = ("role", "status", "two_factor_enabled")
     list_select_related = ("company",)
     search_fields = ("email", "first_name", "last_name", "company__name")
     exclude = ("password",)
@@ -125,7 +126,7 @@ class UserAdmin(_NoAdd):
         "id", "company", "last_login", "login_attempts", "locked_until", "must_reset_password", "created_at",
         "updated_at",
     )  # fmt: skip
-    actions = ("unlock", "force_password_reset")
+    actions = ("unlock", "force_password_reset", "reset_two_factor")
 
     @admin.action(description="Unlock")
     def unlock(self, request: HttpRequest, users: QuerySet[User]) -> None:
@@ -140,6 +141,14 @@ class UserAdmin(_NoAdd):
         for user in users.select_related("company"):
             service(actor=actor, user=user)
         self.message_user(request, f"{len(users)} people were {done}.")
+
+    @admin.action(description="Reset the second factor")
+    def reset_two_factor(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        assert isinstance(request.user, User)  # noqa: S101  # the admin lets nobody else in
+        for person in people:
+            with errors_as_messages(request):
+                services.reset_two_factor(actor=services.principal_of(request.user), user_id=person.pk)
+                messages.success(request, f"The second factor of {person.email} was reset.")
 
 
 @admin.register(ApiKey)
@@ -169,3 +178,20 @@ class InvitationAdmin(_NoAdd):
     readonly_fields = (
         "company", "email", "role", "invited_by", "expires_at", "sent_at", "accepted_at", "revoked_at",
     )  # fmt: skip
+
+
+@admin.register(EmailDomain)
+class EmailDomainAdmin(_NoAdd):
+    """Which company's provider signs in the people of a domain. Deleting a row frees it from a wrong company."""
+
+    list_display = ("domain", "single_sign_on", "company")
+    list_select_related = ("single_sign_on__company",)
+    search_fields = ("domain", "single_sign_on__company__name")
+    readonly_fields = ("domain", "single_sign_on")
+
+    @admin.display(description="Company")
+    def company(self, row: EmailDomain) -> str:
+        return str(row.single_sign_on.company)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True

@@ -5,6 +5,7 @@ from django.db import models
 from knowrithm.principal import Role
 
 ROLE_CHOICES = [(role.value, role.value.replace("_", " ").capitalize()) for role in Role]
+COMPANY_ROLE_CHOICES = [choice for choice in ROLE_CHOICES if choice[0] != Role.SUPER_ADMIN]
 
 INVITED_ROLES = [choice for choice in ROLE_CHOICES if choice[0] != Role.SUPER_ADMIN]
 

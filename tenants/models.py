@@ -11,11 +11,14 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django_tenants.models import DomainMixin, TenantMixin
 
+from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.principal import Role, Scope
 from tenants.enums import (
+    COMPANY_ROLE_CHOICES,
     INVITED_ROLES,
     ROLE_CHOICES,
     ApiKeyStatus,
@@ -46,6 +49,9 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     logo_digest = models.CharField(max_length=64, blank=True, editable=False)  # of the stored picture
     logo_url = models.URLField(max_length=500, blank=True, editable=False)  # or a picture elsewhere, never fetched
     purge_started_at = models.DateTimeField(null=True, blank=True, editable=False)  # from here on there is no way back
+    # Asked at every request of a person: hence columns here and not a look-up in another table.
+    requires_two_factor = models.BooleanField(default=False)
+    requires_sso = models.BooleanField(default=False, editable=False)  # only while its single sign-on is on
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -120,6 +126,7 @@ class User(AbstractBaseUser, BaseModel):
     login_attempts = models.PositiveIntegerField(default=0, editable=False)
     locked_until = models.DateTimeField(null=True, blank=True)
     must_reset_password = models.BooleanField(default=False)
+    two_factor_enabled = models.BooleanField(default=False, editable=False)  # there is a confirmed TwoFactor
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -166,6 +173,12 @@ class User(AbstractBaseUser, BaseModel):
         if company is None or company.is_usable:
             return True
         return allows_archived and self.role == Role.ADMIN and company.is_restorable
+
+    def get_session_auth_hash(self) -> str:
+        """Of the second factor too: when it is switched on or off, every other browser is signed out."""
+        return salted_hmac(
+            "tenants.User.session", f"{self.password}{self.two_factor_enabled}", algorithm="sha256"
+        ).hexdigest()
 
     # What Django admin asks: super admins may do everything there, nobody else anything.
     @property
@@ -275,6 +288,63 @@ class Invitation(BaseModel):
         if self.revoked_at:
             return InvitationStatus.REVOKED
         return InvitationStatus.EXPIRED if self.expires_at <= timezone.now() else InvitationStatus.PENDING
+
+
+class TwoFactor(BaseModel):
+    """A person's authenticator app. In force once `confirmed_at`; before that, setting it up has only begun."""
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="two_factor")
+    secret = EncryptedTextField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    last_used_step = models.BigIntegerField(default=0)  # a code is good for a later step only, so once
+
+    def __str__(self) -> str:
+        return f"Second factor of {self.user_id}"
+
+
+class RecoveryCode(models.Model):
+    """Stands in for the app once. Of the code only a keyed hash is stored."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="recovery_codes")
+    code_hash = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "code_hash"], name="recovery_code_unique")]
+
+    def __str__(self) -> str:
+        return f"Recovery code of {self.user_id}"
+
+
+class SingleSignOn(BaseModel):
+    """A company's own OpenID Connect provider."""
+
+    company = models.OneToOneField(Company, models.CASCADE, related_name="single_sign_on")
+    issuer = models.URLField()
+    client_id = models.CharField(max_length=300)
+    client_secret = EncryptedTextField(blank=True)
+    is_enabled = models.BooleanField(default=False)
+    creates_users = models.BooleanField(default=False)
+    default_role = models.CharField(max_length=20, choices=COMPANY_ROLE_CHOICES, default=Role.USER)
+
+    class Meta:
+        verbose_name_plural = "single sign-on"
+
+    def __str__(self) -> str:
+        return self.issuer
+
+
+class EmailDomain(models.Model):
+    """A domain whose people sign in through one company's provider. No two companies have the same."""
+
+    single_sign_on = models.ForeignKey(SingleSignOn, models.CASCADE, related_name="email_domains")
+    domain = models.CharField(max_length=253, unique=True)  # lower case
+
+    class Meta:
+        ordering = ["domain"]
+
+    def __str__(self) -> str:
+        return self.domain
 
 
 def default_scopes() -> list[str]:

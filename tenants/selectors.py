@@ -14,7 +14,7 @@ from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind, Role
 from knowrithm.security.hashing import keyed_hash
 from tenants.enums import CompanyStatus
-from tenants.models import ApiKey, Company, Invitation, User, UserSession
+from tenants.models import ApiKey, Company, Invitation, SingleSignOn, TwoFactor, User, UserSession
 
 
 def api_keys_for(actor: Principal) -> QuerySet[ApiKey]:
@@ -29,8 +29,8 @@ def open_sessions(user: User) -> QuerySet[UserSession]:
 
 # What decides whether a session is good, and who it is.
 _SESSION = ("id", "user_id", "kind", "revoked_at", "expires_at")
-_PERSON = ("id", "company_id", "email", "role", "status", "must_reset_password")
-_COMPANY = ("id", "schema_name", "is_ready", "is_active", "archived_at")
+_PERSON = ("id", "company_id", "email", "role", "status", "must_reset_password", "two_factor_enabled")
+_COMPANY = ("id", "schema_name", "is_ready", "is_active", "archived_at", "requires_two_factor", "requires_sso")
 # Asked with every request that carries a token. As an ORM query its compilation alone would take three times as long.
 _SESSION_SQL = """
 SELECT {columns}
@@ -150,3 +150,12 @@ def invitations_of(actor: Principal) -> QuerySet[Invitation]:
 def password_state_of(user: User) -> str:
     """Changes with the password, and says nothing about it."""
     return keyed_hash(user.password, purpose="password-state")
+
+
+def single_sign_on_for(actor: Principal) -> SingleSignOn | None:
+    return SingleSignOn.objects.filter(company_id=actor.company_id).first()
+
+
+def two_factor_begun(user: User) -> TwoFactor | None:
+    """What the person has begun to set up, and not confirmed."""
+    return TwoFactor.objects.filter(user=user, confirmed_at=None).first()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import uuid
 
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login as start_browser_session
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_POST
 
 from knowrithm.api.throttling import check_rate, client_address
 from tenants import services
 from tenants.browser import SESSION_KEY
 from tenants.forms import ApiKeyForm, LoginForm, PasswordForm, ProfileForm, SignupForm
-from tenants.models import User
 from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
 from tenants.selectors import api_keys_for, open_sessions
+from tenants.sign_in import continue_sign_in, finish_sign_in
 
 
 def landing(request: HttpRequest) -> HttpResponse:
@@ -34,7 +32,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             check_rate("register", client_address(request))
-            sign_in(request, services.register_company(**form.registration()))
+            finish_sign_in(request, services.register_company(**form.registration()))
             return redirect("home")
     return render(request, "tenants/signup.html", {"form": form})
 
@@ -48,13 +46,9 @@ def login(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             check_rate("login", client_address(request))
-            sign_in(request, services.verify_password(**form.cleaned_data, allows_archived=True))
-            return redirect(next_url or "home")
+            user = services.verify_password(**form.cleaned_data, allows_archived=True)
+            return continue_sign_in(request, user, next_url=next_url or resolve_url("home"))
     return render(request, "tenants/login.html", {"form": form, "next": next_url})
-
-
-def sign_in(request: HttpRequest, user: User) -> None:
-    start_browser_session(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
 
 
 @company_page

@@ -17,7 +17,7 @@ from tenants.exceptions import InvalidLinkError
 from tenants.forms_accounts import AcceptForm, EmailForm, ResetForm
 from tenants.models import User
 from tenants.pages import errors_as_messages, errors_in, post_data, query_text, way_back
-from tenants.views import sign_in
+from tenants.sign_in import finish_sign_in
 
 
 def link_page(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -112,7 +112,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         if form.is_valid():
             with errors_in(form):
                 check_rate("login", client_address(request))
-                sign_in(request, services.accept_invitation(token=token, **form.cleaned_data))
+                finish_sign_in(request, services.accept_invitation(token=token, **form.cleaned_data))
                 return redirect("home")
     except InvalidLinkError:
         return render(request, "tenants/invitation.html", {"is_over": True})

@@ -26,7 +26,7 @@ from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
 from tenants.geography.models import Address, City, Country, State
-from tenants.models import Company
+from tenants.models import Company, EmailDomain, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, invite_user, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
@@ -85,6 +85,12 @@ def bury(owner: Character) -> Treasure:
     address = Address.objects.create(company=owner.company, street_address=CANARY, city=city)
     with tenant_context(owner.company):
         invitation = invite_user(actor=owner.principal, email=f"{CANARY}@invited.example")
+    TwoFactor.objects.create(user=owner.admin, secret=CANARY)
+    RecoveryCode.objects.create(user=owner.admin, code_hash=CANARY)
+    sso = SingleSignOn.objects.create(
+        company=owner.company, issuer=f"https://{CANARY}.example", client_id=CANARY, client_secret=CANARY
+    )
+    EmailDomain.objects.create(single_sign_on=sso, domain=f"{CANARY}.example")
     return Treasure(
         {
             "agent_id": agent.id,
@@ -119,9 +125,18 @@ def fingerprint(owner: Character) -> str:
             for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
-    digest.update(repr(Company.objects.filter(pk=owner.company.pk).values_list().first()).encode())
-    company = owner.company
-    for rows in (company.users, company.api_keys, company.agent_routes, company.invitations):
+    shared = (
+        Company.objects.filter(pk=owner.company.pk),
+        owner.company.users,
+        owner.company.api_keys,
+        owner.company.agent_routes,
+        owner.company.invitations,
+        TwoFactor.objects.filter(user__company=owner.company),
+        RecoveryCode.objects.filter(user__company=owner.company),
+        SingleSignOn.objects.filter(company=owner.company),
+        EmailDomain.objects.filter(single_sign_on__company=owner.company),
+    )
+    for rows in shared:
         for row in rows.order_by("pk").values_list():
             digest.update(repr(row).encode())
     for place in (Country, State, City, Address):

@@ -24,6 +24,11 @@ NAME = {"name": "taken over"}
 PROBES: dict[str, Probe] = {
     # tenants
     "POST /api/v1/auth/logout": MINE,
+    "GET /api/v1/auth/two-factor": MINE,
+    "POST /api/v1/auth/two-factor": Probe(expected=201),  # of the caller alone, as the next three
+    "DELETE /api/v1/auth/two-factor": Probe({"password": "x", "otp": "000000"}, expected=409),
+    "POST /api/v1/auth/two-factor/confirm": Probe({"otp": "000000"}, expected=409),
+    "POST /api/v1/auth/two-factor/recovery-codes": Probe({"otp": "000000"}, expected=409),
     "GET /api/v1/auth/user/me": MINE,
     "GET /api/v1/auth/validate": MINE,
     "GET /api/v1/auth/api-keys": LIST,
@@ -208,6 +213,8 @@ def test_a_foreign_company_finds_nothing_and_changes_nothing(
         client = key_client(globex, "read", "write", "update", "delete", "admin", "full_access")
         if route.key.startswith(("GET /api/v1/auth/api-keys", "DELETE /api/v1/auth/", "POST /api/v1/auth/logout")):
             probe = Probe(expected=403)  # keys do not manage keys
+        elif "/auth/two-factor" in route.path:
+            probe = Probe(expected=403)  # nor a person's second factor
 
     attack(client, route, probe, treasure)
 

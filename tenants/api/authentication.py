@@ -24,7 +24,8 @@ from tenants.browser import archived_admin
 from tenants.exceptions import AccountUnavailableError
 from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
 from tenants.selectors import session_of_token
-from tenants.services import API_SECRET, principal_of
+from tenants.services import API_SECRET, principal_of, require_steps
+from tenants.sign_in import missing_step
 
 
 def bearer_token(headers: Any) -> str:
@@ -51,6 +52,7 @@ def principal_from_token(token: str, *, allows_archived: bool = False) -> Princi
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_enter(session.user.company, allows_archived=allows_archived):
         raise AccountUnavailableError("This account is not active.")
+    require_steps(session.user)
     return principal_of(session.user, session_id=session.id)
 
 
@@ -127,6 +129,8 @@ class BrowserAuthentication(HeaderAuthentication):
         if not isinstance(user, User) or not user.may_enter(user.company, allows_archived=allows_archived):
             return None
         self._check_csrf(request)
+        if refused := missing_step(request._request, user):
+            raise refused
         return principal_of(user)
 
     @staticmethod

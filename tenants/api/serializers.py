@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -44,8 +45,6 @@ class CompanySerializer(RecordSerializer[Company]):
 
 
 class UserSerializer(RecordSerializer[User]):
-    two_factor_enabled = serializers.SerializerMethodField()
-
     class Meta:
         model = User
         fields = (
@@ -54,9 +53,6 @@ class UserSerializer(RecordSerializer[User]):
             "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
-
-    def get_two_factor_enabled(self, user: User) -> bool:
-        return False
 
 
 class ApiKeySerializer(RecordSerializer[ApiKey]):
@@ -144,9 +140,28 @@ class UserInput(_NewUserInput):
     username = serializers.CharField(min_length=3, max_length=50)
 
 
-class LoginInput(serializers.Serializer[Any]):
+class OtpInput(serializers.Serializer[Any]):
+    """A code of the authenticator app, or a recovery code; also under the names that other clients use."""
+
+    ALIASES = ("totp_code", "two_factor_code")
+    otp = serializers.CharField(max_length=40)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and not data.get("otp"):
+            data = {**data, "otp": next((data[name] for name in self.ALIASES if data.get(name)), "")}
+        return super().to_internal_value(data)
+
+
+class LoginInput(OtpInput):
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=200, trim_whitespace=False)
+    otp = serializers.CharField(max_length=40, required=False, allow_blank=True, default="")
+
+
+class DisableTwoFactorInput(OtpInput):
+    password = serializers.CharField(
+        max_length=200, trim_whitespace=False, required=False, allow_blank=True, default=""
+    )
 
 
 class RefreshInput(serializers.Serializer[Any]):

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tenants.api.views import account, api_keys, auth, companies, invitations, passwords, verification
+from tenants.api.views import account, api_keys, auth, companies, invitations, passwords, two_factor, verification
 
 urlpatterns = [
     path("auth/register", auth.RegisterViewSet.as_view({"post": "create"})),
     path("auth/login", auth.LoginViewSet.as_view({"post": "login"})),
     path("auth/refresh", auth.LoginViewSet.as_view({"post": "refresh"})),
     path("auth/logout", account.AccountViewSet.as_view({"post": "logout"})),
+    path("auth/two-factor", two_factor.TwoFactorViewSet.as_view({"get": "show", "post": "begin", "delete": "disable"})),
+    path("auth/two-factor/confirm", two_factor.TwoFactorViewSet.as_view({"post": "confirm"})),
+    path("auth/two-factor/recovery-codes", two_factor.TwoFactorViewSet.as_view({"post": "renew_recovery_codes"})),
     path("auth/user/me", account.AccountViewSet.as_view({"get": "me"})),
     path("auth/user", account.AccountViewSet.as_view({"post": "create_user"})),
     path("auth/validate", account.AccountViewSet.as_view({"get": "validate"})),

@@ -87,7 +87,7 @@ def check_email_is_free(email: str) -> None:
 
 def new_user(*, company: Company, username: str, password: str, **fields: Any) -> User:
     """A person in the database. An address that is not proven gets a mail with a link for it."""
-    user = User(company=company, username=username or _username_from(fields["email"], company), **fields)
+    user = User(company=company, username=username or username_from(fields["email"], company), **fields)
     check_new_password(password, user)
     user.set_password(password)
     try:
@@ -102,7 +102,7 @@ def new_user(*, company: Company, username: str, password: str, **fields: Any) -
     return user
 
 
-def _username_from(email: str, company: Company) -> str:
+def username_from(email: str, company: Company) -> str:
     base = slugify(email.split("@")[0])[:40] or "user"
     taken = set(company.users.filter(username__istartswith=base).values_list("username", flat=True))
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)

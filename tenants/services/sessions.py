@@ -26,6 +26,8 @@ from tenants.exceptions import (
     AccountUnavailableError,
     BadCredentialsError,
     PasswordResetRequiredError,
+    SingleSignOnRequiredError,
+    TwoFactorSetupRequiredError,
 )
 from tenants.models import User, UserSession
 from tenants.selectors import session_by_id
@@ -47,8 +49,9 @@ def _dummy_hash() -> str:
 def verify_password(*, email: str, password: str, allows_archived: bool = False) -> User:
     """The person with this address and password; with `allows_archived` also an admin who may restore the company.
 
-    Raises `BadCredentialsError`, `AccountLockedError` after too many failures, and with the right password only
-    `AccountUnavailableError` and `PasswordResetRequiredError`.
+    Who has a second factor has not signed in yet. Raises `BadCredentialsError`, `AccountLockedError` after too many
+    failures, and with the right password only `AccountUnavailableError`, `PasswordResetRequiredError`,
+    `SingleSignOnRequiredError`.
     """
     user = User.objects.select_related("company").filter(email__iexact=email).first()
     if user is None:
@@ -57,11 +60,13 @@ def verify_password(*, email: str, password: str, allows_archived: bool = False)
     if user.is_locked:
         raise _locked(user)
     if not user.check_password(password):
-        _count_failure(user)
+        count_failure(user)
         raise BadCredentialsError("The e-mail address or the password is not right.")
     if not user.may_enter(user.company, allows_archived=allows_archived):
         raise _refusal(user)
-    if user.login_attempts:
+    _check_sso(user)
+    # With a second factor, wrong codes go on counting until a code was right: a known password buys no guesses.
+    if user.login_attempts and not user.two_factor_enabled:
         User.objects.filter(pk=user.pk).update(login_attempts=0, locked_until=None)
     return user
 
@@ -90,7 +95,27 @@ def _refusal(user: User) -> ServiceError:
     )
 
 
-def _count_failure(user: User) -> None:
+def require_steps(user: User) -> None:
+    """What the company asks for besides a password. Holds at every request, so that switching it on works at once.
+
+    Raises `SingleSignOnRequiredError`, `TwoFactorSetupRequiredError`.
+    """
+    _check_sso(user)
+    if user.company is not None and user.company.requires_two_factor and not user.two_factor_enabled:
+        raise TwoFactorSetupRequiredError(
+            "Your company requires two-factor sign-in. Log in to the dashboard to set it up, then sign in again."
+        )
+
+
+def _check_sso(user: User) -> None:
+    # Admins keep their password, so that a broken provider cannot lock the company out.
+    if user.company is not None and user.company.requires_sso and user.role != Role.ADMIN:
+        raise SingleSignOnRequiredError(
+            "Your company signs in through its own provider: use “Sign in with your company”."
+        )
+
+
+def count_failure(user: User) -> None:
     User.objects.filter(pk=user.pk).update(login_attempts=F("login_attempts") + 1)
     user.refresh_from_db(fields=["login_attempts"])
     if user.login_attempts >= settings.LOGIN_FAILURE_LIMIT:
@@ -117,6 +142,7 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_sign_in:
         raise AccountUnavailableError("This account is not active.")
+    require_steps(session.user)
     pair = tokens.issue_for_user(session.user, session.id)
     now = timezone.now()
     replaced = UserSession.objects.filter(pk=session.pk, refresh_jti=payload["jti"], revoked_at=None).update(

@@ -72,7 +72,10 @@ class LoginViewSet(ApiViewSet):
 
     @extend_schema(request=LoginInput, responses=SignedInAnswer)
     def login(self, request: Request) -> Response:
-        user = services.verify_password(**self.validated(LoginInput, request))
+        """Who has a second factor sends its code, or a recovery code, as `otp`."""
+        data = self.validated(LoginInput, request)
+        user = services.verify_password(email=data["email"], password=data["password"])
+        services.pass_second_step(user=user, otp=data["otp"])
         return Response(start_session(request, user, "Signed in."))
 
     @extend_schema(request=RefreshInput, responses=TokenFields)

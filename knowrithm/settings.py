@@ -17,6 +17,7 @@ TESTING = "pytest" in sys.modules
 
 DEBUG = env.boolean("DEBUG") or TESTING
 SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
+SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")  # older ones: sign nothing, verify what they signed
 JWT_SECRET_KEY = env.secret("JWT_SECRET_KEY", debug=DEBUG)
 ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEY", debug=DEBUG).split(",")  # the first encrypts, all decrypt
 
@@ -42,6 +43,7 @@ SHARED_APPS = [
     "tenants",
     "tenants.audit",  # in both: each company's own log, and the platform's
     "agents.catalog",
+    "analytics.usage",
     "django_celery_beat",
     "rest_framework",
     "drf_spectacular",
@@ -70,7 +72,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.middleware.KeyUseMiddleware",
     "tenants.middleware.CompanyMiddleware",
+    "knowrithm.middleware.RateLimitPageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -227,6 +231,8 @@ SPECTACULAR_SETTINGS = {
 RATE_LIMIT_ENABLED = env.boolean("RATE_LIMIT_ENABLED", default=not TESTING)
 RATE_LIMITS = {
     "login": env.text("RATE_LIMIT_LOGIN", "30/minute"),
+    "login_account": env.text("RATE_LIMIT_LOGIN_ACCOUNT", "20/minute"),  # per e-mail address, from wherever
+    "mail": env.text("RATE_LIMIT_MAIL", "5/hour"),
     "register": env.text("RATE_LIMIT_REGISTER", "20/hour"),
     "lead": env.text("RATE_LIMIT_LEAD", "30/minute"),
     "handshake": env.text("RATE_LIMIT_HANDSHAKE", "5/second"),
@@ -234,6 +240,9 @@ RATE_LIMITS = {
     "search": env.text("RATE_LIMIT_SEARCH", "60/minute"),  # per credential
     "chat": env.text("RATE_LIMIT_CHAT", "60/minute"),  # per credential
 }
+# What keys may be given at most; a company may have figures of its own.
+API_KEY_MAX_PER_HOUR = env.integer("API_KEY_MAX_PER_HOUR", 10_000)
+API_KEY_MAX_PER_DAY = env.integer("API_KEY_MAX_PER_DAY", 100_000)
 
 # --- Work in the background ---------------------------------------------------------------------------------------
 
@@ -244,6 +253,7 @@ CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
+    "usage.*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -295,7 +305,10 @@ CORS_URLS_REGEX = r"^/(api/|v1/|widget\.js|health)"
 CORS_ALLOW_HEADERS = [
     "accept", "authorization", "content-type", "last-event-id", "x-api-key", "x-api-secret", "x-request-id",
 ]  # fmt: skip
-CORS_EXPOSE_HEADERS = ["X-Request-Id", "X-Agent-Trace-Id", "Retry-After"]
+CORS_EXPOSE_HEADERS = [
+    "X-Request-Id", "X-Agent-Trace-Id", "Retry-After",
+    "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+]  # fmt: skip
 
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 

@@ -45,7 +45,7 @@ class ApiKeyAdmin(_NoAdd):
     list_display = ("name", "key_prefix", "company", "user", "status", "last_used_at", "created_at")
     list_select_related = ("company", "user")
     search_fields = ("name", "company__name", "user__email")
-    exclude = ("secret_hash",)
+    exclude = ("secret_hash", "pepper_id", "previous_hash", "previous_pepper_id")
     readonly_fields = ("id", "key", "company", "user", "usage_count", "last_used_at", "created_at", "updated_at")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -16,8 +17,6 @@ from django_tenants.models import DomainMixin, TenantMixin
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.principal import Role, Scope
 from tenants.enums import ROLE_CHOICES, ApiKeyStatus, UserStatus
-
-LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager-missing]  # TenantMixin has no types
@@ -33,6 +32,9 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     is_ready = models.BooleanField(default=False, editable=False)
     is_active = models.BooleanField(default=True)
     is_verified = models.BooleanField(default=False)
+    # The most that a key of the company may be given; empty means the installation's API_KEY_MAX_PER_HOUR and _DAY.
+    api_key_max_per_hour = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    api_key_max_per_day = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -46,6 +48,14 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     @property
     def is_usable(self) -> bool:
         return self.is_ready and self.is_active and not self.is_archived
+
+    @property
+    def api_key_maximum(self) -> tuple[int, int]:
+        """Calls an hour and a day."""
+        return (
+            self.api_key_max_per_hour or settings.API_KEY_MAX_PER_HOUR,
+            self.api_key_max_per_day or settings.API_KEY_MAX_PER_DAY,
+        )
 
 
 class Domain(DomainMixin):  # type: ignore[misc]  # DomainMixin has no types
@@ -158,15 +168,25 @@ def default_scopes() -> list[str]:
 
 
 class ApiKey(BaseModel):
-    """A pair of public key and secret. Of the secret only a keyed hash is stored."""
+    """A pair of public key and secret. Of the secret only a keyed hash is stored, and which SECRET_KEY keyed it.
+
+    Until `previous_expires_at` the secret before the last rotation is good too. With `allowed_networks` (CIDR) the key
+    works from there only.
+    """
 
     company = models.ForeignKey(Company, models.CASCADE, related_name="api_keys")
     user = models.ForeignKey(User, models.PROTECT, related_name="api_keys")
     name = models.CharField(max_length=100)
     key = models.CharField(max_length=64, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
+    pepper_id = models.CharField(max_length=12, blank=True, editable=False)
+    previous_hash = models.CharField(max_length=64, blank=True, editable=False)
+    previous_pepper_id = models.CharField(max_length=12, blank=True, editable=False)
+    previous_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
     scopes = models.JSONField(default=default_scopes)
     permissions = models.JSONField(default=dict, blank=True)
+    allowed_networks = models.JSONField(default=list, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     rate_limit_per_hour = models.PositiveIntegerField(default=1000)
@@ -183,6 +203,18 @@ class ApiKey(BaseModel):
     @property
     def key_prefix(self) -> str:
         return self.key[:8]
+
+    @property
+    def overlap_ends_at(self) -> datetime | None:
+        """Until when the secret before the last rotation works; None when it does not."""
+        ends = self.previous_expires_at
+        return ends if self.previous_hash and ends is not None and ends > timezone.now() else None
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Calls an hour and a day. A maximum that was lowered later binds keys that were given more."""
+        most = self.company.api_key_maximum
+        return min(self.rate_limit_per_hour, most[0]), min(self.rate_limit_per_day, most[1])
 
     @property
     def status(self) -> ApiKeyStatus:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from tenants import views
+from tenants import views, views_api_keys
 
 urlpatterns = [
     path("", views.landing, name="landing"),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("login", views.login, name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("api-keys", views.api_keys, name="api-keys"),
+    path("api-keys/<uuid:pk>", views_api_keys.api_key, name="api-key"),
+    path("api-keys/<uuid:pk>/rotate", views_api_keys.rotate, name="api-key-rotate"),
     path("api-keys/<uuid:pk>/revoke", views.revoke_api_key, name="api-key-revoke"),
     path("account", views.account, name="account"),
     path("account/sessions/<uuid:pk>/revoke", views.revoke_session, name="session-revoke"),

@@ -1,6 +1,15 @@
 """What happens to companies, people and credentials."""
 
-from tenants.services.api_keys import API_SECRET, NewApiKey, create_api_key, revoke_api_key
+from tenants.services.api_keys import (
+    API_SECRET,
+    NewApiKey,
+    add_key_uses,
+    create_api_key,
+    revoke_api_key,
+    rotate_api_key,
+    update_api_key,
+    verify_secret,
+)
 from tenants.services.companies import add_agent_route, create_company
 from tenants.services.people import (
     change_password,
@@ -25,6 +34,7 @@ __all__ = [
     "NewApiKey",
     "SignedIn",
     "add_agent_route",
+    "add_key_uses",
     "change_password",
     "create_api_key",
     "create_company",
@@ -36,8 +46,11 @@ __all__ = [
     "register_company",
     "register_first_admin",
     "revoke_api_key",
+    "rotate_api_key",
     "session_by_id",
     "start_session",
+    "update_api_key",
     "update_profile",
     "verify_password",
+    "verify_secret",
 ]

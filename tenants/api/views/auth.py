@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from knowrithm.api.permissions import PUBLIC
-from knowrithm.api.throttling import client_address, limit
+from knowrithm.api.throttling import check_account, client_address, limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import AuthenticationFailedError
 from tenants import services
@@ -72,7 +72,9 @@ class LoginViewSet(ApiViewSet):
 
     @extend_schema(request=LoginInput, responses=SignedInAnswer)
     def login(self, request: Request) -> Response:
-        user = services.verify_password(**self.validated(LoginInput, request))
+        data = self.validated(LoginInput, request)
+        check_account(data["email"])
+        user = services.verify_password(**data)
         return Response(_start_session(request, user, "Signed in."))
 
     @extend_schema(request=RefreshInput, responses=TokenFields)

@@ -77,7 +77,7 @@ def usage_by(
     key_id: uuid.UUID | None = None,
     without_status: int | None = None,
 ) -> dict[tuple[Any, ...], Figures]:
-    """Figures by the values of `names`: hour, day, endpoint, method, status, key_id. Without names, all under ()."""
+    """Figures by the values of `names`: hour, day, endpoint, method, status, key_id (at least one)."""
     # Redis first: a batch that is stored after this look is recognised by its id. In the other order it would be lost.
     batches = key_use.waiting(company_id)
     since = datetime.combine(first_day(days), time(), UTC)
@@ -118,7 +118,7 @@ def usage_by(
 
 
 def total_usage(company_id: uuid.UUID, *, days: int, key_id: uuid.UUID | None = None) -> Figures:
-    return usage_by(company_id, days=days, key_id=key_id).get((), Figures())
+    return sum(usage_by(company_id, "status", days=days, key_id=key_id).values(), Figures())
 
 
 def busiest(figures: Mapping[tuple[Any, ...], Figures], limit: int) -> list[tuple[tuple[Any, ...], Figures]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, key_client
@@ -18,7 +18,7 @@ from knowrithm.errors import RateLimitedError
 
 
 @pytest.fixture
-def limits(settings: SettingsWrapper) -> dict[str, str]:
+def limits(settings: Settings) -> dict[str, str]:
     """Switched on, as in production; the test sets the ones it means."""
     settings.RATE_LIMIT_ENABLED = True
     settings.RATE_LIMITS = dict(settings.RATE_LIMITS)

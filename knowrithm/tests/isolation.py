@@ -12,9 +12,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from agents.services import create_agent, create_settings
+from analytics.usage.models import UsageHour
 from conftest import Character
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
@@ -76,6 +78,12 @@ def bury(owner: Character) -> Treasure:
             locator=row.locator, score=1, evidence=1, is_cited=True,
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for status in (200, 500):
+        UsageHour.objects.create(
+            company=owner.company, api_key=key.row, hour=hour, endpoint=f"/{CANARY}", method="GET", status=status,
+            count=1000, total_ms=1, max_ms=1,
+        )  # fmt: skip
     session = start_session(user=owner.admin)
     return Treasure(
         {
@@ -105,7 +113,8 @@ def fingerprint(owner: Character) -> str:
             for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
-    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
+    usage = UsageHour.objects.filter(company=owner.company)
+    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes, usage):
         for row in rows.order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()

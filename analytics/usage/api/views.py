@@ -78,7 +78,7 @@ class KeyAnalyticsViewSet(ApiViewSet):
         ]
         return self._answer(query["days"], endpoints=endpoints)
 
-    @_document("KeyPerformance", shapes.RankedQuery, shapes.KeyPerformance())
+    @_document("KeyPerformances", shapes.RankedQuery, shapes.KeyPerformance())
     def performance(self, request: Request) -> Response:
         """The busiest keys first; those without calls in the period last."""
         query, company_id = self._query(shapes.RankedQuery), self.principal().company_id

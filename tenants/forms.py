@@ -96,6 +96,8 @@ class ApiKeyForm(ApiKeyChangeForm):
 
     def __init__(self, data: Any = None, *, actor: Principal, company: Company) -> None:
         super().__init__(data, company=company, initial={"scopes": [Scope.READ, Scope.WRITE]})
+        for name in ("rate_limit_per_hour", "rate_limit_per_day"):
+            self.fields[name].required = False  # the usual limit
         offered = [(scope.value, text) for scope, text in SCOPE_LABELS.items() if actor.is_admin or actor.has(scope)]
         self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # a MultipleChoiceField, declared above
 

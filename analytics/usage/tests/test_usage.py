@@ -114,7 +114,7 @@ def test_storing_moves_every_call_once(key: ApiKey) -> None:
     rows = UsageHour.objects.filter(api_key=key).order_by("status")
     assert [(row.status, row.count, row.total_ms, row.max_ms) for row in rows] == [(200, 5, 130, 50), (500, 1, 30, 30)]
     assert key_use.waiting(key.company_id) == []
-    assert str(key.company_id) not in impatient_redis().smembers(key_use.COMPANIES)
+    assert key.company_id not in key_use.companies_with_batches()
     key.refresh_from_db()
     assert key.usage_count == 6
     assert key.last_used_at is not None

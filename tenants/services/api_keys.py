@@ -141,7 +141,7 @@ def _own_key(actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
 
 
 def _record(actor: Principal, row: ApiKey, verb: str, changes: Changes, risk: RiskLevel) -> None:
-    with tenant_context(actor.tenant):
+    with tenant_context(row.company):
         record_event(
             actor=actor, event_type=f"api_key.{verb}", entity=row, entity_label=row.name, changes=changes,
             risk_level=risk,

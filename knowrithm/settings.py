@@ -17,6 +17,7 @@ TESTING = "pytest" in sys.modules
 
 DEBUG = env.boolean("DEBUG") or TESTING
 SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
+SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")  # older ones: sign nothing, verify what they signed
 JWT_SECRET_KEY = env.secret("JWT_SECRET_KEY", debug=DEBUG)
 ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEY", debug=DEBUG).split(",")  # the first encrypts, all decrypt
 
@@ -43,6 +44,7 @@ SHARED_APPS = [
     "tenants.audit",  # in both: each company's own log, and the platform's
     "tenants.geography",
     "agents.catalog",
+    "analytics.usage",
     "django_celery_beat",
     "rest_framework",
     "drf_spectacular",
@@ -71,7 +73,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "tenants.middleware.BrowserMiddleware",
+    "tenants.middleware.KeyUseMiddleware",
     "tenants.middleware.CompanyMiddleware",
+    "knowrithm.middleware.RateLimitPageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -232,6 +236,7 @@ SPECTACULAR_SETTINGS = {
 RATE_LIMIT_ENABLED = env.boolean("RATE_LIMIT_ENABLED", default=not TESTING)
 RATE_LIMITS = {
     "login": env.text("RATE_LIMIT_LOGIN", "30/minute"),
+    "login_account": env.text("RATE_LIMIT_LOGIN_ACCOUNT", "20/minute"),  # per e-mail address, from wherever
     "register": env.text("RATE_LIMIT_REGISTER", "20/hour"),
     "mail": env.text("RATE_LIMIT_MAIL", "10/hour"),  # per asking address, and per e-mail address
     "invitation": env.text("RATE_LIMIT_INVITATION", "100/hour"),  # per company
@@ -241,6 +246,9 @@ RATE_LIMITS = {
     "search": env.text("RATE_LIMIT_SEARCH", "60/minute"),  # per credential
     "chat": env.text("RATE_LIMIT_CHAT", "60/minute"),  # per credential
 }
+# What keys may be given at most; a company may have figures of its own.
+API_KEY_MAX_PER_HOUR = env.integer("API_KEY_MAX_PER_HOUR", 10_000)
+API_KEY_MAX_PER_DAY = env.integer("API_KEY_MAX_PER_DAY", 100_000)
 
 # --- Work in the background ---------------------------------------------------------------------------------------
 
@@ -253,6 +261,7 @@ CELERY_TASK_ROUTES = {
     "documents.resume_stalled*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
     "tenants.purge_company": {"queue": "low"},
+    "usage.*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -304,7 +313,10 @@ CORS_URLS_REGEX = r"^/(api/|v1/|widget\.js|health)"
 CORS_ALLOW_HEADERS = [
     "accept", "authorization", "content-type", "last-event-id", "x-api-key", "x-api-secret", "x-request-id",
 ]  # fmt: skip
-CORS_EXPOSE_HEADERS = ["X-Request-Id", "X-Agent-Trace-Id", "Retry-After"]
+CORS_EXPOSE_HEADERS = [
+    "X-Request-Id", "X-Agent-Trace-Id", "Retry-After",
+    "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+]  # fmt: skip
 
 # --- Mail ---------------------------------------------------------------------------------------------------------
 

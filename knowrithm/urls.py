@@ -18,6 +18,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("documents.api.urls")),
     path("", include("leads.api.urls")),
     path("", include("conversations.api.urls")),
+    path("", include("analytics.usage.api.urls")),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -31,6 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("agents.urls")),
     path("", include("documents.urls")),
     path("", include("conversations.urls")),
+    path("", include("analytics.usage.urls")),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

@@ -156,8 +156,11 @@ class ApiKeyAdmin(_NoAdd):
     list_display = ("name", "key_prefix", "company", "user", "status", "last_used_at", "created_at")
     list_select_related = ("company", "user")
     search_fields = ("name", "company__name", "user__email")
-    exclude = ("secret_hash",)
-    readonly_fields = ("id", "key", "company", "user", "usage_count", "last_used_at", "created_at", "updated_at")
+    exclude = ("secret_hash", "pepper_id", "previous_hash", "previous_pepper_id")
+    readonly_fields = (
+        "id", "key", "company", "user", "allowed_networks", "usage_count", "last_used_at", "rotated_at",
+        "previous_expires_at", "created_at", "updated_at",
+    )  # fmt: skip
 
 
 @admin.register(UserSession)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from tenants.enums import SessionKind
-from tenants.models import LAST_USED_RESOLUTION, User, UserSession
+from tenants.models import LAST_SEEN_RESOLUTION, User, UserSession
 from tenants.selectors import session_by_id
 
 SESSION_KEY = "session_id"  # in Django's session
@@ -21,7 +21,7 @@ def person_of(request: HttpRequest) -> User | AnonymousUser:
     if session is None or not session.user.may_sign_in:
         return AnonymousUser()
     now = timezone.now()
-    if now - session.last_seen_at > LAST_USED_RESOLUTION:
+    if now - session.last_seen_at > LAST_SEEN_RESOLUTION:
         UserSession.objects.filter(pk=session.pk).update(last_seen_at=now)
     return session.user
 

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from knowrithm.principal import Principal, Scope
-from tenants.models import Company, User
+from tenants.models import ApiKey, Company, User
 from tenants.passwords import MAX_LENGTH, RULES
 
 SCOPE_LABELS = {
@@ -19,6 +19,8 @@ SCOPE_LABELS = {
     Scope.FULL_ACCESS: "Full access: everything the company may do",
 }
 LIFETIMES = [("", "Never"), (30, "In 30 days"), (90, "In 90 days"), (180, "In 180 days"), (365, "In a year")]
+
+OVERLAPS = [(0, "No longer: it stops at once"), (1, "An hour"), (24, "A day"), (72, "Three days"), (168, "A week")]
 
 
 def email_field() -> forms.EmailField:
@@ -58,17 +60,58 @@ class SignupForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if name != "accept_terms"}
 
 
-class ApiKeyForm(forms.Form):
+class ApiKeyChangeForm(forms.Form):
+    """What of a key can be changed later."""
+
     name = forms.CharField(label="Name", max_length=100, help_text="What will use it.")
+    allowed_networks = forms.CharField(
+        label="Allowed addresses",
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea({"rows": 3, "spellcheck": "false"}),
+        help_text="One address or network a line, such as 203.0.113.7 or 2001:db8::/32. Empty means any.",
+    )
+    rate_limit_per_hour = forms.IntegerField(label="Calls an hour", min_value=1)
+    rate_limit_per_day = forms.IntegerField(label="Calls a day", min_value=1)
+
+    def __init__(self, data: Any = None, *, company: Company, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        for name, most in zip(("rate_limit_per_hour", "rate_limit_per_day"), company.api_key_maximum, strict=True):
+            field = self.fields[name]
+            field.help_text = f"At most {most:,}."
+            field.initial = min(getattr(ApiKey(), name), most)
+
+    def clean_allowed_networks(self) -> list[str]:
+        text: str = self.cleaned_data["allowed_networks"]
+        return text.replace(",", " ").split()
+
+    @staticmethod
+    def values_of(key: ApiKey) -> dict[str, Any]:
+        names = ("name", "rate_limit_per_hour", "rate_limit_per_day")
+        return {**{name: getattr(key, name) for name in names}, "allowed_networks": "\n".join(key.allowed_networks)}
+
+
+class ApiKeyForm(ApiKeyChangeForm):
     scopes = forms.MultipleChoiceField(label="Scopes", widget=forms.CheckboxSelectMultiple)
     expires_in_days = forms.TypedChoiceField(
         label="Expires", choices=LIFETIMES, coerce=int, empty_value=None, required=False
     )
 
-    def __init__(self, data: Any = None, *, actor: Principal) -> None:
-        super().__init__(data, initial={"scopes": [Scope.READ, Scope.WRITE]})
+    field_order = ("name", "scopes", "expires_in_days")
+
+    def __init__(self, data: Any = None, *, actor: Principal, company: Company) -> None:
+        super().__init__(data, company=company, initial={"scopes": [Scope.READ, Scope.WRITE]})
+        for name in ("rate_limit_per_hour", "rate_limit_per_day"):
+            self.fields[name].required = False  # the usual limit
         offered = [(scope.value, text) for scope, text in SCOPE_LABELS.items() if actor.is_admin or actor.has(scope)]
         self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # a MultipleChoiceField, declared above
+
+
+class RotationForm(forms.Form):
+    overlap_hours = forms.TypedChoiceField(
+        label="The old secret works for", choices=OVERLAPS, coerce=int, initial=24,
+        help_text="Put the new secret into your software meanwhile.",
+    )  # fmt: skip
 
 
 class CompanyForm(forms.Form):

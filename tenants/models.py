@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -28,7 +29,7 @@ from tenants.enums import (
     UserStatus,
 )
 
-LAST_USED_RESOLUTION = timedelta(minutes=1)
+LAST_SEEN_RESOLUTION = timedelta(minutes=1)  # so often is the last use of a browser's session written
 RESTORE_PERIOD = timedelta(days=30)  # so long may an archived company's own admins bring it back
 
 
@@ -52,6 +53,9 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     # Asked at every request of a person: hence columns here and not a look-up in another table.
     requires_two_factor = models.BooleanField(default=False)
     requires_sso = models.BooleanField(default=False, editable=False)  # only while its single sign-on is on
+    # The most that a key of the company may be given; empty means the installation's API_KEY_MAX_PER_HOUR and _DAY.
+    api_key_max_per_hour = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    api_key_max_per_day = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -91,6 +95,14 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     def logo(self) -> str:
         """The logo's full address, here or elsewhere, or an empty string."""
         return f"{settings.BASE_URL}{self.logo_path}" if self.logo_digest else self.logo_url
+
+    @property
+    def api_key_maximum(self) -> tuple[int, int]:
+        """Calls an hour and a day."""
+        return (
+            self.api_key_max_per_hour or settings.API_KEY_MAX_PER_HOUR,
+            self.api_key_max_per_day or settings.API_KEY_MAX_PER_DAY,
+        )
 
 
 class Domain(DomainMixin):  # type: ignore[misc]  # DomainMixin has no types
@@ -352,15 +364,25 @@ def default_scopes() -> list[str]:
 
 
 class ApiKey(BaseModel):
-    """A pair of public key and secret. Of the secret only a keyed hash is stored."""
+    """A pair of public key and secret. Of the secret only a keyed hash is stored, and which SECRET_KEY keyed it.
+
+    Until `previous_expires_at` the secret before the last rotation is good too. With `allowed_networks` (CIDR) the key
+    works from there only.
+    """
 
     company = models.ForeignKey(Company, models.CASCADE, related_name="api_keys")
     user = models.ForeignKey(User, models.PROTECT, related_name="api_keys")
     name = models.CharField(max_length=100)
     key = models.CharField(max_length=64, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
+    pepper_id = models.CharField(max_length=12, blank=True, editable=False)
+    previous_hash = models.CharField(max_length=64, blank=True, editable=False)
+    previous_pepper_id = models.CharField(max_length=12, blank=True, editable=False)
+    previous_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
     scopes = models.JSONField(default=default_scopes)
     permissions = models.JSONField(default=dict, blank=True)
+    allowed_networks = models.JSONField(default=list, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     rate_limit_per_hour = models.PositiveIntegerField(default=1000)
@@ -377,6 +399,18 @@ class ApiKey(BaseModel):
     @property
     def key_prefix(self) -> str:
         return self.key[:8]
+
+    @property
+    def overlap_ends_at(self) -> datetime | None:
+        """Until when the secret before the last rotation works; None when it does not."""
+        ends = self.previous_expires_at
+        return ends if self.previous_hash and ends is not None and ends > timezone.now() else None
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Calls an hour and a day. A maximum that was lowered later binds keys that were given more."""
+        most = self.company.api_key_maximum
+        return min(self.rate_limit_per_hour, most[0]), min(self.rate_limit_per_day, most[1])
 
     @property
     def status(self) -> ApiKeyStatus:

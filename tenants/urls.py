@@ -3,7 +3,15 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from tenants import views, views_company, views_invitations, views_links, views_sso, views_two_factor
+from tenants import (
+    views,
+    views_api_keys,
+    views_company,
+    views_invitations,
+    views_links,
+    views_sso,
+    views_two_factor,
+)
 
 urlpatterns = [
     path("", views.landing, name="landing"),
@@ -16,6 +24,8 @@ urlpatterns = [
     path("security", views_sso.security, name="security"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("api-keys", views.api_keys, name="api-keys"),
+    path("api-keys/<uuid:pk>", views_api_keys.api_key, name="api-key"),
+    path("api-keys/<uuid:pk>/rotate", views_api_keys.rotate, name="api-key-rotate"),
     path("api-keys/<uuid:pk>/revoke", views.revoke_api_key, name="api-key-revoke"),
     path("company", views_company.company, name="company"),
     path("company/archive", views_company.archive, name="company-archive"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -10,12 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_POST
 
-from knowrithm.api.throttling import check_rate, client_address
+from knowrithm.api.throttling import check_rate, check_sign_in, client_address
 from tenants import services
 from tenants.browser import SESSION_KEY
 from tenants.forms import ApiKeyForm, LoginForm, PasswordForm, ProfileForm, SignupForm
+from tenants.models import Company
 from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
-from tenants.selectors import api_keys_for, open_sessions
+from tenants.selectors import api_keys_for, open_sessions, with_waiting_uses
 from tenants.sign_in import continue_sign_in, finish_sign_in
 
 
@@ -30,8 +32,8 @@ def signup(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     form = SignupForm(post_data(request))
     if form.is_valid():
+        check_rate("register", client_address(request))
         with errors_in(form):
-            check_rate("register", client_address(request))
             finish_sign_in(request, services.register_company(**form.registration()))
             return redirect("home")
     return render(request, "tenants/signup.html", {"form": form})
@@ -44,8 +46,8 @@ def login(request: HttpRequest) -> HttpResponse:
         return redirect(next_url or "home")
     form = LoginForm(post_data(request))
     if form.is_valid():
+        check_sign_in(request, form.cleaned_data["email"])
         with errors_in(form):
-            check_rate("login", client_address(request))
             user = services.verify_password(**form.cleaned_data, allows_archived=True)
             return continue_sign_in(request, user, next_url=next_url or resolve_url("home"))
     return render(request, "tenants/login.html", {"form": form, "next": next_url})
@@ -55,12 +57,21 @@ def login(request: HttpRequest) -> HttpResponse:
 def api_keys(request: PageRequest) -> HttpResponse:
     """The secret of a new key is in the answer to the form and nowhere else: hence no redirect."""
     actor = services.principal_of(request.user)
-    form, created = ApiKeyForm(post_data(request), actor=actor), None
+    company = cast(Company, request.user.company)  # company_page has let nobody else through
+    form, created = ApiKeyForm(post_data(request), actor=actor, company=company), None
     if form.is_valid():
         with errors_in(form):
             made = services.create_api_key(actor=actor, **form.cleaned_data)
-            form, created = ApiKeyForm(actor=actor), {"api_key": made.row.key, "api_secret": made.secret}
-    context = {"keys": api_keys_for(actor), "form": form, "created": created}
+            form, created = (
+                ApiKeyForm(actor=actor, company=company),
+                {"api_key": made.row.key, "api_secret": made.secret},
+            )
+    context = {
+        "keys": with_waiting_uses(company.id, api_keys_for(actor)),
+        "form": form,
+        "created": created,
+        "is_admin": actor.is_admin,
+    }
     return render(request, "tenants/api_keys.html", context)
 
 

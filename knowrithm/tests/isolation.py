@@ -12,9 +12,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from agents.services import create_agent, create_settings
+from analytics.usage.models import UsageHour
 from conftest import Character
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
@@ -78,6 +80,12 @@ def bury(owner: Character) -> Treasure:
             locator=row.locator, score=1, evidence=1, is_cited=True,
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for status in (200, 500):
+        UsageHour.objects.create(
+            company=owner.company, api_key=key.row, hour=hour, endpoint=f"/{CANARY}", method="GET", status=status,
+            count=1000, total_ms=1, max_ms=1,
+        )  # fmt: skip
     session = start_session(user=owner.admin)
     country = Country.objects.create(company=owner.company, name=CANARY)
     state = State.objects.create(company=owner.company, name=CANARY, country=country)
@@ -131,6 +139,7 @@ def fingerprint(owner: Character) -> str:
         owner.company.api_keys,
         owner.company.agent_routes,
         owner.company.invitations,
+        UsageHour.objects.filter(company=owner.company),
         TwoFactor.objects.filter(user__company=owner.company),
         RecoveryCode.objects.filter(user__company=owner.company),
         SingleSignOn.objects.filter(company=owner.company),

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F
-from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.exceptions import PermissionDenied
@@ -17,14 +15,14 @@ from rest_framework.request import Request
 from knowrithm.api.permissions import access_of
 from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
+from knowrithm.origin import current_origin
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
-from knowrithm.security.hashing import matches
-from tenants import tokens
+from tenants import key_use, tokens
 from tenants.browser import archived_admin
 from tenants.exceptions import AccountUnavailableError
-from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
+from tenants.models import ApiKey, User
 from tenants.selectors import session_of_token
-from tenants.services import API_SECRET, principal_of, require_steps
+from tenants.services import principal_of, require_steps, verify_secret
 from tenants.sign_in import missing_step
 
 
@@ -58,13 +56,13 @@ def principal_from_token(token: str, *, allows_archived: bool = False) -> Princi
 
 def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) -> Principal:
     row = ApiKey.objects.select_related("company", "user").filter(key=key).first() if key and "\0" not in key else None
-    if row is None or not matches(secret, row.secret_hash, purpose=API_SECRET):
+    if row is None or not verify_secret(row, secret):
         raise AuthenticationFailedError("The API key or its secret is not right.", code="API_KEY_INVALID")
     if row.status != "active":
         raise AuthenticationFailedError(f"This API key is {row.status}.", code="API_KEY_INVALID")
     if not row.user.may_enter(row.company, allows_archived=allows_archived):
         raise AccountUnavailableError("The company or the person behind this API key is not active.")
-    _count_use(row)
+    key_use.admit(row, current_origin().ip_address)
     role, scopes = Role(row.user.role), frozenset(map(Scope, row.scopes))
     if role == Role.USER:
         scopes &= ROLE_SCOPES[role]  # a key never reaches further than the person behind it does now
@@ -72,13 +70,6 @@ def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) 
         kind=PrincipalKind.API_KEY, id=row.id, user_id=row.user_id, company=row.company, role=role, scopes=scopes,
         label=row.name,
     )  # fmt: skip
-
-
-def _count_use(row: ApiKey) -> None:
-    """At most one write a minute and key, so that reads stay reads."""
-    now = timezone.now()
-    if row.last_used_at is None or now - row.last_used_at > LAST_USED_RESOLUTION:
-        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now, usage_count=F("usage_count") + 1)
 
 
 def _allows_archived(request: Request) -> bool:

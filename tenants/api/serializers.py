@@ -12,6 +12,9 @@ from knowrithm.api.serializers import RecordSerializer
 from knowrithm.principal import Scope
 from tenants.geography.selectors import primary_address
 from tenants.models import ApiKey, Company, User
+from tenants.services.api_keys import MAX_NETWORKS, MAX_OVERLAP_HOURS
+
+MAX_LIMIT = 2**31 - 1  # what the column holds; the company's own maximum is the service's to check
 
 
 class CompanySerializer(RecordSerializer[Company]):
@@ -57,13 +60,15 @@ class UserSerializer(RecordSerializer[User]):
 
 class ApiKeySerializer(RecordSerializer[ApiKey]):
     status = serializers.CharField(read_only=True)
+    previous_secret_expires_at = serializers.DateTimeField(source="overlap_ends_at", read_only=True)
     key_prefix = serializers.CharField(read_only=True)
 
     class Meta:
         model = ApiKey
         fields = (
-            "id", "name", "key_prefix", "scopes", "permissions", "status", "rate_limit_per_hour",
-            "rate_limit_per_day", "usage_count", "last_used_at", "expires_at", "created_at", "updated_at",
+            "id", "name", "key_prefix", "scopes", "permissions", "status", "allowed_networks", "rate_limit_per_hour",
+            "rate_limit_per_day", "usage_count", "last_used_at", "expires_at", "rotated_at",
+            "previous_secret_expires_at", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -181,13 +186,26 @@ class ProfileInput(serializers.Serializer[Any]):
     preferences = serializers.DictField(required=False)
 
 
-class ApiKeyInput(serializers.Serializer[Any]):
+class ApiKeyChange(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100, required=False)
+    permissions = serializers.DictField(required=False)
+    allowed_networks = serializers.ListField(
+        child=serializers.CharField(max_length=64), required=False, max_length=MAX_NETWORKS
+    )
+    rate_limit_per_hour = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False)
+    rate_limit_per_day = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False)
+
+
+class ApiKeyInput(ApiKeyChange):
     name = serializers.CharField(max_length=100)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=[scope.value for scope in Scope]), required=False, allow_empty=False
     )
-    permissions = serializers.DictField(required=False)
     expires_in_days = serializers.IntegerField(min_value=1, max_value=365, required=False, allow_null=True)
+
+
+class RotationInput(serializers.Serializer[Any]):
+    overlap_hours = serializers.IntegerField(min_value=0, max_value=MAX_OVERLAP_HOURS, default=24)
 
 
 class TokenFields(serializers.Serializer[Any]):

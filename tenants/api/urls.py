@@ -16,7 +16,11 @@ urlpatterns = [
     path("auth/user", account.AccountViewSet.as_view({"post": "create_user"})),
     path("auth/validate", account.AccountViewSet.as_view({"get": "validate"})),
     path("auth/api-keys", api_keys.ApiKeyViewSet.as_view({"get": "list", "post": "create"})),
-    path("auth/api-keys/<uuid:api_key_id>", api_keys.ApiKeyViewSet.as_view({"delete": "destroy"})),
+    path(
+        "auth/api-keys/<uuid:api_key_id>",
+        api_keys.ApiKeyViewSet.as_view({"delete": "destroy", "patch": "partial_update"}),
+    ),
+    path("auth/api-keys/<uuid:api_key_id>/rotate", api_keys.ApiKeyViewSet.as_view({"post": "rotate"})),
     path("user/profile", account.AccountViewSet.as_view({"get": "profile", "put": "update_profile"})),
     path("company", companies.OwnCompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
     path("company/deleted", companies.CompanyViewSet.as_view({"get": "deleted"})),

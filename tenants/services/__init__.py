@@ -1,6 +1,15 @@
 """What happens to companies, people and credentials."""
 
-from tenants.services.api_keys import API_SECRET, NewApiKey, create_api_key, revoke_api_key
+from tenants.services.api_keys import (
+    API_SECRET,
+    NewApiKey,
+    add_key_uses,
+    create_api_key,
+    revoke_api_key,
+    rotate_api_key,
+    update_api_key,
+    verify_secret,
+)
 from tenants.services.companies import add_agent_route, create_company, update_company
 from tenants.services.invitations import (
     accept_invitation,
@@ -75,6 +84,7 @@ __all__ = [
     "SignedIn",
     "accept_invitation",
     "add_agent_route",
+    "add_key_uses",
     "archive_companies",
     "archive_company",
     "begin_single_sign_on",
@@ -115,15 +125,18 @@ __all__ = [
     "restore_company",
     "revoke_api_key",
     "revoke_invitation",
+    "rotate_api_key",
     "save_single_sign_on",
     "set_two_factor_requirement",
     "set_up_of",
     "start_browser_session",
     "start_session",
     "unlock_user",
+    "update_api_key",
     "update_company",
     "update_profile",
     "verify_email",
     "verify_password",
     "verify_second_factor",
+    "verify_secret",
 ]

@@ -24,6 +24,8 @@ SCHEDULE = {
     "documents.resume_stalled_everywhere": 30,
     "leads.apply_encryption_everywhere": 300,
     "tenants.resume_purges": 60,
+    "usage.store": 30,
+    "usage.purge": 6 * 3600,
 }
 LOCK = 0x6B6E6F77  # one process prepares at a time, whoever else starts meanwhile waits
 

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from knowrithm.api.permissions import PUBLIC
-from knowrithm.api.throttling import client_address, limit
+from knowrithm.api.throttling import check_account, client_address, limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import AuthenticationFailedError
 from tenants import services
@@ -74,6 +74,7 @@ class LoginViewSet(ApiViewSet):
     def login(self, request: Request) -> Response:
         """Who has a second factor sends its code, or a recovery code, as `otp`."""
         data = self.validated(LoginInput, request)
+        check_account(data["email"])
         user = services.verify_password(email=data["email"], password=data["password"])
         services.pass_second_step(user=user, otp=data["otp"])
         return Response(start_session(request, user, "Signed in."))

@@ -42,6 +42,7 @@ SHARED_APPS = [
     "tenants",
     "tenants.audit",  # in both: each company's own log, and the platform's
     "agents.catalog",
+    "analytics",
     "django_celery_beat",
     "rest_framework",
     "drf_spectacular",
@@ -233,6 +234,7 @@ RATE_LIMITS = {
     "upload": env.text("RATE_LIMIT_UPLOAD", "20/minute"),  # per company
     "search": env.text("RATE_LIMIT_SEARCH", "60/minute"),  # per credential
     "chat": env.text("RATE_LIMIT_CHAT", "60/minute"),  # per credential
+    "metrics": env.text("RATE_LIMIT_METRICS", "30/minute"),  # per credential
 }
 
 # --- Work in the background ---------------------------------------------------------------------------------------
@@ -244,6 +246,8 @@ CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
+    "analytics.collect_requested": {"queue": "default"},  # somebody waits for it
+    "analytics.*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -17,6 +17,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("documents.api.urls")),
     path("", include("leads.api.urls")),
     path("", include("conversations.api.urls")),
+    path("", include("analytics.api.urls")),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -91,6 +91,7 @@ def bury(owner: Character) -> Treasure:
             "citation_id": citation.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
+            "user_id": owner.admin.id,
             "company_id": owner.company.id,
         }
     )

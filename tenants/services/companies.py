@@ -19,7 +19,7 @@ def create_company(*, name: str, email: str, **fields: Any) -> Company:
 
     Raises `AlreadyRegisteredError` when a company with this e-mail address exists.
     """
-    if Company.objects.live().filter(email__iexact=email).exists():
+    if email and Company.objects.live().filter(email__iexact=email).exists():
         raise AlreadyRegisteredError("A company with this e-mail address exists already.")
     company = Company(name=name, email=email, **fields)
     company.schema_name = provisioning.new_schema_name(company.id)

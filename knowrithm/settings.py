@@ -317,6 +317,7 @@ UNFOLD = {
     "SITE_HEADER": "Knowrithm",
     "SITE_URL": "/",
     "SITE_SYMBOL": "neurology",
+    "DASHBOARD_CALLBACK": "analytics.admin.front_page",
     "COLORS": {
         "primary": {
             "50": "#eef7f3", "100": "#d6ebe3", "200": "#aed7c8", "300": "#7dbda7", "400": "#4a9c83", "500": "#2b8068",

@@ -83,11 +83,15 @@ def _statistics(readings: list[SystemMetric]) -> Report:
 def current_health() -> Report:
     """From the newest reading of each of the platform's metrics: a score of 100 less what each worry costs.
 
-    Healthy from 80, warning from 50, critical below. Without a reading for 15 minutes nothing is known: critical.
+    Healthy from 80, warning from 50, critical below. Without a reading for 15 minutes nothing is known: critical, or a
+    warning while there has never been one.
     """
     rows = SystemMetric.objects.filter(company=None, timestamp__gte=timezone.now() - timedelta(hours=2))
     latest = {row.name: row for row in rows.order_by("name", "-timestamp").distinct("name")}
     newest = max((row.timestamp for row in latest.values()), default=None)
+    if newest is None and not SystemMetric.objects.filter(company=None).exists():
+        warning = "No metrics were collected yet. The first ones come within five minutes of the start."
+        return {"score": 0, "status": "warning", "warnings": [warning]}
     if newest is None or newest < timezone.now() - STALE:
         warning = "No metrics were collected in the last 15 minutes. See that the scheduler and a worker run."
         return {"score": 0, "status": "critical", "warnings": [warning]}

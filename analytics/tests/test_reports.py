@@ -301,8 +301,10 @@ def test_user_growth_engagement_and_retention(acme: Character, globex: Character
 
 
 def test_system_health(super_admin_api: APIClient, acme: Character) -> None:
-    silent = report(super_admin_api, "system-health")
-    assert (silent["health"]["status"], silent["metrics"]) == ("critical", {})
+    new = report(super_admin_api, "system-health")
+    assert (new["health"]["status"], new["metrics"]) == ("warning", {})
+    SystemMetric.objects.create(name="load_1m", value=1, timestamp=timezone.now() - timedelta(minutes=16))
+    assert report(super_admin_api, "system-health")["health"]["status"] == "critical"
     for value in (1.0, 3.0):
         SystemMetric.objects.create(name="answers_waiting", value=value)
     SystemMetric.objects.create(name="answers_waiting", value=99, company=acme.company)
@@ -362,7 +364,7 @@ QUERIES = {
     "analytics/conversations": 4,
     "analytics/documents": 4,
     "analytics/retention": 7,
-    "analytics/system-health": 4,
+    "analytics/system-health": 5,
     "analytics/usage-metrics": 11,
     "analytics/user-engagement": 6,
     "analytics/user-growth": 5,

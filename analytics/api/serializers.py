@@ -20,7 +20,6 @@ from tenants.enums import ROLE_CHOICES, UserStatus
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST = {"hour": timedelta(days=31)}  # of one answer; other intervals:
 LONGEST_OTHERWISE = timedelta(days=1100)
-COMPANY_ROLES = [choice for choice in ROLE_CHOICES if choice[0] != Role.SUPER_ADMIN]
 
 
 class _Text(serializers.CharField):
@@ -115,7 +114,7 @@ class NewUser(serializers.Serializer[Any]):
     password = serializers.CharField(min_length=8, max_length=200, trim_whitespace=False)
     first_name = serializers.CharField(max_length=100)
     last_name = serializers.CharField(max_length=100)
-    role = serializers.ChoiceField(choices=COMPANY_ROLES, required=False, default=Role.USER.value)
+    role = serializers.ChoiceField(choices=ROLE_CHOICES, required=False, default=Role.USER.value)
 
 
 class AgentChanges(serializers.Serializer[Any]):
@@ -270,7 +269,6 @@ class StorageQuery(RangeQuery):
 
 class DaysQuery(serializers.Serializer[Any]):
     days = serializers.IntegerField(min_value=1, max_value=3650, required=False, default=30)
-    company_id = _Id()
 
 
 class CompanyIdQuery(serializers.Serializer[Any]):

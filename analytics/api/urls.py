@@ -34,7 +34,7 @@ urlpatterns = [
     path(
         "super-admin/company/<uuid:company_id>/system-metric", companies.MetricViewSet.as_view({"get": "retrieve_any"})
     ),
-    path("company/statistics", companies.StatisticsViewSet.as_view({"get": "retrieve"})),
+    path("company/statistics", companies.StatisticsViewSet.as_view({"get": "own"})),
     path("company/<uuid:company_id>/statistics", companies.StatisticsViewSet.as_view({"get": "retrieve"})),
     path("company/<uuid:company_id>/related-data", companies.StatisticsViewSet.as_view({"get": "related_data"})),
     # The published command line tries these one after the other.

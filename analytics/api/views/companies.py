@@ -52,16 +52,30 @@ class _OfACompany(QueryViewSet):
 
 
 class StatisticsViewSet(_OfACompany):
-    access = {"retrieve": READ, "related_data": SUPER_ADMIN}
+    access = {"own": READ, "retrieve": READ, "related_data": SUPER_ADMIN}
 
-    @extend_schema(parameters=[DaysQuery], responses=StatisticsAnswer)
-    def retrieve(self, request: Request, company_id: uuid.UUID | None = None) -> Response:
-        query = self.query(DaysQuery, request)
-        company = self.company(company_id or query["company_id"])
+    @extend_schema(
+        operation_id="company_own_statistics_retrieve",  # or it would be that of the address with an id
+        parameters=[DaysQuery, CompanyIdQuery],
+        responses=StatisticsAnswer,
+    )
+    def own(self, request: Request) -> Response:
+        """Of the caller's company; a super admin names one."""
+        company = self.company(self.query(CompanyIdQuery, request)["company_id"])
         if company is None:
             raise InvalidInputError("Name the company.", fields={"company_id": ["A super admin must name a company."]})
+        return self._statistics(request, company)
+
+    @extend_schema(parameters=[DaysQuery], responses=StatisticsAnswer)
+    def retrieve(self, request: Request, company_id: uuid.UUID) -> Response:
+        company = self.company(company_id)
+        assert company is not None  # noqa: S101  # an id was given
+        return self._statistics(request, company)
+
+    def _statistics(self, request: Request, company: Company) -> Response:
+        days = self.query(DaysQuery, request)["days"]
         with tenant_context(company):
-            statistics = lead_statistics(days=query["days"])
+            statistics = lead_statistics(days=days)
         return Response(single("statistics", statistics, success=True))
 
     @extend_schema(responses=OpenApiTypes.OBJECT)

@@ -139,6 +139,15 @@ def key_client(who: Character, *scopes: str) -> APIClient:
 
 
 @pytest.fixture
+def super_admin_api(db: None) -> APIClient:
+    """An API client with a fresh access token of a super admin."""
+    user = User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {start_session(user=user).tokens.access}")
+    return client
+
+
+@pytest.fixture
 def anonymous() -> APIClient:
     return APIClient()
 

@@ -44,6 +44,7 @@ SHARED_APPS = [
     "tenants.audit",  # in both: each company's own log, and the platform's
     "tenants.geography",
     "agents.catalog",
+    "analytics",
     "analytics.usage",
     "django_celery_beat",
     "rest_framework",
@@ -245,6 +246,7 @@ RATE_LIMITS = {
     "upload": env.text("RATE_LIMIT_UPLOAD", "20/minute"),  # per company
     "search": env.text("RATE_LIMIT_SEARCH", "60/minute"),  # per credential
     "chat": env.text("RATE_LIMIT_CHAT", "60/minute"),  # per credential
+    "metrics": env.text("RATE_LIMIT_METRICS", "30/minute"),  # per credential
 }
 # What keys may be given at most; a company may have figures of its own.
 API_KEY_MAX_PER_HOUR = env.integer("API_KEY_MAX_PER_HOUR", 10_000)
@@ -262,6 +264,8 @@ CELERY_TASK_ROUTES = {
     "leads.apply_encryption*": {"queue": "low"},
     "tenants.purge_company": {"queue": "low"},
     "usage.*": {"queue": "low"},
+    "analytics.collect_requested": {"queue": "default"},  # somebody waits for it
+    "analytics.*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -352,6 +356,7 @@ UNFOLD = {
     "SITE_HEADER": "Knowrithm",
     "SITE_URL": "/",
     "SITE_SYMBOL": "neurology",
+    "DASHBOARD_CALLBACK": "analytics.admin.front_page",
     "COLORS": {
         "primary": {
             "50": "#eef7f3", "100": "#d6ebe3", "200": "#aed7c8", "300": "#7dbda7", "400": "#4a9c83", "500": "#2b8068",

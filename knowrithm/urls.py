@@ -19,6 +19,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("leads.api.urls")),
     path("", include("conversations.api.urls")),
     path("", include("analytics.usage.api.urls")),
+    path("", include("analytics.api.urls")),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

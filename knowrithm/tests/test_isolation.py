@@ -12,6 +12,7 @@ from django.test import Client
 from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
+from analytics.api.urls import REPORTS, SNAPSHOTS
 from conftest import Character, bearer, key_client
 from knowrithm.tests.isolation import CANARY, Probe, Route, Treasure, all_routes, bury, fill, fingerprint
 from leads.services import register_lead
@@ -124,6 +125,38 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/error-analysis": LIST,
     "GET /api/v1/rate-limit-analysis": LIST,
     "GET /api/v1/detailed-usage/<uuid:api_key_id>": Probe(),
+    # analytics
+    "GET /api/v1/company/statistics": Probe(query={"company_id": "{company_id}"}),
+    "GET /api/v1/company/<uuid:company_id>/statistics": Probe(),
+    "POST /api/v1/system-metric": Probe(query={"company_id": "{company_id}"}),
+    **dict.fromkeys(
+        (f"GET /api/v1/{name}" for name in ("admin/system-metric", "admin/metrics", "system/metrics", "metrics")),
+        Probe(query={"company_id": "{company_id}"}),
+    ),
+    **{
+        key: Probe(body, query={"company_id": "{company_id}"}, expected=403)  # for super admins alone
+        for key, body in {
+            "GET /api/v1/company/<uuid:company_id>/related-data": None,
+            "GET /api/v1/super-admin/company/<uuid:company_id>/system-metric": None,
+            "GET /api/v1/super-admin/users": None,
+            "PATCH /api/v1/super-admin/users/<uuid:user_id>": {"first_name": "taken over"},
+            "DELETE /api/v1/super-admin/users/<uuid:user_id>": None,
+            "GET /api/v1/super-admin/companies": None,
+            "POST /api/v1/super-admin/companies": NAME,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>": None,
+            "PATCH /api/v1/super-admin/companies/<uuid:company_id>": NAME,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/agents": None,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/users": None,
+            "POST /api/v1/super-admin/companies/<uuid:company_id>/users": {"email": "eve@evil.example"},
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/documents": None,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/analytics": None,
+            "PATCH /api/v1/super-admin/agents/<uuid:agent_id>": NAME,
+            "DELETE /api/v1/super-admin/documents/<uuid:document_id>": None,
+            "GET /api/v1/super-admin/activity": None,
+            **{f"GET /api/v1/super-admin/metrics/{name}": None for name in SNAPSHOTS},
+            **{f"GET /api/v1/super-admin/analytics/{name}": None for name in REPORTS},
+        }.items()
+    },
 }
 
 PLACES = "public by contract; what a company has added shows to itself alone: tested below"

@@ -37,7 +37,8 @@ def create_company(*, name: str, email: str, logo: Logo = "", address_id: int | 
 
     Raises `AlreadyRegisteredError` when a company with this e-mail address exists, `InvalidInputError` for the logo.
     """
-    _check_email_is_free(email)
+    if email:
+        _check_email_is_free(email)
     company = Company(name=name, email=email, **fields)
     company.schema_name = provisioning.new_schema_name(company.id)
     _take_logo(company, logo)

@@ -68,6 +68,12 @@ def register_first_admin(
     )  # fmt: skip
 
 
+def create_person(*, company: Company, email: str, **fields: Any) -> User:
+    """For a service that knows the company otherwise than from the actor. Raises `AlreadyRegisteredError`."""
+    check_email_is_free(email)
+    return new_user(company=company, email=email, **fields)
+
+
 def create_user(*, actor: Principal, email: str, username: str, password: str, first_name: str, last_name: str) -> User:
     check_email_is_free(email)
     company = Company.objects.get(pk=actor.company_id)

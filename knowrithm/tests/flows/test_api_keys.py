@@ -20,7 +20,8 @@ from knowrithm_py.dataclass.config import KnowrithmConfig
 from knowrithm_py.dataclass.error import KnowrithmAPIError
 from knowrithm_py.knowrithm.client import KnowrithmClient
 
-from knowrithm.tests.platform import FLOW, PASSWORD, ROOT, Owner, Platform, _free_port, wait_for
+from knowrithm.tests.mailbox import free_port
+from knowrithm.tests.platform import FLOW, PASSWORD, ROOT, Owner, Platform, wait_for
 
 pytestmark = FLOW
 
@@ -152,7 +153,7 @@ def test_under_load_a_key_is_refused_within_a_second(owner: Owner, act: str) -> 
 @pytest.fixture(scope="module")
 def strict(platform: Platform) -> Iterator[str]:
     """The address of a second web process of the same platform, with limits as in production."""
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "knowrithm.asgi:application", "--port", str(port), "--no-access-log"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What every request passes: the first gives it an id and writes its one log line; another adds security headers."""
+"""What every request passes: an id and its one log line, security headers, and a page for what was asked too often."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from collections.abc import Callable
 import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 
+from knowrithm.errors import RateLimitedError
 from knowrithm.origin import Origin, set_origin
 
 log = structlog.get_logger("knowrithm.request")
@@ -58,3 +60,20 @@ class SecurityHeadersMiddleware(CSPMiddleware):
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         answered: HttpResponseBase = super().process_response(request, response)
         return answered
+
+
+class RateLimitPageMiddleware:
+    """A page that was asked for too often: 429 with `Retry-After`, in words. The API answers for itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, RateLimitedError):
+            return None
+        response = render(request, "429.html", {"sentence": str(exception)}, status=exception.status)
+        response["Retry-After"] = str(exception.retry_after)
+        return response

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
@@ -23,10 +24,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from knowrithm.api.permissions import SIGNED_IN, SIGNED_IN_ADMIN, check_access, declare
+from knowrithm.api.permissions import SIGNED_IN, SIGNED_IN_ADMIN, Access, check_access, declare
 from knowrithm.errors import ForbiddenError, NotFoundError, ServiceError
-from tenants import services
+from tenants.browser import archived_admin
+from tenants.exceptions import SingleSignOnRequiredError
 from tenants.models import User
+from tenants.services import principal_of
+from tenants.sign_in import missing_step
 
 P = ParamSpec("P")
 
@@ -50,9 +54,11 @@ def company_page(
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not isinstance(request.user, User):
-            return _to_login(request)
+            return redirect("company-archived") if archived_admin(request) else _to_login(request)
         if request.user.company is None:
             return redirect("admin:index")
+        if refused := missing_step(request, request.user):
+            return _to_missing_step(request, refused)
         try:
             with timezone.override(_zone_of(request.user)):
                 response = view(cast(PageRequest, request), *args, **kwargs)
@@ -67,25 +73,38 @@ def company_page(
 def admin_page(
     view: Callable[Concatenate[PageRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A `company_page` for the company's admins. Its other people get the 403 page."""
+    """A `company_page` for the company's admins; its other people get the 403 page."""
 
-    @declare(SIGNED_IN_ADMIN)
-    @company_page
     @wraps(view)
-    def guarded(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            check_access(SIGNED_IN_ADMIN, services.principal_of(request.user), None)
-        except ForbiddenError as error:
-            raise PermissionDenied(str(error)) from None
+    def for_admins(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        check_page(SIGNED_IN_ADMIN, request.user)
         return view(request, *args, **kwargs)
 
-    return guarded
+    return declare(SIGNED_IN_ADMIN)(company_page(for_admins))
+
+
+def check_page(access: Access, user: User) -> None:
+    """A refusal becomes the 403 page."""
+    try:
+        check_access(access, principal_of(user), None)
+    except ForbiddenError as error:
+        raise PermissionDenied(str(error)) from None
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponseClientRedirect(resolve_url("login"))  # the login page must not land inside a fragment
     return redirect_to_login(request.get_full_path() if request.method == "GET" else resolve_url("home"))
+
+
+def _to_missing_step(request: HttpRequest, refused: ServiceError) -> HttpResponse:
+    """The only page that is left to a person without what the company requires."""
+    page = "two-factor"
+    if isinstance(refused, SingleSignOnRequiredError):
+        page = "sso-login"
+        logout(request)
+        messages.error(request, str(refused))
+    return HttpResponseClientRedirect(resolve_url(page)) if request.headers.get("HX-Request") else redirect(page)
 
 
 def _zone_of(user: User) -> ZoneInfo:

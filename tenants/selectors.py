@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django_tenants.utils import tenant_context
 
+from knowrithm.db.schema import schema_name, shared_cursor
 from knowrithm.errors import NotFoundError
-from knowrithm.principal import Principal, Role
-from tenants.models import ApiKey, Company, SystemConfig, User, UserSession
+from knowrithm.principal import Principal, PrincipalKind, Role
+from knowrithm.security.hashing import keyed_hash
+from tenants import key_use
+from tenants.enums import CompanyStatus
+from tenants.models import ApiKey, Company, Invitation, SingleSignOn, SystemConfig, TwoFactor, User, UserSession
 
 HIGH_LOGIN_ATTEMPTS = 5
 MAX_SEARCH_WORDS = 8
@@ -18,7 +27,28 @@ MAX_SEARCH_WORDS = 8
 def api_keys_for(actor: Principal) -> QuerySet[ApiKey]:
     """The keys that a person may revoke: an admin all of the company, others their own."""
     keys = ApiKey.objects.filter(company_id=actor.company_id)
-    return keys if actor.is_admin else keys.filter(user_id=actor.id)
+    return keys if actor.is_admin else keys.filter(user_id=actor.person_id)
+
+
+def get_api_key(actor: Principal, key_id: uuid.UUID) -> ApiKey:
+    """One of those, with its figures up to now. Raises `NotFoundError`."""
+    found = with_waiting_uses(actor.company_id, api_keys_for(actor).filter(pk=key_id))
+    if not found:
+        raise NotFoundError("There is no such API key.")
+    return found[0]
+
+
+def with_waiting_uses(company_id: uuid.UUID, keys: Iterable[ApiKey]) -> list[ApiKey]:
+    """The keys, with the calls in their figures that are counted but not stored yet (about half a minute's)."""
+    found = {key.id: key for key in keys}
+    for batch in key_use.waiting(company_id):
+        for row in batch.rows:
+            if key := found.get(row.key_id):
+                key.usage_count += row.count
+        for key_id, moment in batch.last_used.items():
+            if key := found.get(key_id):
+                key.last_used_at = max(key.last_used_at or moment, moment)
+    return list(found.values())
 
 
 def live_company(company_id: uuid.UUID) -> Company:
@@ -50,8 +80,7 @@ def matching_people(people: QuerySet[User], filters: Mapping[str, Any]) -> Query
         "status": lambda value: Q(status=value),
         "role": lambda value: Q(role=value),
         "email_verified": lambda value: Q(email_verified=value),
-        # BRANCH mfa: replace the next line by: lambda value: Q(two_factor__confirmed_at__isnull=not value),
-        "two_factor_enabled": lambda value: Q(pk__in=[]) if value else Q(),
+        "two_factor_enabled": lambda value: Q(two_factor_enabled=value),
         "never_logged_in": lambda value: Q(last_login__isnull=value),
         "locked": lambda value: locked if value else ~locked | Q(locked_until=None),
         "high_login_attempts": _attempts,
@@ -104,3 +133,124 @@ def config_for(actor: Principal) -> QuerySet[SystemConfig]:
 
 def open_sessions(user: User) -> QuerySet[UserSession]:
     return user.sessions.select_related("impersonator").filter(revoked_at=None, expires_at__gt=timezone.now())
+
+
+# What decides whether a session is good, and who it is.
+_SESSION = ("id", "user_id", "impersonator_id", "kind", "revoked_at", "expires_at")
+_PERSON = ("id", "company_id", "email", "role", "status", "must_reset_password", "two_factor_enabled")
+_COMPANY = ("id", "schema_name", "is_ready", "is_active", "archived_at", "requires_two_factor", "requires_sso")
+_IMPERSONATOR = ("id", "company_id", "email", "role", "status", "must_reset_password")
+_COLUMNS = {"session": _SESSION, "person": _PERSON, "company": _COMPANY, "impersonator": _IMPERSONATOR}
+# Asked with every request that carries a token. As an ORM query its compilation alone would take three times as long.
+_SESSION_SQL = """
+SELECT {columns}
+FROM public.tenants_usersession AS session
+JOIN public.tenants_user AS person ON person.id = session.user_id
+LEFT JOIN public.tenants_company AS company ON company.id = person.company_id
+LEFT JOIN public.tenants_user AS impersonator ON impersonator.id = session.impersonator_id
+WHERE session.id = %s
+""".format(columns=", ".join(f"{table}.{name}" for table, names in _COLUMNS.items() for name in names))
+
+
+def session_by_id(session_id: object) -> UserSession | None:
+    """With its person, their company and who acts as them, in one query; None for anything that is no session's id."""
+    pk = _as_uuid(session_id)
+    sessions = UserSession.objects.select_related("user__company", "impersonator")
+    return sessions.filter(pk=pk).first() if pk else None
+
+
+def session_of_token(session_id: object) -> UserSession | None:
+    """The same for a request of the API: of the rows only the fields above are read, the rest when asked for."""
+    pk = _as_uuid(session_id)
+    if pk is None:
+        return None
+    with shared_cursor() as cursor:
+        cursor.execute(_SESSION_SQL, [pk])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    values = iter(row)
+    session_row, person, company, impersonator = (list(islice(values, len(names))) for names in _COLUMNS.values())
+    session = UserSession.from_db(DEFAULT_DB_ALIAS, _SESSION, session_row)
+    session.user = User.from_db(DEFAULT_DB_ALIAS, _PERSON, person)
+    has_company = session.user.company_id is not None
+    session.user.company = Company.from_db(DEFAULT_DB_ALIAS, _COMPANY, company) if has_company else None
+    is_acted = session.impersonator_id is not None
+    session.impersonator = User.from_db(DEFAULT_DB_ALIAS, _IMPERSONATOR, impersonator) if is_acted else None
+    return session
+
+
+def _as_uuid(text: object) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(text))
+    except ValueError:
+        return None
+
+
+def encrypts_lead_data() -> bool:
+    """Whether the company whose schema is set wants it, as the database says now."""
+    found = Company.objects.filter(schema_name=schema_name()).values_list("encrypts_lead_data", flat=True).first()
+    return bool(found)
+
+
+def reaches_every_company(actor: Principal) -> bool:
+    """A super admin who has signed in: a key never reaches beyond its company."""
+    return actor.kind == PrincipalKind.USER and actor.role == Role.SUPER_ADMIN and actor.company is None
+
+
+def companies_in_reach(actor: Principal) -> QuerySet[Company]:
+    """Every company for a super admin, for others their own; archived ones too, but none that is being purged."""
+    rows = Company.objects.filter(purge_started_at=None)
+    return rows if reaches_every_company(actor) else rows.filter(pk=actor.company_id)
+
+
+def get_company(actor: Principal, company_id: uuid.UUID) -> Company:
+    """Raises `NotFoundError`, also for a company that is not the actor's."""
+    company: Company | None = companies_in_reach(actor).filter(pk=company_id).first()
+    if company is None:
+        raise NotFoundError("There is no such company.")
+    return company
+
+
+def companies_list(actor: Principal, *, status: str = "", search: str = "") -> QuerySet[Company]:
+    """Those in reach. `status` is one of `CompanyStatus`, verified, unverified or all; live ones without it."""
+    rows = companies_in_reach(actor)
+    filters = {
+        CompanyStatus.ACTIVE: Q(archived_at=None, is_active=True),
+        CompanyStatus.INACTIVE: Q(archived_at=None, is_active=False),
+        CompanyStatus.ARCHIVED: Q(archived_at__isnull=False),
+        "verified": Q(archived_at=None, is_verified=True),
+        "unverified": Q(archived_at=None, is_verified=False),
+        "all": Q(),
+    }
+    rows = rows.filter(filters.get(status, Q(archived_at=None)))
+    return rows.filter(Q(name__icontains=search) | Q(email__icontains=search)) if search else rows
+
+
+def related_rows(company: Company) -> dict[str, int]:
+    """What the company has, by the plural that people read: its people and keys, and every kind of row of its own."""
+    counts = {"users": company.users.count(), "API keys": company.api_keys.count()}
+    with tenant_context(company):
+        for label in settings.TENANT_APPS:
+            for model in apps.get_app_config(label.split(".")[-1]).get_models():
+                name, plural = str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
+                counts[name if name.endswith("s") else plural] = model._default_manager.count()  # "settings" is one
+    return {name: count for name, count in counts.items() if count}
+
+
+def invitations_of(actor: Principal) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(company_id=actor.company_id).select_related("invited_by")
+
+
+def password_state_of(user: User) -> str:
+    """Changes with the password, and says nothing about it."""
+    return keyed_hash(user.password, purpose="password-state")
+
+
+def single_sign_on_for(actor: Principal) -> SingleSignOn | None:
+    return SingleSignOn.objects.filter(company_id=actor.company_id).first()
+
+
+def two_factor_begun(user: User) -> TwoFactor | None:
+    """What the person has begun to set up, and not confirmed."""
+    return TwoFactor.objects.filter(user=user, confirmed_at=None).first()

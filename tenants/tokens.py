@@ -113,8 +113,8 @@ def impersonation_is_current(session: UserSession) -> bool:
         session.revoked_at is None
         and session.expires_at > timezone.now()
         and who is not None
-        and who.may_sign_in
         and who.role == Role.SUPER_ADMIN
+        and who.may_sign_in
         and session.user.may_sign_in
         and session.user.role != Role.SUPER_ADMIN
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -104,6 +105,37 @@ def change_role(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         with errors_as_messages(request):
             changed = services.change_user_role(actor=actor, user_id=pk, role=role, reason=_reason(request))
             messages.success(request, f"{changed} has the role {changed.role} now.")
+    return way_back(request, "people")
+
+
+@require_POST
+@admin_page
+def unlock(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    return _act(request, pk, services.unlock_user, "is unlocked.")
+
+
+@require_POST
+@admin_page
+def force_password_reset(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    return _act(request, pk, services.force_password_reset, "is signed out and gets a mail to choose a new password.")
+
+
+@require_POST
+@admin_page
+def reset_two_factor(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = get_person(services.principal_of(request.user), pk)
+    with errors_as_messages(request):
+        services.reset_two_factor(actor=services.principal_of(request.user), user_id=found.pk)
+        messages.success(request, f"{found} is signed out and has no second factor any more.")
+    return way_back(request, "people")
+
+
+def _act(request: PageRequest, pk: uuid.UUID, service: Callable[..., User], told: str) -> HttpResponse:
+    actor = services.principal_of(request.user)
+    found = get_person(actor, pk)
+    with errors_as_messages(request):
+        service(actor=actor, user=found)
+        messages.success(request, f"{found} {told}")
     return way_back(request, "people")
 
 

@@ -24,16 +24,20 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`scopes`: any one of them is enough (a user's come from the role). `kinds`: who may come at all.
+    """`scopes`: any one of them is enough (a user's come from the role), unless the access `needs_all`.
 
-    `roles`: the person's, or of a key that of its maker. `is_oneself`: not while a super admin acts as the person.
+    `kinds`: who may come at all. `roles`: the person's, or of a key that of its maker. `is_oneself`: not while a super
+    admin acts as the person. An archived company's credentials are refused everywhere but where `allows_archived` says
+    otherwise.
     """
 
     scopes: frozenset[Scope] = frozenset()
+    needs_all: bool = False
     kinds: frozenset[PrincipalKind] = frozenset({USER, API_KEY})
     roles: frozenset[Role] | None = None
     is_public: bool = False
     is_oneself: bool = False
+    allows_archived: bool = False  # also for the admins of an archived company, while it can be restored
 
 
 ADMINS = frozenset({Role.ADMIN, Role.SUPER_ADMIN})
@@ -42,6 +46,7 @@ PUBLIC = Access(is_public=True)
 READ = Access(frozenset({Scope.READ, Scope.WRITE, Scope.ADMIN}))
 WRITE = Access(frozenset({Scope.WRITE}))
 ADMIN = Access(frozenset({Scope.ADMIN}))
+READ_AND_ADMIN = Access(frozenset({Scope.READ, Scope.ADMIN}), needs_all=True)
 ADMIN_OR_READ_KEY = Access(READ.scopes, roles=ADMINS)
 ADMIN_OR_WRITE_KEY = Access(frozenset({Scope.WRITE}), roles=ADMINS)
 SIGNED_IN = Access(kinds=frozenset({USER}))
@@ -100,8 +105,9 @@ def check_access(access: Access, principal: Principal, resource: Resource | None
         raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
     narrowed = principal.within(resource)
     # A lead has no scopes: the services narrow it to its own conversations.
-    if principal.kind != LEAD and access.scopes and not any(narrowed.has(scope) for scope in access.scopes):
-        needed = " or ".join(sorted(access.scopes))
+    enough = all if access.needs_all else any
+    if principal.kind != LEAD and access.scopes and not enough(narrowed.has(scope) for scope in access.scopes):
+        needed = (" and " if access.needs_all else " or ").join(sorted(access.scopes))
         within = f" for {resource}" if narrowed is not principal and resource else ""
         raise ForbiddenError(f"This needs the scope {needed}{within}.")
     return narrowed

@@ -6,11 +6,13 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 from django.utils import timezone
+from django_tenants.utils import tenant_context
 
 from knowrithm.origin import current_origin
 from knowrithm.principal import Principal
@@ -74,6 +76,11 @@ def record_event(
     event.digest = digest_of(event)
     event.save(force_insert=True)
     return event
+
+
+def log_of(company: Any) -> AbstractContextManager[Any]:
+    """Where `record_event` writes what concerns this company's people: its own log, the platform's when it is None."""
+    return tenant_context(company) if company is not None else nullcontext()
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

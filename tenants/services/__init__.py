@@ -1,12 +1,42 @@
 """What happens to companies, people and credentials."""
 
-from tenants.services.api_keys import API_SECRET, NewApiKey, create_api_key, revoke_api_key
-from tenants.services.companies import add_agent_route, create_company
+from tenants.services.api_keys import (
+    API_SECRET,
+    NewApiKey,
+    add_key_uses,
+    create_api_key,
+    revoke_api_key,
+    rotate_api_key,
+    update_api_key,
+    verify_secret,
+)
+from tenants.services.companies import add_agent_route, create_company, update_company
 from tenants.services.configuration import set_config
-from tenants.services.governance import archive_user, change_user_role, change_user_status
-from tenants.services.impersonation import Impersonation, end_impersonation, start_impersonation
-from tenants.services.people import (
+from tenants.services.governance import archive_user, change_user_role, change_user_status, update_user
+from tenants.services.impersonation import end_impersonation, start_impersonation
+from tenants.services.invitations import (
+    accept_invitation,
+    invitation_of_link,
+    invite_user,
+    resend_invitation,
+    revoke_invitation,
+)
+from tenants.services.lifecycle import (
+    archive_companies,
+    archive_company,
+    purge_company,
+    restore_companies,
+    restore_company,
+)
+from tenants.services.passwords import (
     change_password,
+    force_password_reset,
+    person_of_reset_link,
+    request_password_reset,
+    reset_password,
+    unlock_user,
+)
+from tenants.services.people import (
     create_user,
     ensure_super_admin,
     register_company,
@@ -15,39 +45,108 @@ from tenants.services.people import (
 )
 from tenants.services.sessions import (
     SignedIn,
+    close_browser_session,
+    end_other_sessions,
     end_session,
     principal_of,
     refresh_session,
-    session_by_id,
+    require_steps,
+    start_browser_session,
     start_session,
     verify_password,
 )
+from tenants.services.single_sign_on import (
+    PendingSignOn,
+    begin_single_sign_on,
+    check_single_sign_on,
+    finish_single_sign_on,
+    redirect_uri,
+    remove_single_sign_on,
+    save_single_sign_on,
+    set_two_factor_requirement,
+)
+from tenants.services.two_factor import (
+    SetUp,
+    begin_two_factor,
+    confirm_two_factor,
+    disable_two_factor,
+    pass_second_step,
+    recovery_codes_left,
+    renew_recovery_codes,
+    reset_two_factor,
+    set_up_of,
+    verify_second_factor,
+)
+from tenants.services.verification import request_verification, verify_email
 
 __all__ = [
     "API_SECRET",
-    "Impersonation",
     "NewApiKey",
+    "PendingSignOn",
+    "SetUp",
     "SignedIn",
+    "accept_invitation",
     "add_agent_route",
+    "add_key_uses",
+    "archive_companies",
+    "archive_company",
     "archive_user",
+    "begin_single_sign_on",
+    "begin_two_factor",
     "change_password",
     "change_user_role",
     "change_user_status",
+    "check_single_sign_on",
+    "close_browser_session",
+    "confirm_two_factor",
     "create_api_key",
     "create_company",
     "create_user",
+    "disable_two_factor",
     "end_impersonation",
+    "end_other_sessions",
     "end_session",
     "ensure_super_admin",
+    "finish_single_sign_on",
+    "force_password_reset",
+    "invitation_of_link",
+    "invite_user",
+    "pass_second_step",
+    "person_of_reset_link",
     "principal_of",
+    "purge_company",
+    "recovery_codes_left",
+    "redirect_uri",
     "refresh_session",
     "register_company",
     "register_first_admin",
+    "remove_single_sign_on",
+    "renew_recovery_codes",
+    "request_password_reset",
+    "request_verification",
+    "require_steps",
+    "resend_invitation",
+    "reset_password",
+    "reset_two_factor",
+    "restore_companies",
+    "restore_company",
     "revoke_api_key",
-    "session_by_id",
+    "revoke_invitation",
+    "rotate_api_key",
+    "save_single_sign_on",
     "set_config",
+    "set_two_factor_requirement",
+    "set_up_of",
+    "start_browser_session",
     "start_impersonation",
     "start_session",
+    "unlock_user",
+    "update_api_key",
+    "update_company",
     "update_profile",
+    "update_user",
+    "verify_email",
     "verify_password",
+    "verify_second_factor",
+    "verify_secret",
 ]

@@ -11,10 +11,9 @@ from django.db import transaction
 from knowrithm.errors import ConflictError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import REDACTED, changed_fields, record_event
+from tenants.audit.services import REDACTED, changed_fields, log_of, record_event
 from tenants.models import Company, SystemConfig
 from tenants.selectors import live_company
-from tenants.services.people import log_of
 
 MAX_ENTRIES = 500  # of one company
 MAX_VALUE_LENGTH = 64 * 1024  # characters of JSON

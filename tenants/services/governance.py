@@ -1,4 +1,4 @@
-"""Status and role of people, and taking them out: whom an admin may change, and what ends with it."""
+"""What an admin changes of other people: status, role and, as a super admin, the rest; and what ends with it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from knowrithm.errors import ConflictError, ForbiddenError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import changed_fields, record_event
+from tenants.audit.services import changed_fields, log_of, record_event
 from tenants.enums import UserStatus
 from tenants.models import ApiKey, Company, User
 from tenants.selectors import get_person, live_company
-from tenants.services.people import log_of
+from tenants.services.sessions import end_sessions
+
+CHANGEABLE = ("email", "username", "first_name", "last_name", "email_verified")
 
 
 @transaction.atomic
@@ -30,10 +32,10 @@ def change_user_status(*, actor: Principal, user_id: uuid.UUID, status: str, rea
     before = {"status": user.status, "archived_at": user.archived_at}
     if status != UserStatus.ACTIVE:
         _refuse_for_last_admin(user)
-        _sign_out_everywhere(user)
+        end_sessions(user)
     user.status = status
     user.archived_at = None if status == UserStatus.ACTIVE else user.archived_at
-    user.save(update_fields=["status", "archived_at", "session_version", "updated_at"])
+    user.save(update_fields=["status", "archived_at", "updated_at"])
     after = {"status": user.status, "archived_at": user.archived_at}
     _record(actor, user, "user.status_changed", changed_fields(before, after), RiskLevel.MEDIUM, reason)
     return user
@@ -48,9 +50,9 @@ def archive_user(*, actor: Principal, user_id: uuid.UUID, reason: str = "") -> U
     user = _person_to_change(actor, user_id)
     before = {"status": user.status, "archived_at": user.archived_at}
     _refuse_for_last_admin(user)
-    _sign_out_everywhere(user)
+    end_sessions(user)
     user.status, user.archived_at = UserStatus.INACTIVE, user.archived_at or timezone.now()
-    user.save(update_fields=["status", "archived_at", "session_version", "updated_at"])
+    user.save(update_fields=["status", "archived_at", "updated_at"])
     after = {"status": user.status, "archived_at": user.archived_at}
     _record(actor, user, "user.archived", changed_fields(before, after), RiskLevel.HIGH, reason)
     return user
@@ -78,14 +80,43 @@ def change_user_role(
         elif user.company is None:
             user.company = _company_to_join(user, company_id)
         if Role.SUPER_ADMIN in {role, user.role}:
-            _sign_out_everywhere(user)
+            end_sessions(user)
         user.role = role
-        user.save(update_fields=["role", "company", "session_version", "updated_at"])
+        user.save(update_fields=["role", "company", "updated_at"])
     after = {"role": user.role, "company": user.company_id}
     if was_in is not None and user.company is None:  # the company is told who left it, not the platform alone
         changes = changed_fields(before, after)
         _record(actor, user, "user.left_company", changes, RiskLevel.CRITICAL, reason, company=was_in)
     _record(actor, user, "user.role_changed", changed_fields(before, after), RiskLevel.HIGH, reason)
+    return user
+
+
+@transaction.atomic
+def update_user(*, actor: Principal, user_id: uuid.UUID, changes: Mapping[str, Any]) -> User:
+    """A super admin changes anything of anybody: `CHANGEABLE`, and role and status by the services above.
+
+    Raises what they do, `ForbiddenError` for others, `ConflictError` for a name or an address that is taken.
+    """
+    if not actor.is_super_admin:
+        raise ForbiddenError("Only a super admin can change another person's account.")
+    names = [name for name in CHANGEABLE if name in changes]
+    user = User.objects.select_for_update(of=("self",)).get(pk=get_person(actor, user_id).pk)
+    before = {name: getattr(user, name) for name in names}
+    for name in names:
+        setattr(user, name, changes[name])
+    changed = changed_fields(before, {name: getattr(user, name) for name in names})
+    if changed:
+        try:
+            with transaction.atomic():
+                user.save(update_fields=[*changed, "updated_at"])
+        except IntegrityError:
+            raise ConflictError("This user name or e-mail address is taken.") from None
+        _record(actor, user, "user.updated", changed, RiskLevel.MEDIUM, "")
+    # The same value as before is no change: clients send back whole records.
+    if changes.get("role", user.role) != user.role:
+        user = change_user_role(actor=actor, user_id=user_id, role=changes["role"])
+    if changes.get("status", user.status) != user.status:
+        user = change_user_status(actor=actor, user_id=user_id, status=changes["status"])
     return user
 
 
@@ -108,11 +139,6 @@ def _refuse_for_last_admin(user: User) -> None:
         raise ConflictError(
             f"This is the last active admin of the {where}. Make somebody else an admin first.", code="LAST_ADMIN"
         )
-
-
-def _sign_out_everywhere(user: User) -> None:
-    user.sessions.filter(revoked_at=None).update(revoked_at=timezone.now())
-    user.session_version = user.session_version + 1
 
 
 def _leave_company(user: User) -> None:

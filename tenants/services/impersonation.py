@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,20 +12,16 @@ from knowrithm.origin import current_origin
 from knowrithm.principal import Principal, Role
 from tenants import tokens
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import record_event
+from tenants.audit.services import log_of, record_event
+from tenants.enums import SessionKind
 from tenants.models import User, UserSession
-from tenants.services.people import log_of
 from tenants.services.sessions import principal_of
 
 
-@dataclass(frozen=True, slots=True)
-class Impersonation:
-    session: UserSession
-    access_token: str
-
-
 @transaction.atomic
-def start_impersonation(*, actor: Principal, user_id: uuid.UUID, reason: str = "") -> Impersonation:
+def start_impersonation(
+    *, actor: Principal, user_id: uuid.UUID, reason: str = "", kind: SessionKind = SessionKind.API
+) -> UserSession:
     """A session as the person. Raises `ForbiddenError` for anybody but a super admin, and for another super admin."""
     actor.must_be_oneself()
     if not actor.is_super_admin:
@@ -41,6 +36,7 @@ def start_impersonation(*, actor: Principal, user_id: uuid.UUID, reason: str = "
     origin, now = current_origin(), timezone.now()
     session = UserSession.objects.create(
         user=user,
+        kind=kind,
         impersonator=User.objects.select_related("company").get(pk=actor.id),
         ip_address=origin.ip_address,
         user_agent=origin.user_agent[:300],
@@ -56,7 +52,7 @@ def start_impersonation(*, actor: Principal, user_id: uuid.UUID, reason: str = "
             description=f"{actor.label} acts as {user.email}, until {session.expires_at:%H:%M} UTC at most. "
             f"Reason: {reason or 'none given'}",
         )
-    return Impersonation(session, tokens.issue_for_impersonator(session))
+    return session
 
 
 @transaction.atomic

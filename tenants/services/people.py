@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.text import slugify
-from django_tenants.utils import get_public_schema_name, schema_context, tenant_context
 
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import record_event
+from tenants.audit.services import log_of, record_event
+from tenants.enums import Letter
 from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company, User
+from tenants.passwords import check_new_password
 from tenants.selectors import live_company
 from tenants.services.companies import create_company
+from tenants.tasks import queue_letter
 
 PROFILE_FIELDS = ("first_name", "last_name", "timezone", "language", "preferences")
 
@@ -38,9 +36,9 @@ def register_company(
     username: str = "",
 ) -> User:
     """A new company and its first admin."""
-    _check_email_is_free(email)
+    check_email_is_free(email)
     company = create_company(name=company_name, email=email, phone=phone)
-    return _create_user(
+    return new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.ADMIN,
     )  # fmt: skip
@@ -48,22 +46,35 @@ def register_company(
 
 @transaction.atomic
 def register_first_admin(
-    *, company_id: uuid.UUID, email: str, username: str, password: str, first_name: str, last_name: str
+    *,
+    company_id: uuid.UUID,
+    email: str,
+    username: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    email_verified: bool = False,
 ) -> User:
     """The first admin of a company made by `POST /company`.
 
     Only a company without people can be claimed like this: afterwards its admins create the others.
     """
-    company = Company.objects.select_for_update().live().filter(pk=company_id, is_ready=True).first()
+    company = Company.objects.select_for_update().live().filter(pk=company_id, is_ready=True, is_active=True).first()
     if company is None:
         raise NotFoundError("There is no such company.")
-    _check_email_is_free(email)
+    check_email_is_free(email)
     if company.users.exists():
         raise ForbiddenError("This company has an admin already. Ask them to create an account for you.")
-    return _create_user(
+    return new_user(
         company=company, email=email, username=username, password=password,
-        first_name=first_name, last_name=last_name, role=Role.ADMIN,
+        first_name=first_name, last_name=last_name, role=Role.ADMIN, email_verified=email_verified,
     )  # fmt: skip
+
+
+def create_person(*, company: Company, email: str, **fields: Any) -> User:
+    """For a service that knows the company otherwise than from the actor. Raises `AlreadyRegisteredError`."""
+    check_email_is_free(email)
+    return new_user(company=company, email=email, **fields)
 
 
 @transaction.atomic
@@ -78,14 +89,17 @@ def create_user(
     role: str = Role.USER,
     company_id: uuid.UUID | None = None,
 ) -> User:
-    """A person of the actor's company. A super admin names the company, or makes another super admin without one."""
+    """A person of the actor's company. A super admin names the company, or makes another super admin without one.
+
+    Raises `AlreadyRegisteredError`, `ForbiddenError`, `NotFoundError`, `InvalidInputError`.
+    """
     company = None if role == Role.SUPER_ADMIN and company_id is None else _company_for(actor, company_id)
     if role == Role.SUPER_ADMIN and (company is not None or not actor.is_super_admin):
         raise ForbiddenError("A super admin belongs to no company, and only a super admin can make one.")
     if role != Role.USER and not actor.is_admin:
         raise ForbiddenError("Only an admin can make an admin.")
-    _check_email_is_free(email)
-    user = _create_user(
+    check_email_is_free(email)
+    user = new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=role,
     )  # fmt: skip
@@ -111,14 +125,7 @@ def _company_for(actor: Principal, company_id: uuid.UUID | None) -> Company:
     return live_company(company_id)
 
 
-@contextmanager
-def log_of(company: Company | None) -> Iterator[None]:
-    """Inside, the audit log is the company's, or without one the platform's."""
-    with tenant_context(company) if company else schema_context(get_public_schema_name()):
-        yield
-
-
-def _check_email_is_free(email: str) -> None:
+def check_email_is_free(email: str) -> None:
     if User.objects.filter(email__iexact=email).exists():
         raise AlreadyRegisteredError(
             "An account with this e-mail address exists already.",
@@ -126,12 +133,10 @@ def _check_email_is_free(email: str) -> None:
         )
 
 
-def _create_user(*, company: Company | None, username: str, password: str, **fields: Any) -> User:
-    user = User(company=company, username=username or _username_from(fields["email"], company), **fields)
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise InvalidInputError(error.messages[0], fields={"password": error.messages}) from None
+def new_user(*, company: Company | None, username: str, password: str, **fields: Any) -> User:
+    """A person in the database. An address that is not proven gets a mail with a link for it."""
+    user = User(company=company, username=username or username_from(fields["email"], company), **fields)
+    check_new_password(password, user)
     user.set_password(password)
     try:
         with transaction.atomic():
@@ -140,10 +145,12 @@ def _create_user(*, company: Company | None, username: str, password: str, **fie
         raise ConflictError(
             "This user name or e-mail address is taken.", fields={"username": ["This user name is taken."]}
         ) from None
+    if not user.email_verified:
+        queue_letter(Letter.VERIFY_EMAIL, user.id)
     return user
 
 
-def _username_from(email: str, company: Company | None) -> str:
+def username_from(email: str, company: Company | None) -> str:
     base = slugify(email.split("@")[0])[:40] or "user"
     taken = set(User.objects.filter(company=company, username__istartswith=base).values_list("username", flat=True))
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
@@ -161,16 +168,3 @@ def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
         setattr(user, name, changes[name])
     user.save(update_fields=[*names, "updated_at"])
     return user
-
-
-def change_password(*, user: User, current: str, new: str) -> None:
-    """Every API session of the person ends."""
-    if not user.check_password(current):
-        raise InvalidInputError("The current password is not right.", fields={"current_password": ["Not right."]})
-    try:
-        validate_password(new, user)
-    except ValidationError as error:
-        raise InvalidInputError(error.messages[0], fields={"new_password": error.messages}) from None
-    user.set_password(new)
-    user.save(update_fields=["password", "updated_at"])
-    user.sessions.filter(revoked_at=None).update(revoked_at=timezone.now())

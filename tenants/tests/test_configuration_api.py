@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django_tenants.utils import schema_context
 from rest_framework.test import APIClient
 
-from conftest import Character, key_client
+from conftest import Character, admin_browser, key_client
 from tenants.audit.models import AuditEvent
 from tenants.models import SystemConfig, User
 from tenants.services import configuration
@@ -145,8 +144,7 @@ def test_the_list_costs_the_same_for_one_and_three(
 
 
 def test_the_admin_writes_through_the_service(acme: Character, root: User) -> None:
-    client = Client()
-    client.force_login(root, backend="tenants.backends.EmailBackend")
+    client = admin_browser(root)
     form = {"company": str(acme.company.id), "config_key": "k", "value": '{"a": 1}', "is_sensitive": "on"}
     assert client.post("/admin/tenants/systemconfig/add/", form).status_code == 302
     row = SystemConfig.objects.get()

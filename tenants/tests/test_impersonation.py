@@ -11,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Character, key_client
+from conftest import PASSWORD, Character, admin_browser, key_client
+from tenants.enums import SessionKind
 from tenants.models import User, UserSession
 from tenants.services import principal_of, start_impersonation
 from tenants.tests.test_people_api import API, add, client_of, events, root, root_api
@@ -115,9 +116,7 @@ def test_it_ends_at_once(acme: Character, root_api: APIClient, change: Any) -> N
 
 @pytest.fixture
 def browser(root: User) -> Client:
-    client = Client()
-    client.force_login(root, backend="tenants.backends.EmailBackend")
-    return client
+    return admin_browser(root)
 
 
 def act(browser: Client, user: User, reason: str = "Ticket 12") -> Any:
@@ -132,7 +131,7 @@ def test_the_admin_asks_for_a_reason_and_every_page_shows_the_banner(acme: Chara
     assert events(acme.company) == []
 
     assert act(browser, acme.admin).headers["Location"] == "/home"
-    until = timezone.localtime(UserSession.objects.get().expires_at)
+    until = timezone.localtime(UserSession.objects.exclude(impersonator=None).get().expires_at)
     for path in ("/home", "/agents", "/documents", "/people", "/api-keys", "/account", f"/agents/{acme.agent.id}/chat"):
         text = re.sub(r"<[^>]+>", "", browser.get(path).content.decode())
         assert f"You are acting as Acme Admin of Acme until {until:%H:%M}." in text, path
@@ -170,7 +169,7 @@ def test_secrets_of_the_person_are_safe_in_the_browser_too(acme: Character, brow
 
 def test_time_ends_it_in_the_browser(acme: Character, browser: Client) -> None:
     act(browser, acme.admin)
-    UserSession.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    UserSession.objects.exclude(impersonator=None).update(expires_at=timezone.now() - timedelta(seconds=1))
     assert browser.get("/agents").headers["Location"] == "/admin/"
     assert browser.get("/agents").headers["Location"] == "/admin/"
     assert [row.event_type for row in events(acme.company)] == [
@@ -192,9 +191,9 @@ def test_a_forged_browser_session_acts_as_nobody(
     acme: Character, globex: Character, root: User, acme_client: Client
 ) -> None:
     """The id of somebody else's impersonation in one's own session opens nothing."""
-    made = start_impersonation(actor=principal_of(root), user_id=globex.admin.id)
+    made = start_impersonation(actor=principal_of(root), user_id=globex.admin.id, kind=SessionKind.BROWSER)
     session = acme_client.session
-    session["impersonation"] = str(made.session.id)
+    session["impersonation"] = str(made.id)
     session.save()
     page = acme_client.get("/agents").content.decode()
     assert ("Acme helper" in page, "Globex helper" in page) == (True, False)

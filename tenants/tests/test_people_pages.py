@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from conftest import PASSWORD, Character, page_client
+from conftest import PASSWORD, Character, admin_browser, page_client
 from tenants.models import User
 from tenants.tests.test_people_api import add, events, root
 
@@ -89,9 +89,7 @@ def test_the_page_costs_the_same_for_one_and_three(
 
 @pytest.fixture
 def browser(root: User) -> Client:
-    client = Client()
-    client.force_login(root, backend="tenants.backends.EmailBackend")
-    return client
+    return admin_browser(root)
 
 
 def test_a_super_admin_changes_people_with_a_reason(acme: Character, browser: Client) -> None:

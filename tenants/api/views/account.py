@@ -22,6 +22,7 @@ from tenants.api.serializers import (
 )
 from tenants.browser import stop_acting
 from tenants.models import ApiKey, User
+from tenants.selectors import session_by_id, with_waiting_uses
 
 
 class AccountViewSet(ApiViewSet):
@@ -45,7 +46,7 @@ class AccountViewSet(ApiViewSet):
         principal = self.principal()
         if principal.impersonator_id:
             stop_acting(request._request)
-            if session := services.session_by_id(principal.session_id):
+            if session := session_by_id(principal.session_id):
                 services.end_impersonation(session=session)
         elif principal.session_id and principal.user_id:
             services.end_session(session_id=principal.session_id, user_id=principal.user_id)
@@ -90,7 +91,11 @@ class AccountViewSet(ApiViewSet):
     )
     def validate(self, request: Request) -> Response:
         principal, user = self.principal(), self._user()
-        key = ApiKey.objects.filter(pk=principal.id).first() if principal.kind == "api_key" else None
+        [key] = (
+            with_waiting_uses(principal.company_id, ApiKey.objects.filter(pk=principal.id))
+            if principal.kind == "api_key"
+            else [None]
+        )
         return Response(
             {
                 "valid": True,

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from knowrithm.api.permissions import PUBLIC
-from knowrithm.api.throttling import client_address, limit
+from knowrithm.api.throttling import check_account, client_address, limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import AuthenticationFailedError
 from tenants import services
@@ -39,7 +39,7 @@ def token_fields(pair: TokenPair) -> dict[str, Any]:
     }
 
 
-def _start_session(request: Request, user: User, message: str) -> dict[str, Any]:
+def start_session(request: Request, user: User, message: str) -> dict[str, Any]:
     signed_in = services.start_session(
         user=user, ip_address=client_address(request), user_agent=request.headers.get("User-Agent", "")
     )
@@ -63,7 +63,7 @@ class RegisterViewSet(ApiViewSet):
             user = services.register_first_admin(**data)
         else:
             user = services.register_company(**data)
-        return Response(_start_session(request, user, "Welcome to Knowrithm."), status=201)
+        return Response(start_session(request, user, "Welcome to Knowrithm."), status=201)
 
 
 class LoginViewSet(ApiViewSet):
@@ -72,8 +72,12 @@ class LoginViewSet(ApiViewSet):
 
     @extend_schema(request=LoginInput, responses=SignedInAnswer)
     def login(self, request: Request) -> Response:
-        user = services.verify_password(**self.validated(LoginInput, request))
-        return Response(_start_session(request, user, "Signed in."))
+        """Who has a second factor sends its code, or a recovery code, as `otp`."""
+        data = self.validated(LoginInput, request)
+        check_account(data["email"])
+        user = services.verify_password(email=data["email"], password=data["password"])
+        services.pass_second_step(user=user, otp=data["otp"])
+        return Response(start_session(request, user, "Signed in."))
 
     @extend_schema(request=RefreshInput, responses=TokenFields)
     def refresh(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0002_extensions'),
+        ('tenants', '0007_keys'),
     ]
 
     operations = [
@@ -19,11 +19,6 @@ class Migration(migrations.Migration):
             model_name='user',
             name='archived_at',
             field=models.DateTimeField(blank=True, editable=False, null=True),
-        ),
-        migrations.AddField(
-            model_name='user',
-            name='session_version',
-            field=models.PositiveIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
             model_name='usersession',

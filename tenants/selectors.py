@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
@@ -135,11 +135,18 @@ def open_sessions(user: User) -> QuerySet[UserSession]:
     return user.sessions.select_related("impersonator").filter(revoked_at=None, expires_at__gt=timezone.now())
 
 
-# What decides whether a session is good, and who it is.
-_SESSION = ("id", "user_id", "impersonator_id", "kind", "revoked_at", "expires_at")
-_PERSON = ("id", "company_id", "email", "role", "status", "must_reset_password", "two_factor_enabled")
-_COMPANY = ("id", "schema_name", "is_ready", "is_active", "archived_at", "requires_two_factor", "requires_sso")
-_IMPERSONATOR = ("id", "company_id", "email", "role", "status", "must_reset_password")
+def _columns(model: type[Model], *names: str) -> tuple[str, ...]:
+    """In the order that `Model.from_db` takes their values in."""
+    return tuple(field.attname for field in model._meta.concrete_fields if field.attname in names)
+
+
+# What decides whether a session is good, who it is, and who acts as them.
+_SESSION = _columns(UserSession, "id", "user_id", "impersonator_id", "kind", "revoked_at", "expires_at")
+_PERSON = _columns(User, "id", "company_id", "email", "role", "status", "must_reset_password", "two_factor_enabled")
+_COMPANY = _columns(
+    Company, "id", "schema_name", "is_ready", "is_active", "archived_at", "requires_two_factor", "requires_sso"
+)
+_IMPERSONATOR = _columns(User, "id", "company_id", "email", "role", "status", "must_reset_password")
 _COLUMNS = {"session": _SESSION, "person": _PERSON, "company": _COMPANY, "impersonator": _IMPERSONATOR}
 # Asked with every request that carries a token. As an ORM query its compilation alone would take three times as long.
 _SESSION_SQL = """

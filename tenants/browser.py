@@ -45,7 +45,6 @@ def _acted_by(request: HttpRequest, who: User) -> User | None:
     ):
         stop_acting(request)
         return None
-    session.user.impersonation = session
     return session.user
 
 

@@ -142,7 +142,7 @@ class User(AbstractBaseUser, BaseModel):
     two_factor_enabled = models.BooleanField(default=False, editable=False)  # there is a confirmed TwoFactor
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    # Set by `tenants.browser` while a super admin acts as this person.
+    # The session in which a super admin acts as this person; set by the selectors that find it.
     impersonation: UserSession | None = None
 
     objects: ClassVar[UserManager] = UserManager()

@@ -163,7 +163,10 @@ def session_by_id(session_id: object) -> UserSession | None:
     """With its person, their company and who acts as them, in one query; None for anything that is no session's id."""
     pk = _as_uuid(session_id)
     sessions = UserSession.objects.select_related("user__company", "impersonator")
-    return sessions.filter(pk=pk).first() if pk else None
+    session = sessions.filter(pk=pk).first() if pk else None
+    if session is not None and session.impersonator_id is not None:
+        session.user.impersonation = session
+    return session
 
 
 def session_of_token(session_id: object) -> UserSession | None:
@@ -182,8 +185,9 @@ def session_of_token(session_id: object) -> UserSession | None:
     session.user = User.from_db(DEFAULT_DB_ALIAS, _PERSON, person)
     has_company = session.user.company_id is not None
     session.user.company = Company.from_db(DEFAULT_DB_ALIAS, _COMPANY, company) if has_company else None
-    is_acted = session.impersonator_id is not None
-    session.impersonator = User.from_db(DEFAULT_DB_ALIAS, _IMPERSONATOR, impersonator) if is_acted else None
+    if session.impersonator_id is not None:
+        session.impersonator = User.from_db(DEFAULT_DB_ALIAS, _IMPERSONATOR, impersonator)
+        session.user.impersonation = session
     return session
 
 

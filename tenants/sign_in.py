@@ -66,9 +66,8 @@ def keep_signed_in(request: HttpRequest) -> None:
 
 
 def missing_step(request: HttpRequest, user: User) -> ServiceError | None:
-    """What keeps a signed-in person out all the same. Who came through the company's provider has done its steps,
-    and a super admin who acts as the person has done their own."""
-    if user.impersonation is not None or (user.company is not None and request.session.get(BY_SSO)):
+    """What keeps a signed-in person out all the same. Who came through the company's provider has done its steps."""
+    if user.company is not None and request.session.get(BY_SSO):
         return None
     try:
         services.require_steps(user)

@@ -21,7 +21,7 @@ from documents.models import Document
 from tenants.audit.models import AuditEvent
 from tenants.audit.services import record_event
 from tenants.models import Company, User
-from tenants.services import start_session
+from tenants.services import create_user, start_session
 
 ROOT = "/api/v1/super-admin"
 
@@ -43,6 +43,14 @@ def add_conversation(owner: Character, messages: int = 2) -> Conversation:
         return Conversation.objects.create(
             agent=owner.agent, entity_type=EntityType.USER, user_id=owner.admin.pk, message_count=messages
         )
+
+
+def add_admin(owner: Character) -> None:
+    """The last admin of a company could neither be made a user nor be shut out."""
+    create_user(
+        actor=owner.principal, email=f"second@{owner.company.name.lower()}.example", username="second",
+        password=PASSWORD, first_name="Second", last_name="Admin", role="admin",
+    )  # fmt: skip
 
 
 def ok(answer: Any, status: int = 200) -> dict[str, Any]:
@@ -86,16 +94,20 @@ def test_a_wrong_filter_is_refused(query: dict[str, str], super_admin_api: APICl
 
 
 def test_a_user_is_changed_and_the_company_can_see_who_did_it(acme: Character, super_admin_api: APIClient) -> None:
+    add_admin(acme)
     changes = {"first_name": "Ada", "role": "user"}
     body = ok(super_admin_api.patch(f"{ROOT}/users/{acme.admin.pk}", changes))
     assert (body["first_name"], body["role"], body["email"]) == ("Ada", "user", acme.admin.email)
     with tenant_context(acme.company):
-        event = AuditEvent.objects.latest("position")
-    assert (event.event_type, event.actor_label, event.risk_level) == ("user.updated", "root@knowrithm.example", "high")
-    assert event.changes == {"first_name": ["Acme", "Ada"], "role": ["admin", "user"]}
+        events = list(AuditEvent.objects.order_by("-position")[:2])
+    assert [(event.event_type, event.actor_label, event.risk_level, event.changes) for event in events] == [
+        ("user.role_changed", "root@knowrithm.example", "high", {"role": ["admin", "user"]}),
+        ("user.updated", "root@knowrithm.example", "medium", {"first_name": ["Acme", "Ada"]}),
+    ]
 
 
 def test_a_deactivated_user_is_refused_at_once(acme: Character, super_admin_api: APIClient) -> None:
+    add_admin(acme)
     client = bearer(acme)
     assert client.get("/api/v1/agent").status_code == 200
     body = ok(super_admin_api.delete(f"{ROOT}/users/{acme.admin.pk}"))
@@ -111,9 +123,14 @@ def test_roles_and_companies_fit_together_and_nobody_locks_himself_out(
 ) -> None:
     root = User.objects.get(email="root@knowrithm.example")
     person = f"{ROOT}/users/{acme.admin.pk}"
-    assert super_admin_api.patch(person, {"role": "super_admin"}).status_code == 400
-    assert super_admin_api.delete(f"{ROOT}/users/{root.pk}").status_code == 400
-    assert super_admin_api.patch(f"{ROOT}/users/{root.pk}", {"role": "admin"}).status_code == 400
+    for changes in ({"role": "super_admin"}, {"role": "user"}, {"status": "suspended"}):
+        refused = super_admin_api.patch(person, changes)
+        assert (refused.status_code, refused.json()["code"]) == (409, "LAST_ADMIN")
+    for refused in (
+        super_admin_api.delete(f"{ROOT}/users/{root.pk}"),
+        super_admin_api.patch(f"{ROOT}/users/{root.pk}", {"role": "admin"}),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (403, "OWN_ACCOUNT")
     assert super_admin_api.patch(person, {"email": globex.admin.email.upper()}).status_code == 409
     assert super_admin_api.patch(f"{ROOT}/users/{uuid.uuid4()}", {}).status_code == 404
     acme.admin.refresh_from_db()
@@ -177,7 +194,7 @@ def test_a_suspended_company_is_refused_and_reads_why(acme: Character, super_adm
     assert client.get("/api/v1/agent").status_code == 401
     with tenant_context(acme.company):
         event = AuditEvent.objects.latest("position")
-    assert (event.event_type, event.changes["is_active"]) == ("company.updated", [True, False])
+    assert (event.event_type, event.changes["is_active"]) == ("company.deactivated", [True, False])
 
 
 def test_the_people_of_one_company(acme: Character, globex: Character, super_admin_api: APIClient) -> None:

@@ -50,9 +50,8 @@ def principal_from_token(token: str, *, allows_archived: bool = False) -> Princi
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_enter(session.user.company, allows_archived=allows_archived):
         raise AccountUnavailableError("This account is not active.")
-    if session.impersonator is None:  # the steps are the person's, not support's
-        require_steps(session.user)
-    return principal_of(session.user, session=session)
+    require_steps(session.user)
+    return principal_of(session.user, session_id=session.id)
 
 
 def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) -> Principal:

@@ -63,7 +63,7 @@ def end_impersonation(*, session: UserSession) -> None:
         return
     with log_of(session.user.company):
         record_event(
-            actor=principal_of(session.user, session=session),
+            actor=principal_of(session.user, session_id=session.id),
             event_type="user.impersonation_ended",
             entity=session.user,
             risk_level=RiskLevel.HIGH,

@@ -98,8 +98,11 @@ def _refusal(user: User) -> ServiceError:
 def require_steps(user: User) -> None:
     """What the company asks for besides a password. Holds at every request, so that switching it on works at once.
 
+    It is asked of the person, not of a super admin who acts as them.
     Raises `SingleSignOnRequiredError`, `TwoFactorSetupRequiredError`.
     """
+    if user.impersonation is not None:
+        return
     _check_sso(user)
     if user.company is not None and user.company.requires_two_factor and not user.two_factor_enabled:
         raise TwoFactorSetupRequiredError(
@@ -198,14 +201,13 @@ def end_sessions(user: User, *, but: str | None = None) -> int:
     return sessions.update(revoked_at=timezone.now())
 
 
-def principal_of(user: User, *, session: UserSession | None = None) -> Principal:
-    """`session` is the API's; a browser in which a super admin acts as the person has it in `user.impersonation`."""
+def principal_of(user: User, *, session_id: uuid.UUID | None = None) -> Principal:
+    """The person, or who acts as them: see `User.impersonation`."""
     role = Role(user.role)
-    session = session or user.impersonation
-    impersonator = session.impersonator if session else None
+    impersonator = user.impersonation.impersonator if user.impersonation else None
     return Principal(
         kind=PrincipalKind.USER, id=user.id, user_id=user.id, company=user.company, role=role,
-        scopes=ROLE_SCOPES[role], session_id=session.id if session else None, label=user.email,
+        scopes=ROLE_SCOPES[role], session_id=session_id, label=user.email,
         impersonator_id=impersonator.id if impersonator else None,
         impersonator_label=impersonator.email if impersonator else "",
     )  # fmt: skip

@@ -137,7 +137,7 @@ def test_a_key_is_changed_and_the_change_is_on_record(acme: Character, acme_api:
         "allowed_networks": ["203.0.113.7", "10.1.2.3/8", "2001:db8::/32", "203.0.113.7/32"],
         "rate_limit_per_hour": 50,
         "rate_limit_per_day": 60,
-        "permissions": {"agents": True},
+        "permissions": {"agents": ["read"]},
     }
     answer = acme_api.patch(f"/api/v1/auth/api-keys/{made.row.id}", changes)
 

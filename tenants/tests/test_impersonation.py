@@ -11,10 +11,10 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Character, admin_browser, key_client
+from conftest import PASSWORD, Character, key_client, super_admin_in_browser
 from tenants.enums import SessionKind
-from tenants.models import User, UserSession
-from tenants.services import principal_of, start_impersonation
+from tenants.models import Company, User, UserSession
+from tenants.services import create_api_key, principal_of, start_impersonation
 from tenants.tests.test_people_api import API, add, client_of, events, root, root_api
 
 __all__ = ["root", "root_api"]  # fixtures
@@ -67,6 +67,39 @@ def test_what_must_not_be_done_as_somebody_else(acme: Character, root_api: APICl
     assert client.get(f"{API}/auth/api-keys").json()["api_keys"] == []
 
 
+def test_keys_and_the_second_factor_are_left_alone(acme: Character, root_api: APIClient) -> None:
+    key = create_api_key(actor=acme.principal, name="theirs").row
+    client = acting(root_api, acme.admin)
+    for answer in (
+        client.patch(f"{API}/auth/api-keys/{key.id}", {"name": "mine"}),
+        client.post(f"{API}/auth/api-keys/{key.id}/rotate"),
+        client.post(f"{API}/auth/two-factor"),
+        client.post(f"{API}/auth/two-factor/confirm", {"otp": "000000"}),
+        client.post(f"{API}/auth/two-factor/recovery-codes", {"otp": "000000"}),
+        client.delete(f"{API}/auth/two-factor", {"otp": "000000"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "IMPERSONATING")
+    key.refresh_from_db()
+    assert (key.name, key.rotated_at) == ("theirs", None)
+    assert client.get(f"{API}/auth/two-factor").status_code == 200
+
+
+def test_what_the_company_asks_of_its_people_is_not_asked_of_support(
+    acme: Character, browser: Client, root_api: APIClient
+) -> None:
+    ann = add(acme, "ann")
+    own = client_of(ann)
+    Company.objects.filter(pk=acme.company.pk).update(requires_two_factor=True, requires_sso=True)
+    client = acting(root_api, ann)
+    assert (own.get(f"{API}/agent").status_code, client.get(f"{API}/agent").status_code) == (401, 200)
+    act(browser, ann)
+    assert browser.get("/agents").status_code == 200
+    assert browser.get("/api/v1/agent").status_code == 200
+    Company.objects.filter(pk=acme.company.pk).update(is_active=False)  # but this is
+    assert client.get(f"{API}/agent").status_code == 401
+    assert browser.get("/agents").headers["Location"] == "/admin/"
+
+
 def test_the_company_sees_who_it_was(acme: Character, root: User, root_api: APIClient) -> None:
     client = acting(root_api, acme.admin, reason="Ticket 12")
     assert client.patch(f"{API}/config", {"config_key": "k", "config_value": 1}).status_code == 200
@@ -116,7 +149,7 @@ def test_it_ends_at_once(acme: Character, root_api: APIClient, change: Any) -> N
 
 @pytest.fixture
 def browser(root: User) -> Client:
-    return admin_browser(root)
+    return super_admin_in_browser(root)
 
 
 def act(browser: Client, user: User, reason: str = "Ticket 12") -> Any:
@@ -162,9 +195,24 @@ def test_secrets_of_the_person_are_safe_in_the_browser_too(acme: Character, brow
     body = {"form": "password", "current_password": PASSWORD, "new_password": new, "new_password_again": new}
     assert "act as somebody else" in browser.post("/account", body).content.decode()
     assert "act as somebody else" in browser.post("/api-keys", {"name": "x", "scopes": ["read"]}).content.decode()
+    assert browser.get("/two-factor").status_code == 403  # it would show the secret of what is being set up
+    assert "act as somebody else" in browser.post("/security", {"form": "remove"}, follow=True).content.decode()
+    page = browser.post("/security", {"form": "policy", "is_required": "on"}, follow=True).content.decode()
+    assert "act as somebody else" in page
     acme.admin.refresh_from_db()
+    acme.company.refresh_from_db()
     assert acme.admin.check_password(PASSWORD)
+    assert acme.company.requires_two_factor is False
     assert not acme.company.api_keys.exists()
+
+
+def test_a_browser_s_row_is_what_acts(acme: Character, browser: Client) -> None:
+    act(browser, acme.admin)
+    row = UserSession.objects.exclude(impersonator=None).get()
+    assert (row.kind, row.user, row.revoked_at) == ("browser", acme.admin, None)
+    browser.post("/admin/logout/")
+    row.refresh_from_db()
+    assert row.revoked_at is not None
 
 
 def test_time_ends_it_in_the_browser(acme: Character, browser: Client) -> None:

@@ -172,7 +172,7 @@ def test_a_list_costs_the_same_for_one_and_three(acme: Character, count: int, dj
     client = bearer(acme)
     for number in range(count - 1):
         add(acme, f"person{number}")
-    with django_assert_num_queries(4):  # search path, session with its people and company, search path, the people
+    with django_assert_num_queries(3):  # session with its people and company, search path, the people
         assert len(client.get(f"{API}/admin/user").json()["users"]) == count
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from conftest import PASSWORD, Character, admin_browser, page_client
+from conftest import PASSWORD, Character, enrol, page_client, super_admin_in_browser
 from tenants.models import User
 from tenants.tests.test_people_api import add, events, root
 
@@ -40,7 +40,8 @@ def test_it_is_for_admins(acme: Character, anonymous: Any) -> None:
     client = page_client(Character(acme.company, ann, acme.agent))
     for path in ("/people", f"/people/{acme.admin.id}"):
         assert client.get(path).status_code == 403
-    for path in (f"/people/{acme.admin.id}/status", f"/people/{ann.id}/role"):
+    paths = [f"/people/{acme.admin.id}/{name}" for name in ("unlock", "force-password-reset", "reset-two-factor")]
+    for path in (f"/people/{acme.admin.id}/status", f"/people/{ann.id}/role", *paths):
         assert client.post(path, {"status": "suspended", "role": "admin"}).status_code == 403
     assert 'href="/people"' not in client.get("/home").content.decode()
     assert Client().get("/people").headers["Location"] == "/login?next=/people"
@@ -74,6 +75,24 @@ def test_an_admin_adds_changes_and_suspends(acme: Character, acme_client: Client
     ]
 
 
+def test_an_admin_unlocks_forces_a_password_and_resets_the_second_factor(acme: Character, acme_client: Client) -> None:
+    ann = add(acme, "ann", locked_until=timezone.now() + timedelta(hours=1))
+    enrol(ann)
+    page = acme_client.get(f"/people/{ann.id}").content.decode()
+    for action in ("unlock", "force-password-reset", "reset-two-factor"):
+        assert f'action="/people/{ann.id}/{action}"' in page
+        assert acme_client.post(f"/people/{ann.id}/{action}").status_code == 302
+    ann.refresh_from_db()
+    assert (ann.is_locked, ann.must_reset_password, ann.two_factor_enabled) == (False, True, False)
+    page = acme_client.get(f"/people/{ann.id}").content.decode()
+    assert (f"/people/{ann.id}/unlock" in page, f"/people/{ann.id}/reset-two-factor" in page) == (False, False)
+    assert [row.event_type for row in events(acme.company)][-3:] == [
+        "user.unlocked",
+        "user.password_reset_forced",
+        "two_factor.reset",
+    ]
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_page_costs_the_same_for_one_and_three(
     acme: Character, acme_client: Client, count: int, django_assert_num_queries: Any
@@ -89,7 +108,7 @@ def test_the_page_costs_the_same_for_one_and_three(
 
 @pytest.fixture
 def browser(root: User) -> Client:
-    return admin_browser(root)
+    return super_admin_in_browser(root)
 
 
 def test_a_super_admin_changes_people_with_a_reason(acme: Character, browser: Client) -> None:

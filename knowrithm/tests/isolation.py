@@ -86,7 +86,7 @@ def bury(owner: Character) -> Treasure:
         )  # fmt: skip
     session = start_session(user=owner.admin)
     person = create_user(
-        actor=owner.principal, email=f"{CANARY}@example.org", username=CANARY, password="a-long-enough-password",
+        actor=owner.principal, email=f"{CANARY}@{owner.company.name.lower()}.example", username=CANARY, password="a-long-enough-password",
         first_name=CANARY, last_name=CANARY,
     )  # fmt: skip
     for name, is_sensitive in ((CANARY, False), (f"{CANARY}-secret", True)):

@@ -91,7 +91,7 @@ def test_what_the_company_asks_of_its_people_is_not_asked_of_support(
     own = client_of(ann)
     Company.objects.filter(pk=acme.company.pk).update(requires_two_factor=True, requires_sso=True)
     client = acting(root_api, ann)
-    assert (own.get(f"{API}/agent").status_code, client.get(f"{API}/agent").status_code) == (401, 200)
+    assert (own.get(f"{API}/agent").status_code, client.get(f"{API}/agent").status_code) == (403, 200)
     act(browser, ann)
     assert browser.get("/agents").status_code == 200
     assert browser.get("/api/v1/agent").status_code == 200

@@ -86,8 +86,8 @@ def bury(owner: Character) -> Treasure:
         )  # fmt: skip
     session = start_session(user=owner.admin)
     person = create_user(
-        actor=owner.principal, email=f"{CANARY}@{owner.company.name.lower()}.example", username=CANARY, password="a-long-enough-password",
-        first_name=CANARY, last_name=CANARY,
+        actor=owner.principal, email=f"{CANARY}@{owner.company.name.lower()}.example", username=CANARY,
+        password="a-long-enough-password", first_name=CANARY, last_name=CANARY,
     )  # fmt: skip
     for name, is_sensitive in ((CANARY, False), (f"{CANARY}-secret", True)):
         set_config(actor=owner.principal, config_key=name, config_value=CANARY, is_sensitive=is_sensitive)

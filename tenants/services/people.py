@@ -71,12 +71,6 @@ def register_first_admin(
     )  # fmt: skip
 
 
-def create_person(*, company: Company, email: str, **fields: Any) -> User:
-    """For a service that knows the company otherwise than from the actor. Raises `AlreadyRegisteredError`."""
-    check_email_is_free(email)
-    return new_user(company=company, email=email, **fields)
-
-
 @transaction.atomic
 def create_user(
     *,

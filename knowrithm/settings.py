@@ -19,6 +19,7 @@ DEBUG = env.boolean("DEBUG") or TESTING
 SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
 JWT_SECRET_KEY = env.secret("JWT_SECRET_KEY", debug=DEBUG)
 ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEY", debug=DEBUG).split(",")  # the first encrypts, all decrypt
+AUDIT_KEYS = env.items("AUDIT_KEY") or [SECRET_KEY]  # the first seals the audit log, all verify
 
 PORT = env.integer("PORT", 8543)
 BASE_URL = env.text("BASE_URL", f"http://localhost:{PORT}").rstrip("/")
@@ -244,6 +245,7 @@ CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
+    "audit.*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

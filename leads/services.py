@@ -10,6 +10,7 @@ from django.utils import timezone
 from agents.models import Agent
 from knowrithm.errors import InvalidInputError
 from leads.models import Lead
+from tenants.audit.services import record_event
 from tenants.tokens import TokenPair, issue_for_lead
 
 DETAILS = ("first_name", "last_name", "phone")
@@ -21,6 +22,7 @@ class RegisteredLead:
     tokens: TokenPair
 
 
+@transaction.atomic
 def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: Any) -> RegisteredLead:
     """A visitor's registration with an agent, and a token for conversations with it.
 
@@ -34,6 +36,7 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
             fields={"consent_data_processing": ["Consent is needed."]},
         )
     lead = _existing(agent, email)
+    is_new = lead is None
     if lead is None:
         try:
             with transaction.atomic():
@@ -42,6 +45,13 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
             lead = _existing(agent, email)
             assert lead is not None  # noqa: S101  # the constraint that failed says so
     Lead.objects.filter(pk=lead.pk).update(last_activity=timezone.now(), archived_at=None)
+    record_event(
+        actor=None,
+        event_type="lead.registered" if is_new else "lead.returned",
+        entity=lead,
+        # The log outlives what a company deletes: it names no visitor.
+        entity_label=f"of {agent.name}",
+    )
     return RegisteredLead(lead, issue_for_lead(lead_id=lead.id, agent_id=agent.id, company_id=company_id))
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -18,6 +19,7 @@ from knowrithm.principal import Role, Scope
 from tenants.enums import ROLE_CHOICES, ApiKeyStatus, UserStatus
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+MIN_AUDIT_DAYS = 30  # a log that is emptied sooner proves nothing
 
 
 class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager-missing]  # TenantMixin has no types
@@ -33,12 +35,21 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     is_ready = models.BooleanField(default=False, editable=False)
     is_active = models.BooleanField(default=True)
     is_verified = models.BooleanField(default=False)
+    audit_retention_days = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(MIN_AUDIT_DAYS)], help_text="Empty: kept for ever."
+    )
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
     class Meta:
         ordering = ["-created_at"]
         verbose_name_plural = "companies"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(audit_retention_days=None) | models.Q(audit_retention_days__gte=MIN_AUDIT_DAYS),
+                name="company_audit_retention_not_too_short",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

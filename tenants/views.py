@@ -83,7 +83,9 @@ def account(request: PageRequest) -> HttpResponse:
     profile = ProfileForm(request.POST if sent == "profile" else None, user=request.user)
     password = PasswordForm(request.POST if sent == "password" else None)
     if profile.is_valid():
-        services.update_profile(user=request.user, changes=profile.cleaned_data)
+        services.update_profile(
+            actor=services.principal_of(request.user), user=request.user, changes=profile.cleaned_data
+        )
         messages.success(request, "Your profile was saved.")
         return redirect("account")
     if password.is_valid() and _change_password(request, password):
@@ -95,7 +97,10 @@ def account(request: PageRequest) -> HttpResponse:
 def _change_password(request: PageRequest, form: PasswordForm) -> bool:
     with errors_in(form):
         services.change_password(
-            user=request.user, current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"]
+            actor=services.principal_of(request.user),
+            user=request.user,
+            current=form.cleaned_data["current_password"],
+            new=form.cleaned_data["new_password"],
         )
         update_session_auth_hash(request, request.user)  # this browser stays, every other one is signed out
         messages.success(request, "Your password was changed. You were signed out everywhere else.")
@@ -106,6 +111,6 @@ def _change_password(request: PageRequest, form: PasswordForm) -> bool:
 @company_page
 def revoke_session(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
-        services.end_session(session_id=pk, user_id=request.user.pk)
+        services.end_session(actor=services.principal_of(request.user), session_id=pk)
         messages.success(request, "That device was signed out.")
     return redirect("account")

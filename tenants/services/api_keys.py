@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from knowrithm.errors import ForbiddenError, NotFoundError
 from knowrithm.principal import Principal, Scope
 from knowrithm.security.hashing import keyed_hash
+from tenants.audit.models import RiskLevel
+from tenants.audit.services import log_of, record_event
 from tenants.models import ApiKey
 
 API_SECRET = "api-secret"  # noqa: S105  # names what is hashed
@@ -25,6 +28,7 @@ class NewApiKey:
     secret: str  # never to be had again
 
 
+@transaction.atomic
 def create_api_key(
     *,
     actor: Principal,
@@ -52,9 +56,19 @@ def create_api_key(
         permissions=dict(permissions or {}),
         expires_at=timezone.now() + timedelta(days=expires_in_days) if expires_in_days else None,
     )
+    with log_of(actor.tenant):
+        record_event(
+            actor=actor,
+            event_type="api_key.created",
+            entity=row,
+            entity_type="api_key",
+            changes={"scopes": (None, row.scopes), "expires_at": (None, row.expires_at)},
+            risk_level=RiskLevel.HIGH if {Scope.ADMIN, Scope.FULL_ACCESS} & set(wanted) else RiskLevel.MEDIUM,
+        )
     return NewApiKey(row, secret)
 
 
+@transaction.atomic
 def revoke_api_key(*, actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
     """A person revokes their own keys, an admin any of the company."""
     keys = ApiKey.objects.filter(company_id=actor.company_id)
@@ -66,4 +80,12 @@ def revoke_api_key(*, actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
     if row.revoked_at is None:
         row.revoked_at = timezone.now()
         row.save(update_fields=["revoked_at", "updated_at"])
+        with log_of(actor.tenant):
+            record_event(
+                actor=actor,
+                event_type="api_key.revoked",
+                entity=row,
+                entity_type="api_key",
+                risk_level=RiskLevel.MEDIUM,
+            )
     return row

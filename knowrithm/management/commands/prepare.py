@@ -21,6 +21,7 @@ SCHEDULE = {
     "knowrithm.worker_beat": 15,
     "conversations.resume_abandoned_everywhere": 15,
     "documents.resume_stalled_everywhere": 30,
+    "audit.prune_everywhere": 24 * 3600,
 }
 LOCK = 0x6B6E6F77  # one process prepares at a time, whoever else starts meanwhile waits
 

@@ -25,7 +25,6 @@ from tenants.api.serializers import (
     TokenFields,
     UserSerializer,
 )
-from tenants.models import User
 from tenants.tokens import TokenPair
 
 
@@ -39,10 +38,12 @@ def token_fields(pair: TokenPair) -> dict[str, Any]:
     }
 
 
-def _start_session(request: Request, user: User, message: str) -> dict[str, Any]:
-    signed_in = services.start_session(
-        user=user, ip_address=client_address(request), user_agent=request.headers.get("User-Agent", "")
-    )
+def _device(request: Request) -> dict[str, str]:
+    return {"ip_address": client_address(request), "user_agent": request.headers.get("User-Agent", "")}
+
+
+def _signed_in_answer(signed_in: services.SignedIn, message: str) -> dict[str, Any]:
+    user = signed_in.user
     return {
         **token_fields(signed_in.tokens),
         "message": message,
@@ -63,7 +64,8 @@ class RegisterViewSet(ApiViewSet):
             user = services.register_first_admin(**data)
         else:
             user = services.register_company(**data)
-        return Response(_start_session(request, user, "Welcome to Knowrithm."), status=201)
+        signed_in = services.start_session(user=user, **_device(request))
+        return Response(_signed_in_answer(signed_in, "Welcome to Knowrithm."), status=201)
 
 
 class LoginViewSet(ApiViewSet):
@@ -73,7 +75,7 @@ class LoginViewSet(ApiViewSet):
     @extend_schema(request=LoginInput, responses=SignedInAnswer)
     def login(self, request: Request) -> Response:
         user = services.verify_password(**self.validated(LoginInput, request))
-        return Response(_start_session(request, user, "Signed in."))
+        return Response(_signed_in_answer(services.sign_in(user=user, **_device(request)), "Signed in."))
 
     @extend_schema(request=RefreshInput, responses=TokenFields)
     def refresh(self, request: Request) -> Response:

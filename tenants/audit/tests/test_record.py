@@ -4,8 +4,9 @@ import pytest
 from django_tenants.utils import tenant_context
 
 from conftest import Character
+from tenants.audit.chain import digest_of
 from tenants.audit.models import AuditEvent
-from tenants.audit.services import REDACTED, digest_of, record_event
+from tenants.audit.services import REDACTED, record_event
 
 
 def test_rows_are_chained(in_acme: Character) -> None:

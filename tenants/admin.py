@@ -7,12 +7,13 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from tenants.audit.admin import AuditedAdmin, audit_link
 from tenants.models import ApiKey, Company, User, UserSession
 
 admin.site.unregister(Group)  # roles are on the user; groups would promise something else
 
 
-class _NoAdd(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class _NoAdd(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Rows that only a service can make."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -24,10 +25,17 @@ class _NoAdd(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "schema_name", "is_ready", "is_active", "is_verified", "created_at")
+    list_display = ("name", "email", "schema_name", "is_ready", "is_active", "is_verified", "created_at", "audit")
     list_filter = ("is_active", "is_verified", "is_ready")
     search_fields = ("name", "email", "schema_name")
     readonly_fields = ("id", "schema_name", "is_ready", "created_at", "updated_at", "archived_at")
+
+    @admin.display(description="Audit log")
+    def audit(self, company: Company) -> str:
+        return audit_link(company)
+
+    def company_of(self, row: Any) -> Company | None:
+        return row if isinstance(row, Company) else None
 
 
 @admin.register(User)
@@ -56,3 +64,6 @@ class UserSessionAdmin(_NoAdd):
     search_fields = ("user__email",)
     exclude = ("refresh_jti",)
     readonly_fields = ("user", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at")
+
+    def company_of(self, row: Any) -> Company | None:
+        return row.user.company if isinstance(row, UserSession) else None

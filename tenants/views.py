@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login as start_browser_session
 from django.contrib.auth import update_session_auth_hash
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -52,6 +53,7 @@ def login(request: HttpRequest) -> HttpResponse:
     return render(request, "tenants/login.html", {"form": form, "next": next_url})
 
 
+@transaction.atomic
 def _sign_in(request: HttpRequest, user: User) -> None:
     start_browser_session(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
 

@@ -24,10 +24,15 @@ def paginate(request: Request, rows: QuerySet[Any], *, per_page: int) -> tuple[l
     """
     size = min(max(_number(request.query_params.get("per_page"), per_page), 1), MAX_PER_PAGE)
     page = min(max(_number(request.query_params.get("page"), 1), 1), 10**9)
-    start = (page - 1) * size
+    return slice_of(rows, start=(page - 1) * size, size=size)
+
+
+def slice_of(rows: QuerySet[Any], *, start: int, size: int) -> tuple[list[Any], dict[str, Any]]:
+    """As `paginate`, from any row on."""
+    page = start // size + 1
     items = list(rows[start : start + size])
     # A page that is not full is the last: its end is the total.
-    total = start + len(items) if 0 < len(items) < size else rows.count() if items or page > 1 else 0
+    total = start + len(items) if 0 < len(items) < size else rows.count() if items or start else 0
     pages = max(math.ceil(total / size), 1)
     has_next, has_prev = page < pages, page > 1
     return items, {

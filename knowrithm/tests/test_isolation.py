@@ -31,6 +31,10 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/user/profile": MINE,
     "PUT /api/v1/user/profile": MINE,
     "GET /api/v1/company": MINE,
+    "GET /api/v1/audit-log": Probe(query={"search": CANARY}, expected=200),
+    "GET /api/v1/audit-log/export": Probe(query={"company_id": "{company_id}"}),
+    "GET /api/v1/admin/audit-log": Probe(query={"company_id": "{company_id}"}),
+    "GET /api/v1/admin/audit-log/export": Probe(query={"company_id": "{company_id}"}),
     # agents
     "GET /api/v1/agent": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
     "POST /api/v1/agent": Probe({**NAME, "llm_settings_id": "{settings_id}"}),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from tenants.api.views import account, api_keys, auth, companies
+from tenants.audit import api as audit
 
 urlpatterns = [
     path("auth/register", auth.RegisterViewSet.as_view({"post": "create"})),
@@ -16,4 +17,8 @@ urlpatterns = [
     path("auth/api-keys/<uuid:api_key_id>", api_keys.ApiKeyViewSet.as_view({"delete": "destroy"})),
     path("user/profile", account.AccountViewSet.as_view({"get": "profile", "put": "update_profile"})),
     path("company", companies.CompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
+    path("audit-log", audit.AuditLogViewSet.as_view({"get": "list"})),
+    path("audit-log/export", audit.AuditLogViewSet.as_view({"get": "export"})),
+    path("admin/audit-log", audit.AuditLogViewSet.as_view({"get": "list"})),
+    path("admin/audit-log/export", audit.AuditLogViewSet.as_view({"get": "export"})),
 ]

@@ -28,7 +28,7 @@ def set_audit_retention(*, actor: Principal, days: int | None) -> Company:
             f"Keep the audit log for {MIN_AUDIT_DAYS} to {MAX_AUDIT_DAYS:,} days, or for ever.",
             fields={"days": [f"A number from {MIN_AUDIT_DAYS} to {MAX_AUDIT_DAYS:,}."]},
         )
-    company = Company.objects.select_for_update().get(pk=actor.company_id)
+    company: Company = Company.objects.select_for_update().get(pk=actor.company_id)
     before, company.audit_retention_days = company.audit_retention_days, days
     company.save(update_fields=["audit_retention_days", "updated_at"])
     with log_of(company):

@@ -1,0 +1,58 @@
+"""An event as a sentence. Names of events are `<entity>.<past tense>`, so that most sentences write themselves."""
+
+from __future__ import annotations
+
+from tenants.audit.models import AuditEvent
+
+PARTICLES = {"in", "out", "up", "on", "off"}
+NOBODY = {"lead": "A visitor", "anonymous": "Somebody", "system": "The platform"}
+# {who} did something to {what}; where the rule below would not say it well.
+SENTENCES = {
+    "user.signed_in": "{who} signed in",
+    "user.signed_out": "{who} signed out",
+    "user.sign_in_failed": "Somebody tried to sign in as {name}",
+    "user.locked": "The account of {name} was locked",
+    "company.registered": "{who} registered the company {name}",
+    "company.claimed": "{who} became the first admin of the company {name}",
+    "lead.registered": "A visitor {name} registered",
+    "lead.returned": "A visitor {name} came back",
+    "message.sent": "{who} sent a message in a conversation {name}",
+    "conversation.created": "{who} began a conversation {name}",
+    "conversation.archived": "{who} archived a conversation {name}",
+    "conversation.restored": "{who} restored a conversation {name}",
+    "document_chunk.archived": "{who} archived passages of {name}",
+    "document_chunk.restored": "{who} restored passages of {name}",
+    "audit_log.pruned": "The oldest rows of the audit log were removed",
+    "audit_log.resealed": "The end of the audit log was sealed anew",
+    "audit_log.retention_changed": "{who} changed how long the audit log is kept",
+    "catalogue.completed": "{who} added what was missing to the catalogue of models",
+}
+PLAIN = {"lead", "message", "conversation"}  # their label is a part of the sentence, not a name
+
+
+def who_did(event: AuditEvent) -> str:
+    who = event.actor_label or NOBODY.get(event.actor_kind, "Somebody")
+    if event.actor_kind == "api_key":
+        who = f"The API key “{who}”"
+    return f"{event.impersonator_label or 'A super admin'} as {who}" if event.impersonator_id else who
+
+
+def sentence(event: AuditEvent) -> str:
+    """With a full stop, and with what the service had to add."""
+    label = event.entity_label or "an unknown address" * (event.event_type == "user.sign_in_failed")
+    name = label if event.entity_type in PLAIN else f"“{label}”" if label else ""
+    pattern = SENTENCES.get(event.event_type) or f"{{who}} {_deed(event.event_type)} {{name}}"
+    text = " ".join(pattern.format(who=who_did(event), name=name).split())
+    return f"{text}. {event.description}".strip()
+
+
+def _deed(event_type: str) -> str:
+    """`user.status_changed` is "changed the status of the user", `agent.updated` is "updated the agent"."""
+    entity, _, verb = event_type.partition(".")
+    entity, words = entity.replace("_", " "), verb.split("_")
+    if not verb:
+        return entity
+    if words[-1] in PARTICLES:
+        return f"{' '.join(words)} the {entity}"
+    of = f"the {' '.join(words[:-1])} of " if words[:-1] else ""
+    return f"{words[-1]} {of}the {entity}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -23,5 +24,5 @@ def record_browser_sign_in(*, request: HttpRequest | None, user: User, **_: Any)
 @receiver(user_logged_out)
 def record_browser_sign_out(*, user: User | None, **_: Any) -> None:
     if user is not None:
-        with log_of(user.company):
+        with transaction.atomic(), log_of(user.company):
             record_event(actor=principal_of(user), event_type="user.signed_out", entity=user)

@@ -104,6 +104,13 @@ archived_conversation = archived(Conversation, "conversation_id")
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 
+counted_document = changed(Agent, "agent_id", documents_count=1)
+
+
+def builtin_model(treasure: Treasure) -> None:
+    treasure.ids["model_id"] = ProviderModel.objects.get(name="extractive").pk
+
+
 def missing_model(_: Treasure) -> None:
     ProviderModel.objects.filter(name="gpt-3.5-turbo-16k").delete()
 
@@ -114,7 +121,8 @@ def unused_settings(treasure: Treasure) -> None:
 
 
 def unclaimed_company(treasure: Treasure) -> None:
-    treasure.ids["unclaimed_id"] = create_company(name="Unclaimed", email="unclaimed@example.org").id
+    with schema_context("public"):
+        treasure.ids["unclaimed_id"] = create_company(name="Unclaimed", email="unclaimed@example.org").id
 
 
 # --- Calling ------------------------------------------------------------------------------------------------------

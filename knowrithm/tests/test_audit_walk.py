@@ -20,8 +20,10 @@ from knowrithm.tests.audit import (
     archived_conversation,
     archived_document,
     block_logs,
+    builtin_model,
     call,
     client_for,
+    counted_document,
     failed_document,
     is_page,
     missing_model,
@@ -37,6 +39,10 @@ NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
+AGENT_FORM = {
+    "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
+    "max_tokens": "500",
+}  # fmt: skip
 SESSION = "the new person's session is a second transaction: a company is there even if signing in to it fails"
 free_agent = archived_conversation  # one with active conversations cannot be archived
 
@@ -82,42 +88,18 @@ WROTE: dict[str, Wrote] = {
     "PUT /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.updated", {"llm_max_tokens": 5}),
     "DELETE /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.deleted", prepare=unused_settings),
     "POST /api/v1/settings/providers/seed": Wrote("catalogue.completed", log="platform", prepare=missing_model),
-    "POST /agents/new": Wrote(
-        "agent.created",
-        {
-            "name": "New",
-            "status": "active",
-            "llm_provider": "builtin",
-            "llm_model": "extractive",
-            "embedding_provider": "builtin",
-            "embedding_model": "all-MiniLM-L6-v2",
-            "llm_temperature": "0.5",
-            "llm_max_tokens": "500",
-            "language": "en",
-        },
-    ),
-    "POST /agents/<uuid:pk>/edit": Wrote(
-        "agent.updated",
-        {
-            "name": "Renamed",
-            "status": "active",
-            "llm_provider": "builtin",
-            "llm_model": "extractive",
-            "embedding_provider": "builtin",
-            "embedding_model": "all-MiniLM-L6-v2",
-            "llm_temperature": "0.5",
-            "llm_max_tokens": "500",
-            "language": "en",
-        },
-    ),
+    "POST /agents/new": Wrote("agent.created", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/edit": Wrote("agent.updated", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/archive": Wrote("agent.archived", prepare=free_agent),
     "POST /agents/<uuid:pk>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
     # documents
     "POST /api/v1/document/upload": Wrote(
         "document.uploaded", {**AGENT, "urls": ["https://a.example", "https://b.example"]}
     ),
-    "DELETE /api/v1/document/bulk-delete": Wrote("document.archived", {"document_ids": ["{document_id}"]}),
-    "DELETE /api/v1/document/<uuid:document_id>": Wrote("document.archived"),
+    "DELETE /api/v1/document/bulk-delete": Wrote(
+        "document.archived", {"document_ids": ["{document_id}"]}, prepare=counted_document
+    ),
+    "DELETE /api/v1/document/<uuid:document_id>": Wrote("document.archived", prepare=counted_document),
     "PATCH /api/v1/document/<uuid:document_id>/restore": Wrote("document.restored", prepare=archived_document),
     "POST /api/v1/document/<uuid:document_id>/retry": Wrote("document.retried", prepare=failed_document),
     "DELETE /api/v1/document/<uuid:document_id>/chunk": Wrote("document_chunk.archived"),
@@ -128,7 +110,7 @@ WROTE: dict[str, Wrote] = {
     "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Wrote("document_chunk.restored", prepare=archived_chunk),
     "POST /documents/upload": Wrote("document.uploaded", {**AGENT, "url": "https://a.example"}),
     "POST /documents/<uuid:pk>/retry": Wrote("document.retried", prepare=failed_document),
-    "POST /documents/<uuid:pk>/archive": Wrote("document.archived"),
+    "POST /documents/<uuid:pk>/archive": Wrote("document.archived", prepare=counted_document),
     "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
     # leads
     "POST /api/v1/lead/register": Wrote("lead.registered", LEAD),
@@ -254,7 +236,7 @@ def test_pages_that_show_write_nothing(path: str, acme: Character, treasure: Tre
 def test_a_refused_change_writes_nothing(acme: Character, treasure: Treasure) -> None:
     api = bearer(acme)
     before = all_rows()
-    assert api.delete(f"/api/v1/agent/{treasure.ids['agent_id']}").status_code == 409  # it has a conversation
+    assert api.delete(f"/api/v1/agent/{treasure.ids['agent_id']}").status_code == 400  # it has a conversation
     assert api.post("/api/v1/conversation", {"agent_id": str(treasure.ids["document_id"])}).status_code == 404
     assert all_rows() == before
 

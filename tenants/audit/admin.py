@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin
 
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.sentences import sentence
-from tenants.audit.services import log_of, record_event
+from tenants.audit.services import changed_fields, log_of, record_event
 from tenants.audit.views import shown
 from tenants.models import Company, User
 from tenants.services import principal_of
@@ -37,7 +37,10 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # mixed into ad
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         """Django calls this once a save, after the row and what stands inline below it."""
         message = super().construct_change_message(request, form, formsets, add)
-        changes = {name: (form.initial.get(name), _plain(form.cleaned_data.get(name))) for name in form.changed_data}
+        changes = changed_fields(
+            {name: form.initial.get(name) for name in form.changed_data},
+            {name: _plain(form.cleaned_data.get(name)) for name in form.changed_data},
+        )
         for formset in formsets or ():
             for inline in (*formset.new_objects, *(row for row, _ in formset.changed_objects)):
                 changes[f"{inline._meta.model_name} {inline}"] = (None, "saved")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenants.audit.models import AuditEvent
 
+SHORT = {"api": "API", "llm": "LLM", "url": "URL", "id": "ID"}
 PARTICLES = {"in", "out", "up", "on", "off"}
 NOBODY = {"lead": "A visitor", "anonymous": "Somebody", "system": "The platform"}
 # {who} did something to {what}; where the rule below would not say it well.
@@ -39,17 +40,26 @@ def who_did(event: AuditEvent) -> str:
 
 def sentence(event: AuditEvent) -> str:
     """With a full stop, and with what the service had to add."""
-    label = event.entity_label or "an unknown address" * (event.event_type == "user.sign_in_failed")
+    label = event.entity_label
     name = label if event.entity_type in PLAIN else f"“{label}”" if label else ""
+    if event.event_type == "user.sign_in_failed" and not label:
+        name = "an unknown address"
     pattern = SENTENCES.get(event.event_type) or f"{{who}} {_deed(event.event_type)} {{name}}"
+    if label[:1].isdigit() and not event.entity_id:  # many at once, such as "3 documents"
+        pattern, name = f"{{who}} {event.event_type.partition('.')[2].replace('_', ' ')} {{name}}", label
     text = " ".join(pattern.format(who=who_did(event), name=name).split())
     return f"{text}. {event.description}".strip()
+
+
+def spelled(name: str) -> str:
+    """The name of a field or a kind of thing in words."""
+    return " ".join(SHORT.get(word, word) for word in name.split("_"))
 
 
 def _deed(event_type: str) -> str:
     """`user.status_changed` is "changed the status of the user", `agent.updated` is "updated the agent"."""
     entity, _, verb = event_type.partition(".")
-    entity, words = entity.replace("_", " "), verb.split("_")
+    entity, words = spelled(entity), verb.split("_")
     if not verb:
         return entity
     if words[-1] in PARTICLES:

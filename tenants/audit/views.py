@@ -19,7 +19,7 @@ from tenants.audit.export import csv_download
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.retention import MAX_AUDIT_DAYS, set_audit_retention
 from tenants.audit.selectors import AuditFilter, audit_events, moment_from
-from tenants.audit.sentences import sentence
+from tenants.audit.sentences import sentence, spelled
 from tenants.models import MIN_AUDIT_DAYS
 from tenants.pages import PageRequest, company_page, errors_in, page_of, query_text
 from tenants.services import principal_of
@@ -72,7 +72,7 @@ def audit_log(request: PageRequest) -> HttpResponse:
     context = {
         "page_obj": page_obj,
         "events": shown(page_obj.object_list),
-        "entity_types": [(kind, kind.replace("_", " ").capitalize()) for kind in kinds.distinct() if kind],
+        "entity_types": [(kind, _heading(kind)) for kind in kinds.distinct() if kind],
         "risk_levels": RiskLevel.choices,
         "is_filtered": any(query_text(request, name) for name in ("q", "entity_type", "risk_level", "start", "end")),
         "retention_days": days,
@@ -103,13 +103,15 @@ def shown(events: Iterable[AuditEvent]) -> list[ShownEvent]:
         ShownEvent(
             event,
             sentence(event),
-            [
-                (name.replace("_", " ").capitalize(), _words(before), _words(after))
-                for name, (before, after) in event.changes.items()
-            ],
+            [(_heading(name), _words(before), _words(after)) for name, (before, after) in event.changes.items()],
         )
         for event in events
     ]
+
+
+def _heading(name: str) -> str:
+    words = spelled(name)
+    return words[:1].upper() + words[1:]
 
 
 def _words(value: Any) -> str:

@@ -223,7 +223,7 @@ def test_the_page_tells_what_happened(three: Character, acme_client: Client) -> 
     text = acme_client.get("/audit-log?entity_type=gadget").content.decode()
     assert "admin@acme.example changed the size of the gadget “&lt;b&gt;G&lt;/b&gt;”." in text
     assert '<th scope="row">Size</th><td>1</td><td>—</td>' in text
-    assert '<th scope="row">Api key</th><td>[redacted]</td><td>[redacted]</td>' in text
+    assert '<th scope="row">API key</th><td>[redacted]</td><td>[redacted]</td>' in text
     assert "High risk" in text
     assert 'href="/audit-log/export?entity_type=gadget"' in text
 

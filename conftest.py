@@ -17,6 +17,7 @@ from agents.models import Agent
 from agents.services import create_agent
 from knowrithm.db.schema import leave_company
 from knowrithm.principal import Principal
+from tenants.geography.seed import seed_geography
 from tenants.models import Company, User
 from tenants.provisioning import prepare_template
 from tenants.services import create_api_key, principal_of, register_company, start_session
@@ -58,6 +59,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock():
         prepare_template()
         seed_catalogue()
+        seed_geography()
         for name in ("acme", "globex"):
             make_character(name)
         leave_company()
@@ -133,6 +135,15 @@ def key_client(who: Character, *scopes: str) -> APIClient:
     made = create_api_key(actor=who.principal, name="test", scopes=list(scopes))
     client = APIClient()
     client.credentials(HTTP_X_API_KEY=made.row.key, HTTP_X_API_SECRET=made.secret)
+    return client
+
+
+@pytest.fixture
+def super_admin_api(db: None) -> APIClient:
+    """An API client with a fresh access token of a super admin."""
+    user = User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {start_session(user=user).tokens.access}")
     return client
 
 

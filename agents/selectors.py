@@ -10,12 +10,15 @@ from agents.models import Agent
 from knowrithm.errors import NotFoundError
 from tenants.models import AgentRoute, Company
 
+LIST_FIELDS = (
+    *(field.name for field in Agent._meta.concrete_fields),
+    "llm_settings__llm_temperature", "llm_settings__llm_max_tokens", "llm_settings__llm_model__name",
+)  # fmt: skip
+
 
 def agents_list(*, search: str = "", status: str = "", is_archived: bool = False) -> QuerySet[Agent]:
     # What a list shows of the settings, and nothing to decrypt.
-    rows = Agent.objects.select_related("llm_settings__llm_model").defer(
-        "llm_settings__llm_api_key", "llm_settings__embedding_api_key"
-    )
+    rows = Agent.objects.select_related("llm_settings__llm_model").only(*LIST_FIELDS)
     rows = rows.archived() if is_archived else rows.live()
     if status:
         rows = rows.filter(status=status)

@@ -1,1 +1,1 @@
-"""What comes of it: usage, metrics, roll-ups, exports. Nothing is here yet."""
+"""What comes of it: figures per company and day, system metrics, the super admin's console. All tables are shared."""

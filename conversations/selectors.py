@@ -31,6 +31,15 @@ def get_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversati
     return conversation
 
 
+def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversation:
+    """The conversation with its agent, its row locked until the transaction ends. Raises `NotFoundError`."""
+    rows = conversations_for(actor).select_related(None).select_related("agent").order_by()
+    conversation = rows.select_for_update(of=("self",)).filter(pk=conversation_id).first()
+    if conversation is None:
+        raise NotFoundError("There is no such conversation.")
+    return conversation
+
+
 def archived_conversations() -> QuerySet[Conversation]:
     rows: QuerySet[Conversation] = Conversation.objects.archived().select_related("agent").order_by("-archived_at")
     return rows
@@ -60,6 +69,8 @@ def newest_reply(conversation_id: uuid.UUID) -> Message | None:
 
 def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
     """The answered questions before `message`, oldest first."""
+    if message.position == 1:
+        return []
     replies = (
         Message.objects.live()
         .filter(

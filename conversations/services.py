@@ -17,6 +17,7 @@ from conversations import streams, tasks
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
+from conversations.selectors import lock_conversation
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
@@ -70,13 +71,13 @@ def _record(actor: Principal, event_type: str, row: Conversation | Message, agen
     record_event(actor=actor, event_type=event_type, entity=row, entity_label=f"with {agent.name}")
 
 
-def start_turn(*, actor: Principal, conversation: Conversation, text: str) -> Turn:
-    """Save the question and an empty reply, and queue the answering. Raises `InvalidInputError`."""
+def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Turn:
+    """Save the question and an empty reply, and queue the answering. Raises `InvalidInputError`, `NotFoundError`."""
     text = clean_message(text)
-    _check_available(actor, conversation.agent)
     with transaction.atomic():
         # The row's lock puts two messages at once into an order.
-        locked = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        locked = lock_conversation(actor, conversation_id)
+        _check_available(actor, locked.agent)
         position, now = locked.message_count + 1, timezone.now()
         question = Message(conversation=locked, position=position, role=MessageRole.USER, content=text)
         reply = Message(
@@ -95,7 +96,7 @@ def start_turn(*, actor: Principal, conversation: Conversation, text: str) -> Tu
         turn = Turn(question, reply)
         _announce(turn)
         enqueue(tasks.answer, str(reply.id), expires=3600)
-        _record(actor, "message.sent", question, conversation.agent)
+        _record(actor, "message.sent", question, locked.agent)
     return turn
 
 

@@ -22,7 +22,6 @@ from typing import Any
 import redis.asyncio
 import structlog
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
@@ -36,10 +35,13 @@ from conversations.selectors import get_conversation, newest_reply
 from conversations.streams import Event
 from knowrithm.api.errors import envelope
 from knowrithm.db.redis import async_redis
-from knowrithm.errors import AuthenticationFailedError, ForbiddenError, ServiceError
+from knowrithm.errors import AuthenticationFailedError, ForbiddenError, RateLimitedError, ServiceError
+from knowrithm.origin import Origin, set_origin
 from knowrithm.principal import Principal, PrincipalKind, Scope
 from leads.api.authentication import lead_from_token
+from tenants import key_use
 from tenants.api.authentication import bearer_token, principal_from_headers
+from tenants.browser import person_of
 from tenants.models import User
 from tenants.services import principal_of
 
@@ -50,6 +52,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/conversation/([0-9a-fA-F-]{36})/messages/stream$")
+ENDPOINT = "/api/v1/conversation/{conversation_id}/messages/stream"  # as the figures of API keys name it
 HEARTBEAT_SECONDS = 10.0  # a published client gives up after 30 s of silence
 IDLE_SECONDS = 600.0  # a listener who is asked nothing
 HEADER_PAUSE = 0.12  # a published client attaches its listeners after the headers: what comes with them is lost
@@ -61,6 +64,7 @@ class Subscription:
 
     key: str
     fallback: list[Event]
+    headers: dict[str, str]  # of the answer: what is left to an API key
 
 
 def matches(scope: AsgiScope) -> bool:
@@ -143,6 +147,7 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> None:
     headers = [
+        *((name.lower().encode(), value.encode()) for name, value in subscription.headers.items()),
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"cache-control", b"no-cache, no-transform"),
         (b"x-accel-buffering", b"no"),
@@ -221,28 +226,50 @@ def _format(event: Event) -> str:
 async def _send_error(send: Send, error: ServiceError) -> None:
     body = json.dumps(envelope(str(error), error.code, error.fields)).encode()
     headers = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+    if isinstance(error, RateLimitedError):
+        headers.append((b"retry-after", str(error.retry_after).encode()))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 def _authorise(scope: AsgiScope) -> Subscription:
-    """Who listens to which conversation. Runs in a thread and gives its database connection back."""
+    """Who listens to which conversation. Runs in a thread and gives its database connection back.
+
+    To an API key's figures the call is as long as this takes.
+    """
+    request, started, status = ASGIRequest(dict(scope), io.BytesIO()), time.perf_counter(), 500
+    key_use.begin_request()
+    set_origin(Origin(ip_address=request.META.get("REMOTE_ADDR") or None))
     try:
-        request = ASGIRequest(dict(scope), io.BytesIO())
-        principal = _principal(request)
-        if principal is None or principal.company is None:
-            raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
-        if principal.kind != PrincipalKind.LEAD and not (principal.has(Scope.READ) or principal.has(Scope.WRITE)):
-            raise ForbiddenError("This needs the scope read.")
-        found = PATH.match(scope["path"])
-        assert found is not None  # noqa: S101  # `matches` has said so
-        with tenant_context(principal.company):
-            conversation = get_conversation(principal, _uuid(found.group(1)))
-            return Subscription(
-                streams.stream_key(principal.company.schema_name, conversation.id), _fallback(conversation.id)
-            )
+        subscription = _subscription(request, scope["path"])
+        status = 200
+        return subscription
+    except ServiceError as error:
+        status = error.status
+        raise
     finally:
         connections.close_all()
+        if use := key_use.current_use():
+            duration = (time.perf_counter() - started) * 1000
+            key_use.count_use(use, method="GET", endpoint=ENDPOINT, status=status, milliseconds=duration)
+
+
+def _subscription(request: ASGIRequest, path: str) -> Subscription:
+    principal = _principal(request)
+    if principal is None or principal.company is None:
+        raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
+    if principal.kind != PrincipalKind.LEAD and not (principal.has(Scope.READ) or principal.has(Scope.WRITE)):
+        raise ForbiddenError("This needs the scope read.")
+    found = PATH.match(path)
+    assert found is not None  # noqa: S101  # `matches` has said so
+    use = key_use.current_use()
+    with tenant_context(principal.company):
+        conversation = get_conversation(principal, _uuid(found.group(1)))
+        return Subscription(
+            streams.stream_key(principal.company.schema_name, conversation.id),
+            _fallback(conversation.id),
+            use.headers if use else {},
+        )
 
 
 def _uuid(text: str) -> uuid.UUID:
@@ -259,8 +286,8 @@ def _principal(request: ASGIRequest) -> Principal | None:
     if principal := principal_from_headers(request.headers):
         return principal
     SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]  # only the session is wanted
-    user = get_user(request)
-    return principal_of(user) if isinstance(user, User) and user.may_sign_in else None
+    user = person_of(request)
+    return principal_of(user) if isinstance(user, User) else None
 
 
 def _fallback(conversation_id: uuid.UUID) -> list[Event]:

@@ -46,13 +46,7 @@ MAX_ATTEMPTS = 3
 FLUSH_SECONDS = 0.02  # pieces of an answer that come closer together go out as one event
 PROVIDER_TRIES = 3
 LONGEST_SILENCE = 60.0  # seconds that one try may wait for the next byte (ProviderConfig.timeout)
-RELATED = (
-    "reply_to",
-    "conversation__agent__llm_settings__llm_provider",
-    "conversation__agent__llm_settings__llm_model",
-    "conversation__agent__llm_settings__embedding_provider",
-    "conversation__agent__llm_settings__embedding_model",
-)
+RELATED = ("reply_to", "conversation")  # with the agent and its models it would be nine tables: slow to plan
 
 
 class TurnTimeoutError(ProviderError):
@@ -96,7 +90,7 @@ class _Turn:
         self.reply = reply
         self.question = reply.reply_to
         self.conversation = reply.conversation
-        self.agent: Agent = reply.conversation.agent
+        self.agent: Agent = Agent.objects.with_settings().get(pk=reply.conversation.agent_id)
         self.schema = current_schema()
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}

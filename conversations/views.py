@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_POST
@@ -26,7 +26,7 @@ from conversations.selectors import conversations_for, get_citation, get_convers
 from conversations.visitors import visitor_citation, visitor_token
 from documents.selectors import documents_list
 from documents.views import chunk_url
-from knowrithm.errors import NotFoundError, RateLimitedError
+from knowrithm.errors import NotFoundError
 from tenants.models import User
 from tenants.pages import PageRequest, as_uuid, company_page, page_of, query_text, way_back
 from tenants.services import principal_of
@@ -208,11 +208,7 @@ def demo(request: HttpRequest) -> HttpResponse:
     if found is None:
         raise Http404("This installation has no demo.")
     company, demo_guide = found
-    try:
-        token = visitor_token(request, company=company, agent=demo_guide)
-    except RateLimitedError as error:
-        messages.error(request, str(error))
-        return redirect("landing")
+    token = visitor_token(request, company=company, agent=demo_guide)
     context = {"agent": demo_guide, "starter_questions": demo_guide.starter_questions, "api_base": API_BASE}
     response = render(request, "conversations/demo.html", {**context, "visitor_token": token})
     add_never_cache_headers(response)

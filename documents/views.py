@@ -18,7 +18,7 @@ from documents.enums import DocumentStatus
 from documents.ingestion.detect import EXTENSIONS, SUPPORTED
 from documents.models import Document, DocumentChunk
 from knowrithm.api.throttling import check_rate
-from knowrithm.errors import NotFoundError, ServiceError
+from knowrithm.errors import NotFoundError, RateLimitedError, ServiceError
 from tenants.pages import (
     PageRequest,
     as_uuid,
@@ -72,7 +72,7 @@ def upload(request: PageRequest) -> HttpResponse:
     """Files through htmx answer with what became of each; a web address, or no script, with a redirect."""
     try:
         outcome = _upload(request)
-    except NotFoundError:
+    except (NotFoundError, RateLimitedError):
         raise
     except ServiceError as error:
         outcome = services.UploadOutcome(rejected=[services.RejectedUpload("Upload", str(error), error.code)])

@@ -10,6 +10,7 @@ class ServiceError(Exception):
 
     code = "BAD_REQUEST"
     status = 400
+    retry_after: int | None = None  # seconds, where waiting helps
 
     def __init__(
         self,
@@ -57,6 +58,10 @@ class TooLargeError(ServiceError):
 class LockedError(ServiceError):
     code = "LOCKED"
     status = 423
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RateLimitedError(ServiceError):

@@ -121,6 +121,14 @@ def read_task(task_id: str) -> TaskRecord | None:
     return TaskRecord(id=task_id, **{name: json.loads(value) for name, value in raw.items()})
 
 
+def forget_tasks(schema: str) -> None:
+    """Delete every record of a company that is no more."""
+    redis = sync_redis()
+    for key in redis.scan_iter(_key("*"), count=1000):
+        if redis.hget(key, "schema") == json.dumps(schema):
+            redis.delete(key)
+
+
 class NoCompanyError(ServiceError):
     """Work for a company was asked for while no company is set: a fault of ours, never to be papered over."""
 
@@ -139,11 +147,14 @@ def company_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any, An
 
     The schema is the message's first argument and is entered by a context manager inside the job, because a worker
     thread keeps whatever schema it was last given. A task without a company cannot be written this way at all.
+    For a company that is out of use nothing is done: should it come back, beat finds what was left.
     """
 
     def decorate(function: Callable[..., None]) -> Task[Any, Any]:
         @functools.wraps(function)
         def run(schema: str, *arguments: str) -> None:
+            if not _usable_companies().filter(schema_name=schema).exists():
+                return
             with schema_context(schema), structlog.contextvars.bound_contextvars(schema=schema):
                 function(*arguments)
 
@@ -166,9 +177,9 @@ def enqueue(task: Task[Any, Any], *arguments: str, countdown: float = 0, expires
 
 def for_each_company(task: Task[Any, Any], *, expires: float) -> None:
     """Queue `task` once for every company: what a beat entry does. `expires` (seconds) is just under its period."""
-    for schema in (
-        get_tenant_model()
-        .objects.filter(is_ready=True, is_active=True, archived_at=None)
-        .values_list("schema_name", flat=True)
-    ):
+    for schema in _usable_companies().values_list("schema_name", flat=True):
         task.apply_async(args=(schema,), expires=expires)
+
+
+def _usable_companies() -> Any:
+    return get_tenant_model().objects.filter(is_ready=True, is_active=True, archived_at=None)

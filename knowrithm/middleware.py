@@ -1,4 +1,4 @@
-"""The first middleware: gives each request an id and writes its one log line."""
+"""The first middleware gives each request an id and writes its one log line; the last one explains refused pages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Callable
 
 import structlog
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 
+from knowrithm.errors import RateLimitedError
 from knowrithm.origin import NOWHERE, Origin, set_origin
 
 log = structlog.get_logger("knowrithm.request")
@@ -40,4 +42,21 @@ class RequestIdMiddleware:
             status=response.status_code,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
         )
+        return response
+
+
+class RateLimitPageMiddleware:
+    """A page that was asked for too often: 429 with `Retry-After`, in words. The API answers for itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, RateLimitedError):
+            return None
+        response = render(request, "429.html", {"sentence": str(exception)}, status=exception.status)
+        response["Retry-After"] = str(exception.retry_after)
         return response

@@ -17,6 +17,7 @@ TESTING = "pytest" in sys.modules
 
 DEBUG = env.boolean("DEBUG") or TESTING
 SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
+SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")  # older ones: sign nothing, verify what they signed
 JWT_SECRET_KEY = env.secret("JWT_SECRET_KEY", debug=DEBUG)
 ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEY", debug=DEBUG).split(",")  # the first encrypts, all decrypt
 AUDIT_KEYS = env.items("AUDIT_KEY") or [SECRET_KEY]  # the first seals the audit log, all verify
@@ -30,7 +31,7 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 # --- Applications -------------------------------------------------------------------------------------------------
 
 SHARED_APPS = [
-    "unfold",  # before django_tenants, whose templates would take the place of the admin's
+    "unfold.apps.BasicAppConfig",  # before django_tenants, whose templates would take the place of the admin's
     "django_tenants",
     "knowrithm",
     "django.contrib.contenttypes",
@@ -38,11 +39,14 @@ SHARED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.admin",
+    "tenants.admin_config.AdminConfig",  # django.contrib.admin with a site of ours
     "django.contrib.humanize",
     "tenants",
     "tenants.audit",  # in both: each company's own log, and the platform's
+    "tenants.geography",
     "agents.catalog",
+    "analytics",
+    "analytics.usage",
     "django_celery_beat",
     "rest_framework",
     "drf_spectacular",
@@ -70,8 +74,10 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.middleware.BrowserMiddleware",
+    "tenants.middleware.KeyUseMiddleware",
     "tenants.middleware.CompanyMiddleware",
+    "knowrithm.middleware.RateLimitPageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -103,7 +109,7 @@ if not TESTING:  # the tests hold one connection per process, inside a transacti
     DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20}
 DATABASES = {
     "default": {
-        "ENGINE": "django_tenants.postgresql_backend",
+        "ENGINE": "knowrithm.db.postgresql",
         **DATABASE,
         # Under ASGI every request runs on a thread of its own: without a pool each would connect anew, and with
         # CONN_MAX_AGE they would pile up.
@@ -158,7 +164,9 @@ if TESTING:
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "tenants.passwords.MaximumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -219,6 +227,8 @@ SPECTACULAR_SETTINGS = {
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "LeadStatusEnum": "leads.enums.LeadStatus",
         "UserStatusEnum": "tenants.enums.UserStatus",
+        "RoleEnum": "tenants.enums.ROLE_CHOICES",
+        "InvitedRoleEnum": "tenants.enums.INVITED_ROLES",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -228,13 +238,20 @@ SPECTACULAR_SETTINGS = {
 RATE_LIMIT_ENABLED = env.boolean("RATE_LIMIT_ENABLED", default=not TESTING)
 RATE_LIMITS = {
     "login": env.text("RATE_LIMIT_LOGIN", "30/minute"),
+    "login_account": env.text("RATE_LIMIT_LOGIN_ACCOUNT", "20/minute"),  # per e-mail address, from wherever
     "register": env.text("RATE_LIMIT_REGISTER", "20/hour"),
+    "mail": env.text("RATE_LIMIT_MAIL", "10/hour"),  # per asking address, and per e-mail address
+    "invitation": env.text("RATE_LIMIT_INVITATION", "100/hour"),  # per company
     "lead": env.text("RATE_LIMIT_LEAD", "30/minute"),
     "handshake": env.text("RATE_LIMIT_HANDSHAKE", "5/second"),
     "upload": env.text("RATE_LIMIT_UPLOAD", "20/minute"),  # per company
     "search": env.text("RATE_LIMIT_SEARCH", "60/minute"),  # per credential
     "chat": env.text("RATE_LIMIT_CHAT", "60/minute"),  # per credential
+    "metrics": env.text("RATE_LIMIT_METRICS", "30/minute"),  # per credential
 }
+# What keys may be given at most; a company may have figures of its own.
+API_KEY_MAX_PER_HOUR = env.integer("API_KEY_MAX_PER_HOUR", 10_000)
+API_KEY_MAX_PER_DAY = env.integer("API_KEY_MAX_PER_DAY", 100_000)
 
 # --- Work in the background ---------------------------------------------------------------------------------------
 
@@ -245,6 +262,11 @@ CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
+    "leads.apply_encryption*": {"queue": "low"},
+    "tenants.purge_company": {"queue": "low"},
+    "usage.*": {"queue": "low"},
+    "analytics.collect_requested": {"queue": "default"},  # somebody waits for it
+    "analytics.*": {"queue": "low"},
     "audit.*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
@@ -297,9 +319,30 @@ CORS_URLS_REGEX = r"^/(api/|v1/|widget\.js|health)"
 CORS_ALLOW_HEADERS = [
     "accept", "authorization", "content-type", "last-event-id", "x-api-key", "x-api-secret", "x-request-id",
 ]  # fmt: skip
-CORS_EXPOSE_HEADERS = ["X-Request-Id", "X-Agent-Trace-Id", "Retry-After"]
+CORS_EXPOSE_HEADERS = [
+    "X-Request-Id", "X-Agent-Trace-Id", "Retry-After",
+    "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+]  # fmt: skip
 
-EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+# --- Mail ---------------------------------------------------------------------------------------------------------
+
+EMAIL_HOST = env.text("SMTP_HOST")
+EMAIL_PORT = env.integer("SMTP_PORT", 587)
+EMAIL_HOST_USER = env.text("SMTP_USER")
+EMAIL_HOST_PASSWORD = env.text("SMTP_PASSWORD")
+EMAIL_USE_SSL = env.boolean("SMTP_TLS", default=True) and EMAIL_PORT == 465  # TLS from the first byte
+EMAIL_USE_TLS = env.boolean("SMTP_TLS", default=True) and not EMAIL_USE_SSL  # STARTTLS
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = env.text("SMTP_FROM", "Knowrithm <noreply@localhost>")
+RESEND_API_KEY = env.text("RESEND_API_KEY")
+ANYMAIL = {"RESEND_API_KEY": RESEND_API_KEY, "REQUESTS_TIMEOUT": EMAIL_TIMEOUT}
+EMAIL_BACKEND = env.text("EMAIL_BACKEND") or (
+    "django.core.mail.backends.smtp.EmailBackend"
+    if EMAIL_HOST
+    else "anymail.backends.resend.EmailBackend"
+    if RESEND_API_KEY
+    else "django.core.mail.backends.console.EmailBackend"
+)
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -315,6 +358,7 @@ UNFOLD = {
     "SITE_HEADER": "Knowrithm",
     "SITE_URL": "/",
     "SITE_SYMBOL": "neurology",
+    "DASHBOARD_CALLBACK": "analytics.admin.front_page",
     "COLORS": {
         "primary": {
             "50": "#eef7f3", "100": "#d6ebe3", "200": "#aed7c8", "300": "#7dbda7", "400": "#4a9c83", "500": "#2b8068",

@@ -8,9 +8,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent
-from knowrithm.errors import InvalidInputError
+from knowrithm.errors import ForbiddenError, InvalidInputError
+from knowrithm.jobs import enqueue
+from knowrithm.principal import Principal
 from leads.models import Lead
+from leads.tasks import apply_encryption
+from tenants.audit.models import RiskLevel
 from tenants.audit.services import record_event
+from tenants.models import Company
 from tenants.tokens import TokenPair, issue_for_lead
 
 DETAILS = ("first_name", "last_name", "phone")
@@ -56,5 +61,23 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
 
 
 def _existing(agent: Agent, email: str) -> Lead | None:
-    lead: Lead | None = Lead.objects.filter(agent=agent, email__iexact=email).first()
+    lead: Lead | None = Lead.objects.filter(agent=agent).with_email(email).first()
     return lead
+
+
+@transaction.atomic
+def set_lead_encryption(*, actor: Principal, is_on: bool) -> None:
+    """Whether the company's leads lie encrypted. What is stored already is rewritten in the background."""
+    if not actor.is_admin:
+        raise ForbiddenError("Only an admin of your company may change how the data of leads are stored.")
+    company = Company.objects.select_for_update().get(pk=actor.company_id)
+    before = company.encrypts_lead_data
+    if before == is_on:
+        return
+    company.encrypts_lead_data = is_on
+    company.save(update_fields=["encrypts_lead_data", "updated_at"])
+    enqueue(apply_encryption)
+    record_event(
+        actor=actor, event_type="company.lead_encryption_changed", entity=company,
+        changes={"encrypts_lead_data": (before, is_on)}, risk_level=RiskLevel.LOW if is_on else RiskLevel.HIGH,
+    )  # fmt: skip

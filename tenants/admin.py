@@ -1,14 +1,25 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.db.models import QuerySet, URLField
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from unfold.admin import ModelAdmin
+from unfold.decorators import action
 
+from knowrithm.errors import ServiceError
+from knowrithm.principal import Principal
+from tenants import services
 from tenants.audit.admin import AuditedAdmin, audit_link
-from tenants.models import ApiKey, Company, User, UserSession
+from tenants.models import ApiKey, Company, EmailDomain, Invitation, User, UserSession
+from tenants.pages import errors_as_messages
+from tenants.selectors import related_rows
+from tenants.services import force_password_reset, principal_of, unlock_user
 
 admin.site.unregister(Group)  # roles are on the user; groups would promise something else
 
@@ -23,29 +34,129 @@ class _NoAdd(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no t
         return False
 
 
+def _actor(request: HttpRequest) -> Principal:
+    return services.principal_of(cast(User, request.user))
+
+
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "schema_name", "is_ready", "is_active", "is_verified", "created_at", "audit")
-    list_filter = ("is_active", "is_verified", "is_ready")
+    list_display = ("name", "email", "schema_name", "status", "is_verified", "purge_started_at", "created_at", "audit")
+    list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
-    readonly_fields = ("id", "schema_name", "is_ready", "created_at", "updated_at", "archived_at")
+    readonly_fields = (
+        "id", "schema_name", "is_ready", "logo", "created_at", "updated_at", "archived_at", "purge_started_at",
+    )  # fmt: skip
+    formfield_overrides = {
+        **ModelAdmin.formfield_overrides,
+        URLField: {**ModelAdmin.formfield_overrides.get(URLField, {}), "assume_scheme": "https"},
+    }
+    actions = ("activate", "deactivate", "verify", "archive", "restore")
+    actions_detail = ("purge",)
+
+    def save_model(self, request: HttpRequest, obj: Company, form: ModelForm[Company], change: bool) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_company(actor=_actor(request), company=obj, changes=changes)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        except ServiceError as error:
+            messages.error(request, str(error))
+            return redirect(request.path)
+        return response
+
+    @admin.action(description="Activate")
+    def activate(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._update(request, companies, is_active=True)
+
+    @admin.action(description="Deactivate: access ends at once")
+    def deactivate(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._update(request, companies, is_active=False)
+
+    @admin.action(description="Mark as verified")
+    def verify(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._update(request, companies, is_verified=True)
+
+    def _update(self, request: HttpRequest, companies: QuerySet[Company], **changes: bool) -> None:
+        for company in companies.filter(purge_started_at=None):
+            services.update_company(actor=_actor(request), company=company, changes=changes)
+        messages.success(request, "The companies were changed.")
+
+    @admin.action(description="Archive: access ends at once, data stay")
+    def archive(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._in_bulk(request, companies, services.archive_companies, "Companies archived")
+
+    @admin.action(description="Restore")
+    def restore(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
+        self._in_bulk(request, companies, services.restore_companies, "Companies restored")
+
+    def _in_bulk(
+        self, request: HttpRequest, companies: QuerySet[Company], service: Callable[..., int], done: str
+    ) -> None:
+        ids = list(companies.filter(purge_started_at=None).values_list("pk", flat=True))
+        count = service(actor=_actor(request), company_ids=ids)
+        messages.success(request, f"{done}: {count}.")
+
+    @action(description="Delete for good", url_path="purge")  # type: ignore[untyped-decorator]  # unfold has no types
+    def purge(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        company = get_object_or_404(Company, pk=object_id, purge_started_at=None)
+        typed = request.POST.get("name", "").strip()
+        if request.method == "POST" and typed == company.name.strip():
+            services.purge_company(actor=_actor(request), company=company, delete_related=True)
+            messages.success(request, f"“{company.name}” is being deleted with all its data.")
+            return redirect("admin:tenants_company_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Delete {company.name} for good",
+            "company": company,
+            "opts": self.opts,
+            "related": related_rows(company),
+            "is_wrong": request.method == "POST",
+        }
+        return render(request, "admin/tenants/company/purge.html", context)
 
     @admin.display(description="Audit log")
     def audit(self, company: Company) -> str:
         return audit_link(company)
 
-    def company_of(self, row: Any) -> Company | None:
-        return row if isinstance(row, Company) else None
+    def _record(self, request: HttpRequest, row: Any, verb: str, changes: dict[str, tuple[Any, Any]]) -> None:
+        """The service has recorded the change."""
 
 
 @admin.register(User)
 class UserAdmin(_NoAdd):
-    list_display = ("email", "first_name", "last_name", "company", "role", "status", "last_login")
-    list_filter = ("role", "status")
+    list_display = ("email", "first_name", "last_name", "company", "role", "status", "two_factor_enabled", "last_login")
+    list_filter = ("role", "status", "two_factor_enabled")
     list_select_related = ("company",)
     search_fields = ("email", "first_name", "last_name", "company__name")
     exclude = ("password",)
-    readonly_fields = ("id", "company", "last_login", "login_attempts", "created_at", "updated_at")
+    readonly_fields = (
+        "id", "company", "last_login", "login_attempts", "locked_until", "must_reset_password", "created_at",
+        "updated_at",
+    )  # fmt: skip
+    actions = ("unlock", "force_password_reset", "reset_two_factor")
+
+    @admin.action(description="Unlock")
+    def unlock(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        self._for_each(request, users, unlock_user, "unlocked")
+
+    @admin.action(description="Force a password reset")
+    def force_password_reset(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        self._for_each(request, users, force_password_reset, "signed out and asked for a new password")
+
+    def _for_each(self, request: HttpRequest, users: QuerySet[User], service: Callable[..., User], done: str) -> None:
+        actor = principal_of(request.user)  # type: ignore[arg-type]  # a super admin: nobody else comes here
+        for user in users.select_related("company"):
+            service(actor=actor, user=user)
+        self.message_user(request, f"{len(users)} people were {done}.")
+
+    @admin.action(description="Reset the second factor")
+    def reset_two_factor(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        assert isinstance(request.user, User)  # noqa: S101  # the admin lets nobody else in
+        for person in people:
+            with errors_as_messages(request):
+                services.reset_two_factor(actor=services.principal_of(request.user), user_id=person.pk)
+                messages.success(request, f"The second factor of {person.email} was reset.")
 
 
 @admin.register(ApiKey)
@@ -53,17 +164,51 @@ class ApiKeyAdmin(_NoAdd):
     list_display = ("name", "key_prefix", "company", "user", "status", "last_used_at", "created_at")
     list_select_related = ("company", "user")
     search_fields = ("name", "company__name", "user__email")
-    exclude = ("secret_hash",)
-    readonly_fields = ("id", "key", "company", "user", "usage_count", "last_used_at", "created_at", "updated_at")
+    exclude = ("secret_hash", "pepper_id", "previous_hash", "previous_pepper_id")
+    readonly_fields = (
+        "id", "key", "company", "user", "allowed_networks", "usage_count", "last_used_at", "rotated_at",
+        "previous_expires_at", "created_at", "updated_at",
+    )  # fmt: skip
 
 
 @admin.register(UserSession)
 class UserSessionAdmin(_NoAdd):
-    list_display = ("user", "ip_address", "user_agent", "created_at", "last_seen_at", "revoked_at")
+    list_display = ("user", "kind", "ip_address", "user_agent", "created_at", "last_seen_at", "revoked_at")
     list_select_related = ("user",)
     search_fields = ("user__email",)
     exclude = ("refresh_jti",)
-    readonly_fields = ("user", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at")
+    readonly_fields = ("user", "kind", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at")
 
     def company_of(self, row: Any) -> Company | None:
         return row.user.company if isinstance(row, UserSession) else None
+
+
+@admin.register(Invitation)
+class InvitationAdmin(_NoAdd):
+    list_display = ("email", "company", "role", "invited_by", "status", "sent_at", "expires_at")
+    list_select_related = ("company", "invited_by")
+    search_fields = ("email", "company__name")
+    exclude = ("token_hash",)
+    readonly_fields = (
+        "company", "email", "role", "invited_by", "expires_at", "sent_at", "accepted_at", "revoked_at",
+    )  # fmt: skip
+
+
+@admin.register(EmailDomain)
+class EmailDomainAdmin(_NoAdd):
+    """Which company's provider signs in the people of a domain. Deleting a row frees it from a wrong company."""
+
+    list_display = ("domain", "single_sign_on", "company")
+    list_select_related = ("single_sign_on__company",)
+    search_fields = ("domain", "single_sign_on__company__name")
+    readonly_fields = ("domain", "single_sign_on")
+
+    def company_of(self, row: Any) -> Company | None:
+        return row.single_sign_on.company if isinstance(row, EmailDomain) else None
+
+    @admin.display(description="Company")
+    def company(self, row: EmailDomain) -> str:
+        return str(row.single_sign_on.company)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True

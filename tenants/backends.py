@@ -7,6 +7,7 @@ import uuid
 from django.contrib.auth.backends import BaseBackend
 from django.http import HttpRequest
 
+from knowrithm.api.throttling import check_sign_in
 from knowrithm.errors import ServiceError
 from tenants.models import User
 from tenants.services import verify_password
@@ -18,6 +19,8 @@ class EmailBackend(BaseBackend):
     ) -> User | None:
         if not username or not password:
             return None
+        if request is not None:
+            check_sign_in(request, username)  # Django admin's form; the refusal becomes a page
         try:
             return verify_password(email=username, password=password)
         except ServiceError:

@@ -7,7 +7,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from knowrithm.principal import Principal, Scope
-from tenants.models import User
+from tenants.models import ApiKey, Company, User
+from tenants.passwords import MAX_LENGTH, RULES
 
 SCOPE_LABELS = {
     Scope.READ: "Read: see agents, documents and conversations",
@@ -19,33 +20,39 @@ SCOPE_LABELS = {
 }
 LIFETIMES = [("", "Never"), (30, "In 30 days"), (90, "In 90 days"), (180, "In 180 days"), (365, "In a year")]
 
+OVERLAPS = [(0, "No longer: it stops at once"), (1, "An hour"), (24, "A day"), (72, "Three days"), (168, "A week")]
 
-def _email() -> forms.EmailField:
+
+def email_field() -> forms.EmailField:
     return forms.EmailField(label="E-mail address", widget=forms.EmailInput({"autocomplete": "email"}))
 
 
-def _password(label: str, *, autocomplete: str, help_text: str = "") -> forms.CharField:
+def password_field(label: str, *, autocomplete: str, help_text: str = "") -> forms.CharField:
     widget = forms.PasswordInput({"autocomplete": autocomplete})
-    return forms.CharField(label=label, max_length=200, strip=False, widget=widget, help_text=help_text)
+    return forms.CharField(label=label, max_length=MAX_LENGTH, strip=False, widget=widget, help_text=help_text)
 
 
-def _person_name(label: str, autocomplete: str) -> forms.CharField:
+def new_password_field(label: str = "Password") -> forms.CharField:
+    return password_field(label, autocomplete="new-password", help_text=RULES)
+
+
+def person_name_field(label: str, autocomplete: str) -> forms.CharField:
     return forms.CharField(label=label, max_length=100, widget=forms.TextInput({"autocomplete": autocomplete}))
 
 
 class LoginForm(forms.Form):
-    email = _email()
-    password = _password("Password", autocomplete="current-password")
+    email = email_field()
+    password = password_field("Password", autocomplete="current-password")
 
 
 class SignupForm(forms.Form):
     company_name = forms.CharField(
         label="Company", max_length=200, widget=forms.TextInput({"autocomplete": "organization", "autofocus": True})
     )
-    first_name = _person_name("First name", "given-name")
-    last_name = _person_name("Last name", "family-name")
-    email = _email()
-    password = _password("Password", autocomplete="new-password", help_text="At least 8 characters.")
+    first_name = person_name_field("First name", "given-name")
+    last_name = person_name_field("Last name", "family-name")
+    email = email_field()
+    password = new_password_field()
     accept_terms = forms.BooleanField(label="I accept the terms of use of this installation")
 
     def registration(self) -> dict[str, Any]:
@@ -53,22 +60,96 @@ class SignupForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if name != "accept_terms"}
 
 
-class ApiKeyForm(forms.Form):
+class ApiKeyChangeForm(forms.Form):
+    """What of a key can be changed later."""
+
     name = forms.CharField(label="Name", max_length=100, help_text="What will use it.")
+    allowed_networks = forms.CharField(
+        label="Allowed addresses",
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea({"rows": 3, "spellcheck": "false"}),
+        help_text="One address or network a line, such as 203.0.113.7 or 2001:db8::/32. Empty means any.",
+    )
+    rate_limit_per_hour = forms.IntegerField(label="Calls an hour", min_value=1)
+    rate_limit_per_day = forms.IntegerField(label="Calls a day", min_value=1)
+
+    def __init__(self, data: Any = None, *, company: Company, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        for name, most in zip(("rate_limit_per_hour", "rate_limit_per_day"), company.api_key_maximum, strict=True):
+            field = self.fields[name]
+            field.help_text = f"At most {most:,}."
+            field.initial = min(getattr(ApiKey(), name), most)
+
+    def clean_allowed_networks(self) -> list[str]:
+        text: str = self.cleaned_data["allowed_networks"]
+        return text.replace(",", " ").split()
+
+    @staticmethod
+    def values_of(key: ApiKey) -> dict[str, Any]:
+        names = ("name", "rate_limit_per_hour", "rate_limit_per_day")
+        return {**{name: getattr(key, name) for name in names}, "allowed_networks": "\n".join(key.allowed_networks)}
+
+
+class ApiKeyForm(ApiKeyChangeForm):
     scopes = forms.MultipleChoiceField(label="Scopes", widget=forms.CheckboxSelectMultiple)
     expires_in_days = forms.TypedChoiceField(
         label="Expires", choices=LIFETIMES, coerce=int, empty_value=None, required=False
     )
 
-    def __init__(self, data: Any = None, *, actor: Principal) -> None:
-        super().__init__(data, initial={"scopes": [Scope.READ, Scope.WRITE]})
+    field_order = ("name", "scopes", "expires_in_days")
+
+    def __init__(self, data: Any = None, *, actor: Principal, company: Company) -> None:
+        super().__init__(data, company=company, initial={"scopes": [Scope.READ, Scope.WRITE]})
+        for name in ("rate_limit_per_hour", "rate_limit_per_day"):
+            self.fields[name].required = False  # the usual limit
         offered = [(scope.value, text) for scope, text in SCOPE_LABELS.items() if actor.is_admin or actor.has(scope)]
         self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # a MultipleChoiceField, declared above
 
 
+class RotationForm(forms.Form):
+    overlap_hours = forms.TypedChoiceField(
+        label="The old secret works for", choices=OVERLAPS, coerce=int, initial=24,
+        help_text="Put the new secret into your software meanwhile.",
+    )  # fmt: skip
+
+
+class CompanyForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=200, widget=forms.TextInput({"autocomplete": "organization"}))
+    email = forms.EmailField(label="E-mail address", max_length=254)
+    phone = forms.CharField(
+        label="Phone", max_length=40, required=False, widget=forms.TextInput({"type": "tel", "autocomplete": "tel"})
+    )
+    website = forms.URLField(label="Website", max_length=200, required=False, assume_scheme="https")
+    industry = forms.CharField(label="Industry", max_length=100, required=False)
+    logo = forms.FileField(
+        label="Logo",
+        required=False,
+        allow_empty_file=True,  # refused where every other bad picture is
+        widget=forms.FileInput({"accept": "image/png,image/jpeg,image/webp,image/gif"}),
+        help_text="A PNG, JPEG, WebP or GIF picture of at most 2 MB and 4096 pixels a side.",
+    )
+    remove_logo = forms.BooleanField(label="Remove the logo", required=False)
+
+    def __init__(self, data: Any = None, files: Any = None, *, company: Company) -> None:
+        own = ("name", "email", "phone", "website", "industry")
+        super().__init__(data, files, initial={name: getattr(company, name) for name in own})
+        if not company.logo:
+            del self.fields["remove_logo"]
+
+    def changes(self) -> dict[str, Any]:
+        """What `tenants.services.update_company` takes. A new picture wins over the wish to have none."""
+        changes = dict(self.cleaned_data)
+        removes = changes.pop("remove_logo", False)
+        picture = changes.pop("logo")
+        if picture is not None or removes:
+            changes["logo"] = picture if picture is not None else ""
+        return changes
+
+
 class ProfileForm(forms.Form):
-    first_name = _person_name("First name", "given-name")
-    last_name = _person_name("Last name", "family-name")
+    first_name = person_name_field("First name", "given-name")
+    last_name = person_name_field("Last name", "family-name")
     timezone = forms.ChoiceField(label="Time zone", help_text="The dates and times of your pages are in it.")
 
     def __init__(self, data: Any = None, *, user: User) -> None:
@@ -78,9 +159,9 @@ class ProfileForm(forms.Form):
 
 
 class PasswordForm(forms.Form):
-    current_password = _password("Current password", autocomplete="current-password")
-    new_password = _password("New password", autocomplete="new-password", help_text="At least 8 characters.")
-    new_password_again = _password("New password again", autocomplete="new-password")
+    current_password = password_field("Current password", autocomplete="current-password")
+    new_password = new_password_field("New password")
+    new_password_again = password_field("New password again", autocomplete="new-password")
 
     def clean_new_password_again(self) -> str:
         again: str = self.cleaned_data["new_password_again"]

@@ -10,7 +10,9 @@ from typing import Any, Concatenate, ParamSpec, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.forms import Form
@@ -23,7 +25,11 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from knowrithm.errors import NotFoundError, ServiceError
+from tenants.browser import archived_admin
+from tenants.exceptions import SingleSignOnRequiredError
 from tenants.models import User
+from tenants.services import principal_of
+from tenants.sign_in import missing_step
 
 P = ParamSpec("P")
 
@@ -46,9 +52,11 @@ def company_page(
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not isinstance(request.user, User):
-            return _to_login(request)
+            return redirect("company-archived") if archived_admin(request) else _to_login(request)
         if request.user.company is None:
             return redirect("admin:index")
+        if refused := missing_step(request, request.user):
+            return _to_missing_step(request, refused)
         try:
             with timezone.override(_zone_of(request.user)):
                 response = view(cast(PageRequest, request), *args, **kwargs)
@@ -60,10 +68,34 @@ def company_page(
     return guarded
 
 
+def admin_page(
+    view: Callable[Concatenate[PageRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A `company_page` for the company's admins; its other people get the 403 page."""
+
+    @wraps(view)
+    def for_admins(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not principal_of(request.user).is_admin:
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return company_page(for_admins)
+
+
 def _to_login(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponseClientRedirect(resolve_url("login"))  # the login page must not land inside a fragment
     return redirect_to_login(request.get_full_path() if request.method == "GET" else resolve_url("home"))
+
+
+def _to_missing_step(request: HttpRequest, refused: ServiceError) -> HttpResponse:
+    """The only page that is left to a person without what the company requires."""
+    page = "two-factor"
+    if isinstance(refused, SingleSignOnRequiredError):
+        page = "sso-login"
+        logout(request)
+        messages.error(request, str(refused))
+    return HttpResponseClientRedirect(resolve_url(page)) if request.headers.get("HX-Request") else redirect(page)
 
 
 def _zone_of(user: User) -> ZoneInfo:

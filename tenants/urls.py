@@ -3,18 +3,46 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from tenants import views
+from tenants import (
+    views,
+    views_api_keys,
+    views_company,
+    views_invitations,
+    views_links,
+    views_sso,
+    views_two_factor,
+)
 from tenants.audit import views as audit
 
 urlpatterns = [
     path("", views.landing, name="landing"),
     path("signup", views.signup, name="signup"),
     path("login", views.login, name="login"),
+    path("login/code", views_two_factor.login_code, name="login-code"),
+    path("two-factor", views_two_factor.two_factor, name="two-factor"),
+    path("sso/login", views_sso.sso_login, name="sso-login"),
+    path("sso/callback", views_sso.sso_callback, name="sso-callback"),
+    path("security", views_sso.security, name="security"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("api-keys", views.api_keys, name="api-keys"),
+    path("api-keys/<uuid:pk>", views_api_keys.api_key, name="api-key"),
+    path("api-keys/<uuid:pk>/rotate", views_api_keys.rotate, name="api-key-rotate"),
     path("api-keys/<uuid:pk>/revoke", views.revoke_api_key, name="api-key-revoke"),
+    path("company", views_company.company, name="company"),
+    path("company/archive", views_company.archive, name="company-archive"),
+    path("company/archived", views_company.archived, name="company-archived"),
+    path("company-logo/<uuid:company_id>/<slug:digest>.png", views_company.logo, name="company-logo"),
     path("account", views.account, name="account"),
     path("account/sessions/<uuid:pk>/revoke", views.revoke_session, name="session-revoke"),
+    path("account/sessions/revoke-others", views.revoke_other_sessions, name="sessions-revoke-others"),
+    path("verify-email", views_links.verify_email, name="verify-email"),
+    path("verify-email/send", views_links.send_verification, name="verify-email-send"),
+    path("password/forgot", views_links.forgot_password, name="password-forgot"),
+    path("password/reset", views_links.reset_password, name="password-reset"),
+    path("invitation", views_links.invitation, name="invitation"),
+    path("invitations", views_invitations.invitations, name="invitations"),
+    path("invitations/<uuid:pk>/resend", views_invitations.resend, name="invitation-resend"),
+    path("invitations/<uuid:pk>/revoke", views_invitations.revoke, name="invitation-revoke"),
     path("audit-log", audit.audit_log, name="audit-log"),
     path("audit-log/export", audit.export, name="audit-log-export"),
 ]

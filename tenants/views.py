@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import uuid
+from typing import cast
 
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login as start_browser_session
 from django.contrib.auth import update_session_auth_hash
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_POST
 
-from knowrithm.api.throttling import check_rate, client_address
+from knowrithm.api.throttling import check_rate, check_sign_in, client_address
 from tenants import services
+from tenants.browser import SESSION_KEY
 from tenants.forms import ApiKeyForm, LoginForm, PasswordForm, ProfileForm, SignupForm
-from tenants.models import User
+from tenants.models import Company
 from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
-from tenants.selectors import api_keys_for, open_sessions
+from tenants.selectors import api_keys_for, open_sessions, with_waiting_uses
+from tenants.sign_in import continue_sign_in, finish_sign_in
 
 
 def landing(request: HttpRequest) -> HttpResponse:
@@ -32,9 +32,9 @@ def signup(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     form = SignupForm(post_data(request))
     if form.is_valid():
+        check_rate("register", client_address(request))
         with errors_in(form):
-            check_rate("register", client_address(request))
-            _sign_in(request, services.register_company(**form.registration()))
+            finish_sign_in(request, services.register_company(**form.registration()), is_new=True)
             return redirect("home")
     return render(request, "tenants/signup.html", {"form": form})
 
@@ -46,28 +46,32 @@ def login(request: HttpRequest) -> HttpResponse:
         return redirect(next_url or "home")
     form = LoginForm(post_data(request))
     if form.is_valid():
+        check_sign_in(request, form.cleaned_data["email"])
         with errors_in(form):
-            check_rate("login", client_address(request))
-            _sign_in(request, services.verify_password(**form.cleaned_data))
-            return redirect(next_url or "home")
+            user = services.verify_password(**form.cleaned_data, allows_archived=True)
+            return continue_sign_in(request, user, next_url=next_url or resolve_url("home"))
     return render(request, "tenants/login.html", {"form": form, "next": next_url})
-
-
-@transaction.atomic
-def _sign_in(request: HttpRequest, user: User) -> None:
-    start_browser_session(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
 
 
 @company_page
 def api_keys(request: PageRequest) -> HttpResponse:
     """The secret of a new key is in the answer to the form and nowhere else: hence no redirect."""
     actor = services.principal_of(request.user)
-    form, created = ApiKeyForm(post_data(request), actor=actor), None
+    company = cast(Company, request.user.company)  # company_page has let nobody else through
+    form, created = ApiKeyForm(post_data(request), actor=actor, company=company), None
     if form.is_valid():
         with errors_in(form):
             made = services.create_api_key(actor=actor, **form.cleaned_data)
-            form, created = ApiKeyForm(actor=actor), {"api_key": made.row.key, "api_secret": made.secret}
-    context = {"keys": api_keys_for(actor), "form": form, "created": created}
+            form, created = (
+                ApiKeyForm(actor=actor, company=company),
+                {"api_key": made.row.key, "api_secret": made.secret},
+            )
+    context = {
+        "keys": with_waiting_uses(company.id, api_keys_for(actor)),
+        "form": form,
+        "created": created,
+        "is_admin": actor.is_admin,
+    }
     return render(request, "tenants/api_keys.html", context)
 
 
@@ -92,18 +96,22 @@ def account(request: PageRequest) -> HttpResponse:
         return redirect("account")
     if password.is_valid() and _change_password(request, password):
         return redirect("account")
-    context = {"profile_form": profile, "password_form": password, "sessions": open_sessions(request.user)}
+    context = {
+        "profile_form": profile,
+        "password_form": password,
+        "sessions": open_sessions(request.user),
+        "this_session": request.session.get(SESSION_KEY),
+    }
     return render(request, "tenants/account.html", context)
 
 
 def _change_password(request: PageRequest, form: PasswordForm) -> bool:
     with errors_in(form):
         services.change_password(
-            actor=services.principal_of(request.user),
-            user=request.user,
-            current=form.cleaned_data["current_password"],
-            new=form.cleaned_data["new_password"],
-        )
+            actor=services.principal_of(request.user), user=request.user,
+            current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"],
+            keep_session_id=request.session.get(SESSION_KEY),
+        )  # fmt: skip
         update_session_auth_hash(request, request.user)  # this browser stays, every other one is signed out
         messages.success(request, "Your password was changed. You were signed out everywhere else.")
     return form.is_valid()
@@ -115,4 +123,16 @@ def revoke_session(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
         services.end_session(actor=services.principal_of(request.user), session_id=pk)
         messages.success(request, "That device was signed out.")
+    return redirect("account")
+
+
+@require_POST
+@company_page
+def revoke_other_sessions(request: PageRequest) -> HttpResponse:
+    services.end_other_sessions(
+        actor=services.principal_of(request.user),
+        user=request.user,
+        keep_session_id=request.session.get(SESSION_KEY),
+    )
+    messages.success(request, "You were signed out everywhere else.")
     return redirect("account")

@@ -7,9 +7,10 @@ from rest_framework import serializers
 from agents.catalog.models import Provider, ProviderModel
 from agents.enums import AgentStatus
 from agents.models import Agent, LLMSettings
+from knowrithm.api.serializers import RecordSerializer
 
 
-class LLMSettingsSerializer(serializers.ModelSerializer[LLMSettings]):
+class LLMSettingsSerializer(RecordSerializer[LLMSettings]):
     """Keys are never shown: a fixed mask says that there is one."""
 
     llm_provider = serializers.CharField(source="llm_provider.slug")
@@ -43,7 +44,7 @@ class LLMSettingsSerializer(serializers.ModelSerializer[LLMSettings]):
         return "********" if settings.embedding_api_key else None
 
 
-class AgentSerializer(serializers.ModelSerializer[Agent]):
+class AgentSerializer(RecordSerializer[Agent]):
     company_id = serializers.SerializerMethodField()
     model_name = serializers.CharField(source="llm_settings.llm_model.name")
     temperature = serializers.FloatField(source="llm_settings.llm_temperature")
@@ -64,7 +65,7 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
         return str(self.context["company_id"])
 
 
-class PublicAgentSerializer(serializers.ModelSerializer[Agent]):
+class PublicAgentSerializer(RecordSerializer[Agent]):
     """What a visitor of any site may see."""
 
     company_id = serializers.SerializerMethodField()
@@ -152,7 +153,7 @@ class CloneInput(serializers.Serializer[Any]):
     llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
 
 
-class ProviderModelSerializer(serializers.ModelSerializer[ProviderModel]):
+class ProviderModelSerializer(RecordSerializer[ProviderModel]):
     """Both vocabularies of the published clients."""
 
     display_name = serializers.CharField(source="__str__")
@@ -171,7 +172,7 @@ class ProviderModelSerializer(serializers.ModelSerializer[ProviderModel]):
         read_only_fields = fields
 
 
-class ProviderSerializer(serializers.ModelSerializer[Provider]):
+class ProviderSerializer(RecordSerializer[Provider]):
     value = serializers.CharField(source="slug")
     name = serializers.CharField(source="slug")
     provider_type = serializers.CharField(source="kind")

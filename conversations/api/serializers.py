@@ -5,9 +5,10 @@ from typing import Any
 from rest_framework import serializers
 
 from conversations.models import Conversation
+from knowrithm.api.serializers import RecordSerializer
 
 
-class ConversationSerializer(serializers.ModelSerializer[Conversation]):
+class ConversationSerializer(RecordSerializer[Conversation]):
     agent_id = serializers.UUIDField()
     agent = serializers.SerializerMethodField()
     entity_id = serializers.UUIDField()

@@ -146,10 +146,8 @@ class ConversationViewSet(ApiViewSet):
     @extend_schema(request=ChatInput, responses={202: ChatAccepted})
     def chat(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """Ask. The answer comes through the task, the message list or the stream, whichever you prefer."""
-        actor = self.principal()
-        conversation = selectors.get_conversation(actor, conversation_id)
         text = self.validated(ChatInput, request)["message"]
-        turn = services.start_turn(actor=actor, conversation=conversation, text=text)
+        turn = services.start_turn(actor=self.principal(), conversation_id=conversation_id, text=text)
         return Response(accepted_turn(turn), status=202)
 
     @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR})

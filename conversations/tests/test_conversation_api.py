@@ -152,11 +152,11 @@ def test_lists_need_the_same_queries_for_any_number(
         chat(acme_api, conversation, f"question {number}")
         if number:
             acme_api.post("/api/v1/conversation", {"agent_id": str(acme.agent.id)})
-    # path, session, path, page
-    with django_assert_num_queries(4):
+    # session, path, page
+    with django_assert_num_queries(3):
         assert len(acme_api.get("/api/v1/conversation").json()["conversations"]) == count
-    # path, session, path, conversation, page, citations
-    with django_assert_num_queries(6):
+    # session, path, conversation, page, citations
+    with django_assert_num_queries(5):
         assert len(messages(acme_api, conversation)) == count
 
 

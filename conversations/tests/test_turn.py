@@ -67,7 +67,7 @@ def server(taught: Character, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenA
 
 
 def ask(who: Character, conversation: Conversation, text: str) -> Message:
-    started = start_turn(actor=who.principal, conversation=conversation, text=text)
+    started = start_turn(actor=who.principal, conversation_id=conversation.id, text=text)
     turn.run(started.reply.id)
     return Message.objects.get(pk=started.reply.pk)
 
@@ -184,7 +184,9 @@ def test_a_turn_runs_once_however_often_it_is_delivered(
 
 
 def test_the_turn_of_a_dead_worker_is_taken_up(taught: Character, conversation: Conversation) -> None:
-    started = start_turn(actor=taught.principal, conversation=conversation, text="How long is the pump's warranty?")
+    started = start_turn(
+        actor=taught.principal, conversation_id=conversation.id, text="How long is the pump's warranty?"
+    )
     dead = Message.claim(started.reply.id)
     assert dead is not None
     turn.run(started.reply.id)
@@ -204,7 +206,9 @@ def test_a_turn_that_kills_every_worker_ends_failed(
 ) -> None:
     from conversations.tasks import answer
 
-    started = start_turn(actor=taught.principal, conversation=conversation, text="How long is the pump's warranty?")
+    started = start_turn(
+        actor=taught.principal, conversation_id=conversation.id, text="How long is the pump's warranty?"
+    )
     Message.objects.filter(pk=started.reply.pk).update(
         status="processing", attempts=3, lease_until=timezone.now() - timedelta(seconds=1)
     )
@@ -214,7 +218,7 @@ def test_a_turn_that_kills_every_worker_ends_failed(
 
 def test_two_messages_at_once_get_different_places(taught: Character, conversation: Conversation) -> None:
     for text in ("first question", "second question"):
-        start_turn(actor=taught.principal, conversation=conversation, text=text)
+        start_turn(actor=taught.principal, conversation_id=conversation.id, text=text)
     places = list(Message.objects.filter(conversation=conversation).values_list("position", "role"))
     assert places == [(1, "user"), (2, "assistant"), (3, "user"), (4, "assistant")]
 

@@ -8,12 +8,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from documents.models import Document, DocumentChunk
+from knowrithm.api.serializers import RecordSerializer
 
 FILE_FIELDS = ("files", "file", "files[]")
 NOT_METADATA = {*FILE_FIELDS, "agent_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id"}
 
 
-class DocumentSerializer(serializers.ModelSerializer[Document]):
+class DocumentSerializer(RecordSerializer[Document]):
     agent_id = serializers.UUIDField()
     filename = serializers.CharField(source="original_filename")
     title = serializers.CharField(source="name")
@@ -32,7 +33,7 @@ class DocumentSerializer(serializers.ModelSerializer[Document]):
         read_only_fields = fields
 
 
-class ChunkSerializer(serializers.ModelSerializer[DocumentChunk]):
+class ChunkSerializer(RecordSerializer[DocumentChunk]):
     document_id = serializers.UUIDField()
     chunk_index = serializers.IntegerField(source="index")
     text = serializers.CharField(source="content")

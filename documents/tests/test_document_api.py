@@ -213,8 +213,8 @@ def test_list_needs_the_same_queries_for_any_number(
     acme_api: APIClient, acme: Character, django_assert_num_queries: DjangoAssertNumQueries, count: int
 ) -> None:
     upload(acme_api, acme.agent, *[(f"{n}.txt", TEXT) for n in range(count)])
-    # path, session, path, page with the jobs' progress
-    with django_assert_num_queries(4):
+    # session, path, page with the jobs' progress
+    with django_assert_num_queries(3):
         assert len(acme_api.get("/api/v1/document").json()["documents"]) == count
 
 

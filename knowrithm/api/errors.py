@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from knowrithm.errors import ForbiddenError, RateLimitedError, ServiceError
+from knowrithm.errors import ForbiddenError, ServiceError
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def _first_sentence(fields: Mapping[str, Any]) -> str:
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook. What is not an expected error is logged with its traceback and answered without it."""
     if isinstance(error, ServiceError):
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimitedError) else None
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
         return Response(envelope(str(error), error.code, error.fields), status=error.status, headers=headers)
     if isinstance(error, Http404):
         error = exceptions.NotFound("Not found.")

@@ -22,20 +22,30 @@ def paginate(request: Request, rows: QuerySet[Any], *, per_page: int) -> tuple[l
     A page beyond the end is empty, as the published clients expect. The second value names the same numbers in
     each of the vocabularies that clients read.
     """
-    size = min(max(_number(request.query_params.get("per_page"), per_page), 1), MAX_PER_PAGE)
-    page = min(max(_number(request.query_params.get("page"), 1), 1), 10**9)
+    page, size = page_of(request, per_page=per_page)
     return slice_of(rows, start=(page - 1) * size, size=size)
 
 
 def slice_of(rows: QuerySet[Any], *, start: int, size: int) -> tuple[list[Any], dict[str, Any]]:
     """As `paginate`, from any row on."""
-    page = start // size + 1
-    items = list(rows[start : start + size])
-    # A page that is not full is the last: its end is the total.
-    total = start + len(items) if 0 < len(items) < size else rows.count() if items or start else 0
+    items = list(rows[start : start + size + 1])
+    # Without a row beyond it, a page that has any is the last: its end is the total.
+    is_last = 0 < len(items) <= size
+    total = start + len(items) if is_last else rows.count() if items or start else 0
+    del items[size:]
+    return items, pagination_of(start // size + 1, size, total)
+
+
+def page_of(request: Request, *, per_page: int) -> tuple[int, int]:
+    """The number of the page that is asked for, and how many records it holds."""
+    size = min(max(_number(request.query_params.get("per_page"), per_page), 1), MAX_PER_PAGE)
+    return min(max(_number(request.query_params.get("page"), 1), 1), 10**9), size
+
+
+def pagination_of(page: int, size: int, total: int) -> dict[str, Any]:
     pages = max(math.ceil(total / size), 1)
     has_next, has_prev = page < pages, page > 1
-    return items, {
+    return {
         "page": page,
         "per_page": size,
         "total": total,

@@ -18,18 +18,25 @@ USER, API_KEY, LEAD = PrincipalKind.USER, PrincipalKind.API_KEY, PrincipalKind.L
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`scopes`: any one of them is enough (a user's come from the role). `kinds`: who may come at all."""
+    """`scopes`: any one of them is enough (a user's come from the role), unless the access `needs_all`.
+
+    `kinds`: who may come at all. An archived company's credentials are refused everywhere but where
+    `allows_archived` says otherwise.
+    """
 
     scopes: frozenset[Scope] = frozenset()
+    needs_all: bool = False
     kinds: frozenset[PrincipalKind] = frozenset({USER, API_KEY})
     roles: frozenset[Role] | None = None
     is_public: bool = False
+    allows_archived: bool = False  # also for the admins of an archived company, while it can be restored
 
 
 PUBLIC = Access(is_public=True)
 READ = Access(frozenset({Scope.READ, Scope.WRITE, Scope.ADMIN}))
 WRITE = Access(frozenset({Scope.WRITE}))
 ADMIN = Access(frozenset({Scope.ADMIN}))
+READ_AND_ADMIN = Access(frozenset({Scope.READ, Scope.ADMIN}), needs_all=True)
 ADMIN_OR_WRITE_KEY = Access(frozenset({Scope.WRITE}), roles=frozenset({Role.ADMIN, Role.SUPER_ADMIN}))
 SIGNED_IN = Access(kinds=frozenset({USER}))
 ANYONE_OF_COMPANY = Access()
@@ -65,7 +72,8 @@ class HasAccess(BasePermission):
         if access.roles is not None and principal.role is not None and principal.role not in access.roles:
             raise PermissionDenied("Your role does not allow this. Ask an admin of your company.")
         # A lead has no scopes: the services narrow it to its own conversations.
-        if principal.kind != LEAD and access.scopes and not any(principal.has(scope) for scope in access.scopes):
-            needed = " or ".join(sorted(access.scopes))
+        enough = all if access.needs_all else any
+        if principal.kind != LEAD and access.scopes and not enough(principal.has(scope) for scope in access.scopes):
+            needed = (" and " if access.needs_all else " or ").join(sorted(access.scopes))
             raise PermissionDenied(f"This needs the scope {needed}.")
         return True

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
+from rest_framework.utils.encoders import JSONEncoder
 
 Record = Mapping[str, Any]
 # Words that make a client take a finished answer for a task or for a failure.
@@ -32,7 +34,23 @@ def listing(
 
 
 class JsonRenderer(JSONRenderer):
+    """DRF's, ten times as fast: a list stands under several keys, and is written each time."""
+
     charset = "utf-8"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        context = renderer_context or {}
+        if data is not None and self.get_indent(accepted_media_type or "", context) is None:
+            try:
+                return orjson.dumps(data, default=_encoder.default, option=orjson.OPT_UTC_Z)
+            except orjson.JSONEncodeError:
+                pass  # a number of more than 64 bits, or a key that is no text
+        return super().render(data, accepted_media_type, context)
+
+
+_encoder = JSONEncoder()
 
 
 class LenientNegotiation(DefaultContentNegotiation):

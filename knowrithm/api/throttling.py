@@ -15,6 +15,7 @@ from rest_framework.throttling import BaseThrottle
 
 from knowrithm.api.caller import caller
 from knowrithm.errors import RateLimitedError
+from knowrithm.security.hashing import keyed_hash
 
 
 @cache
@@ -39,6 +40,17 @@ def check_rate(name: str, who: str) -> None:
         reset_at = _limiter().get_window_stats(rate, name, who).reset_time
         wait = max(1, round(reset_at - time.time()))
         raise RateLimitedError(f"Too many requests. Try again in {_in_words(wait)}.", retry_after=wait)
+
+
+def check_sign_in(request: Any, email: str) -> None:
+    """Count an attempt to sign in: of the address it comes from, and of the account wherever it comes from."""
+    check_rate("login", client_address(request))
+    check_account(email)
+
+
+def check_account(email: str) -> None:
+    """Only a hash of the e-mail address goes to Redis."""
+    check_rate("login_account", keyed_hash(email.strip().lower(), purpose="rate-limit")[:32])
 
 
 def _in_words(seconds: int) -> str:

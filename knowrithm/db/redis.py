@@ -7,11 +7,25 @@ from functools import cache
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 @cache
 def sync_redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, health_check_interval=30)
+
+
+@cache
+def impatient_redis() -> redis.Redis:
+    """For what a request can do without: half a second without an answer is an error."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        decode_responses=True,
+        socket_timeout=0.5,
+        socket_connect_timeout=0.5,
+        retry=Retry(NoBackoff(), 1),  # a connection that Redis has closed meanwhile is replaced
+    )
 
 
 def async_redis() -> redis.asyncio.Redis:

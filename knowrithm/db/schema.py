@@ -6,10 +6,14 @@ keeps the previous company in a list that all threads share.
 
 from __future__ import annotations
 
+import re
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from django.db import connection
 from django_tenants.utils import get_public_schema_name
+
+COMPANY_SCHEMA = re.compile(r"c_[0-9a-f]{32}")
 
 # What django-tenants adds to the connection has no types.
 _connection = cast(Any, connection)
@@ -30,6 +34,17 @@ def schema_name() -> str:
 
 def is_in_company() -> bool:
     return schema_name() != str(get_public_schema_name())
+
+
+def role_of(schema: str) -> str | None:
+    """The PostgreSQL role that work in this schema runs as: a company's own has the schema's name."""
+    return schema if COMPANY_SCHEMA.fullmatch(schema) else None
+
+
+def shared_cursor() -> AbstractContextManager[Any]:
+    """For shared tables, named in full (`public.…`), before it is known whose request this is."""
+    found: AbstractContextManager[Any] = _connection.shared_cursor()
+    return found
 
 
 def release_connection() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
@@ -21,7 +21,7 @@ import httpx2
 
 from knowrithm.net.policy import OutboundError, OutboundRefusedError, checked_addresses
 
-__all__ = ["FetchedPage", "OutboundError", "OutboundRefusedError", "fetch", "outbound_client"]
+__all__ = ["FetchedPage", "OutboundError", "OutboundRefusedError", "fetch", "outbound_client", "post_form"]
 
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT = 10.0
@@ -71,15 +71,38 @@ def fetch(url: str, *, max_bytes: int, timeout: float, accept: str = "*/*") -> F
             outbound_client(timeout=timeout, follow_redirects=True) as client,
             client.stream("GET", url, headers=headers) as response,
         ):
-            return FetchedPage(
-                url=str(response.url),
-                status=response.status_code,
-                content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-                body=_read_body(response, max_bytes=max_bytes, deadline=deadline),
-                filename=_filename(response),
-            )
+            return _page(response, max_bytes=max_bytes, deadline=deadline)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise outbound_error(error) from error
+
+
+def post_form(
+    url: str, form: Mapping[str, str], *, max_bytes: int, timeout: float, auth: tuple[str, str] | None = None
+) -> FetchedPage:
+    """Send a form and read the answer; redirects are not followed. `auth` is a name and password for HTTP Basic.
+
+    Limits and errors are those of `fetch`.
+    """
+    deadline = time.monotonic() + timeout
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    try:
+        with (
+            outbound_client(timeout=timeout) as client,
+            client.stream("POST", url, data=dict(form), headers=headers, auth=auth) as response,
+        ):
+            return _page(response, max_bytes=max_bytes, deadline=deadline)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise outbound_error(error) from error
+
+
+def _page(response: httpx2.Response, *, max_bytes: int, deadline: float) -> FetchedPage:
+    return FetchedPage(
+        url=str(response.url),
+        status=response.status_code,
+        content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+        body=_read_body(response, max_bytes=max_bytes, deadline=deadline),
+        filename=_filename(response),
+    )
 
 
 def outbound_error(error: httpx2.HTTPError | httpx2.InvalidURL) -> OutboundError:

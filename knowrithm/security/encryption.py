@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+# What `encrypt` makes, and nothing that a person types: for columns that hold both. PostgreSQL reads it alike.
+CIPHERTEXT = r"^gAAAAA[A-Za-z0-9_-]{92,}={0,2}$"
 
 
 @cache
@@ -39,3 +43,15 @@ def decrypt(token: str) -> str:
         raise ImproperlyConfigured(
             "A stored secret cannot be decrypted: the ENCRYPTION_KEY that wrote it is missing from the list."
         ) from None
+
+
+def is_ciphertext(text: str) -> bool:
+    return re.search(CIPHERTEXT, text) is not None
+
+
+def is_under_first_key(token: str) -> bool:
+    try:
+        _cipher(tuple(settings.ENCRYPTION_KEYS[:1])).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True

@@ -23,6 +23,7 @@ STATUS_TONES: Final = {
     "processed": "success",
     "completed": "success",
     "crawled": "success",
+    "accepted": "success",
     "pending": "warning",
     "training": "info",
     "processing": "info",
@@ -77,3 +78,20 @@ def ago(moment: datetime | None, never: str = "Never") -> SafeString:
 def page_numbers(page: Page[Any]) -> Iterable[int | str]:
     """The page numbers a pagination shows: both ends, the neighbours of the page, and "…" for what is left out."""
     return page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)
+
+
+BROWSERS: Final = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+SYSTEMS: Final = {
+    "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS": "macOS", "Linux": "Linux",
+}  # fmt: skip
+
+
+@register.filter
+def device(user_agent: str) -> str:
+    """ "Chrome on Linux" for a browser's User-Agent; any other program's is shown as it names itself."""
+    # The order counts: most browsers also name those that they descend from.
+    browser = next((name for mark, name in BROWSERS.items() if mark in user_agent), "")
+    system = next((name for mark, name in SYSTEMS.items() if mark in user_agent), "")
+    if browser and user_agent.startswith("Mozilla/"):
+        return f"{browser} on {system}" if system else browser
+    return user_agent or "Unknown app"

@@ -116,8 +116,8 @@ def missing_model(_: Treasure) -> None:
 
 
 def unused_settings(treasure: Treasure) -> None:
-    other = Agent.objects.get(pk=treasure.ids["archived_agent_id"])
-    Agent.objects.filter(pk=treasure.ids["agent_id"]).update(llm_settings=other.llm_settings)
+    other = Agent.objects.get(pk=str(treasure.ids["archived_agent_id"]))
+    Agent.objects.filter(pk=str(treasure.ids["agent_id"])).update(llm_settings=other.llm_settings)
 
 
 def unclaimed_company(treasure: Treasure) -> None:

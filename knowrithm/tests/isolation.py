@@ -12,9 +12,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from agents.services import create_agent, create_settings
+from analytics.usage.models import UsageHour
 from conftest import Character
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
@@ -25,7 +27,9 @@ from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
-from tenants.services import create_api_key, start_session
+from tenants.geography.models import Address, City, Country, State
+from tenants.models import Company, EmailDomain, RecoveryCode, SingleSignOn, TwoFactor
+from tenants.services import create_api_key, invite_user, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
 
@@ -34,11 +38,11 @@ CANARY = "canary-7f3a91"  # stands in every text of the company that must not le
 class Treasure:
     """Ids of one company's rows, by the names that routes give them."""
 
-    ids: dict[str, uuid.UUID]
+    ids: dict[str, uuid.UUID | int]
 
     def fill(self, route: str) -> str:
         for name, value in self.ids.items():
-            route = route.replace(f"<uuid:{name}>", str(value))
+            route = route.replace(f"<uuid:{name}>", str(value)).replace(f"<int:{name}>", str(value))
         return route.replace("<path:name>", CANARY)
 
 
@@ -76,7 +80,25 @@ def bury(owner: Character) -> Treasure:
             locator=row.locator, score=1, evidence=1, is_cited=True,
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for status in (200, 500):
+        UsageHour.objects.create(
+            company=owner.company, api_key=key.row, hour=hour, endpoint=f"/{CANARY}", method="GET", status=status,
+            count=1000, total_ms=1, max_ms=1,
+        )  # fmt: skip
     session = start_session(user=owner.admin)
+    country = Country.objects.create(company=owner.company, name=CANARY)
+    state = State.objects.create(company=owner.company, name=CANARY, country=country)
+    city = City.objects.create(company=owner.company, name=CANARY, state=state)
+    address = Address.objects.create(company=owner.company, street_address=CANARY, city=city)
+    with tenant_context(owner.company):
+        invitation = invite_user(actor=owner.principal, email=f"{CANARY}@invited.example")
+    TwoFactor.objects.create(user=owner.admin, secret=CANARY)
+    RecoveryCode.objects.create(user=owner.admin, code_hash=CANARY)
+    sso = SingleSignOn.objects.create(
+        company=owner.company, issuer=f"https://{CANARY}.example", client_id=CANARY, client_secret=CANARY
+    )
+    EmailDomain.objects.create(single_sign_on=sso, domain=f"{CANARY}.example")
     return Treasure(
         {
             "agent_id": agent.id,
@@ -91,7 +113,13 @@ def bury(owner: Character) -> Treasure:
             "citation_id": citation.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
+            "invitation_id": invitation.id,
+            "user_id": owner.admin.id,
             "company_id": owner.company.id,
+            "country_id": country.pk,
+            "state_id": state.pk,
+            "city_id": city.pk,
+            "address_id": address.pk,
         }
     )
 
@@ -105,8 +133,23 @@ def fingerprint(owner: Character) -> str:
             for model in sorted(apps.get_app_config(label).get_models(), key=lambda kind: kind.__name__):
                 for row in model._default_manager.order_by("pk").values_list():
                     digest.update(repr(row).encode())
-    for rows in (owner.company.users, owner.company.api_keys, owner.company.agent_routes):
+    shared = (
+        Company.objects.filter(pk=owner.company.pk),
+        owner.company.users,
+        owner.company.api_keys,
+        owner.company.agent_routes,
+        owner.company.invitations,
+        UsageHour.objects.filter(company=owner.company),
+        TwoFactor.objects.filter(user__company=owner.company),
+        RecoveryCode.objects.filter(user__company=owner.company),
+        SingleSignOn.objects.filter(company=owner.company),
+        EmailDomain.objects.filter(single_sign_on__company=owner.company),
+    )
+    for rows in shared:
         for row in rows.order_by("pk").values_list():
+            digest.update(repr(row).encode())
+    for place in (Country, State, City, Address):
+        for row in place.objects.filter(company=owner.company).order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()
 

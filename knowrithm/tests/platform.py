@@ -7,10 +7,10 @@ caller's environment but what a program needs to run.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +26,8 @@ import requests
 from knowrithm_py.dataclass.config import KnowrithmConfig
 from knowrithm_py.knowrithm.client import KnowrithmClient
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from knowrithm.tests.mailbox import Mailbox, free_port, parts
 
 ROOT = Path(__file__).resolve().parents[2]
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
@@ -60,6 +62,7 @@ class Platform:
     jwt_secret: str
     supervisor: subprocess.Popen[bytes]
     log: Path
+    mailbox: Mailbox
     _clients: list[Any] = field(default_factory=list)
 
     def client(self, key: str = "", secret: str = "", **options: Any) -> Any:
@@ -95,6 +98,16 @@ class Platform:
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """A plain request, for what the published client would not send."""
         return requests.request(method, f"{self.url}{path}", timeout=60, **options)
+
+    def mailed_to(self, email: str, page: str) -> str:
+        """The token of the newest link to `page` that was mailed to this address; waits for the first."""
+
+        def found() -> str | None:
+            texts = [parts(mail)[0] for mail in self.mailbox.taken if mail["To"] == email]
+            tokens = [token for text in texts for token in re.findall(rf"{page}\?token=([\w-]+)", text)]
+            return tokens[-1] if tokens else None
+
+        return wait_for(found, seconds=30)
 
     def health(self) -> str:
         """The platform's own word for its state; "unreachable" while the web process is away."""
@@ -222,13 +235,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
-def _free_port() -> int:
-    with socket.socket() as candidate:
-        candidate.bind(("127.0.0.1", 0))
-        return int(candidate.getsockname()[1])
-
-
-def _environment(data_dir: Path, *, port: int, jwt_secret: str) -> dict[str, str]:
+def _environment(data_dir: Path, *, port: int, jwt_secret: str, mail_port: int) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {
         **inherited,
@@ -240,6 +247,9 @@ def _environment(data_dir: Path, *, port: int, jwt_secret: str) -> dict[str, str
         "OUTBOUND_ALLOW": "127.0.0.1",
         "MAX_FILE_SIZE": str(MAX_FILE_SIZE),
         "LOGIN_FAILURE_LIMIT": str(LOGIN_FAILURE_LIMIT),
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_PORT": str(mail_port),
+        "SMTP_TLS": "false",
     }
 
 
@@ -256,18 +266,19 @@ def platform() -> Iterator[Platform]:
     """The running platform, its workers included. Its output is shown when it does not start."""
     data_dir = Path(tempfile.mkdtemp(prefix="knowrithm-flows-")).resolve()
     data_dir.chmod(0o711)  # root's PostgreSQL runs as another user
-    port, jwt_secret = _free_port(), secrets.token_urlsafe(50)
+    port, jwt_secret = free_port(), secrets.token_urlsafe(50)
     log = data_dir / "output.log"
+    mailbox = Mailbox()
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "knowrithm.embedded", "run"],
             cwd=ROOT,
-            env=_environment(data_dir, port=port, jwt_secret=jwt_secret),
+            env=_environment(data_dir, port=port, jwt_secret=jwt_secret, mail_port=mailbox.port),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    platform = Platform(f"http://127.0.0.1:{port}", data_dir, jwt_secret, supervisor, log)
+    platform = Platform(f"http://127.0.0.1:{port}", data_dir, jwt_secret, supervisor, log, mailbox)
 
     def healthy_or_ended() -> bool:
         return platform.health() == "healthy" or supervisor.poll() is not None
@@ -276,7 +287,8 @@ def platform() -> Iterator[Platform]:
         wait_for(healthy_or_ended, seconds=120)
         if supervisor.poll() is not None:
             pytest.fail(f"The platform did not start:\n{platform.output()}")
-        yield platform
+        with mailbox:
+            yield platform
         platform.close_clients()
         _stop(platform)
     finally:

@@ -12,6 +12,7 @@ from django.test import Client
 from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
+from analytics.api.urls import REPORTS, SNAPSHOTS
 from conftest import Character, bearer, key_client
 from knowrithm.tests.isolation import CANARY, Probe, Route, Treasure, all_routes, bury, fill, fingerprint
 from leads.services import register_lead
@@ -24,10 +25,17 @@ NAME = {"name": "taken over"}
 PROBES: dict[str, Probe] = {
     # tenants
     "POST /api/v1/auth/logout": MINE,
+    "GET /api/v1/auth/two-factor": MINE,
+    "POST /api/v1/auth/two-factor": Probe(expected=201),  # of the caller alone, as the next three
+    "DELETE /api/v1/auth/two-factor": Probe({"password": "x", "otp": "000000"}, expected=409),
+    "POST /api/v1/auth/two-factor/confirm": Probe({"otp": "000000"}, expected=409),
+    "POST /api/v1/auth/two-factor/recovery-codes": Probe({"otp": "000000"}, expected=409),
     "GET /api/v1/auth/user/me": MINE,
     "GET /api/v1/auth/validate": MINE,
     "GET /api/v1/auth/api-keys": LIST,
+    "PATCH /api/v1/auth/api-keys/<uuid:api_key_id>": Probe(NAME),
     "DELETE /api/v1/auth/api-keys/<uuid:api_key_id>": Probe(),
+    "POST /api/v1/auth/api-keys/<uuid:api_key_id>/rotate": Probe({"overlap_hours": 1}),
     "GET /api/v1/user/profile": MINE,
     "PUT /api/v1/user/profile": MINE,
     "GET /api/v1/company": MINE,
@@ -35,6 +43,36 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/audit-log/export": Probe(query={"company_id": "{company_id}"}),
     "GET /api/v1/admin/audit-log": Probe(query={"company_id": "{company_id}"}),
     "GET /api/v1/admin/audit-log/export": Probe(query={"company_id": "{company_id}"}),
+    # geography
+    "PATCH /api/v1/country/<int:country_id>": Probe(NAME),
+    "POST /api/v1/state": Probe({**NAME, "country_id": "{country_id}"}),
+    "PATCH /api/v1/state/<int:state_id>": Probe(NAME),
+    "POST /api/v1/city": Probe({**NAME, "state_id": "{state_id}"}),
+    "PATCH /api/v1/city/<int:city_id>": Probe(NAME),
+    "GET /api/v1/address": LIST,
+    "POST /api/v1/address": Probe(
+        {
+            "street_address": "taken over",
+            "country_id": "{country_id}",
+            "state_id": "{state_id}",
+            "city_id": "{city_id}",
+            "is_primary": True,
+        }
+    ),
+    "GET /api/v1/company/deleted": LIST,
+    "DELETE /api/v1/company/bulk-delete": Probe({"company_ids": ["{company_id}"]}),
+    "PATCH /api/v1/company/bulk-restore": Probe({"company_ids": ["{company_id}"]}),
+    "GET /api/v1/company/<uuid:company_id>": Probe(),
+    "PUT /api/v1/company/<uuid:company_id>": Probe(NAME),
+    "PATCH /api/v1/company/<uuid:company_id>": Probe(NAME),
+    "DELETE /api/v1/company/<uuid:company_id>": Probe(),
+    "PATCH /api/v1/company/<uuid:company_id>/restore": Probe(),
+    "DELETE /api/v1/company/<uuid:company_id>/cascade-delete": Probe({"delete_related": True}, expected=403),
+    "GET /api/v1/super-admin/company": Probe(query={"search": CANARY, "status": "all"}, expected=403),
+    "POST /api/v1/user/<uuid:user_id>/force-password-reset": Probe(),
+    "GET /api/v1/invitation": LIST,
+    "DELETE /api/v1/invitation/<uuid:invitation_id>": Probe(),
+    "POST /api/v1/invitation/<uuid:invitation_id>/resend": Probe(),
     # agents
     "GET /api/v1/agent": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
     "POST /api/v1/agent": Probe({**NAME, "llm_settings_id": "{settings_id}"}),
@@ -83,7 +121,49 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
     "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream": Probe(),
     "POST /api/v1/conversation/<uuid:conversation_id>/chat": Probe({"message": "hello"}),
+    # API usage
+    "GET /api/v1/overview": LIST,
+    "GET /api/v1/usage-trends": LIST,
+    "GET /api/v1/top-endpoints": LIST,
+    "GET /api/v1/api-key-performance": LIST,
+    "GET /api/v1/error-analysis": LIST,
+    "GET /api/v1/rate-limit-analysis": LIST,
+    "GET /api/v1/detailed-usage/<uuid:api_key_id>": Probe(),
+    # analytics
+    "GET /api/v1/company/statistics": Probe(query={"company_id": "{company_id}"}),
+    "GET /api/v1/company/<uuid:company_id>/statistics": Probe(),
+    "POST /api/v1/system-metric": Probe(query={"company_id": "{company_id}"}),
+    **dict.fromkeys(
+        (f"GET /api/v1/{name}" for name in ("admin/system-metric", "admin/metrics", "system/metrics", "metrics")),
+        Probe(query={"company_id": "{company_id}"}),
+    ),
+    **{
+        key: Probe(body, query={"company_id": "{company_id}"}, expected=403)  # for super admins alone
+        for key, body in {
+            "GET /api/v1/company/<uuid:company_id>/related-data": None,
+            "GET /api/v1/super-admin/company/<uuid:company_id>/system-metric": None,
+            "GET /api/v1/super-admin/users": None,
+            "PATCH /api/v1/super-admin/users/<uuid:user_id>": {"first_name": "taken over"},
+            "DELETE /api/v1/super-admin/users/<uuid:user_id>": None,
+            "GET /api/v1/super-admin/companies": None,
+            "POST /api/v1/super-admin/companies": NAME,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>": None,
+            "PATCH /api/v1/super-admin/companies/<uuid:company_id>": NAME,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/agents": None,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/users": None,
+            "POST /api/v1/super-admin/companies/<uuid:company_id>/users": {"email": "eve@evil.example"},
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/documents": None,
+            "GET /api/v1/super-admin/companies/<uuid:company_id>/analytics": None,
+            "PATCH /api/v1/super-admin/agents/<uuid:agent_id>": NAME,
+            "DELETE /api/v1/super-admin/documents/<uuid:document_id>": None,
+            "GET /api/v1/super-admin/activity": None,
+            **{f"GET /api/v1/super-admin/metrics/{name}": None for name in SNAPSHOTS},
+            **{f"GET /api/v1/super-admin/analytics/{name}": None for name in REPORTS},
+        }.items()
+    },
 }
+
+PLACES = "public by contract; what a company has added shows to itself alone: tested below"
 
 NO_COMPANY = {
     "GET /health": "says nothing of any company",
@@ -102,9 +182,21 @@ NO_COMPANY = {
     "POST /api/v1/auth/register": "makes a company",
     "POST /api/v1/auth/login": "takes a password",
     "POST /api/v1/auth/refresh": "takes a token of its own session",
+    "POST /api/v1/send": "says the same whether there is such an account or not",
+    "POST /api/v1/verify": "takes a token of its own link",
+    "POST /api/v1/invitation": "makes an invitation to the caller's own company",
+    "POST /api/v1/invitation/accept": "takes a token of its own link",
     "POST /api/v1/auth/user": "makes a user of the caller's own company",
     "POST /api/v1/auth/api-keys": "makes a key of the caller's own company",
     "POST /api/v1/company": "makes a company",
+    "GET /api/v1/address-seed": "adds what ISO 3166 has",
+    "POST /api/v1/country": "makes a country of the caller's own company",
+    "GET /api/v1/country": PLACES,
+    "GET /api/v1/country/<int:country_id>": PLACES,
+    "GET /api/v1/state/country/<int:country_id>": PLACES,
+    "GET /api/v1/state/<int:state_id>": PLACES,
+    "GET /api/v1/city/state/<int:state_id>": PLACES,
+    "GET /api/v1/city/<int:city_id>": PLACES,
     "GET /api/v1/settings/providers": "the catalogue is shared",
     "POST /api/v1/settings/providers/seed": "the catalogue is shared",
     "GET /api/v1/providers": "the catalogue is shared",
@@ -133,7 +225,7 @@ def treasure(acme: Character) -> Treasure:
     return bury(acme)
 
 
-def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure) -> None:
+def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure, *, shows: bool = False) -> None:
     path = treasure.fill(route.path)
     query = fill(probe.query, treasure)
     if query:
@@ -145,7 +237,7 @@ def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure) ->
         content_type="application/json",
     )
     assert answer.status_code == probe.expected, (route.key, answer.status_code, answer.content[:300])
-    assert CANARY.encode() not in answer.content.replace(path.encode(), b""), route.key
+    assert (CANARY.encode() in answer.content.replace(path.encode(), b"")) == shows, route.key
 
 
 def _json(body: object) -> str:
@@ -166,8 +258,10 @@ def test_a_foreign_company_finds_nothing_and_changes_nothing(
         client = bearer(globex)
     else:
         client = key_client(globex, "read", "write", "update", "delete", "admin", "full_access")
-        if route.key.startswith(("GET /api/v1/auth/api-keys", "DELETE /api/v1/auth/", "POST /api/v1/auth/logout")):
+        if "/auth/api-keys" in route.key or route.key == "POST /api/v1/auth/logout":
             probe = Probe(expected=403)  # keys do not manage keys
+        elif "/auth/two-factor" in route.path:
+            probe = Probe(expected=403)  # nor a person's second factor
 
     attack(client, route, probe, treasure)
 
@@ -179,6 +273,19 @@ def test_nobody_gets_in_without_a_credential(route: Route, acme: Character, trea
     before = fingerprint(acme)
     attack(APIClient(), route, Probe(PROBES[route.key].body, expected=401), treasure)
     assert fingerprint(acme) == before
+
+
+PLACE_ROUTES = [route for route in API_ROUTES if NO_COMPANY.get(route.key) == PLACES]
+
+
+@pytest.mark.parametrize("route", PLACE_ROUTES, ids=[route.key for route in PLACE_ROUTES])
+def test_what_a_company_adds_to_the_places_shows_to_itself_alone(
+    route: Route, acme_api: APIClient, globex_api: APIClient, treasure: Treasure
+) -> None:
+    attack(acme_api, route, Probe(expected=200), treasure, shows=True)
+    expected = 404 if "<" in route.path else 200
+    for stranger in (globex_api, APIClient()):
+        attack(stranger, route, Probe(expected=expected), treasure)
 
 
 LEAD_ROUTES = {
@@ -221,12 +328,15 @@ def page_ids(route: Route) -> str:
         "documents": "document_id",
         "api-keys": "api_key_id",
         "account": "session_id",
+        "invitations": "invitation_id",
         "conversations": "conversation_id",
+        "company": "address_id",
     }
     return "citation_id" if "passage" in route.path else kinds[first]
 
 
-ROW_PAGES = [route for route in PAGES if "<uuid:" in route.path]
+# A logo is public; its address holds the picture's digest.
+ROW_PAGES = [route for route in PAGES if "<" in route.path and not route.path.startswith("/company-logo/")]
 
 
 @pytest.mark.parametrize("route", ROW_PAGES, ids=[route.key for route in ROW_PAGES])
@@ -235,7 +345,7 @@ def test_no_page_shows_or_changes_a_foreign_row(
     route: Route, method: str, acme: Character, globex_client: Client, treasure: Treasure
 ) -> None:
     before = fingerprint(acme)
-    path = route.path.split("<uuid:")[0] + str(treasure.ids[page_ids(route)]) + route.path.split(">")[1]
+    path = route.path.split("<")[0] + str(treasure.ids[page_ids(route)]) + route.path.split(">")[1]
 
     answer = globex_client.generic(method, path)
 

@@ -29,7 +29,7 @@ def lead_from_token(token: str) -> Principal | None:
     if lead is None:
         raise tokens.InvalidTokenError("This chat is not available any more.")
     return Principal(
-        kind=PrincipalKind.LEAD, id=lead.id, company=company, agent_id=uuid.UUID(payload["agent_id"]), label=lead.email
+        kind=PrincipalKind.LEAD, id=lead.id, company=company, agent_id=uuid.UUID(payload["agent_id"]), label=str(lead)
     )
 
 

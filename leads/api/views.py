@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
 from django_tenants.utils import tenant_context
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -15,14 +14,16 @@ from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ
 from knowrithm.api.responses import listing
 from knowrithm.api.schema import PAGE_PARAMETERS, answer
+from knowrithm.api.serializers import RecordSerializer
 from knowrithm.api.throttling import client_address, limit
 from knowrithm.api.views import ApiViewSet
 from leads import services
 from leads.models import Lead
 
 
-class LeadSerializer(serializers.ModelSerializer[Lead]):
+class LeadSerializer(RecordSerializer[Lead]):
     full_name = serializers.CharField()
+    email = serializers.EmailField()
     is_active = serializers.SerializerMethodField()
 
     class Meta:
@@ -41,7 +42,7 @@ class LeadInput(serializers.Serializer[Any]):
     agent_id = serializers.UUIDField()
     first_name = serializers.CharField(max_length=100)
     last_name = serializers.CharField(max_length=100)
-    email = serializers.EmailField()
+    email = serializers.EmailField(max_length=254)
     phone = serializers.CharField(max_length=40, required=False, allow_blank=True, allow_null=True)
     source = serializers.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]  # DRF's name
     notes = serializers.CharField(max_length=5000, required=False, allow_blank=True)
@@ -108,8 +109,7 @@ class LeadViewSet(ApiViewSet):
         rows = Lead.objects.live()
         if status := request.query_params.get("status", ""):
             rows = rows.filter(status=status)
-        for word in request.query_params.get("search", "").split()[:5]:
-            rows = rows.filter(Q(first_name__icontains=word) | Q(last_name__icontains=word) | Q(email__icontains=word))
+        rows = rows.matching(request.query_params.get("search", ""))
         leads, pagination = paginate(request, rows, per_page=20)
         records = LeadSerializer(leads, many=True).data
         body = listing(["leads"], records, pagination)

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F
-from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
+from knowrithm.api.permissions import access_of
 from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
+from knowrithm.origin import current_origin
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope
-from knowrithm.security.hashing import matches
-from tenants import tokens
+from tenants import key_use, tokens
+from tenants.browser import archived_admin
 from tenants.exceptions import AccountUnavailableError
-from tenants.models import LAST_USED_RESOLUTION, ApiKey, User
-from tenants.services import API_SECRET, principal_of, session_by_id
+from tenants.models import ApiKey, User
+from tenants.selectors import session_of_token
+from tenants.services import principal_of, require_steps, verify_secret
+from tenants.sign_in import missing_step
 
 
 def bearer_token(headers: Any) -> str:
@@ -38,28 +40,29 @@ def principal_from_headers(headers: Any) -> Principal | None:
     return principal_from_key(key, secret) if key or secret else None
 
 
-def principal_from_token(token: str) -> Principal | None:
+def principal_from_token(token: str, *, allows_archived: bool = False) -> Principal | None:
     """The user of an access token; None when it is another kind's. Raises `AuthenticationFailedError`."""
     payload = tokens.read_access(token)
     if payload.get(tokens.KIND) != tokens.USER_KIND:
         return None
-    session = session_by_id(payload.get("sid"))
+    session = session_of_token(payload.get("sid"))
     if session is None or not tokens.session_is_current(session, payload):
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
-    if not session.user.may_sign_in:
+    if not session.user.may_enter(session.user.company, allows_archived=allows_archived):
         raise AccountUnavailableError("This account is not active.")
+    require_steps(session.user)
     return principal_of(session.user, session_id=session.id)
 
 
-def principal_from_key(key: str, secret: str) -> Principal:
+def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) -> Principal:
     row = ApiKey.objects.select_related("company", "user").filter(key=key).first() if key and "\0" not in key else None
-    if row is None or not matches(secret, row.secret_hash, purpose=API_SECRET):
+    if row is None or not verify_secret(row, secret):
         raise AuthenticationFailedError("The API key or its secret is not right.", code="API_KEY_INVALID")
     if row.status != "active":
         raise AuthenticationFailedError(f"This API key is {row.status}.", code="API_KEY_INVALID")
-    if not row.company.is_usable or not row.user.is_active:
+    if not row.user.may_enter(row.company, allows_archived=allows_archived):
         raise AccountUnavailableError("The company or the person behind this API key is not active.")
-    _count_use(row)
+    key_use.admit(row, current_origin().ip_address)
     role, scopes = Role(row.user.role), frozenset(map(Scope, row.scopes))
     if role == Role.USER:
         scopes &= ROLE_SCOPES[role]  # a key never reaches further than the person behind it does now
@@ -69,11 +72,10 @@ def principal_from_key(key: str, secret: str) -> Principal:
     )  # fmt: skip
 
 
-def _count_use(row: ApiKey) -> None:
-    """At most one write a minute and key, so that reads stay reads."""
-    now = timezone.now()
-    if row.last_used_at is None or now - row.last_used_at > LAST_USED_RESOLUTION:
-        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now, usage_count=F("usage_count") + 1)
+def _allows_archived(request: Request) -> bool:
+    """What the route declares; False outside the API's own views."""
+    view = (request.parser_context or {}).get("view")
+    return view is not None and access_of(view).allows_archived
 
 
 class HeaderAuthentication(BaseAuthentication):
@@ -95,24 +97,31 @@ class HeaderAuthentication(BaseAuthentication):
 class BearerAuthentication(HeaderAuthentication):
     def principal(self, request: Request) -> Principal | None:
         token = bearer_token(request.headers)
-        return principal_from_token(token) if token else None
+        return principal_from_token(token, allows_archived=_allows_archived(request)) if token else None
 
 
 class ApiKeyAuthentication(HeaderAuthentication):
     def principal(self, request: Request) -> Principal | None:
         key = request.headers.get("X-API-Key", "").strip()
         secret = request.headers.get("X-API-Secret", "").strip()
-        return principal_from_key(key, secret) if key or secret else None
+        if not key and not secret:
+            return None
+        return principal_from_key(key, secret, allows_archived=_allows_archived(request))
 
 
 class BrowserAuthentication(HeaderAuthentication):
     """The dashboard's own session cookie, with CSRF protection: the browsable API and the pages' scripts."""
 
     def principal(self, request: Request) -> Principal | None:
+        allows_archived = _allows_archived(request)
         user = getattr(request._request, "user", None)
-        if not isinstance(user, User) or not user.may_sign_in:
+        if not isinstance(user, User) and allows_archived:
+            user = archived_admin(request._request)
+        if not isinstance(user, User) or not user.may_enter(user.company, allows_archived=allows_archived):
             return None
         self._check_csrf(request)
+        if refused := missing_step(request._request, user):
+            raise refused
         return principal_of(user)
 
     @staticmethod

@@ -1,37 +1,53 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
+from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from knowrithm.api.serializers import RecordSerializer
 from knowrithm.principal import Scope
+from tenants.geography.selectors import primary_address
 from tenants.models import ApiKey, Company, User
+from tenants.services.api_keys import MAX_NETWORKS, MAX_OVERLAP_HOURS
+
+MAX_LIMIT = 2**31 - 1  # what the column holds; the company's own maximum is the service's to check
 
 
-class CompanySerializer(serializers.ModelSerializer[Company]):
+class CompanySerializer(RecordSerializer[Company]):
     logo = serializers.SerializerMethodField()
+    status = serializers.CharField(read_only=True)
     address = serializers.SerializerMethodField()
     deleted_at = serializers.DateTimeField(source="archived_at", read_only=True)
 
     class Meta:
         model = Company
         fields = (
-            "id", "name", "email", "phone", "website", "industry", "logo", "address", "is_active", "is_verified",
-            "created_at", "updated_at", "deleted_at",
+            "id", "name", "email", "phone", "website", "industry", "logo", "address", "status", "is_active",
+            "is_verified", "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_logo(self, company: Company) -> str | None:
-        return None
+        return company.logo or None
 
     def get_address(self, company: Company) -> dict[str, Any]:
-        return {"street": None, "city": None, "state": None, "country": None, "postal_code": None}
+        address = primary_address(company)
+        if address is None:
+            return {"street": None, "city": None, "state": None, "country": None, "postal_code": None}
+        return {
+            "street": address.street_address,
+            "city": address.city.name,
+            "state": address.state.name,
+            "country": address.country.name,
+            "postal_code": address.postal_code,
+        }
 
 
-class UserSerializer(serializers.ModelSerializer[User]):
-    two_factor_enabled = serializers.SerializerMethodField()
-
+class UserSerializer(RecordSerializer[User]):
     class Meta:
         model = User
         fields = (
@@ -41,29 +57,64 @@ class UserSerializer(serializers.ModelSerializer[User]):
         )  # fmt: skip
         read_only_fields = fields
 
-    def get_two_factor_enabled(self, user: User) -> bool:
-        return False
 
-
-class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+class ApiKeySerializer(RecordSerializer[ApiKey]):
     status = serializers.CharField(read_only=True)
+    previous_secret_expires_at = serializers.DateTimeField(source="overlap_ends_at", read_only=True)
     key_prefix = serializers.CharField(read_only=True)
 
     class Meta:
         model = ApiKey
         fields = (
-            "id", "name", "key_prefix", "scopes", "permissions", "status", "rate_limit_per_hour",
-            "rate_limit_per_day", "usage_count", "last_used_at", "expires_at", "created_at", "updated_at",
+            "id", "name", "key_prefix", "scopes", "permissions", "status", "allowed_networks", "rate_limit_per_hour",
+            "rate_limit_per_day", "usage_count", "last_used_at", "expires_at", "rotated_at",
+            "previous_secret_expires_at", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
 
-class CompanyInput(serializers.Serializer[Any]):
+@extend_schema_field({"oneOf": [{"type": "string", "format": "binary"}, {"type": "string", "format": "uri"}]})
+class LogoField(serializers.Field[Any, Any, Any, Any]):
+    """A picture (multipart), or a text: an https address, or nothing. The service looks closer."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, UploadedFile | str):
+            raise serializers.ValidationError("Send the logo as a file, or as an address that begins with https://.")
+        return data.strip() if isinstance(data, str) else data
+
+
+class _CompanyFields(serializers.Serializer[Any]):
+    phone = serializers.CharField(max_length=40, required=False, allow_blank=True, allow_null=True)
+    website = serializers.URLField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    industry = serializers.CharField(max_length=100, required=False, allow_blank=True, allow_null=True)
+    logo = LogoField(required=False, allow_null=True, help_text="A PNG, JPEG, WebP or GIF file, or an https address.")
+    address_id = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """No text is an empty text."""
+        return {name: "" if value is None and name != "address_id" else value for name, value in attrs.items()}
+
+
+class CompanyInput(_CompanyFields):
     name = serializers.CharField(max_length=200)
-    email = serializers.EmailField()
-    phone = serializers.CharField(max_length=40, required=False, allow_blank=True, default="")
-    website = serializers.URLField(required=False, allow_blank=True, default="")
-    industry = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
+    email = serializers.EmailField(max_length=254)
+
+
+class CompanyChanges(_CompanyFields):
+    """All optional. `is_active` and `is_verified` are a super admin's."""
+
+    name = serializers.CharField(max_length=200, required=False)
+    email = serializers.EmailField(max_length=254, required=False)
+    is_active = serializers.BooleanField(required=False)
+    is_verified = serializers.BooleanField(required=False)
+
+
+class CompanyIds(serializers.Serializer[Any]):
+    company_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=100)
+
+
+class PurgeInput(serializers.Serializer[Any]):
+    delete_related = serializers.BooleanField(required=False, default=False)
 
 
 class _NewUserInput(serializers.Serializer[Any]):
@@ -94,9 +145,28 @@ class UserInput(_NewUserInput):
     username = serializers.CharField(min_length=3, max_length=50)
 
 
-class LoginInput(serializers.Serializer[Any]):
+class OtpInput(serializers.Serializer[Any]):
+    """A code of the authenticator app, or a recovery code; also under the names that other clients use."""
+
+    ALIASES = ("totp_code", "two_factor_code")
+    otp = serializers.CharField(max_length=40)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and not data.get("otp"):
+            data = {**data, "otp": next((data[name] for name in self.ALIASES if data.get(name)), "")}
+        return super().to_internal_value(data)
+
+
+class LoginInput(OtpInput):
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=200, trim_whitespace=False)
+    otp = serializers.CharField(max_length=40, required=False, allow_blank=True, default="")
+
+
+class DisableTwoFactorInput(OtpInput):
+    password = serializers.CharField(
+        max_length=200, trim_whitespace=False, required=False, allow_blank=True, default=""
+    )
 
 
 class RefreshInput(serializers.Serializer[Any]):
@@ -116,13 +186,26 @@ class ProfileInput(serializers.Serializer[Any]):
     preferences = serializers.DictField(required=False)
 
 
-class ApiKeyInput(serializers.Serializer[Any]):
+class ApiKeyChange(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100, required=False)
+    permissions = serializers.DictField(required=False)
+    allowed_networks = serializers.ListField(
+        child=serializers.CharField(max_length=64), required=False, max_length=MAX_NETWORKS
+    )
+    rate_limit_per_hour = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False)
+    rate_limit_per_day = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False)
+
+
+class ApiKeyInput(ApiKeyChange):
     name = serializers.CharField(max_length=100)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=[scope.value for scope in Scope]), required=False, allow_empty=False
     )
-    permissions = serializers.DictField(required=False)
     expires_in_days = serializers.IntegerField(min_value=1, max_value=365, required=False, allow_null=True)
+
+
+class RotationInput(serializers.Serializer[Any]):
+    overlap_hours = serializers.IntegerField(min_value=0, max_value=MAX_OVERLAP_HOURS, default=24)
 
 
 class TokenFields(serializers.Serializer[Any]):

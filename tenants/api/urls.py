@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tenants.api.views import account, api_keys, auth, companies
+from tenants.api.views import account, api_keys, auth, companies, invitations, passwords, two_factor, verification
 from tenants.audit import api as audit
 
 urlpatterns = [
@@ -10,13 +10,39 @@ urlpatterns = [
     path("auth/login", auth.LoginViewSet.as_view({"post": "login"})),
     path("auth/refresh", auth.LoginViewSet.as_view({"post": "refresh"})),
     path("auth/logout", account.AccountViewSet.as_view({"post": "logout"})),
+    path("auth/two-factor", two_factor.TwoFactorViewSet.as_view({"get": "show", "post": "begin", "delete": "disable"})),
+    path("auth/two-factor/confirm", two_factor.TwoFactorViewSet.as_view({"post": "confirm"})),
+    path("auth/two-factor/recovery-codes", two_factor.TwoFactorViewSet.as_view({"post": "renew_recovery_codes"})),
     path("auth/user/me", account.AccountViewSet.as_view({"get": "me"})),
     path("auth/user", account.AccountViewSet.as_view({"post": "create_user"})),
     path("auth/validate", account.AccountViewSet.as_view({"get": "validate"})),
     path("auth/api-keys", api_keys.ApiKeyViewSet.as_view({"get": "list", "post": "create"})),
-    path("auth/api-keys/<uuid:api_key_id>", api_keys.ApiKeyViewSet.as_view({"delete": "destroy"})),
+    path(
+        "auth/api-keys/<uuid:api_key_id>",
+        api_keys.ApiKeyViewSet.as_view({"delete": "destroy", "patch": "partial_update"}),
+    ),
+    path("auth/api-keys/<uuid:api_key_id>/rotate", api_keys.ApiKeyViewSet.as_view({"post": "rotate"})),
     path("user/profile", account.AccountViewSet.as_view({"get": "profile", "put": "update_profile"})),
-    path("company", companies.CompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
+    path("company", companies.OwnCompanyViewSet.as_view({"get": "retrieve", "post": "create"})),
+    path("company/deleted", companies.CompanyViewSet.as_view({"get": "deleted"})),
+    path("company/bulk-delete", companies.CompanyViewSet.as_view({"delete": "bulk_delete"})),
+    path("company/bulk-restore", companies.CompanyViewSet.as_view({"patch": "bulk_restore"})),
+    path(
+        "company/<uuid:company_id>",
+        companies.CompanyViewSet.as_view(
+            {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+        ),
+    ),
+    path("company/<uuid:company_id>/restore", companies.CompanyViewSet.as_view({"patch": "restore"})),
+    path("company/<uuid:company_id>/cascade-delete", companies.CompanyViewSet.as_view({"delete": "purge"})),
+    path("super-admin/company", companies.CompanyViewSet.as_view({"get": "list"})),
+    path("send", verification.VerificationViewSet.as_view({"post": "send"})),
+    path("verify", verification.VerificationViewSet.as_view({"post": "verify"})),
+    path("user/<uuid:user_id>/force-password-reset", passwords.PasswordViewSet.as_view({"post": "force_reset"})),
+    path("invitation", invitations.InvitationViewSet.as_view({"get": "list", "post": "create"})),
+    path("invitation/accept", invitations.InvitationViewSet.as_view({"post": "accept"})),
+    path("invitation/<uuid:invitation_id>", invitations.InvitationViewSet.as_view({"delete": "revoke"})),
+    path("invitation/<uuid:invitation_id>/resend", invitations.InvitationViewSet.as_view({"post": "resend"})),
     path("audit-log", audit.AuditLogViewSet.as_view({"get": "list"})),
     path("audit-log/export", audit.AuditLogViewSet.as_view({"get": "export"})),
     path("admin/audit-log", audit.AuditLogViewSet.as_view({"get": "list"})),

@@ -26,6 +26,8 @@ REDACTED = "[redacted]"
 SECRET_NAME = re.compile(
     r"password|secret|api_?key$|(^|_)token$|recovery_codes|connection_(string|url)|_hash$|^authorization$"
 )
+# What companies may want encrypted (leads.models) must not stand here in clear, where no row can be changed.
+PERSONAL_NAMES = {"lead": frozenset({"email", "phone"})}
 CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 Changes = Mapping[str, tuple[Any, Any]]
@@ -33,9 +35,16 @@ Changes = Mapping[str, tuple[Any, Any]]
 
 @contextmanager
 def log_of(company: CompanyRow | None) -> Iterator[None]:
-    """Where to record what concerns this company: its own log, or the platform's for None."""
-    with tenant_context(company) if company is not None else schema_context(get_public_schema_name()):
-        yield
+    """Where to record what concerns this company: its own log, or the platform's for None.
+
+    It is the platform's too while the company has none: before its schema is made, and once it is being deleted.
+    """
+    if company is not None and company.is_ready:
+        with tenant_context(company):
+            yield
+    else:
+        with schema_context(get_public_schema_name()):
+            yield
 
 
 def record_event(
@@ -57,11 +66,12 @@ def record_event(
     """
     origin = current_origin()
     label = entity_label or (str(entity) if entity is not None else "")
+    kind = entity_type or (entity._meta.model_name or "" if entity is not None else "")
     event = AuditEvent(
         # The order of the rows is that of `position`: two processes' clocks may differ.
         created_at=timezone.now(),
         event_type=event_type,
-        entity_type=entity_type or (entity._meta.model_name or "" if entity is not None else ""),
+        entity_type=kind,
         entity_id=str(entity.pk if entity is not None else entity_id),
         entity_label=_text(label)[:200],
         description=_text(description)[:500],
@@ -77,7 +87,7 @@ def record_event(
         ip_address=origin.ip_address,
         user_agent=_text(origin.user_agent)[:300],
         request_id=origin.request_id,
-        changes=_storable(changes or {}),
+        changes=_storable(changes or {}, personal=PERSONAL_NAMES.get(kind, frozenset())),
     )
     with transaction.atomic(savepoint=False):
         _append(event)
@@ -168,19 +178,22 @@ def fields_of(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names}
 
 
-def _storable(changes: Changes) -> dict[str, list[Any]]:
-    """JSON as it will come back from the database, secrets left out."""
+def _storable(changes: Changes, *, personal: frozenset[str] = frozenset()) -> dict[str, list[Any]]:
+    """JSON as it will come back from the database, secrets and what is in the fields `personal` left out."""
     plain = json.loads(json.dumps({name: list(pair) for name, pair in changes.items()}, cls=_Encoder))
-    stored: dict[str, list[Any]] = _clean(plain)
+    stored: dict[str, list[Any]] = _clean(plain, personal)
     return stored
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, personal: frozenset[str]) -> Any:
     """The value without secrets, and in the form in which jsonb gives it back: the seal is over that form."""
     if isinstance(value, dict):
-        return {_text(name): _redacted(inner) if _is_secret(name) else _clean(inner) for name, inner in value.items()}
+        return {
+            _text(name): _redacted(inner) if name in personal or _is_secret(name) else _clean(inner, personal)
+            for name, inner in value.items()
+        }
     if isinstance(value, list):
-        return [_clean(inner) for inner in value]
+        return [_clean(inner, personal) for inner in value]
     if isinstance(value, str):
         return CREDENTIALS_IN_URL.sub(REDACTED, _text(value))
     if isinstance(value, float):

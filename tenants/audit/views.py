@@ -70,6 +70,7 @@ def audit_log(request: PageRequest) -> HttpResponse:
     recent = AuditEvent.objects.values("pk")[:RECENT]
     kinds = AuditEvent.objects.filter(pk__in=recent).order_by("entity_type").values_list("entity_type", flat=True)
     context = {
+        "tab": "audit-log",
         "page_obj": page_obj,
         "events": shown(page_obj.object_list),
         "entity_types": [(kind, _heading(kind)) for kind in kinds.distinct() if kind],

@@ -6,20 +6,20 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.text import slugify
 
-from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.errors import ConflictError, ForbiddenError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, log_of, record_event
+from tenants.enums import Letter
 from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company, User
+from tenants.passwords import check_new_password
 from tenants.services.companies import open_company
 from tenants.services.sessions import principal_of
+from tenants.tasks import queue_letter
 
 PROFILE_FIELDS = ("first_name", "last_name", "timezone", "language", "preferences")
 
@@ -36,9 +36,9 @@ def register_company(
     username: str = "",
 ) -> User:
     """A new company and its first admin."""
-    _check_email_is_free(email)
+    check_email_is_free(email)
     company = open_company(name=company_name, email=email, phone=phone)
-    user = _create_user(
+    user = new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.ADMIN,
     )  # fmt: skip
@@ -51,32 +51,48 @@ def register_company(
 
 @transaction.atomic
 def register_first_admin(
-    *, company_id: uuid.UUID, email: str, username: str, password: str, first_name: str, last_name: str
+    *,
+    company_id: uuid.UUID,
+    email: str,
+    username: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    email_verified: bool = False,
 ) -> User:
     """The first admin of a company made by `POST /company`.
 
     Only a company without people can be claimed like this: afterwards its admins create the others.
     """
-    company = Company.objects.select_for_update().live().filter(pk=company_id, is_ready=True).first()
+    company = Company.objects.select_for_update().live().filter(pk=company_id, is_ready=True, is_active=True).first()
     if company is None:
         raise NotFoundError("There is no such company.")
-    _check_email_is_free(email)
+    check_email_is_free(email)
     if company.users.exists():
         raise ForbiddenError("This company has an admin already. Ask them to create an account for you.")
-    user = _create_user(
+    user = new_user(
         company=company, email=email, username=username, password=password,
-        first_name=first_name, last_name=last_name, role=Role.ADMIN,
+        first_name=first_name, last_name=last_name, role=Role.ADMIN, email_verified=email_verified,
     )  # fmt: skip
     with log_of(company):
         record_event(actor=principal_of(user), event_type="company.claimed", entity=company, risk_level=RiskLevel.HIGH)
     return user
 
 
+def create_person(*, company: Company, email: str, **fields: Any) -> User:
+    """For a service that knows the company otherwise than from the actor, and records what it makes of it.
+
+    Raises `AlreadyRegisteredError`.
+    """
+    check_email_is_free(email)
+    return new_user(company=company, email=email, **fields)
+
+
 @transaction.atomic
 def create_user(*, actor: Principal, email: str, username: str, password: str, first_name: str, last_name: str) -> User:
-    _check_email_is_free(email)
+    check_email_is_free(email)
     company = Company.objects.get(pk=actor.company_id)
-    user = _create_user(
+    user = new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.USER,
     )  # fmt: skip
@@ -91,7 +107,7 @@ def create_user(*, actor: Principal, email: str, username: str, password: str, f
     return user
 
 
-def _check_email_is_free(email: str) -> None:
+def check_email_is_free(email: str) -> None:
     if User.objects.filter(email__iexact=email).exists():
         raise AlreadyRegisteredError(
             "An account with this e-mail address exists already.",
@@ -99,12 +115,10 @@ def _check_email_is_free(email: str) -> None:
         )
 
 
-def _create_user(*, company: Company, username: str, password: str, **fields: Any) -> User:
-    user = User(company=company, username=username or _username_from(fields["email"], company), **fields)
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise InvalidInputError(error.messages[0], fields={"password": error.messages}) from None
+def new_user(*, company: Company, username: str, password: str, **fields: Any) -> User:
+    """A person in the database. An address that is not proven gets a mail with a link for it."""
+    user = User(company=company, username=username or username_from(fields["email"], company), **fields)
+    check_new_password(password, user)
     user.set_password(password)
     try:
         with transaction.atomic():
@@ -113,10 +127,12 @@ def _create_user(*, company: Company, username: str, password: str, **fields: An
         raise ConflictError(
             "This user name or e-mail address is taken.", fields={"username": ["This user name is taken."]}
         ) from None
+    if not user.email_verified:
+        queue_letter(Letter.VERIFY_EMAIL, user.id)
     return user
 
 
-def _username_from(email: str, company: Company) -> str:
+def username_from(email: str, company: Company) -> str:
     base = slugify(email.split("@")[0])[:40] or "user"
     taken = set(company.users.filter(username__istartswith=base).values_list("username", flat=True))
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
@@ -149,19 +165,3 @@ def update_profile(*, actor: Principal, user: User, changes: Mapping[str, Any]) 
             changes=changed_fields(before, fields_of(user, PROFILE_FIELDS)),
         )
     return user
-
-
-@transaction.atomic
-def change_password(*, actor: Principal, user: User, current: str, new: str) -> None:
-    """Every API session of the person ends."""
-    if not user.check_password(current):
-        raise InvalidInputError("The current password is not right.", fields={"current_password": ["Not right."]})
-    try:
-        validate_password(new, user)
-    except ValidationError as error:
-        raise InvalidInputError(error.messages[0], fields={"new_password": error.messages}) from None
-    user.set_password(new)
-    user.save(update_fields=["password", "updated_at"])
-    user.sessions.filter(revoked_at=None).update(revoked_at=timezone.now())
-    with log_of(user.company):
-        record_event(actor=actor, event_type="user.password_changed", entity=user, risk_level=RiskLevel.MEDIUM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -14,13 +15,23 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from knowrithm.errors import NotFoundError
+from knowrithm.errors import NotFoundError, ServiceError
+from knowrithm.origin import current_origin
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role
 from tenants import tokens
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import log_of, record_event
-from tenants.exceptions import AccountLockedError, AccountUnavailableError, BadCredentialsError
-from tenants.models import Company, User, UserSession
+from tenants.enums import SessionKind, UserStatus
+from tenants.exceptions import (
+    AccountLockedError,
+    AccountUnavailableError,
+    BadCredentialsError,
+    PasswordResetRequiredError,
+    SingleSignOnRequiredError,
+    TwoFactorSetupRequiredError,
+)
+from tenants.models import User, UserSession
+from tenants.selectors import session_by_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +47,12 @@ def _dummy_hash() -> str:
     return make_password(secrets.token_hex())
 
 
-def verify_password(*, email: str, password: str) -> User:
-    """The person with this address and password.
+def verify_password(*, email: str, password: str, allows_archived: bool = False) -> User:
+    """The person with this address and password; with `allows_archived` also an admin who may restore the company.
 
-    Raises `BadCredentialsError`, `AccountLockedError` after too many failures, `AccountUnavailableError`.
+    Who has a second factor has not signed in yet. Raises `BadCredentialsError`, `AccountLockedError` after too many
+    failures, and with the right password only `AccountUnavailableError`, `PasswordResetRequiredError`,
+    `SingleSignOnRequiredError`.
     """
     user = User.objects.select_related("company").filter(email__iexact=email).first()
     if user is None:
@@ -48,43 +61,94 @@ def verify_password(*, email: str, password: str) -> User:
         raise BadCredentialsError("The e-mail address or the password is not right.")
     if user.is_locked:
         _record_refusal(user, "The account is locked.")
-        raise AccountLockedError("This account is locked after too many failed attempts. Try again later.")
+        raise _locked(user)
     if not user.check_password(password):
-        _count_failure(user)
+        count_failure(user, why="The password was wrong.")
         raise BadCredentialsError("The e-mail address or the password is not right.")
-    if not user.may_sign_in:
-        _record_refusal(user, "The account is not active.")
-        raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
-    if user.login_attempts:
+    if not user.may_enter(user.company, allows_archived=allows_archived):
+        _record_refusal(user, "The account or its company is not in use.")
+        raise _refusal(user)
+    try:
+        _check_sso(user)
+    except SingleSignOnRequiredError:
+        _record_refusal(user, "The company signs in through its own provider.")
+        raise
+    # With a second factor, wrong codes go on counting until a code was right: a known password buys no guesses.
+    if user.login_attempts and not user.two_factor_enabled:
         User.objects.filter(pk=user.pk).update(login_attempts=0, locked_until=None)
     return user
 
 
+def _locked(user: User) -> AccountLockedError:
+    wait = max(1, math.ceil((user.locked_until - timezone.now()).total_seconds())) if user.locked_until else 1
+    minutes = math.ceil(wait / 60)
+    later = "a minute" if minutes == 1 else f"{minutes} minutes"
+    return AccountLockedError(
+        f"This account is locked after too many failed attempts. Try again in {later}, or reset your password.",
+        retry_after=wait,
+    )
+
+
+def _refusal(user: User) -> ServiceError:
+    """Why somebody whose password is right may not sign in."""
+    if user.company is not None and not user.company.is_usable:
+        return AccountUnavailableError("Your company's account is not active. Ask whoever runs this installation.")
+    if user.status == UserStatus.PENDING_VERIFICATION:
+        return AccountUnavailableError("Confirm your e-mail address first: open the link that we have mailed to you.")
+    if user.status != UserStatus.ACTIVE:
+        return AccountUnavailableError(f"Your account is {user.status}. Ask an admin of your company.")
+    return PasswordResetRequiredError(
+        "Your password has to be changed before you can sign in. Open the link that we have mailed to you, or ask for "
+        "a new one under “Forgot your password?”."
+    )
+
+
+def require_steps(user: User) -> None:
+    """What the company asks for besides a password. Holds at every request, so that switching it on works at once.
+
+    Raises `SingleSignOnRequiredError`, `TwoFactorSetupRequiredError`.
+    """
+    _check_sso(user)
+    if user.company is not None and user.company.requires_two_factor and not user.two_factor_enabled:
+        raise TwoFactorSetupRequiredError(
+            "Your company requires two-factor sign-in. Log in to the dashboard to set it up, then sign in again."
+        )
+
+
+def _check_sso(user: User) -> None:
+    # Admins keep their password, so that a broken provider cannot lock the company out.
+    if user.company is not None and user.company.requires_sso and user.role != Role.ADMIN:
+        raise SingleSignOnRequiredError(
+            "Your company signs in through its own provider: use “Sign in with your company”."
+        )
+
+
 @transaction.atomic
-def _count_failure(user: User) -> None:
+def count_failure(user: User, *, why: str) -> None:
+    """A wrong password or code, which locks the account when there were too many."""
     User.objects.filter(pk=user.pk).update(login_attempts=F("login_attempts") + 1)
     user.refresh_from_db(fields=["login_attempts"])
     if user.login_attempts >= settings.LOGIN_FAILURE_LIMIT:
         until = timezone.now() + timedelta(minutes=settings.LOGIN_LOCK_MINUTES)
         User.objects.filter(pk=user.pk).update(locked_until=until, login_attempts=0)
-        with log_of(_log_owner(user)):
+        with log_of(user.company):
             record_event(
                 actor=None,
                 event_type="user.locked",
                 entity=user,
                 changes={"locked_until": (None, until)},
-                description=f"{settings.LOGIN_FAILURE_LIMIT} wrong passwords in a row.",
+                description=f"{settings.LOGIN_FAILURE_LIMIT} wrong passwords or codes in a row.",
                 risk_level=RiskLevel.HIGH,
             )
         return
-    _record_refusal(user, "The password was wrong.")
+    _record_refusal(user, why)
 
 
 def _record_refusal(user: User | None, why: str, *, email: str = "") -> None:
     """In the log of the person's company; of an address that nobody has, in the platform's."""
     # What is no address may be a password in the wrong field.
     label = "" if user is not None or "@" not in email else email
-    with log_of(_log_owner(user)):
+    with log_of(user.company if user is not None else None):
         record_event(
             actor=None,
             event_type="user.sign_in_failed",
@@ -96,18 +160,12 @@ def _record_refusal(user: User | None, why: str, *, email: str = "") -> None:
         )
 
 
-def _log_owner(user: User | None) -> Company | None:
-    """The company in whose log a sign-in stands; None, for the platform's, while its schema is being made."""
-    company = user.company if user is not None else None
-    return company if company is not None and company.is_ready else None
-
-
-def record_sign_in(*, user: User, session_id: uuid.UUID | None = None) -> None:
+def record_sign_in(*, user: User, session_id: uuid.UUID | None = None, by_sso: bool = False) -> None:
     """Call it where somebody has proved who they are, in the transaction that begins their session."""
-    with log_of(_log_owner(user)):
+    with log_of(user.company):
         record_event(
             actor=principal_of(user, session_id=session_id),
-            event_type="user.signed_in",
+            event_type="user.signed_in_by_sso" if by_sso else "user.signed_in",
             entity=user,
             risk_level=RiskLevel.MEDIUM if user.is_staff else RiskLevel.LOW,
         )
@@ -141,6 +199,7 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
         raise tokens.InvalidTokenError("This session has ended. Sign in again.")
     if not session.user.may_sign_in:
         raise AccountUnavailableError("This account is not active.")
+    require_steps(session.user)
     pair = tokens.issue_for_user(session.user, session.id)
     now = timezone.now()
     replaced = UserSession.objects.filter(pk=session.pk, refresh_jti=payload["jti"], revoked_at=None).update(
@@ -155,7 +214,7 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
 @transaction.atomic
 def _end_stolen_session(session: UserSession) -> None:
     if UserSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now()):
-        with log_of(_log_owner(session.user)):
+        with log_of(session.user.company):
             record_event(
                 actor=None,
                 event_type="session.ended",
@@ -165,15 +224,6 @@ def _end_stolen_session(session: UserSession) -> None:
                 description="A refresh token was used twice: one of the two was stolen.",
                 risk_level=RiskLevel.HIGH,
             )
-
-
-def session_by_id(session_id: object) -> UserSession | None:
-    """With its person and company, in one query; None for anything that is no session's id."""
-    try:
-        pk = uuid.UUID(str(session_id))
-    except ValueError:
-        return None
-    return UserSession.objects.select_related("user__company").filter(pk=pk).first()
 
 
 @transaction.atomic
@@ -194,6 +244,47 @@ def end_session(*, actor: Principal, session_id: uuid.UUID) -> None:
             entity_id=user_id if is_this_one else session_id,
             entity_label=actor.label,
         )
+
+
+def start_browser_session(*, user: User, replaces: str | None = None) -> UserSession:
+    """The row behind a cookie. `replaces` is the row that the same cookie named before.
+
+    Records nothing: it is a part of signing in, and of registering.
+    """
+    origin, now = current_origin(), timezone.now()
+    if replaces:
+        UserSession.objects.filter(pk=replaces, revoked_at=None).update(revoked_at=now)
+    return UserSession.objects.create(
+        user=user, kind=SessionKind.BROWSER, ip_address=origin.ip_address, user_agent=origin.user_agent[:300],
+        last_seen_at=now, expires_at=now + timedelta(seconds=settings.SESSION_COOKIE_AGE),
+    )  # fmt: skip
+
+
+@transaction.atomic
+def close_browser_session(*, session_id: str) -> None:
+    """What signing out does; nothing when it has ended before."""
+    session = session_by_id(session_id)
+    if session and UserSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        actor = principal_of(session.user, session_id=session.pk)
+        with log_of(session.user.company):
+            record_event(actor=actor, event_type="user.signed_out", entity=session.user)
+
+
+@transaction.atomic
+def end_other_sessions(*, actor: Principal, user: User, keep_session_id: str | None) -> int:
+    """Sign the person out everywhere but here; how many sessions that were."""
+    ended = end_sessions(user, but=keep_session_id)
+    with log_of(user.company):
+        record_event(actor=actor, event_type="user.signed_out_elsewhere", entity=user)
+    return ended
+
+
+def end_sessions(user: User, *, but: str | None = None) -> int:
+    """A part of other services: inside their transaction, told of in their audit row."""
+    sessions = user.sessions.filter(revoked_at=None)
+    if but:
+        sessions = sessions.exclude(pk=but)
+    return sessions.update(revoked_at=timezone.now())
 
 
 def principal_of(user: User, *, session_id: uuid.UUID | None = None) -> Principal:

@@ -12,6 +12,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from agents.catalog.seed import seed_catalogue
 from conversations.demo import create_demo
 from knowrithm.principal import Role
+from tenants.geography.seed import seed_geography
 from tenants.models import User
 from tenants.provisioning import prepare_template
 from tenants.services import ensure_super_admin
@@ -21,6 +22,12 @@ SCHEDULE = {
     "knowrithm.worker_beat": 15,
     "conversations.resume_abandoned_everywhere": 15,
     "documents.resume_stalled_everywhere": 30,
+    "leads.apply_encryption_everywhere": 300,
+    "tenants.resume_purges": 60,
+    "usage.store": 30,
+    "usage.purge": 6 * 3600,
+    "analytics.collect_everywhere": 300,
+    "analytics.roll_up_everywhere": 3600,
     "audit.prune_everywhere": 24 * 3600,
 }
 LOCK = 0x6B6E6F77  # one process prepares at a time, whoever else starts meanwhile waits
@@ -48,6 +55,7 @@ class Command(BaseCommand):
         prepare_template()
         call_command("migrate_schemas", tenant=True, interactive=False, verbosity=0)
         added = seed_catalogue()
+        seed_geography()
         self._schedule()
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)

@@ -21,6 +21,7 @@ from tenants.api.serializers import (
     UserSerializer,
 )
 from tenants.models import ApiKey, User
+from tenants.selectors import with_waiting_uses
 
 
 class AccountViewSet(ApiViewSet):
@@ -87,7 +88,11 @@ class AccountViewSet(ApiViewSet):
     )
     def validate(self, request: Request) -> Response:
         principal, user = self.principal(), self._user()
-        key = ApiKey.objects.filter(pk=principal.id).first() if principal.kind == "api_key" else None
+        [key] = (
+            with_waiting_uses(principal.company_id, ApiKey.objects.filter(pk=principal.id))
+            if principal.kind == "api_key"
+            else [None]
+        )
         return Response(
             {
                 "valid": True,

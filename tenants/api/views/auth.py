@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from knowrithm.api.permissions import PUBLIC
-from knowrithm.api.throttling import client_address, limit
+from knowrithm.api.throttling import check_account, client_address, limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import AuthenticationFailedError
 from tenants import services
@@ -38,11 +38,11 @@ def token_fields(pair: TokenPair) -> dict[str, Any]:
     }
 
 
-def _device(request: Request) -> dict[str, str]:
+def device_of(request: Request) -> dict[str, str]:
     return {"ip_address": client_address(request), "user_agent": request.headers.get("User-Agent", "")}
 
 
-def _signed_in_answer(signed_in: services.SignedIn, message: str) -> dict[str, Any]:
+def signed_in_answer(signed_in: services.SignedIn, message: str) -> dict[str, Any]:
     user = signed_in.user
     return {
         **token_fields(signed_in.tokens),
@@ -64,8 +64,8 @@ class RegisterViewSet(ApiViewSet):
             user = services.register_first_admin(**data)
         else:
             user = services.register_company(**data)
-        signed_in = services.start_session(user=user, **_device(request))
-        return Response(_signed_in_answer(signed_in, "Welcome to Knowrithm."), status=201)
+        signed_in = services.start_session(user=user, **device_of(request))
+        return Response(signed_in_answer(signed_in, "Welcome to Knowrithm."), status=201)
 
 
 class LoginViewSet(ApiViewSet):
@@ -74,8 +74,12 @@ class LoginViewSet(ApiViewSet):
 
     @extend_schema(request=LoginInput, responses=SignedInAnswer)
     def login(self, request: Request) -> Response:
-        user = services.verify_password(**self.validated(LoginInput, request))
-        return Response(_signed_in_answer(services.sign_in(user=user, **_device(request)), "Signed in."))
+        """Who has a second factor sends its code, or a recovery code, as `otp`."""
+        data = self.validated(LoginInput, request)
+        check_account(data["email"])
+        user = services.verify_password(email=data["email"], password=data["password"])
+        services.pass_second_step(user=user, otp=data["otp"])
+        return Response(signed_in_answer(services.sign_in(user=user, **device_of(request)), "Signed in."))
 
     @extend_schema(request=RefreshInput, responses=TokenFields)
     def refresh(self, request: Request) -> Response:

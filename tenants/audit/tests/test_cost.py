@@ -20,7 +20,7 @@ def test_a_row_takes_two_statements(in_acme: Character, django_assert_num_querie
 def test_a_chat_message_writes_its_row_last(in_acme: Character) -> None:
     conversation = create_conversation(actor=in_acme.principal, agent=in_acme.agent)
     with CaptureQueriesContext(connection) as captured:
-        start_turn(actor=in_acme.principal, conversation=conversation, text="Hello?")
+        start_turn(actor=in_acme.principal, conversation_id=conversation.id, text="Hello?")
     statements = [query["sql"] for query in captured.captured_queries]
     words = ["SAVEPOINT", "SELECT", "INSERT", "UPDATE", "SELECT", "WITH", "RELEASE"]
     assert [sql.split()[0] for sql in statements] == words

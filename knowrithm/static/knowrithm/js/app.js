@@ -3,6 +3,7 @@ import { askConfirmation } from "./confirm.js";
 import { copyText } from "./copy.js";
 import { openDrawer } from "./drawer.js";
 import { wireDropzones } from "./dropzone.js";
+import { wirePreviews } from "./preview.js";
 import { wireThemeSwitch } from "./theme-switch.js";
 import { showToast, wireToasts } from "./toast.js";
 
@@ -103,7 +104,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
-  showToast({ text: status === 403 ? "You may not do that" : `That did not work (error ${status}). Please try again`, level: "error" });
+  const texts = { 403: "You may not do that", 429: `Too many requests. Try again in ${event.detail.xhr.getResponseHeader("Retry-After")} seconds` };
+  showToast({ text: texts[status] ?? `That did not work (error ${status}). Please try again`, level: "error" });
 });
 document.addEventListener("htmx:sendError", () => showToast({ text: "The server could not be reached", level: "error" }));
 
@@ -113,3 +115,4 @@ document.querySelector("dialog[data-open-on-load]")?.showModal();
 wireThemeSwitch();
 wireToasts();
 wireDropzones();
+wirePreviews();

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from analytics.models import CompanyDaily
+from analytics.tests.test_console_api import add_conversation, add_document
+from conftest import PASSWORD, Character
+from tenants.models import User
+from tenants.services.governance import update_company
+
+
+@pytest.fixture
+def admin_client(db: None) -> Client:
+    client = Client()
+    root = User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD)
+    client.force_login(root, backend="tenants.backends.EmailBackend")
+    return client
+
+
+def test_the_first_page_shows_every_company_what_happened_and_how_things_are(
+    acme: Character, globex: Character, admin_client: Client, django_assert_num_queries: Any
+) -> None:
+    add_document(acme, "a.txt", 2048)
+    add_conversation(globex)
+    update_company(actor=acme.principal, company=globex.company, changes={"phone": "+49 30 1"})
+    admin_client.get("/admin/")
+    CompanyDaily.objects.all().delete()
+
+    with django_assert_num_queries(26):
+        answer = admin_client.get("/admin/")
+
+    context = answer.context
+    assert [row[1:] for row in context["companies_table"]["rows"]] == [
+        [1, 1, 0, 1, "0\xa0bytes"],
+        [1, 1, 1, 0, "2.0\xa0KB"],
+    ]
+    assert [chart["total"] for chart in context["charts"]] == [1, 1, 2]
+    assert [event["title"] for event in context["events"]] == ["Company updated: Globex"]
+    assert context["health"]["status"] == "warning"  # nothing was measured yet
+    html = answer.content.decode()
+    assert (html.count("<rect"), html.count("No metrics were collected")) == (93, 1)
+
+
+def test_people_of_companies_do_not_see_it(acme_client: Client) -> None:
+    assert acme_client.get("/admin/").status_code == 302

@@ -1,0 +1,103 @@
+"""Re-encrypting what is stored, so that an old encryption key can be taken from the list.
+
+Every encrypted column of every model is found by its field's class. A value that the first key opens is left alone:
+running again after any interruption does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models, transaction
+from django.db.models.functions import Cast
+from django_tenants.utils import get_public_schema_name, get_tenant_model, schema_context
+
+from knowrithm.db.fields import EncryptedTextField
+from knowrithm.security.encryption import decrypt, encrypt, is_ciphertext, is_under_first_key
+
+BATCH = 200  # rows that are read, and committed, at once
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    schema: str
+    model: type[models.Model]
+    field: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.model._meta.db_table}.{self.field}"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Of encrypted values. `older` were, or with a check are, under another key than the first."""
+
+    current: int = 0
+    older: int = 0
+    unreadable: int = 0  # their key is not in the list
+
+    @property
+    def seen(self) -> int:
+        return self.current + self.older + self.unreadable
+
+    def add(self, other: Tally) -> None:
+        self.current += other.current
+        self.older += other.older
+        self.unreadable += other.unreadable
+
+
+def encrypted_columns() -> list[Column]:
+    """Of the shared schema, and of every company's, archived ones too."""
+    schemas: list[tuple[str, list[str]]] = [(get_public_schema_name(), settings.SHARED_APPS)]
+    companies = get_tenant_model().objects.order_by("schema_name").values_list("schema_name", flat=True)
+    schemas += [(schema, settings.TENANT_APPS) for schema in companies]
+    return [
+        Column(schema, model, field.name)
+        for schema, names in schemas
+        for config in apps.get_app_configs()
+        if config.name in names
+        for model in config.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, EncryptedTextField)
+    ]
+
+
+def rotate_column(column: Column, *, is_check: bool = False) -> Iterator[Tally]:
+    """Work through a column in batches and yield what was found in each, once it is committed."""
+    last: Any = None
+    while True:
+        with schema_context(column.schema), transaction.atomic():
+            rows = _stored(column).exclude(stored="").order_by("pk")
+            batch = list((rows if last is None else rows.filter(pk__gt=last)).values_list("pk", "stored")[:BATCH])
+            tally = Tally()
+            for pk, stored in batch:
+                if not is_ciphertext(stored):
+                    continue  # a column that may hold plain text as well
+                if is_under_first_key(stored):
+                    tally.current += 1
+                    continue
+                try:
+                    text = decrypt(stored)
+                except ImproperlyConfigured:
+                    tally.unreadable += 1
+                    continue
+                tally.older += 1
+                if not is_check:
+                    # Only if nobody has written meanwhile: what is newer is under the first key anyway.
+                    renewed = models.Value(encrypt(text), output_field=models.TextField())
+                    _stored(column).filter(pk=pk, stored=stored).update(**{column.field: renewed})
+        if not batch:
+            return
+        last = batch[-1][0]
+        yield tally
+
+
+def _stored(column: Column) -> models.QuerySet[Any]:
+    """The rows with the column as it lies in the database, as `stored`."""
+    manager: models.Manager[Any] = column.model._base_manager
+    return manager.annotate(stored=Cast(column.field, models.TextField()))

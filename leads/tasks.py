@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from celery import shared_task
+
+from knowrithm.jobs import company_task, for_each_company
+from leads import jobs
+
+
+@company_task(name="leads.apply_encryption")
+def apply_encryption() -> None:
+    jobs.apply_encryption()
+
+
+@shared_task(name="leads.apply_encryption_everywhere")
+def apply_encryption_everywhere() -> None:
+    """Takes up what a killed worker has left, and leads that were written while their company was switching."""
+    for_each_company(apply_encryption, expires=290)

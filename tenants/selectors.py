@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from django.apps import apps
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
@@ -50,10 +50,17 @@ def open_sessions(user: User) -> QuerySet[UserSession]:
     return user.sessions.filter(revoked_at=None, expires_at__gt=timezone.now())
 
 
+def _columns(model: type[Model], *names: str) -> tuple[str, ...]:
+    """In the order that `Model.from_db` takes their values in."""
+    return tuple(field.attname for field in model._meta.concrete_fields if field.attname in names)
+
+
 # What decides whether a session is good, and who it is.
-_SESSION = ("id", "user_id", "kind", "revoked_at", "expires_at")
-_PERSON = ("id", "company_id", "email", "role", "status", "must_reset_password", "two_factor_enabled")
-_COMPANY = ("id", "schema_name", "is_ready", "is_active", "archived_at", "requires_two_factor", "requires_sso")
+_SESSION = _columns(UserSession, "id", "user_id", "kind", "revoked_at", "expires_at")
+_PERSON = _columns(User, "id", "company_id", "email", "role", "status", "must_reset_password", "two_factor_enabled")
+_COMPANY = _columns(
+    Company, "id", "schema_name", "is_ready", "is_active", "archived_at", "requires_two_factor", "requires_sso"
+)
 # Asked with every request that carries a token. As an ORM query its compilation alone would take three times as long.
 _SESSION_SQL = """
 SELECT {columns}

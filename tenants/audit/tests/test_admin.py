@@ -19,7 +19,7 @@ from tenants.models import User
 
 @pytest.fixture
 def root(db: None) -> Client:
-    user = User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD)
+    user = User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD, two_factor_enabled=True)
     client = Client()
     client.force_login(user, backend="tenants.backends.EmailBackend")
     return client

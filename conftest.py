@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pyotp
 import pytest
 from django.test import Client
 from django_tenants.utils import tenant_context
@@ -17,10 +19,19 @@ from agents.models import Agent
 from agents.services import create_agent
 from knowrithm.db.schema import leave_company
 from knowrithm.principal import Principal
+from tenants.audit.models import AuditEvent, AuditHead
+from tenants.audit.services import open_log
 from tenants.geography.seed import seed_geography
 from tenants.models import Company, User
 from tenants.provisioning import prepare_template
-from tenants.services import create_api_key, principal_of, register_company, start_session
+from tenants.services import (
+    begin_two_factor,
+    confirm_two_factor,
+    create_api_key,
+    principal_of,
+    register_company,
+    start_session,
+)
 
 pytest_plugins = ["knowrithm.tests.platform"]
 PASSWORD = "correct-horse-battery"
@@ -61,7 +72,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         seed_catalogue()
         seed_geography()
         for name in ("acme", "globex"):
-            make_character(name)
+            with tenant_context(make_character(name).company):
+                AuditEvent.objects.all().delete()  # a test's log holds what the test does
+                AuditHead.objects.all().delete()
+                open_log()
         leave_company()
 
 
@@ -129,6 +143,22 @@ def acme_api(acme: Character) -> APIClient:
 @pytest.fixture
 def globex_api(globex: Character) -> APIClient:
     return bearer(globex)
+
+
+def enrol(user: User) -> list[str]:
+    """Switch the second factor on. The step of its first code is used up; returns the recovery codes."""
+    begun = begin_two_factor(actor=principal_of(user))
+    codes = confirm_two_factor(actor=principal_of(user), otp=pyotp.TOTP(begun.secret).at(int(time.time()) - 30))
+    user.refresh_from_db()
+    return codes
+
+
+def super_admin_in_browser(user: User) -> Client:
+    """A browser in which the super admin is signed in with the second factor that Django admin asks for."""
+    enrol(user)
+    client = Client()
+    client.force_login(user, backend="tenants.backends.EmailBackend")
+    return client
 
 
 def key_client(who: Character, *scopes: str) -> APIClient:

@@ -6,8 +6,6 @@ The company's row goes last: as long as it is there, beat starts the work again.
 from __future__ import annotations
 
 import structlog
-from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django_tenants.utils import get_public_schema_name, schema_context
@@ -16,6 +14,7 @@ from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import forget_tasks
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import record_event
+from tenants.geography.models import Address, City, Country, State
 from tenants.models import ApiKey, Company, User
 from tenants.provisioning import drop_schema
 
@@ -63,7 +62,8 @@ def _delete_keys(company: Company) -> None:
 
 @transaction.atomic
 def _delete_shared_rows(company: Company) -> None:
-    _end_browser_sessions(company)
+    for places in (Address, City, State, Country):  # each stands on the next
+        places.objects.filter(company=company).delete()
     ApiKey.objects.filter(company=company).delete()
     User.objects.filter(company=company).delete()
     deleted, _ = Company.objects.filter(pk=company.pk).delete()
@@ -72,10 +72,3 @@ def _delete_shared_rows(company: Company) -> None:
             actor=None, event_type="company.purged", entity_type="company", entity_id=company.pk,
             entity_label=company.name, risk_level=RiskLevel.CRITICAL,
         )  # fmt: skip
-
-
-def _end_browser_sessions(company: Company) -> None:
-    people = {str(pk) for pk in company.users.values_list("pk", flat=True)}
-    for session in Session.objects.iterator():
-        if session.get_decoded().get(SESSION_KEY) in people:
-            session.delete()

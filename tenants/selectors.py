@@ -16,6 +16,7 @@ from knowrithm.principal import Principal, PrincipalKind, Role
 from knowrithm.security.hashing import keyed_hash
 from tenants import key_use
 from tenants.enums import CompanyStatus
+from tenants.geography.selectors import PRIMARY_ADDRESS
 from tenants.models import ApiKey, Company, Invitation, SingleSignOn, TwoFactor, User, UserSession
 
 
@@ -135,7 +136,7 @@ def get_company(actor: Principal, company_id: uuid.UUID) -> Company:
 
 def companies_list(actor: Principal, *, status: str = "", search: str = "") -> QuerySet[Company]:
     """Those in reach. `status` is one of `CompanyStatus`, verified, unverified or all; live ones without it."""
-    rows = companies_in_reach(actor)
+    rows = companies_in_reach(actor).prefetch_related(PRIMARY_ADDRESS)
     filters = {
         CompanyStatus.ACTIVE: Q(archived_at=None, is_active=True),
         CompanyStatus.INACTIVE: Q(archived_at=None, is_active=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import segno
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -12,6 +14,7 @@ from django.views.decorators.cache import never_cache
 
 from knowrithm.api.throttling import check_rate, client_address
 from tenants import services
+from tenants.browser import SESSION_KEY
 from tenants.forms_security import CodeForm, DisableForm
 from tenants.models import User
 from tenants.pages import errors_as_messages, errors_in, post_data
@@ -40,7 +43,8 @@ def login_code(request: HttpRequest) -> HttpResponse:
 def two_factor(request: HttpRequest) -> HttpResponse:
     """For everybody who is signed in, super admins and people kept out of all other pages too."""
     assert isinstance(request.user, User)  # noqa: S101  # login_required
-    actor = services.principal_of(request.user)
+    here = request.session.get(SESSION_KEY)
+    actor = services.principal_of(request.user, session_id=uuid.UUID(here) if here else None)
     sent = request.POST.get("form")
     if sent == "begin":
         with errors_as_messages(request):

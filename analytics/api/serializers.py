@@ -85,7 +85,7 @@ class DocumentQuery(serializers.Serializer[Any]):
 # --- Changes ------------------------------------------------------------------------------------------------------
 
 
-class CompanyChanges(serializers.Serializer[Any]):
+class ConsoleCompanyChanges(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200, required=False)
     email = serializers.EmailField(required=False)
     phone = serializers.CharField(max_length=40, required=False, allow_blank=True)
@@ -93,7 +93,7 @@ class CompanyChanges(serializers.Serializer[Any]):
     is_verified = serializers.BooleanField(required=False)
 
 
-class NewCompany(CompanyChanges):
+class NewCompany(ConsoleCompanyChanges):
     name = serializers.CharField(max_length=200)
     email = serializers.EmailField(required=False, default="")
 

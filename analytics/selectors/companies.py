@@ -22,6 +22,7 @@ from knowrithm.errors import NotFoundError
 from leads.enums import LeadStatus
 from leads.models import Lead
 from tenants.enums import UserStatus
+from tenants.geography.selectors import PRIMARY_ADDRESS
 from tenants.models import AgentRoute, Company, User
 
 Report = dict[str, Any]
@@ -37,7 +38,7 @@ def company_by_id(company_id: uuid.UUID) -> Company:
 def companies_list(
     *, search: str = "", is_active: bool | None = None, is_verified: bool | None = None
 ) -> QuerySet[Company]:
-    rows: QuerySet[Company] = Company.objects.all()
+    rows: QuerySet[Company] = Company.objects.prefetch_related(PRIMARY_ADDRESS)
     if search:
         rows = rows.filter(Q(name__icontains=search) | Q(email__icontains=search))
     if is_active is not None:

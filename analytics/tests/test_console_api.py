@@ -277,8 +277,9 @@ def test_the_feed_is_made_of_every_log(acme: Character, globex: Character, super
 
 # --- The number of queries ----------------------------------------------------------------------------------------
 
-# The search path, the session, the rows; and for the companies their figures, for the feed the companies and the count.
-QUERIES = [("users", 3), ("companies", 4), ("activity", 5)]
+# The session, the search path, the rows; for the companies their addresses and figures, for the feed the companies and
+# the count.
+QUERIES = [("users", 3), ("companies", 5), ("activity", 5)]
 
 
 @pytest.mark.parametrize(("path", "queries"), QUERIES)

@@ -98,7 +98,7 @@ def bury(owner: Character) -> Treasure:
     sso = SingleSignOn.objects.create(
         company=owner.company, issuer=f"https://{CANARY}.example", client_id=CANARY, client_secret=CANARY
     )
-    EmailDomain.objects.create(single_sign_on=sso, domain=f"{CANARY}.example")
+    EmailDomain.objects.create(single_sign_on=sso, domain=f"{CANARY}.{owner.company.name.lower()}.example")
     return Treasure(
         {
             "agent_id": agent.id,

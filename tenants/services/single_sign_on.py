@@ -22,6 +22,7 @@ from knowrithm.principal import Principal, Role
 from tenants import oidc
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, log_of, record_event
+from tenants.enums import SessionKind
 from tenants.exceptions import AccountUnavailableError, SingleSignOnError
 from tenants.models import Company, EmailDomain, SingleSignOn, User, UserSession
 from tenants.selectors import single_sign_on_for
@@ -297,7 +298,8 @@ def _described(row: SingleSignOn, company: Company) -> dict[str, Any]:
 
 
 def _end_sessions(company: Company, **whose: Any) -> None:
-    sessions = UserSession.objects.filter(user__company=company, revoked_at=None, **whose)
+    # Browsers are led to what is missing; a client of the API has to sign in anew.
+    sessions = UserSession.objects.filter(user__company=company, kind=SessionKind.API, revoked_at=None, **whose)
     sessions.update(revoked_at=timezone.now())
 
 

@@ -204,5 +204,5 @@ def test_list_queries(
         company = create_company(name=f"Zeta {number}", email=f"{number}@zeta.example")
         if path == "company/deleted":
             root_api.delete(url(company))
-    with django_assert_num_queries(3):  # search path, session with person and company, companies
+    with django_assert_num_queries(4):  # session with person and company, search path, companies, addresses
         assert len(root_api.get(f"/api/v1/{path}", query).json()["items"]) == count

@@ -10,7 +10,7 @@ from django.test import Client
 from django_tenants.utils import tenant_context
 from PIL import Image
 
-from conftest import PASSWORD, Character, page_client
+from conftest import PASSWORD, Character, page_client, super_admin_in_browser
 from tenants.audit.models import AuditEvent
 from tenants.models import Company, User
 from tenants.services import archive_company, ensure_super_admin
@@ -108,7 +108,9 @@ def test_its_admin_may_sign_in_to_bring_it_back_and_nobody_else(acme: Character)
     User.objects.filter(pk=acme.admin.pk).update(role="user")
     assert browser.get("/company/archived").status_code == 302
     refused = Client().post("/login", credentials)
-    assert refused.context["form"].errors == {"__all__": ["This account is not active. Ask an admin of your company."]}
+    assert refused.context["form"].errors == {
+        "__all__": ["Your company's account is not active. Ask whoever runs this installation."]
+    }
 
 
 def test_an_archived_company_s_admin_may_sign_out(acme: Character, acme_client: Client) -> None:
@@ -131,9 +133,7 @@ LIST = "/admin/tenants/company/"
 
 @pytest.fixture
 def root(db: None) -> Client:
-    client = Client()
-    client.force_login(ensure_super_admin(email="root@example.com", password=PASSWORD), "tenants.backends.EmailBackend")
-    return client
+    return super_admin_in_browser(ensure_super_admin(email="root@example.com", password=PASSWORD))
 
 
 def events(company: Company) -> list[tuple[str, str]]:

@@ -172,7 +172,7 @@ def test_list_queries(
     for number in range(count):
         invite_user(actor=in_acme.principal, email=f"w{number}@acme.example")
     acme_api.get("/api/v1/invitation")
-    with django_assert_num_queries(4):  # two search paths, session with person and company, invitations
+    with django_assert_num_queries(3):  # session with person and company, search path, invitations
         body = acme_api.get("/api/v1/invitation").json()
     assert (len(body["invitations"]), body["total"]) == (count, count)
 

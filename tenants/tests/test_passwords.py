@@ -12,7 +12,7 @@ from django_tenants.utils import tenant_context
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Character, bearer, key_client, page_client
+from conftest import PASSWORD, Character, bearer, key_client, page_client, super_admin_in_browser
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from tenants.audit.models import AuditEvent
 from tenants.enums import Letter
@@ -269,8 +269,8 @@ def test_the_sign_in_page_says_why_to_who_knows_the_password_only(
     assert wrong.context["form"].errors == {"__all__": ["The e-mail address or the password is not right."]}
 
 
-def test_super_admins_unlock_and_force_resets_in_django_admin(client: Client, acme: Character, root: User) -> None:
-    client.force_login(root, "tenants.backends.EmailBackend")
+def test_super_admins_unlock_and_force_resets_in_django_admin(acme: Character, root: User) -> None:
+    client = super_admin_in_browser(root)
     User.objects.filter(pk=acme.admin.pk).update(locked_until=timezone.now() + timedelta(minutes=9))
     for action in ("unlock", "force_password_reset"):
         answer = client.post("/admin/tenants/user/", {"action": action, "_selected_action": [str(acme.admin.pk)]})

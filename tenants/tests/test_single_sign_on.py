@@ -14,7 +14,7 @@ from django_tenants.utils import tenant_context
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Character, bearer, page_client
+from conftest import PASSWORD, Character, bearer, enrol, page_client
 from knowrithm.errors import ServiceError
 from tenants.audit.models import AuditEvent
 from tenants.audit.services import REDACTED
@@ -29,7 +29,6 @@ from tenants.services import (
     start_session,
 )
 from tenants.tests.oidc_server import CLIENT_ID, CLIENT_SECRET, Claims, OidcServer, signed_with_hmac, unsigned
-from tenants.tests.test_two_factor import enrol
 
 LOGIN = "/api/v1/auth/login"
 

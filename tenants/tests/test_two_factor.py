@@ -17,16 +17,13 @@ from django_tenants.utils import tenant_context
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Character, bearer, key_client, page_client
+from conftest import PASSWORD, Character, bearer, enrol, key_client, page_client
 from knowrithm.errors import NotFoundError
 from tenants.audit.models import AuditEvent
 from tenants.models import Company, RecoveryCode, TwoFactor, User
 from tenants.services import (
-    begin_two_factor,
-    confirm_two_factor,
     create_user,
     ensure_super_admin,
-    principal_of,
     reset_two_factor,
     start_session,
 )
@@ -38,14 +35,6 @@ def code_of(user: User, *, later: int = 0) -> str:
     """What the person's app shows, `later` steps from now."""
     secret = TwoFactor.objects.get(user=user).secret
     return pyotp.TOTP(secret).at(int(time.time()) + 30 * later)
-
-
-def enrol(user: User) -> list[str]:
-    """Switch the second factor on. The step of its first code is used up; returns the recovery codes."""
-    begun = begin_two_factor(actor=principal_of(user))
-    codes = confirm_two_factor(actor=principal_of(user), otp=pyotp.TOTP(begun.secret).at(int(time.time()) - 30))
-    user.refresh_from_db()
-    return codes
 
 
 def credentials(who: Character, **more: str) -> dict[str, str]:

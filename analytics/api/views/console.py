@@ -19,9 +19,9 @@ from analytics.api.serializers import (
     AgentChanges,
     AgentQuery,
     AnyUserQuery,
-    CompanyChanges,
     CompanyQuery,
     ConsoleAgentSerializer,
+    ConsoleCompanyChanges,
     DocumentQuery,
     NewCompany,
     NewUser,
@@ -100,9 +100,9 @@ class CompanyConsole(ConsoleViewSet):
         [record] = company_records([company_by_id(company_id)])
         return Response(single("company", record))
 
-    @extend_schema(request=CompanyChanges, responses=CompanySerializer)
+    @extend_schema(request=ConsoleCompanyChanges, responses=CompanySerializer)
     def partial_update(self, request: Request, company_id: uuid.UUID) -> Response:
-        changes = self.validated(CompanyChanges, request)
+        changes = self.validated(ConsoleCompanyChanges, request)
         company = governance.update_company(
             actor=self.principal(), company=company_by_id(company_id), changes=changes
         )  # fmt: skip

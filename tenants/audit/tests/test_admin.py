@@ -10,7 +10,7 @@ from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from agents.catalog.models import Provider
-from conftest import PASSWORD, Character
+from conftest import PASSWORD, Character, super_admin_in_browser
 from tenants.audit.admin import AuditedAdmin, AuditEventAdmin
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.services import log_of, record_event
@@ -19,10 +19,7 @@ from tenants.models import User
 
 @pytest.fixture
 def root(db: None) -> Client:
-    user = User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD, two_factor_enabled=True)
-    client = Client()
-    client.force_login(user, backend="tenants.backends.EmailBackend")
-    return client
+    return super_admin_in_browser(User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD))
 
 
 def test_no_page_of_the_admin_changes_anything_unseen() -> None:

@@ -122,7 +122,7 @@ def test_a_list_takes_as_many_queries_for_three_rows_as_for_one(
 ) -> None:
     client = bearer(three)
     for wanted in ("event_type=gadget.made", "entity_type=gadget"):
-        with django_assert_num_queries(3):  # the credential, the schema twice, the rows
+        with django_assert_num_queries(3):  # the session, the schema, the rows
             client.get(f"{LOG}?{wanted}")
 
 

@@ -8,8 +8,10 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+import pyotp
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -18,17 +20,25 @@ from rest_framework.test import APIClient
 
 from agents.catalog.models import ProviderModel
 from agents.models import Agent
-from conftest import Character, bearer, page_client
+from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation
 from documents.enums import DocumentStatus
 from documents.models import Document, DocumentChunk
+from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Route, Treasure, fill, fingerprint
 from tenants.audit.models import AuditEvent
-from tenants.models import ApiKey, Company, User, UserSession
-from tenants.services import create_company
+from tenants.enums import Letter
+from tenants.models import ApiKey, Company, Invitation, TwoFactor, User, UserSession
+from tenants.selectors import password_state_of
+from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
-PAGE_ROWS = {"agents": "agent_id", "documents": "document_id", "api-keys": "api_key_id", "account": "session_id"}
+PAGE_ROWS = {
+    "agents": "agent_id", "documents": "document_id", "api-keys": "api_key_id", "account": "session_id",
+    "invitations": "invitation_id", "company": "address_id",
+}  # fmt: skip
+PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
+TOKEN = "walk-token"  # of every mailed link here
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Wrote:
 
     `body` (JSON, or a page's form) may hold `{agent_id}`-like names of the company's own rows. `log` is "company",
     "platform", or "new": that of a company which is not acme. `prepare` runs in the company's schema and brings about
-    what the route needs. `follows` is the reason why more is written after the row.
+    what the route needs. `by_root`: a super admin calls it. `follows` is the reason why more is written after the row.
     """
 
     event: str
@@ -45,6 +55,7 @@ class Wrote:
     log: str = "company"
     prepare: Prepare | None = None
     follows: str = ""
+    by_root: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,50 @@ def unclaimed_company(treasure: Treasure) -> None:
         treasure.ids["unclaimed_id"] = create_company(name="Unclaimed", email="unclaimed@example.org").id
 
 
+def archived_company(treasure: Treasure) -> None:
+    Company.objects.filter(pk=str(treasure.ids["company_id"])).update(archived_at=timezone.now())
+
+
+def begun_two_factor(treasure: Treasure) -> None:
+    """A secret to be confirmed, and in `{otp}` the code of now."""
+    secret = code = "0"
+    while code.startswith("0"):  # ids are numbers
+        secret = pyotp.random_base32()
+        code = pyotp.TOTP(secret).now()
+    TwoFactor.objects.filter(user=str(treasure.ids["user_id"])).update(secret=secret)
+    treasure.ids["otp"] = int(code)
+
+
+def enrolled(treasure: Treasure) -> None:
+    begun_two_factor(treasure)
+    TwoFactor.objects.filter(user=str(treasure.ids["user_id"])).update(confirmed_at=timezone.now())
+    User.objects.filter(pk=str(treasure.ids["user_id"])).update(two_factor_enabled=True)
+
+
+def mailed_verification(treasure: Treasure) -> None:
+    user = User.objects.get(pk=str(treasure.ids["user_id"]))
+    user.email_verifications.create(
+        email=user.email, token_hash=keyed_hash(TOKEN, purpose=Letter.VERIFY_EMAIL), expires_at=_tomorrow()
+    )
+
+
+def mailed_reset(treasure: Treasure) -> None:
+    user = User.objects.get(pk=str(treasure.ids["user_id"]))
+    user.password_resets.create(
+        password_state=password_state_of(user), token_hash=keyed_hash(TOKEN, purpose=Letter.RESET_PASSWORD),
+        expires_at=_tomorrow(),
+    )  # fmt: skip
+
+
+def mailed_invitation(treasure: Treasure) -> None:
+    token_hash = keyed_hash(TOKEN, purpose=Letter.INVITATION)
+    Invitation.objects.filter(pk=str(treasure.ids["invitation_id"])).update(token_hash=token_hash)
+
+
+def _tomorrow() -> datetime:
+    return timezone.now() + timedelta(days=1)
+
+
 # --- Calling ------------------------------------------------------------------------------------------------------
 
 
@@ -138,14 +193,23 @@ def prepare(probe: Wrote, who: Character, treasure: Treasure) -> None:
             probe.prepare(treasure)
 
 
-def client_for(route: Route, who: Character) -> Any:
-    """Signed in as the company's admin, unless the route is for people who are not."""
+def client_for(route: Route, who: Character, probe: Wrote) -> Any:
+    """Signed in as the company's admin, unless the route is for a super admin or for people who are not."""
+    who.admin.refresh_from_db()  # what was prepared may have changed them
+    if probe.by_root:
+        return _bearer_of(User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD))
     if not is_page(route):
         access = route.view.access
         access = access[route.action] if isinstance(access, dict) else access
         return APIClient(raise_request_exception=False) if access.is_public else bearer(who)
-    client = Client() if route.path in {"/login", "/signup"} else page_client(who)
+    client = Client() if route.path in PUBLIC_PAGES else page_client(who)
     client.raise_request_exception = False
+    return client
+
+
+def _bearer_of(user: User) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {start_session(user=user).tokens.access}")
     return client
 
 
@@ -155,4 +219,6 @@ def call(client: Any, route: Route, probe: Wrote, treasure: Treasure) -> Any:
         data = "" if body is None else json.dumps(body)
         return client.generic(route.method, path, data=data, content_type="application/json")
     row = PAGE_ROWS.get(path.split("/")[1], "conversation_id")
-    return client.post(path.replace("<uuid:pk>", str(treasure.ids[row])), body or {})
+    for kind in ("uuid", "int"):
+        path = path.replace(f"<{kind}:pk>", str(treasure.ids[row]))
+    return client.post(path, body or {})

@@ -84,11 +84,13 @@ def confirm_two_factor(*, actor: Principal, otp: str) -> list[str]:
 def renew_recovery_codes(*, actor: Principal, otp: str) -> list[str]:
     """Ten new codes; the old ones stop working."""
     user = _person(actor)
-    if not _try_code(user, otp):
-        raise _wrong_code()
     with transaction.atomic():
-        codes = _new_recovery_codes(user)
-        _record(user, actor, "two_factor.recovery_codes_renewed", RiskLevel.MEDIUM)
+        is_right = _try_code(user, otp)  # a wrong one has to stay counted: nothing is raised in here
+        codes = _new_recovery_codes(user) if is_right else []
+        if is_right:
+            _record(user, actor, "two_factor.recovery_codes_renewed", RiskLevel.MEDIUM)
+    if not is_right:
+        raise _wrong_code()
     return codes
 
 
@@ -97,11 +99,13 @@ def disable_two_factor(*, actor: Principal, password: str, otp: str) -> None:
     user = _person(actor)
     if user.has_usable_password() and not user.check_password(password):
         raise InvalidInputError("The password is not right.", fields={"password": ["Not right."]})
-    if not _try_code(user, otp):
-        raise _wrong_code()
     with transaction.atomic():
-        _remove(user)
-        _record(user, actor, "two_factor.disabled", RiskLevel.HIGH)
+        is_right = _try_code(user, otp)  # a wrong one has to stay counted: nothing is raised in here
+        if is_right:
+            _remove(user)
+            _record(user, actor, "two_factor.disabled", RiskLevel.HIGH)
+    if not is_right:
+        raise _wrong_code()
 
 
 @transaction.atomic

@@ -146,13 +146,13 @@ def begun_two_factor(treasure: Treasure) -> None:
     while code.startswith("0"):  # ids are numbers
         secret = pyotp.random_base32()
         code = pyotp.TOTP(secret).now()
-    TwoFactor.objects.filter(user=str(treasure.ids["user_id"])).update(secret=secret)
+    TwoFactor.objects.filter(user_id=str(treasure.ids["user_id"])).update(secret=secret)
     treasure.ids["otp"] = int(code)
 
 
 def enrolled(treasure: Treasure) -> None:
     begun_two_factor(treasure)
-    TwoFactor.objects.filter(user=str(treasure.ids["user_id"])).update(confirmed_at=timezone.now())
+    TwoFactor.objects.filter(user_id=str(treasure.ids["user_id"])).update(confirmed_at=timezone.now())
     User.objects.filter(pk=str(treasure.ids["user_id"])).update(two_factor_enabled=True)
 
 

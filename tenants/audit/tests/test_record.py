@@ -27,6 +27,18 @@ def test_secrets_are_left_out(in_acme: Character) -> None:
     assert event.changes == {"llm_api_key": ["", REDACTED], "llm_max_tokens": [100, 200]}
 
 
+def test_addresses_of_leads_are_left_out(in_acme: Character) -> None:
+    changes = {"email": ("a@b.example", "c@d.example"), "phone": ("", "+49 30 1"), "notes": ("", {"phone": "1"})}
+    of_lead = record_event(actor=None, event_type="lead.updated", entity_type="lead", changes=changes)
+    assert of_lead.changes == {
+        "email": [REDACTED, REDACTED],
+        "phone": ["", REDACTED],
+        "notes": ["", {"phone": REDACTED}],
+    }
+    of_user = record_event(actor=None, event_type="user.updated", entity_type="user", changes=changes)
+    assert of_user.changes["email"] == ["a@b.example", "c@d.example"]
+
+
 @pytest.mark.django_db
 def test_each_company_has_a_log_of_its_own(acme: Character, globex: Character) -> None:
     with tenant_context(acme.company):

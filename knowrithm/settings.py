@@ -9,6 +9,7 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF
 
 from knowrithm import env
+from knowrithm.db.postgresql.pool import clean
 from knowrithm.logs import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -106,7 +107,12 @@ TEMPLATES = [
 
 DATABASE = env.database(env.text("DATABASE_URL"))
 if not TESTING:  # the tests hold one connection per process, inside a transaction
-    DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20}
+    DATABASE["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": env.integer("DATABASE_POOL_SIZE", 24),
+        "timeout": 20,
+        "reset": clean,
+    }
 DATABASES = {
     "default": {
         "ENGINE": "knowrithm.db.postgresql",

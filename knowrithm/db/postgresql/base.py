@@ -47,7 +47,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # django-ten
 
     @contextmanager
     def shared_cursor(self) -> Iterator[Any]:
-        """A cursor for shared tables under their full names: role and path stay whatever the pool handed over."""
+        """A cursor for shared tables under their full names: the pool hands connections over without role and path."""
         self.ensure_connection()
         self._setting_search_path = True
         try:

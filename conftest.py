@@ -19,7 +19,8 @@ from agents.models import Agent
 from agents.services import create_agent
 from knowrithm.db.schema import leave_company
 from knowrithm.principal import Principal
-from tenants.audit.models import AuditEvent
+from tenants.audit.models import AuditEvent, AuditHead
+from tenants.audit.services import open_log
 from tenants.geography.seed import seed_geography
 from tenants.models import Company, User
 from tenants.provisioning import prepare_template
@@ -73,6 +74,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         for name in ("acme", "globex"):
             with tenant_context(make_character(name).company):
                 AuditEvent.objects.all().delete()  # a test's log holds what the test does
+                AuditHead.objects.all().delete()
+                open_log()
         leave_company()
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.catalog.models import ModelKind, Provider, ProviderModel
-from agents.catalog.seed import MINILM
+from agents.catalog.seed import MINILM, seed_catalogue
 from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
@@ -18,6 +18,8 @@ from agents.models import Agent, LLMSettings
 from agents.signals import agent_archiving, embedder_changed
 from knowrithm.errors import ForbiddenError, NotFoundError
 from knowrithm.principal import Principal, Role
+from tenants.audit.models import RiskLevel
+from tenants.audit.services import changed_fields, fields_of, log_of, record_event
 from tenants.services import add_agent_route
 
 AGENT_FIELDS = (
@@ -30,6 +32,8 @@ SETTINGS_FIELDS = (
     "widget_script_url", "widget_config", "is_active",
 )  # fmt: skip
 COPIED_FIELDS = (*SETTINGS_FIELDS, "llm_provider", "llm_model", "embedding_provider", "embedding_model")
+RECORDED_SETTINGS = (*COPIED_FIELDS, "is_default")
+RECORDED_AGENT_FIELDS = (*AGENT_FIELDS, "llm_settings")
 
 
 # --- Settings -----------------------------------------------------------------------------------------------------
@@ -60,6 +64,12 @@ def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default:
 
     What is not chosen comes from the company's default. Raises `UnknownModelError`.
     """
+    settings = _make_settings(choices, is_default=is_default)
+    _record_settings(actor, "llm_settings.created", settings, {})
+    return settings
+
+
+def _make_settings(choices: Mapping[str, Any], *, is_default: bool) -> LLMSettings:
     base = default_settings()
     settings = LLMSettings(**{name: getattr(base, name) for name in COPIED_FIELDS})
     settings.name = ""
@@ -74,6 +84,13 @@ def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default:
 @transaction.atomic
 def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     """An API key that is empty or absent stays as it is: clients send back what they were shown."""
+    before = fields_of(settings, RECORDED_SETTINGS)
+    _change_settings(actor, settings, choices)
+    _record_settings(actor, "llm_settings.updated", settings, before)
+    return settings
+
+
+def _change_settings(actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     _check_may_configure(actor)
     before = settings.embedding_identity
     _choose(settings, {name: value for name, value in choices.items() if value or not name.endswith("_api_key")})
@@ -87,12 +104,33 @@ def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping
     return settings
 
 
+def _record_settings(actor: Principal, event_type: str, settings: LLMSettings, before: Mapping[str, Any]) -> None:
+    record_event(
+        actor=actor,
+        event_type=event_type,
+        entity=settings,
+        entity_type="llm_settings",
+        changes=changed_fields(before, fields_of(settings, RECORDED_SETTINGS)),
+        risk_level=RiskLevel.MEDIUM,
+    )
+
+
+@transaction.atomic
 def delete_settings(*, actor: Principal, settings: LLMSettings) -> None:
     if settings.is_default:
         raise DefaultSettingsError("These are the company's default settings. Make others the default first.")
     if Agent.objects.filter(llm_settings=settings).exists():
         raise SettingsInUseError("Agents use these settings. Give them others first.")
+    settings_id, label = settings.pk, str(settings)
     settings.delete()
+    record_event(
+        actor=actor,
+        event_type="llm_settings.deleted",
+        entity_type="llm_settings",
+        entity_id=settings_id,
+        entity_label=label,
+        risk_level=RiskLevel.MEDIUM,
+    )
 
 
 def _choose(settings: LLMSettings, choices: Mapping[str, Any]) -> None:
@@ -155,6 +193,22 @@ def settings_by_id(settings_id: uuid.UUID) -> LLMSettings:
     return settings
 
 
+@transaction.atomic
+def complete_catalogue(*, actor: Principal) -> int:
+    """Add the providers and models that are missing. Returns how many; repeating it changes nothing."""
+    added = seed_catalogue()
+    if added:
+        with log_of(None):  # all companies share the catalogue
+            record_event(
+                actor=actor,
+                event_type="catalogue.completed",
+                entity_type="catalogue",
+                changes={"added": (0, added)},
+                risk_level=RiskLevel.MEDIUM,
+            )
+    return added
+
+
 # --- Agents -------------------------------------------------------------------------------------------------------
 
 
@@ -171,11 +225,28 @@ def create_agent(
 
     Raises `ForbiddenError` for a person who is no admin.
     """
+    agent = _make_agent(actor, name, settings_id, choices, fields)
+    record_event(
+        actor=actor,
+        event_type="agent.created",
+        entity=agent,
+        changes=changed_fields({}, fields_of(agent, ("name", "status", "llm_settings"))),
+    )
+    return agent
+
+
+def _make_agent(
+    actor: Principal,
+    name: str,
+    settings_id: uuid.UUID | None,
+    choices: Mapping[str, Any] | None,
+    fields: Mapping[str, Any],
+) -> Agent:
     _check_may_configure(actor)
     if settings_id is not None:
         settings = settings_by_id(settings_id)
     elif choices:
-        settings = create_settings(actor=actor, choices=choices, is_default=bool(choices.get("is_default")))
+        settings = _make_settings(choices, is_default=bool(choices.get("is_default")))
     else:
         settings = default_settings()
     agent = Agent(name=name, llm_settings=settings, **{key: fields[key] for key in AGENT_FIELDS if key in fields})
@@ -194,6 +265,51 @@ def update_agent(
     choices: Mapping[str, Any] | None = None,
 ) -> Agent:
     """Change an agent; `choices` change its own settings, and give it a copy when it shares them with others."""
+    before = _recorded(agent)
+    _change_agent(actor, agent, changes, settings_id, choices)
+    after = changed_fields(before, _recorded(agent))
+    configures = settings_id is not None or bool(choices)
+    record_event(
+        actor=actor,
+        event_type="agent.updated",
+        entity=agent,
+        changes=after,
+        risk_level=RiskLevel.MEDIUM if configures else RiskLevel.LOW,
+    )
+    return agent
+
+
+@transaction.atomic
+def create_settings_for(*, actor: Principal, agent: Agent, choices: Mapping[str, Any]) -> LLMSettings:
+    """Settings as `create_settings` makes them, which the agent uses from now on."""
+    before = _recorded(agent)
+    settings = _make_settings(choices, is_default=False)
+    _change_agent(actor, agent, {}, settings.id, None)
+    record_event(
+        actor=actor,
+        event_type="agent.updated",
+        entity=agent,
+        changes=changed_fields(before, _recorded(agent)),
+        risk_level=RiskLevel.MEDIUM,
+    )
+    return settings
+
+
+def _recorded(agent: Agent) -> dict[str, Any]:
+    """The agent's fields and those of its settings, as the audit log shows them."""
+    return fields_of(agent, RECORDED_AGENT_FIELDS) | {
+        name if name.startswith(("llm_", "embedding_")) else f"settings_{name}": value
+        for name, value in fields_of(agent.llm_settings, RECORDED_SETTINGS).items()
+    }
+
+
+def _change_agent(
+    actor: Principal,
+    agent: Agent,
+    changes: Mapping[str, Any],
+    settings_id: uuid.UUID | None,
+    choices: Mapping[str, Any] | None,
+) -> None:
     before = agent.llm_settings.embedding_identity
     for name in AGENT_FIELDS:
         if name in changes:
@@ -205,7 +321,6 @@ def update_agent(
     agent.save(update_fields=[*(name for name in AGENT_FIELDS if name in changes), "llm_settings", "updated_at"])
     if agent.llm_settings.embedding_identity != before:
         embedder_changed.send(sender=Agent, agents=[agent])
-    return agent
 
 
 def _check_may_configure(actor: Principal) -> None:
@@ -218,11 +333,11 @@ def _own_settings(actor: Principal, agent: Agent, choices: Mapping[str, Any]) ->
     current = agent.llm_settings
     is_shared = current.is_default or Agent.objects.filter(llm_settings=current).exclude(pk=agent.pk).exists()
     if not is_shared:
-        return update_settings(actor=actor, settings=current, choices=choices)
+        return _change_settings(actor, current, choices)
     own = LLMSettings(**{name: getattr(current, name) for name in COPIED_FIELDS}, is_default=False)
     own.name = agent.name[:120]
     own.save()
-    return update_settings(actor=actor, settings=own, choices={**choices, "is_default": False})
+    return _change_settings(actor, own, {**choices, "is_default": False})
 
 
 @transaction.atomic
@@ -230,12 +345,15 @@ def archive_agent(*, actor: Principal, agent: Agent) -> Agent:
     agent_archiving.send(sender=Agent, agent=agent)
     agent.archived_at = timezone.now()
     agent.save(update_fields=["archived_at", "updated_at"])
+    record_event(actor=actor, event_type="agent.archived", entity=agent, risk_level=RiskLevel.MEDIUM)
     return agent
 
 
+@transaction.atomic
 def restore_agent(*, actor: Principal, agent: Agent) -> Agent:
     agent.archived_at = None
     agent.save(update_fields=["archived_at", "updated_at"])
+    record_event(actor=actor, event_type="agent.restored", entity=agent)
     return agent
 
 
@@ -243,7 +361,15 @@ def restore_agent(*, actor: Principal, agent: Agent) -> Agent:
 def clone_agent(*, actor: Principal, agent: Agent, name: str = "", settings_id: uuid.UUID | None = None) -> Agent:
     """A copy with the same settings and no knowledge, inactive until somebody has looked at it."""
     fields = {key: getattr(agent, key) for key in AGENT_FIELDS} | {
-        "name": name or f"{agent.name} (copy)"[:200],
         "status": AgentStatus.INACTIVE,
     }
-    return create_agent(actor=actor, settings_id=settings_id or agent.llm_settings_id, **fields)
+    del fields["name"]
+    clone_name = name or f"{agent.name} (copy)"[:200]
+    clone = _make_agent(actor, clone_name, settings_id or agent.llm_settings_id, None, fields)
+    record_event(
+        actor=actor,
+        event_type="agent.cloned",
+        entity=clone,
+        changes={"name": (agent.name, clone.name), "cloned_from": (None, agent.id)},
+    )
+    return clone

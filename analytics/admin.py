@@ -19,6 +19,7 @@ from analytics.selectors.activity import activity_page
 from analytics.selectors.health import current_health
 from analytics.selectors.periods import Period
 from analytics.selectors.usage import company_performance, overview, usage_metrics
+from tenants.audit.admin import AuditedAdmin
 
 DAYS = 30
 COMPANIES = 20
@@ -26,7 +27,7 @@ EVENTS = 10
 CHART_HEIGHT = 60  # units of the drawing
 
 
-class _ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class _ReadOnly(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 

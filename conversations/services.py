@@ -21,6 +21,7 @@ from conversations.selectors import lock_conversation
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
+from tenants.audit.services import record_event
 
 MAX_MESSAGE_LENGTH = 16_000  # characters
 DEFAULT_TITLE = "New Conversation"
@@ -61,7 +62,13 @@ def create_conversation(
         max_context_length=max_context_length,
     )
     Agent.objects.filter(pk=agent.pk).update(total_conversations=F("total_conversations") + 1)
+    _record(actor, "conversation.created", conversation, agent)
     return conversation
+
+
+def _record(actor: Principal, event_type: str, row: Conversation | Message, agent: Agent) -> None:
+    """Without titles and texts: what people say is theirs to have deleted, and the log keeps its rows."""
+    record_event(actor=actor, event_type=event_type, entity=row, entity_label=f"with {agent.name}")
 
 
 def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Turn:
@@ -89,6 +96,7 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Tu
         turn = Turn(question, reply)
         _announce(turn)
         enqueue(tasks.answer, str(reply.id), expires=3600)
+        _record(actor, "message.sent", question, locked.agent)
     return turn
 
 
@@ -122,13 +130,18 @@ def archive_conversation(*, actor: Principal, conversation: Conversation) -> int
     """Returns the number of its messages."""
     conversation.archived_at = timezone.now()
     conversation.save(update_fields=["archived_at", "updated_at"])
-    return Message.objects.live().filter(conversation=conversation).count()
+    count = Message.objects.live().filter(conversation=conversation).count()
+    _record(actor, "conversation.archived", conversation, conversation.agent)
+    return count
 
 
+@transaction.atomic
 def restore_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conversation:
-    conversation: Conversation | None = Conversation.objects.archived().filter(pk=conversation_id).first()
+    rows = Conversation.objects.archived().select_related("agent")
+    conversation: Conversation | None = rows.filter(pk=conversation_id).first()
     if conversation is None:
         raise NotFoundError("There is no such archived conversation.")
     conversation.archived_at = None
     conversation.save(update_fields=["archived_at", "updated_at"])
+    _record(actor, "conversation.restored", conversation, conversation.agent)
     return conversation

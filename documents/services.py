@@ -27,6 +27,8 @@ from documents.models import Document, DocumentChunk, IngestionJob
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, enqueue
 from knowrithm.principal import Principal
+from tenants.audit.models import RiskLevel
+from tenants.audit.services import record_event
 
 HEAD_SIZE = 64 * 1024  # bytes of a file that its type is told from
 
@@ -44,6 +46,7 @@ class UploadOutcome:
     rejected: list[RejectedUpload] = field(default_factory=list)
 
 
+@transaction.atomic
 def upload(
     *,
     actor: Principal,
@@ -69,7 +72,24 @@ def upload(
             outcome.documents.append(create_document_from_url(actor=actor, agent=agent, url=url, metadata=metadata))
         except RejectedFileError as error:
             outcome.rejected.append(RejectedUpload(printable(url)[:300], str(error), error.code))
+    if outcome.documents:
+        _record(actor, "document.uploaded", outcome.documents)
     return outcome
+
+
+def _record(actor: Principal, event_type: str, documents: Sequence[Document]) -> None:
+    """One row, however many documents: they are named in it."""
+    is_one = len(documents) == 1
+    names = [{"id": document.pk, "name": document.original_filename} for document in documents]
+    record_event(
+        actor=actor,
+        event_type=event_type,
+        entity_type="document",
+        entity_id=documents[0].pk if is_one else "",
+        entity_label=documents[0].original_filename if is_one else f"{len(documents)} documents",
+        changes={} if is_one else {"documents": (None, names)},
+        risk_level=RiskLevel.MEDIUM if event_type == "document.archived" and not is_one else RiskLevel.LOW,
+    )
 
 
 def clean_filename(name: str) -> str:
@@ -91,7 +111,10 @@ def create_document(
     filename: str,
     metadata: Mapping[str, Any] | None = None,
 ) -> Document:
-    """Store a file and queue its reading. Raises `RejectedFileError` or `FileTooLargeError`."""
+    """Store a file and queue its reading: one of those that `upload` takes, and records together.
+
+    Raises `RejectedFileError` or `FileTooLargeError`.
+    """
     size = file.size or 0
     if size > settings.MAX_FILE_SIZE:
         limit = filesizeformat(settings.MAX_FILE_SIZE)
@@ -173,6 +196,7 @@ def retry_document(*, actor: Principal, document: Document) -> Document:
     document.status, document.processing_error, document.error_code = DocumentStatus.PENDING, "", ""
     document.save(update_fields=["status", "processing_error", "error_code", "updated_at"])
     queue_ingestion(document)
+    _record(actor, "document.retried", [document])
     return document
 
 
@@ -192,6 +216,12 @@ def read_again(*, agent: Agent) -> int:
 @transaction.atomic
 def archive_document(*, actor: Principal, document: Document) -> int:
     """Take a document out of every answer. Returns the number of its chunks."""
+    chunks = _archive(document)
+    _record(actor, "document.archived", [document])
+    return chunks
+
+
+def _archive(document: Document) -> int:
     now = timezone.now()
     # One UPDATE decides: of two at once only one counts.
     if Document.objects.live().filter(pk=document.pk).update(archived_at=now, updated_at=now):
@@ -204,6 +234,7 @@ def restore_document(*, actor: Principal, document: Document) -> Document:
     if Document.objects.archived().filter(pk=document.pk).update(archived_at=None, updated_at=timezone.now()):
         _count_documents(document.agent, +1)
     document.archived_at = None
+    _record(actor, "document.restored", [document])
     return document
 
 
@@ -213,13 +244,18 @@ def archive_documents(*, actor: Principal, document_ids: Sequence[uuid.UUID]) ->
     documents = list(Document.objects.live().select_related("agent").filter(pk__in=document_ids))
     if len(documents) != len(set(document_ids)):
         raise NotFoundError("One of the documents does not exist.")
-    return len(documents), sum(archive_document(actor=actor, document=document) for document in documents)
+    chunks = sum(map(_archive, documents))
+    if documents:
+        _record(actor, "document.archived", documents)
+    return len(documents), chunks
 
 
 @transaction.atomic
 def archive_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
     ids = [chunk.pk for chunk in chunks]
-    return DocumentChunk.objects.live().filter(pk__in=ids).update(archived_at=timezone.now())
+    count = DocumentChunk.objects.live().filter(pk__in=ids).update(archived_at=timezone.now())
+    _record_chunks(actor, "document_chunk.archived", chunks, count)
+    return count
 
 
 @transaction.atomic
@@ -227,7 +263,24 @@ def restore_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
     """Raises `InvalidInputError` while the document itself is archived."""
     if any(chunk.document.is_archived for chunk in chunks):
         raise InvalidInputError("The document is archived. Restore it first.", code="DOC_ARCHIVED")
-    return DocumentChunk.objects.archived().filter(pk__in=[chunk.pk for chunk in chunks]).update(archived_at=None)
+    ids = [chunk.pk for chunk in chunks]
+    count = DocumentChunk.objects.archived().filter(pk__in=ids).update(archived_at=None)
+    _record_chunks(actor, "document_chunk.restored", chunks, count)
+    return count
+
+
+def _record_chunks(actor: Principal, event_type: str, chunks: Sequence[DocumentChunk], count: int) -> None:
+    if not chunks:
+        return
+    document = chunks[0].document
+    record_event(
+        actor=actor,
+        event_type=event_type,
+        entity_type="document_chunk",
+        entity_id=chunks[0].pk if len(chunks) == 1 else "",
+        entity_label=document.original_filename,
+        changes={"document": (None, document.pk), "chunks": (None, count)},
+    )
 
 
 def _count_documents(agent: Agent, difference: int) -> None:

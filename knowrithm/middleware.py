@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from knowrithm.errors import RateLimitedError
-from knowrithm.origin import Origin, set_origin
+from knowrithm.origin import NOWHERE, Origin, set_origin
 
 log = structlog.get_logger("knowrithm.request")
 ACCEPTABLE_ID = re.compile(r"[\w.-]{8,64}")
@@ -32,7 +32,10 @@ class RequestIdMiddleware:
         address, agent = request.META.get("REMOTE_ADDR") or None, request.headers.get("User-Agent", "")
         set_origin(Origin(ip_address=address, user_agent=agent, request_id=request_id))
         started = time.perf_counter()
-        response = self.get_response(request)
+        try:
+            response = self.get_response(request)
+        finally:
+            set_origin(NOWHERE)  # or a thread that goes on to other work would tell of this request
         response["X-Request-Id"] = request_id
         log.info(
             "request",

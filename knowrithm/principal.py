@@ -49,6 +49,8 @@ class CompanyRow(Protocol):
     def id(self) -> uuid.UUID: ...
     @property
     def schema_name(self) -> str: ...
+    @property
+    def is_ready(self) -> bool: ...  # its schema is there
 
 
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {

@@ -22,6 +22,7 @@ SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
 SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")  # older ones: sign nothing, verify what they signed
 JWT_SECRET_KEY = env.secret("JWT_SECRET_KEY", debug=DEBUG)
 ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEY", debug=DEBUG).split(",")  # the first encrypts, all decrypt
+AUDIT_KEYS = env.items("AUDIT_KEY") or [SECRET_KEY]  # the first seals the audit log, all verify
 
 PORT = env.integer("PORT", 8543)
 BASE_URL = env.text("BASE_URL", f"http://localhost:{PORT}").rstrip("/")
@@ -275,6 +276,7 @@ CELERY_TASK_ROUTES = {
     "usage.*": {"queue": "low"},
     "analytics.collect_requested": {"queue": "default"},  # somebody waits for it
     "analytics.*": {"queue": "low"},
+    "audit.*": {"queue": "low"},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -27,6 +27,7 @@ class RegisteredLead:
     tokens: TokenPair
 
 
+@transaction.atomic
 def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: Any) -> RegisteredLead:
     """A visitor's registration with an agent, and a token for conversations with it.
 
@@ -40,6 +41,7 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
             fields={"consent_data_processing": ["Consent is needed."]},
         )
     lead = _existing(agent, email)
+    is_new = lead is None
     if lead is None:
         try:
             with transaction.atomic():
@@ -48,6 +50,13 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
             lead = _existing(agent, email)
             assert lead is not None  # noqa: S101  # the constraint that failed says so
     Lead.objects.filter(pk=lead.pk).update(last_activity=timezone.now(), archived_at=None)
+    record_event(
+        actor=None,
+        event_type="lead.registered" if is_new else "lead.returned",
+        entity=lead,
+        # The log outlives what a company deletes: it names no visitor.
+        entity_label=f"of {agent.name}",
+    )
     return RegisteredLead(lead, issue_for_lead(lead_id=lead.id, agent_id=agent.id, company_id=company_id))
 
 

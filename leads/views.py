@@ -21,4 +21,5 @@ def privacy(request: PageRequest) -> HttpResponse:
             services.set_lead_encryption(actor=actor, is_on=is_on)
             messages.success(request, "Encryption is on." if is_on else "Encryption is off.")
         return redirect("company-privacy")
-    return render(request, "leads/privacy.html", {"state": encryption_state(), "is_admin": actor.is_admin})
+    context = {"tab": "privacy", "state": encryption_state(), "is_admin": actor.is_admin}
+    return render(request, "leads/privacy.html", context)

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from knowrithm.errors import NotFoundError, ServiceError
 from knowrithm.principal import Principal, Role
 from tenants import services
+from tenants.audit.admin import AuditedAdmin, audit_link
 from tenants.browser import start_acting
 from tenants.enums import SessionKind, UserStatus
 from tenants.forms import ReasonForm
@@ -28,7 +29,7 @@ from tenants.selectors import get_person, related_rows
 admin.site.unregister(Group)  # roles are on the user; groups would promise something else
 
 
-class _NoDelete(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class _NoDelete(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
@@ -46,7 +47,7 @@ def _actor(request: HttpRequest) -> Principal:
 
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "schema_name", "status", "is_verified", "purge_started_at", "created_at")
+    list_display = ("name", "email", "schema_name", "status", "is_verified", "purge_started_at", "created_at", "audit")
     list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
     readonly_fields = (
@@ -120,6 +121,13 @@ class CompanyAdmin(_NoAdd):
             "is_wrong": request.method == "POST",
         }
         return render(request, "admin/tenants/company/purge.html", context)
+
+    @admin.display(description="Audit log")
+    def audit(self, company: Company) -> str:
+        return audit_link(company)
+
+    def _record(self, request: HttpRequest, row: Any, verb: str, changes: dict[str, tuple[Any, Any]]) -> None:
+        """The service has recorded the change."""
 
 
 @admin.register(User)
@@ -246,6 +254,9 @@ class UserSessionAdmin(_NoAdd):
         "revoked_at",
     )  # fmt: skip
 
+    def company_of(self, row: Any) -> Company | None:
+        return row.user.company if isinstance(row, UserSession) else None
+
 
 @admin.register(Invitation)
 class InvitationAdmin(_NoAdd):
@@ -266,6 +277,9 @@ class EmailDomainAdmin(_NoAdd):
     list_select_related = ("single_sign_on__company",)
     search_fields = ("domain", "single_sign_on__company__name")
     readonly_fields = ("domain", "single_sign_on")
+
+    def company_of(self, row: Any) -> Company | None:
+        return row.single_sign_on.company if isinstance(row, EmailDomain) else None
 
     @admin.display(description="Company")
     def company(self, row: EmailDomain) -> str:

@@ -31,6 +31,7 @@ from tenants.enums import (
 )
 
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)  # so often is the last use of a browser's session written
+MIN_AUDIT_DAYS = 30  # a log that is emptied sooner proves nothing
 RESTORE_PERIOD = timedelta(days=30)  # so long may an archived company's own admins bring it back
 
 
@@ -57,12 +58,21 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     # The most that a key of the company may be given; empty means the installation's API_KEY_MAX_PER_HOUR and _DAY.
     api_key_max_per_hour = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     api_key_max_per_day = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    audit_retention_days = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(MIN_AUDIT_DAYS)], help_text="Empty: kept for ever."
+    )
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
     class Meta:
         ordering = ["-created_at"]
         verbose_name_plural = "companies"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(audit_retention_days=None) | models.Q(audit_retention_days__gte=MIN_AUDIT_DAYS),
+                name="company_audit_retention_not_too_short",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

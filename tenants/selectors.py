@@ -240,10 +240,15 @@ def companies_list(actor: Principal, *, status: str = "", search: str = "") -> Q
 
 
 def related_rows(company: Company) -> dict[str, int]:
-    """What the company has, by the plural that people read: its people and keys, and every kind of row of its own."""
+    """What the company has, by the plural that people read: its people and keys, and every kind of row of its own.
+
+    Its audit log is not counted: every company has one, and what it tells of is there besides.
+    """
     counts = {"users": company.users.count(), "API keys": company.api_keys.count()}
     with tenant_context(company):
         for label in settings.TENANT_APPS:
+            if label == "tenants.audit":
+                continue
             for model in apps.get_app_config(label.split(".")[-1]).get_models():
                 name, plural = str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
                 counts[name if name.endswith("s") else plural] = model._default_manager.count()  # "settings" is one

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 from django.conf import settings
 from django.contrib.auth import login as start_browser_session
 from django.contrib.auth import update_session_auth_hash
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.crypto import constant_time_compare
 
 from knowrithm.errors import ServiceError
 from tenants import services
+from tenants.browser import SESSION_KEY
 from tenants.models import User
 
 PENDING = "pending_sign_in"
@@ -52,10 +55,14 @@ def pending_user(request: HttpRequest) -> User | None:
     return user
 
 
-def finish_sign_in(request: HttpRequest, user: User, *, by_sso: bool = False) -> None:
+@transaction.atomic
+def finish_sign_in(request: HttpRequest, user: User, *, by_sso: bool = False, is_new: bool = False) -> None:
+    """`is_new`: the event that made the person, a registration or an invitation, tells of their first session too."""
     start_browser_session(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     request.session.pop(PENDING, None)
     request.session[BY_SSO] = by_sso
+    if not is_new:
+        services.record_sign_in(user=user, session_id=uuid.UUID(request.session[SESSION_KEY]), by_sso=by_sso)
 
 
 def keep_signed_in(request: HttpRequest) -> None:

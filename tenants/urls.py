@@ -14,6 +14,7 @@ from tenants import (
     views_sso,
     views_two_factor,
 )
+from tenants.audit import views as audit
 
 urlpatterns = [
     path("", views.landing, name="landing"),
@@ -52,4 +53,6 @@ urlpatterns = [
     path("invitations", views_invitations.invitations, name="invitations"),
     path("invitations/<uuid:pk>/resend", views_invitations.resend, name="invitation-resend"),
     path("invitations/<uuid:pk>/revoke", views_invitations.revoke, name="invitation-revoke"),
+    path("audit-log", audit.audit_log, name="audit-log"),
+    path("audit-log/export", audit.export, name="audit-log-export"),
 ]

@@ -37,7 +37,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         check_rate("register", client_address(request))
         with errors_in(form):
-            finish_sign_in(request, services.register_company(**form.registration()))
+            finish_sign_in(request, services.register_company(**form.registration()), is_new=True)
             return redirect("home")
     return render(request, "tenants/signup.html", {"form": form})
 
@@ -93,7 +93,9 @@ def account(request: PageRequest) -> HttpResponse:
     profile = ProfileForm(request.POST if sent == "profile" else None, user=request.user)
     password = PasswordForm(request.POST if sent == "password" else None)
     if profile.is_valid():
-        services.update_profile(user=request.user, changes=profile.cleaned_data)
+        services.update_profile(
+            actor=services.principal_of(request.user), user=request.user, changes=profile.cleaned_data
+        )
         messages.success(request, "Your profile was saved.")
         return redirect("account")
     if password.is_valid() and _change_password(request, password):
@@ -111,7 +113,8 @@ def _change_password(request: PageRequest, form: PasswordForm) -> bool:
     with errors_in(form):
         services.principal_of(request.user).must_be_oneself()
         services.change_password(
-            user=request.user, current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"],
+            actor=services.principal_of(request.user), user=request.user,
+            current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"],
             keep_session_id=request.session.get(SESSION_KEY),
         )  # fmt: skip
         update_session_auth_hash(request, request.user)  # this browser stays, every other one is signed out
@@ -123,7 +126,7 @@ def _change_password(request: PageRequest, form: PasswordForm) -> bool:
 @company_page
 def revoke_session(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
-        services.end_session(session_id=pk, user_id=request.user.pk)
+        services.end_session(actor=services.principal_of(request.user), session_id=pk)
         messages.success(request, "That device was signed out.")
     return redirect("account")
 
@@ -131,6 +134,10 @@ def revoke_session(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @company_page
 def revoke_other_sessions(request: PageRequest) -> HttpResponse:
-    services.end_other_sessions(user=request.user, keep_session_id=request.session.get(SESSION_KEY))
+    services.end_other_sessions(
+        actor=services.principal_of(request.user),
+        user=request.user,
+        keep_session_id=request.session.get(SESSION_KEY),
+    )
     messages.success(request, "You were signed out everywhere else.")
     return redirect("account")

@@ -116,7 +116,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         if form.is_valid():
             with errors_in(form):
                 check_rate("login", client_address(request))
-                finish_sign_in(request, services.accept_invitation(token=token, **form.cleaned_data))
+                finish_sign_in(request, services.accept_invitation(token=token, **form.cleaned_data), is_new=True)
                 return redirect("home")
     except InvalidLinkError:
         return render(request, "tenants/invitation.html", {"is_over": True})

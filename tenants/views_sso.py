@@ -93,7 +93,13 @@ def security(request: PageRequest) -> HttpResponse:
         return redirect("security")
     if sso.is_valid() and _save(request, sso):
         return redirect("security")
-    context = {"policy_form": policy, "sso_form": sso, "sso": row, "redirect_uri": services.redirect_uri()}
+    context = {
+        "tab": "security",
+        "policy_form": policy,
+        "sso_form": sso,
+        "sso": row,
+        "redirect_uri": services.redirect_uri(),
+    }
     return render(request, "tenants/security.html", context)
 
 

@@ -25,7 +25,6 @@ from agents.api.serializers import (
     SettingsChoices,
 )
 from agents.catalog.models import Provider, ProviderModel
-from agents.catalog.seed import seed_catalogue
 from agents.models import Agent, LLMSettings
 from agents.widget import widget_source
 from knowrithm.api.pagination import paginate
@@ -186,11 +185,12 @@ class SettingsViewSet(ApiViewSet):
         actor = self.principal()
         agent_id = request.data.get("agent_id") if isinstance(request.data, dict) else None
         agent = selectors.get_agent(serializers.UUIDField().run_validation(agent_id)) if agent_id else None
-        settings = services.create_settings(
-            actor=actor, choices=choices, is_default=bool(choices.get("is_default")) and agent is None
-        )
         if agent is not None:
-            services.update_agent(actor=actor, agent=agent, changes={}, settings_id=settings.id)
+            settings = services.create_settings_for(actor=actor, agent=agent, choices=choices)
+        else:
+            settings = services.create_settings(
+                actor=actor, choices=choices, is_default=bool(choices.get("is_default"))
+            )
         return Response(self._answer(settings, message="Settings created."), status=201)
 
     @extend_schema(responses=LLMSettingsSerializer)
@@ -279,7 +279,7 @@ class ProviderViewSet(ApiViewSet):
     @extend_schema(request=None, responses=SentenceSerializer)
     def seed(self, request: Request) -> Response:
         """Add the providers and models that are missing. Repeating it changes nothing."""
-        added = seed_catalogue()
+        added = services.complete_catalogue(actor=self.principal())
         return Response({"message": f"{added} entries added.", "added": added})
 
 

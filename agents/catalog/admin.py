@@ -4,6 +4,7 @@ from django.contrib import admin
 from unfold.admin import ModelAdmin, TabularInline
 
 from agents.catalog.models import Provider, ProviderModel
+from tenants.audit.admin import AuditedAdmin
 
 
 class ProviderModelInline(TabularInline):  # type: ignore[misc]  # unfold has no types
@@ -12,6 +13,6 @@ class ProviderModelInline(TabularInline):  # type: ignore[misc]  # unfold has no
 
 
 @admin.register(Provider)
-class ProviderAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class ProviderAdmin(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_display = ("label", "slug", "kind", "requires_api_key", "is_active")
     inlines = (ProviderModelInline,)

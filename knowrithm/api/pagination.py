@@ -23,13 +23,17 @@ def paginate(request: Request, rows: QuerySet[Any], *, per_page: int) -> tuple[l
     each of the vocabularies that clients read.
     """
     page, size = page_of(request, per_page=per_page)
-    start = (page - 1) * size
+    return slice_of(rows, start=(page - 1) * size, size=size)
+
+
+def slice_of(rows: QuerySet[Any], *, start: int, size: int) -> tuple[list[Any], dict[str, Any]]:
+    """As `paginate`, from any row on."""
     items = list(rows[start : start + size + 1])
     # Without a row beyond it, a page that has any is the last: its end is the total.
     is_last = 0 < len(items) <= size
-    total = start + len(items) if is_last else rows.count() if items or page > 1 else 0
+    total = start + len(items) if is_last else rows.count() if items or start else 0
     del items[size:]
-    return items, pagination_of(page, size, total)
+    return items, pagination_of(start // size + 1, size, total)
 
 
 def page_of(request: Request, *, per_page: int) -> tuple[int, int]:

@@ -45,6 +45,17 @@ def icon(name: str, label: str = "") -> SafeString:
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}"></use></svg>', href)
 
 
+RISK_TONES: Final = {"medium": "neutral", "high": "warning", "critical": "danger"}
+
+
+@register.simple_tag
+def risk_badge(level: str) -> SafeString | str:
+    """A badge for a risk worth a word: low ones go without."""
+    if level == "low":
+        return ""
+    return format_html('<span class="badge badge-{}">{} risk</span>', RISK_TONES[level], level.capitalize())
+
+
 @register.simple_tag
 def status_badge(status: str) -> SafeString:
     """A badge that names a status, in its tone."""

@@ -14,6 +14,7 @@ from tenants.api.views import (
     two_factor,
     verification,
 )
+from tenants.audit import api as audit
 
 people_list = people.PeopleViewSet.as_view({"get": "list"})
 
@@ -67,4 +68,8 @@ urlpatterns = [
     path("invitation/accept", invitations.InvitationViewSet.as_view({"post": "accept"})),
     path("invitation/<uuid:invitation_id>", invitations.InvitationViewSet.as_view({"delete": "revoke"})),
     path("invitation/<uuid:invitation_id>/resend", invitations.InvitationViewSet.as_view({"post": "resend"})),
+    path("audit-log", audit.AuditLogViewSet.as_view({"get": "list"})),
+    path("audit-log/export", audit.AuditLogViewSet.as_view({"get": "export"})),
+    path("admin/audit-log", audit.AuditLogViewSet.as_view({"get": "list"})),
+    path("admin/audit-log/export", audit.AuditLogViewSet.as_view({"get": "export"})),
 ]

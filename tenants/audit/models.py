@@ -18,6 +18,8 @@ class RiskLevel(models.TextChoices):
 class AuditEvent(models.Model):
     """One thing that somebody did. Never changed: `digest` seals the row and chains it to the one before.
 
+    `actor_kind` is user, api_key or lead; anonymous where nobody was signed in; system for work of the beat.
+
     `changes` maps a field's name to `[before, after]`; secrets stand there as `"[redacted]"`.
     """
 
@@ -30,9 +32,10 @@ class AuditEvent(models.Model):
     entity_label = models.CharField(max_length=200, blank=True)
     description = models.CharField(max_length=500, blank=True)
     risk_level = models.CharField(max_length=8, choices=RiskLevel, default=RiskLevel.LOW)
-    actor_kind = models.CharField(max_length=10)  # user, api_key, lead; anonymous; system
+    actor_kind = models.CharField(max_length=10)
     actor_id = models.UUIDField(null=True, blank=True)
     actor_label = models.CharField(max_length=254, blank=True)
+    actor_role = models.CharField(max_length=20, blank=True)
     user_id = models.UUIDField(null=True, blank=True)  # the person, or who made the key
     impersonator_id = models.UUIDField(null=True, blank=True)
     impersonator_label = models.CharField(max_length=254, blank=True)
@@ -40,6 +43,7 @@ class AuditEvent(models.Model):
     user_agent = models.CharField(max_length=300, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     changes = models.JSONField(default=dict, blank=True)
+    key_id = models.CharField(max_length=8)  # which of settings.AUDIT_KEYS sealed it
     previous_digest = models.CharField(max_length=64, blank=True)
     digest = models.CharField(max_length=64)
 
@@ -49,3 +53,23 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position} {self.event_type}"
+
+
+class AuditHead(models.Model):
+    """The one row that says where a log ends and where it begins, under a seal: so that the newest rows cannot be
+    taken away unnoticed either. Its lock puts the writers into an order.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    position = models.PositiveBigIntegerField(default=0)  # of the newest row
+    digest = models.CharField(max_length=64, blank=True)
+    pruned_position = models.PositiveBigIntegerField(default=0)  # of the last row that retention has removed
+    pruned_digest = models.CharField(max_length=64, blank=True)
+    key_id = models.CharField(max_length=8, blank=True)
+    seal = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="audit_head_is_one")]
+
+    def __str__(self) -> str:
+        return f"Up to {self.position}"

@@ -5,30 +5,48 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 from django.utils import timezone
-from django_tenants.utils import tenant_context
+from django_tenants.utils import get_public_schema_name, schema_context, tenant_context
 
 from knowrithm.origin import current_origin
-from knowrithm.principal import Principal
-from knowrithm.security.hashing import keyed_hash
-from tenants.audit.models import AuditEvent, RiskLevel
+from knowrithm.principal import CompanyRow, Principal, PrincipalKind
+from tenants.audit.chain import current_key_id, digest_of, is_sealed, seal_head
+from tenants.audit.models import AuditEvent, AuditHead, RiskLevel
 
-DIGEST = "audit-event"
+log = structlog.get_logger(__name__)
+
 REDACTED = "[redacted]"
-SECRET_NAME = re.compile(r"password|secret|api_key$|(^|_)token$|recovery_codes|connection_(string|url)|_hash$")
-# What is sealed: everything but the seal itself.
-SEALED_FIELDS = tuple(field.attname for field in AuditEvent._meta.concrete_fields if field.attname != "digest")
+SECRET_NAME = re.compile(
+    r"password|secret|api_?key$|(^|_)token$|recovery_codes|connection_(string|url)|_hash$|^authorization$"
+)
+# What companies may want encrypted (leads.models) must not stand here in clear, where no row can be changed.
+PERSONAL_NAMES = {"lead": frozenset({"email", "phone"})}
+CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 Changes = Mapping[str, tuple[Any, Any]]
 
 
-@transaction.atomic
+@contextmanager
+def log_of(company: CompanyRow | None) -> Iterator[None]:
+    """Where to record what concerns this company: its own log, or the platform's for None.
+
+    It is the platform's too while the company has none: before its schema is made, and once it is being deleted.
+    """
+    if company is not None and company.is_ready:
+        with tenant_context(company):
+            yield
+    else:
+        with schema_context(get_public_schema_name()):
+            yield
+
+
 def record_event(
     *,
     actor: Principal | None,
@@ -44,43 +62,109 @@ def record_event(
     """Add a row to the log of the company whose schema is set, or to the platform's in the shared schema.
 
     Call it last in the service, inside its transaction: the log's lock is held until the commit, so that positions
-    have no gap and each row knows the one before. `actor` is None for what nobody signed in did.
+    have no gap and each row knows the one before. `actor` is None for what nobody signed in did. Two statements.
     """
     origin = current_origin()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('audit.' || current_schema()))")
-    last = AuditEvent.objects.order_by("-position").values_list("position", "digest").first()
-    position, previous = last or (0, "")
+    label = entity_label or (str(entity) if entity is not None else "")
+    kind = entity_type or (entity._meta.model_name or "" if entity is not None else "")
     event = AuditEvent(
-        position=position + 1,
-        # Later than any row before it even when two processes' clocks differ: the order is the position's.
+        # The order of the rows is that of `position`: two processes' clocks may differ.
         created_at=timezone.now(),
         event_type=event_type,
-        entity_type=entity_type or (entity._meta.model_name or "" if entity is not None else ""),
+        entity_type=kind,
         entity_id=str(entity.pk if entity is not None else entity_id),
-        entity_label=(entity_label or (str(entity) if entity is not None else ""))[:200],
-        description=description[:500],
+        entity_label=_text(label)[:200],
+        description=_text(description)[:500],
         risk_level=risk_level,
-        actor_kind=str(actor.kind) if actor else "anonymous",
+        actor_kind=_kind_of(actor),
         actor_id=actor.id if actor else None,
-        actor_label=actor.label[:254] if actor else "",
+        # A visitor's address is not written down where it cannot be deleted.
+        actor_label=_text(actor.label)[:254] if actor and actor.kind != PrincipalKind.LEAD else "",
+        actor_role=str(actor.role or "") if actor else "",
         user_id=actor.user_id if actor else None,
         impersonator_id=actor.impersonator_id if actor else None,
-        impersonator_label=actor.impersonator_label if actor else "",
+        impersonator_label=_text(actor.impersonator_label)[:254] if actor else "",
         ip_address=origin.ip_address,
-        user_agent=origin.user_agent[:300],
+        user_agent=_text(origin.user_agent)[:300],
         request_id=origin.request_id,
-        changes=_storable(changes or {}),
-        previous_digest=previous,
+        changes=_storable(changes or {}, personal=PERSONAL_NAMES.get(kind, frozenset())),
     )
-    event.digest = digest_of(event)
-    event.save(force_insert=True)
+    with transaction.atomic(savepoint=False):
+        _append(event)
     return event
 
 
-def log_of(company: Any) -> AbstractContextManager[Any]:
-    """Where `record_event` writes what concerns this company's people: its own log, the platform's when it is None."""
-    return tenant_context(company) if company is not None else nullcontext()
+def _kind_of(actor: Principal | None) -> str:
+    if actor is not None:
+        return str(actor.kind)
+    return "anonymous" if current_origin().request_id else "system"  # a worker or a command has no request
+
+
+def open_log() -> None:
+    """Begin the log of the schema that is set. Called once for each: whoever empties a log cannot begin it anew."""
+    head = AuditHead()
+    seal_head(head)
+    head.save(force_insert=True)
+
+
+def reseal_log(*, actor: Principal | None) -> None:
+    """Seal the head anew after a fault that somebody has looked into. Its rows keep whatever faults they have."""
+    with transaction.atomic():
+        head = AuditHead.objects.select_for_update().first() or AuditHead()
+        last = AuditEvent.objects.order_by("-position").values_list("position", "digest").first()
+        head.position, head.digest = last or (head.pruned_position, head.pruned_digest)
+        seal_head(head)
+        head.save()
+        record_event(
+            actor=actor, event_type="audit_log.resealed", entity_type="audit_log", risk_level=RiskLevel.CRITICAL
+        )
+
+
+def _append(event: AuditEvent) -> None:
+    """Chain the row to the last one, and write it together with the head in one statement."""
+    head = AuditHead.objects.select_for_update().first()
+    # A head that does not fit its seal is carried on without one: sealing it would cover up what was done to it, and
+    # refusing would stop the company's work. The check reports it until somebody has looked into it.
+    is_sound = head is not None and is_sealed(head)
+    if head is None or not is_sound:
+        log.error("audit_head_unsound", found=head is not None)
+        head = _mended(head)
+    event.position, event.previous_digest, event.key_id = head.position + 1, head.digest, current_key_id()
+    event.digest = digest_of(event) or ""
+    head.position, head.digest = event.position, event.digest
+    if is_sound:
+        seal_head(head)
+    row, columns = _insertion(event)
+    table, head_table = AuditEvent._meta.db_table, AuditHead._meta.db_table
+    places = ", ".join(["%s"] * len(row))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH added AS (INSERT INTO {table} ({columns}) VALUES ({places})) "  # noqa: S608  # names of our own models
+            f"UPDATE {head_table} SET position = %s, digest = %s, key_id = %s, seal = %s",
+            [*row, head.position, head.digest, head.key_id, head.seal],
+        )
+    event._state.adding = False
+
+
+def _mended(head: AuditHead | None) -> AuditHead:
+    """A head to go on from, which no check will take for sound."""
+    if head is None:
+        head = AuditHead()
+        head.save(force_insert=True)
+    last = AuditEvent.objects.order_by("-position").values_list("position", "digest").first()
+    if last is not None and last[0] != head.position:
+        head.position, head.digest = last
+    head.seal = ""
+    return head
+
+
+def _insertion(event: AuditEvent) -> tuple[list[Any], str]:
+    fields = AuditEvent._meta.concrete_fields
+    values = [field.get_db_prep_save(getattr(event, field.attname), connection) for field in fields]
+    return values, ", ".join(f'"{field.column}"' for field in fields)
+
+
+# --- Changes ------------------------------------------------------------------------------------------------------
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -89,22 +173,41 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[
     return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
 
 
-def digest_of(event: AuditEvent) -> str:
-    """The seal of a row: keyed, so that who can write the table still cannot make one."""
-    values = {name: getattr(event, name) for name in SEALED_FIELDS}
-    values["created_at"] = event.created_at.timestamp()
-    values["risk_level"] = str(event.risk_level)
-    return keyed_hash(json.dumps(values, sort_keys=True, default=str), purpose=DIGEST)
+def fields_of(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
+    """The values of these fields, for `changed_fields` before and after a change."""
+    return {name: getattr(row, name) for name in names}
 
 
-def _storable(changes: Changes) -> dict[str, list[Any]]:
-    """JSON as it will come back from the database, secrets left out."""
-    redacted = {
-        name: [REDACTED if value else value for value in pair] if _is_secret(name) else list(pair)
-        for name, pair in changes.items()
-    }
-    stored: dict[str, list[Any]] = json.loads(json.dumps(redacted, cls=_Encoder))
+def _storable(changes: Changes, *, personal: frozenset[str] = frozenset()) -> dict[str, list[Any]]:
+    """JSON as it will come back from the database, secrets and what is in the fields `personal` left out."""
+    plain = json.loads(json.dumps({name: list(pair) for name, pair in changes.items()}, cls=_Encoder))
+    stored: dict[str, list[Any]] = _clean(plain, personal)
     return stored
+
+
+def _clean(value: Any, personal: frozenset[str]) -> Any:
+    """The value without secrets, and in the form in which jsonb gives it back: the seal is over that form."""
+    if isinstance(value, dict):
+        return {
+            _text(name): _redacted(inner) if name in personal or _is_secret(name) else _clean(inner, personal)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_clean(inner, personal) for inner in value]
+    if isinstance(value, str):
+        return CREDENTIALS_IN_URL.sub(REDACTED, _text(value))
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value if abs(value) < float("inf") else str(value)
+    return value
+
+
+def _redacted(value: Any) -> Any:
+    return [_redacted(inner) for inner in value] if isinstance(value, list) else REDACTED if value else value
+
+
+def _text(value: str) -> str:
+    """Without what PostgreSQL cannot store."""
+    return value.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _is_secret(name: str) -> bool:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib import admin
 from unfold.admin import ModelAdmin
 
+from tenants.audit.admin import AuditedAdmin
 from tenants.geography.models import Address, City, Country, State
 
 
-class _PlaceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class _PlaceAdmin(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Adding here adds for everybody: a company's own places it adds itself."""
 
-    list_select_related: tuple[str, ...] = ("company",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("company",)
     readonly_fields = ("company", "created_at", "updated_at")
-    search_fields: tuple[str, ...] = ("name", "company__name")
+    search_fields: ClassVar[tuple[str, ...]] = ("name", "company__name")
 
 
 @admin.register(Country)
@@ -37,7 +40,7 @@ class CityAdmin(_PlaceAdmin):
 
 
 @admin.register(Address)
-class AddressAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class AddressAdmin(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_display = ("street_address", "postal_code", "city", "company", "is_primary")
     list_select_related = ("city", "company")
     search_fields = ("street_address", "postal_code", "city__name", "company__name")

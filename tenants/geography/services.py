@@ -15,7 +15,7 @@ from django.forms.models import model_to_dict
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import changed_fields, record_event
+from tenants.audit.services import Changes, changed_fields, record_event
 from tenants.geography.models import Address, City, Country, Place, State
 from tenants.geography.selectors import get_city, get_country, get_state
 from tenants.models import Company
@@ -66,8 +66,7 @@ def update_city(*, actor: Principal, city_id: int, changes: Mapping[str, Any]) -
 
 
 def _create(actor: Principal, place: PlaceRow) -> PlaceRow:
-    place.company_id = _company_id(actor)
-    _save(place)
+    _add(actor, place)
     after = {name: value for name, value in _values(place).items() if value}
     record_event(
         actor=actor,
@@ -75,6 +74,13 @@ def _create(actor: Principal, place: PlaceRow) -> PlaceRow:
         entity=place,
         changes=changed_fields({}, after),
     )
+    return place
+
+
+def _add(actor: Principal, place: PlaceRow) -> PlaceRow:
+    """Not recorded yet."""
+    place.company_id = _company_id(actor)
+    _save(place)
     return place
 
 
@@ -171,22 +177,31 @@ def add_address(
     postal_code: str = "",
     is_primary: bool = False,
 ) -> Address:
-    """The same with names: a state or city that is not known yet is added for the company."""
-    state = get_state(state_id, actor.company_id) if state_id else _state_called(state_name, country_id, actor)
+    """The same with names: a state or city that is not known yet is added for the company, in the same event."""
+    added: dict[str, tuple[None, str]] = {}
+    state = get_state(state_id, actor.company_id) if state_id else _known_state(state_name, country_id, actor)
+    if state is None:
+        state = _add(actor, State(name=state_name, country=get_country(country_id, actor.company_id)))
+        added["new_state"] = (None, state.name)
     if state.country_id != country_id:
         raise InvalidInputError("Choose a state of the country.", fields={"state": ["Choose a state of the country."]})
     cities = City.objects.visible_to(actor.company_id).filter(state=state, name__iexact=city_name)
-    city = cities.first() or create_city(actor=actor, name=city_name, state_id=state.pk)
-    return _add_address(actor, Address(street_address=street_address, city=city, postal_code=postal_code), is_primary)
+    city = cities.first()
+    if city is None:
+        city = _add(actor, City(name=city_name, state=state))
+        added["new_city"] = (None, city.name)
+    address = Address(street_address=street_address, city=city, postal_code=postal_code)
+    return _add_address(actor, address, is_primary, added)
 
 
-def _state_called(name: str, country_id: int, actor: Principal) -> State:
-    states = State.objects.visible_to(actor.company_id).filter(country=country_id, name__iexact=name)
-    found: State | None = states.first()
-    return found or create_state(actor=actor, name=name, country_id=country_id)
+def _known_state(name: str, country_id: int, actor: Principal) -> State | None:
+    found: State | None = (
+        State.objects.visible_to(actor.company_id).filter(country=country_id, name__iexact=name).first()
+    )
+    return found
 
 
-def _add_address(actor: Principal, address: Address, is_primary: bool) -> Address:
+def _add_address(actor: Principal, address: Address, is_primary: bool, added: Changes | None = None) -> Address:
     address.company_id, address.is_primary = actor.company_id, is_primary
     if is_primary:
         _demote_primary(actor)
@@ -196,19 +211,26 @@ def _add_address(actor: Principal, address: Address, is_primary: bool) -> Addres
         actor=actor,
         event_type="address.created",
         entity=address,
-        changes=changed_fields({}, {name: value for name, value in after.items() if value}),
+        changes={**changed_fields({}, {name: value for name, value in after.items() if value}), **(added or {})},
     )
     return address
 
 
 @transaction.atomic
-def make_address_primary(*, actor: Principal, address_id: int) -> Address:
-    address = _own_address(actor, address_id)
-    if not address.is_primary:
-        _demote_primary(actor)
-        address.is_primary = True
-        address.save(update_fields=["is_primary", "updated_at"])
+def make_address_primary(*, actor: Principal, address_id: int) -> None:
+    address = promote_address(actor=actor, address_id=address_id)
+    if address is not None:
         record_event(actor=actor, event_type="address.updated", entity=address, changes={"is_primary": (False, True)})
+
+
+def promote_address(*, actor: Principal, address_id: int) -> Address | None:
+    """The new primary address; None when it is that already. A part of other services: told of in their audit row."""
+    address = _own_address(actor, address_id)
+    if address.is_primary:
+        return None
+    _demote_primary(actor)
+    address.is_primary = True
+    address.save(update_fields=["is_primary", "updated_at"])
     return address
 
 

@@ -38,7 +38,8 @@ def addresses(request: PageRequest) -> HttpResponse:
             services.add_address(actor=_admin(request), **form.address())
             messages.success(request, "The address was added.")
             return redirect("company-addresses")
-    return render(request, "tenants/addresses.html", {"addresses": rows, "form": form, "is_admin": actor.is_admin})
+    context = {"tab": "addresses", "addresses": rows, "form": form, "is_admin": actor.is_admin}
+    return render(request, "tenants/addresses.html", context)
 
 
 @company_page

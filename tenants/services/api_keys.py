@@ -14,13 +14,12 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
-from django_tenants.utils import tenant_context
 
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Scope, parse_permissions
 from knowrithm.security.hashing import keyed_hash, matches_under, pepper_id
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import Changes, changed_fields, record_event
+from tenants.audit.services import Changes, changed_fields, log_of, record_event
 from tenants.models import ApiKey, Company
 
 API_SECRET = "api-secret"  # noqa: S105  # names what is hashed
@@ -74,7 +73,8 @@ def create_api_key(
     _check_limits(row)
     secret = _set_new_secret(row)
     row.save(force_insert=True)
-    _record(actor, row, "created", {"scopes": ([], wanted)}, RiskLevel.MEDIUM)
+    risk = RiskLevel.HIGH if {Scope.ADMIN, Scope.FULL_ACCESS} & set(wanted) else RiskLevel.MEDIUM
+    _record(actor, row, "created", {"scopes": ([], wanted), "expires_at": (None, row.expires_at)}, risk)
     return NewApiKey(row, secret)
 
 
@@ -146,10 +146,10 @@ def _own_key(actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
 
 
 def _record(actor: Principal, row: ApiKey, verb: str, changes: Changes, risk: RiskLevel) -> None:
-    with tenant_context(row.company):
+    with log_of(row.company):
         record_event(
-            actor=actor, event_type=f"api_key.{verb}", entity=row, entity_label=row.name, changes=changes,
-            risk_level=risk,
+            actor=actor, event_type=f"api_key.{verb}", entity=row, entity_type="api_key", entity_label=row.name,
+            changes=changes, risk_level=risk,
         )  # fmt: skip
 
 

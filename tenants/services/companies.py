@@ -16,35 +16,38 @@ from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants import provisioning
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import changed_fields, record_event
+from tenants.audit.services import changed_fields, log_of, open_log, record_event
 from tenants.exceptions import AlreadyRegisteredError
-from tenants.geography.services import make_address_primary
+from tenants.geography.services import promote_address
 from tenants.logo import delete_logo, draw_logo, store_logo
 from tenants.models import AgentRoute, Company
 from tenants.selectors import reaches_every_company
 from tenants.signals import company_created
 
 OWN_FIELDS = ("name", "email", "phone", "website", "industry")
-GOVERNED_FIELDS = ("is_active", "is_verified")  # a super admin's alone
+GOVERNED_FIELDS = (  # a super admin's alone
+    "is_active", "is_verified", "requires_two_factor", "api_key_max_per_hour", "api_key_max_per_day",
+    "audit_retention_days",
+)  # fmt: skip
 MAX_LOGO_URL = 500
 
 Logo: TypeAlias = "File[bytes] | str"  # a picture, an https address, or an empty text for none
 
 
 @transaction.atomic
-def create_company(
-    *,
-    name: str,
-    email: str,
-    logo: Logo = "",
-    address_id: int | None = None,
-    actor: Principal | None = None,
-    **fields: Any,
-) -> Company:
-    """A company with its own schema, ready to use when this returns.
+def create_company(*, actor: Principal | None = None, name: str, email: str, **fields: Any) -> Company:
+    """A company with its own schema, ready to use when this returns. `fields` may hold a `logo`.
 
     Raises `AlreadyRegisteredError` when a company with this e-mail address exists, `InvalidInputError` for the logo.
     """
+    company = open_company(name=name, email=email, **fields)
+    with log_of(company):
+        record_event(actor=actor, event_type="company.created", entity=company, risk_level=RiskLevel.MEDIUM)
+    return company
+
+
+def open_company(*, name: str, email: str, logo: Logo = "", address_id: int | None = None, **fields: Any) -> Company:
+    """What `create_company` does, inside the transaction of a service that records what it makes of it."""
     if email:
         _check_email_is_free(email)
     company = Company(name=name, email=email, **fields)
@@ -55,18 +58,18 @@ def create_company(
         raise InvalidInputError(message, fields={"address_id": [message]})
     company.save()
     provisioning.create_schema(company.schema_name)
+    with tenant_context(company):
+        open_log()
     company_created.send(sender=Company, company=company)
     Company.objects.filter(pk=company.pk).update(is_ready=True)
     company.is_ready = True
-    with tenant_context(company):
-        record_event(actor=actor, event_type="company.created", entity=company)
     return company
 
 
 @transaction.atomic
 def update_company(*, actor: Principal, company: Company, changes: Mapping[str, Any]) -> Company:
     """Change what `changes` names: the company's own fields, `logo` (see `Logo`), `address_id`; a super admin also
-    `is_active` and `is_verified`. Deactivating ends the company's access with its next request.
+    what is in `GOVERNED_FIELDS`. Deactivating ends the company's access with its next request.
 
     Raises `ForbiddenError`, `AlreadyRegisteredError`, `InvalidInputError`.
     """
@@ -82,12 +85,13 @@ def update_company(*, actor: Principal, company: Company, changes: Mapping[str, 
             setattr(company, name, changes[name])
     if "logo" in changes:
         _replace_logo(company, changes["logo"])
-    if "address_id" in changes:
-        _take_address(actor, changes["address_id"])
     changed = changed_fields(before, _state(company))
+    address = _take_address(actor, changes["address_id"]) if "address_id" in changes else None
+    if address:
+        changed["address"] = (None, address)
     if changed:
         company.save()
-        with tenant_context(company):
+        with log_of(company):
             record_event(
                 actor=actor,
                 event_type=_event_of(company, changed),
@@ -127,10 +131,10 @@ def _check_email_is_free(email: str) -> None:
         raise AlreadyRegisteredError(message, fields={"email": [message]})
 
 
-def _take_address(actor: Principal, address_id: int | None) -> None:
-    """The company's address that counts from now on. Raises `NotFoundError` for one that is not its own."""
-    if address_id is not None:
-        make_address_primary(actor=actor, address_id=address_id)
+def _take_address(actor: Principal, address_id: int | None) -> str:
+    """The company's address that counts from now on, if it is another. Raises `NotFoundError` for a foreign one."""
+    promoted = promote_address(actor=actor, address_id=address_id) if address_id is not None else None
+    return str(promoted) if promoted else ""
 
 
 def _take_logo(company: Company, logo: Logo) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils import timezone
-from django_tenants.utils import get_public_schema_name, schema_context, tenant_context
 
 from knowrithm.errors import ConflictError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import record_event
+from tenants.audit.services import log_of, record_event
 from tenants.models import Company
 from tenants.selectors import companies_in_reach, related_rows
 from tenants.tasks import purge_company as purge_task
@@ -26,7 +25,7 @@ def archive_company(*, actor: Principal, company: Company) -> Company:
         return company
     company.archived_at = timezone.now()
     company.save(update_fields=["archived_at", "updated_at"])
-    with tenant_context(company):
+    with log_of(company):
         record_event(actor=actor, event_type="company.archived", entity=company, risk_level=RiskLevel.HIGH)
     return company
 
@@ -40,7 +39,7 @@ def restore_company(*, actor: Principal, company: Company) -> Company:
         return company
     company.archived_at = None
     company.save(update_fields=["archived_at", "updated_at"])
-    with tenant_context(company):
+    with log_of(company):
         record_event(actor=actor, event_type="company.restored", entity=company, risk_level=RiskLevel.MEDIUM)
     return company
 
@@ -89,7 +88,7 @@ def purge_company(*, actor: Principal, company: Company, delete_related: bool) -
     company_id = str(company.pk)
     # Should the broker be down, beat finds the row.
     transaction.on_commit(lambda: purge_task.delay(company_id), robust=True)
-    with schema_context(get_public_schema_name()):  # its own log goes with it
+    with log_of(None):  # its own log goes with it
         record_event(
             actor=actor, event_type="company.purge_started", entity=company, risk_level=RiskLevel.CRITICAL,
             description=f"{company.email}, {company.schema_name}",

@@ -12,13 +12,14 @@ from django.utils.text import slugify
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import log_of, record_event
+from tenants.audit.services import changed_fields, fields_of, log_of, record_event
 from tenants.enums import Letter
 from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company, User
 from tenants.passwords import check_new_password
 from tenants.selectors import live_company
-from tenants.services.companies import create_company
+from tenants.services.companies import open_company
+from tenants.services.sessions import principal_of
 from tenants.tasks import queue_letter
 
 PROFILE_FIELDS = ("first_name", "last_name", "timezone", "language", "preferences")
@@ -37,11 +38,16 @@ def register_company(
 ) -> User:
     """A new company and its first admin."""
     check_email_is_free(email)
-    company = create_company(name=company_name, email=email, phone=phone)
-    return new_user(
+    company = open_company(name=company_name, email=email, phone=phone)
+    user = new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.ADMIN,
     )  # fmt: skip
+    with log_of(company):
+        record_event(
+            actor=principal_of(user), event_type="company.registered", entity=company, risk_level=RiskLevel.MEDIUM
+        )
+    return user
 
 
 @transaction.atomic
@@ -65,10 +71,13 @@ def register_first_admin(
     check_email_is_free(email)
     if company.users.exists():
         raise ForbiddenError("This company has an admin already. Ask them to create an account for you.")
-    return new_user(
+    user = new_user(
         company=company, email=email, username=username, password=password,
         first_name=first_name, last_name=last_name, role=Role.ADMIN, email_verified=email_verified,
     )  # fmt: skip
+    with log_of(company):
+        record_event(actor=principal_of(user), event_type="company.claimed", entity=company, risk_level=RiskLevel.HIGH)
+    return user
 
 
 @transaction.atomic
@@ -150,15 +159,30 @@ def username_from(email: str, company: Company | None) -> str:
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
 
 
+@transaction.atomic
 def ensure_super_admin(*, email: str, password: str) -> User:
     """The super admin of the installation; an existing one is left as it is."""
     existing = User.objects.filter(role=Role.SUPER_ADMIN, email__iexact=email).first()
-    return existing or User.objects.create_superuser(email=email, password=password)
+    if existing is not None:
+        return existing
+    user = User.objects.create_superuser(email=email, password=password)
+    with log_of(None):
+        record_event(actor=None, event_type="super_admin.created", entity=user, risk_level=RiskLevel.CRITICAL)
+    return user
 
 
-def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
+@transaction.atomic
+def update_profile(*, actor: Principal, user: User, changes: Mapping[str, Any]) -> User:
+    before = fields_of(user, PROFILE_FIELDS)
     names = [name for name in PROFILE_FIELDS if name in changes]
     for name in names:
         setattr(user, name, changes[name])
     user.save(update_fields=[*names, "updated_at"])
+    with log_of(user.company):
+        record_event(
+            actor=actor,
+            event_type="user.profile_updated",
+            entity=user,
+            changes=changed_fields(before, fields_of(user, PROFILE_FIELDS)),
+        )
     return user

@@ -19,6 +19,7 @@ from knowrithm.errors import NotFoundError, ServiceError
 from knowrithm.origin import current_origin
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role
 from tenants import tokens
+from tenants.audit.models import RiskLevel
 from tenants.audit.services import log_of, record_event
 from tenants.enums import SessionKind, UserStatus
 from tenants.exceptions import (
@@ -56,15 +57,22 @@ def verify_password(*, email: str, password: str, allows_archived: bool = False)
     user = User.objects.select_related("company").filter(email__iexact=email).first()
     if user is None:
         check_password(password, _dummy_hash())
+        _record_refusal(None, "Nobody has this e-mail address.", email=email)
         raise BadCredentialsError("The e-mail address or the password is not right.")
     if user.is_locked:
+        _record_refusal(user, "The account is locked.")
         raise _locked(user)
     if not user.check_password(password):
-        count_failure(user)
+        count_failure(user, why="The password was wrong.")
         raise BadCredentialsError("The e-mail address or the password is not right.")
     if not user.may_enter(user.company, allows_archived=allows_archived):
+        _record_refusal(user, "The account or its company is not in use.")
         raise _refusal(user)
-    _check_sso(user)
+    try:
+        _check_sso(user)
+    except SingleSignOnRequiredError:
+        _record_refusal(user, "The company signs in through its own provider.")
+        raise
     # With a second factor, wrong codes go on counting until a code was right: a known password buys no guesses.
     if user.login_attempts and not user.two_factor_enabled:
         User.objects.filter(pk=user.pk).update(login_attempts=0, locked_until=None)
@@ -118,15 +126,64 @@ def _check_sso(user: User) -> None:
         )
 
 
-def count_failure(user: User) -> None:
+@transaction.atomic
+def count_failure(user: User, *, why: str) -> None:
+    """A wrong password or code, which locks the account when there were too many."""
     User.objects.filter(pk=user.pk).update(login_attempts=F("login_attempts") + 1)
     user.refresh_from_db(fields=["login_attempts"])
     if user.login_attempts >= settings.LOGIN_FAILURE_LIMIT:
         until = timezone.now() + timedelta(minutes=settings.LOGIN_LOCK_MINUTES)
         User.objects.filter(pk=user.pk).update(locked_until=until, login_attempts=0)
+        with log_of(user.company):
+            record_event(
+                actor=None,
+                event_type="user.locked",
+                entity=user,
+                changes={"locked_until": (None, until)},
+                description=f"{settings.LOGIN_FAILURE_LIMIT} wrong passwords or codes in a row.",
+                risk_level=RiskLevel.HIGH,
+            )
+        return
+    _record_refusal(user, why)
+
+
+def _record_refusal(user: User | None, why: str, *, email: str = "") -> None:
+    """In the log of the person's company; of an address that nobody has, in the platform's."""
+    # What is no address may be a password in the wrong field.
+    label = "" if user is not None or "@" not in email else email
+    with log_of(user.company if user is not None else None):
+        record_event(
+            actor=None,
+            event_type="user.sign_in_failed",
+            entity=user,
+            entity_type="user",
+            entity_label=label,
+            description=why,
+            risk_level=RiskLevel.MEDIUM,
+        )
+
+
+def record_sign_in(*, user: User, session_id: uuid.UUID | None = None, by_sso: bool = False) -> None:
+    """Call it where somebody has proved who they are, in the transaction that begins their session."""
+    with log_of(user.company):
+        record_event(
+            actor=principal_of(user, session_id=session_id),
+            event_type="user.signed_in_by_sso" if by_sso else "user.signed_in",
+            entity=user,
+            risk_level=RiskLevel.MEDIUM if user.is_staff else RiskLevel.LOW,
+        )
+
+
+@transaction.atomic
+def sign_in(*, user: User, ip_address: str | None = None, user_agent: str = "") -> SignedIn:
+    """A session for somebody who has just proved who they are."""
+    signed_in = start_session(user=user, ip_address=ip_address, user_agent=user_agent)
+    record_sign_in(user=user, session_id=signed_in.session.id)
+    return signed_in
 
 
 def start_session(*, user: User, ip_address: str | None = None, user_agent: str = "") -> SignedIn:
+    """Records nothing: it is a part of signing in, and of registering."""
     now = timezone.now()
     session = UserSession(user=user, ip_address=ip_address, user_agent=user_agent[:300], last_seen_at=now)
     pair = tokens.issue_for_user(user, session.id)
@@ -152,44 +209,76 @@ def refresh_session(*, refresh_token: str) -> SignedIn:
         refresh_jti=pair.refresh_jti, expires_at=now + pair.refresh_lifetime, last_seen_at=now
     )
     if not replaced:
-        UserSession.objects.filter(pk=session.pk).update(revoked_at=now)
+        _end_stolen_session(session)
         raise tokens.InvalidTokenError("This refresh token was used before. The session has been ended; sign in again.")
     return SignedIn(session.user, session, pair)
 
 
+@transaction.atomic
+def _end_stolen_session(session: UserSession) -> None:
+    if UserSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        with log_of(session.user.company):
+            record_event(
+                actor=None,
+                event_type="session.ended",
+                entity=session,
+                entity_type="session",
+                entity_label=str(session.user),
+                description="A refresh token was used twice: one of the two was stolen.",
+                risk_level=RiskLevel.HIGH,
+            )
+
+
+@transaction.atomic
+def end_session(*, actor: Principal, session_id: uuid.UUID) -> None:
+    """The actor's own session: this one, which is signing out, or that of another device."""
+    user_id = actor.person_id
+    ended = UserSession.objects.filter(pk=session_id, user_id=user_id, revoked_at=None).update(
+        revoked_at=timezone.now()
+    )
+    if not ended:
+        raise NotFoundError("There is no such session.")
+    is_this_one = session_id == actor.session_id
+    with log_of(actor.company):
+        record_event(
+            actor=actor,
+            event_type="user.signed_out" if is_this_one else "session.ended",
+            entity_type="user" if is_this_one else "session",
+            entity_id=user_id if is_this_one else session_id,
+            entity_label=actor.label,
+        )
+
+
 def start_browser_session(*, user: User, replaces: str | None = None) -> UserSession:
-    """The row behind a cookie. `replaces` is the row that the same cookie named before."""
+    """The row behind a cookie. `replaces` is the row that the same cookie named before.
+
+    Records nothing: it is a part of signing in, and of registering.
+    """
     origin, now = current_origin(), timezone.now()
     if replaces:
-        close_browser_session(session_id=replaces)
+        UserSession.objects.filter(pk=replaces, revoked_at=None).update(revoked_at=now)
     return UserSession.objects.create(
         user=user, kind=SessionKind.BROWSER, ip_address=origin.ip_address, user_agent=origin.user_agent[:300],
         last_seen_at=now, expires_at=now + timedelta(seconds=settings.SESSION_COOKIE_AGE),
     )  # fmt: skip
 
 
+@transaction.atomic
 def close_browser_session(*, session_id: str) -> None:
     """What signing out does; nothing when it has ended before."""
-    UserSession.objects.filter(pk=session_id, revoked_at=None).update(revoked_at=timezone.now())
+    session = session_by_id(session_id)
+    if session and UserSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        actor = principal_of(session.user, session_id=session.pk)
+        with log_of(session.user.company):
+            record_event(actor=actor, event_type="user.signed_out", entity=session.user)
 
 
 @transaction.atomic
-def end_session(*, session_id: uuid.UUID, user_id: uuid.UUID) -> None:
-    session = UserSession.objects.select_related("user__company").filter(pk=session_id, user_id=user_id).first()
-    if session is None or session.revoked_at is not None:
-        raise NotFoundError("There is no such session.")
-    session.revoked_at = timezone.now()
-    session.save(update_fields=["revoked_at", "updated_at"])
-    with log_of(session.user.company):
-        record_event(actor=principal_of(session.user), event_type="session.ended", entity=session)
-
-
-@transaction.atomic
-def end_other_sessions(*, user: User, keep_session_id: str | None) -> int:
+def end_other_sessions(*, actor: Principal, user: User, keep_session_id: str | None) -> int:
     """Sign the person out everywhere but here; how many sessions that were."""
     ended = end_sessions(user, but=keep_session_id)
     with log_of(user.company):
-        record_event(actor=principal_of(user), event_type="user.signed_out_elsewhere", entity=user)
+        record_event(actor=actor, event_type="user.signed_out_elsewhere", entity=user)
     return ended
 
 

@@ -16,19 +16,17 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
-from django_tenants.utils import tenant_context
 
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants import oidc
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import changed_fields, record_event
+from tenants.audit.services import changed_fields, log_of, record_event
 from tenants.enums import SessionKind
 from tenants.exceptions import AccountUnavailableError, SingleSignOnError
 from tenants.models import Company, EmailDomain, SingleSignOn, User, UserSession
 from tenants.selectors import single_sign_on_for
 from tenants.services.people import username_from
-from tenants.services.sessions import principal_of
 
 DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 # Anybody can have an address there: no company's people are told by it.
@@ -213,8 +211,6 @@ def _person_of(row: SingleSignOn, identity: oidc.Identity) -> User:
         raise SingleSignOnError(f"{identity.email} does not belong to {row.company.name}.")
     if not user.may_sign_in:
         raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
-    with tenant_context(row.company):
-        record_event(actor=principal_of(user), event_type="user.signed_in_by_sso", entity=user)
     return user
 
 
@@ -227,7 +223,7 @@ def _create_person(row: SingleSignOn, identity: oidc.Identity) -> User:
     try:
         with transaction.atomic():
             user.save()
-            with tenant_context(row.company):
+            with log_of(row.company):
                 record_event(
                     actor=None, event_type="user.created", entity=user, risk_level=RiskLevel.MEDIUM,
                     description=f"On the first sign-in through {row.issuer}",
@@ -309,7 +305,7 @@ def _end_sessions(company: Company, **whose: Any) -> None:
 
 
 def _record(company: Company, actor: Principal, before: dict[str, Any], after: dict[str, Any]) -> None:
-    with tenant_context(company):
+    with log_of(company):
         record_event(
             actor=actor,
             event_type="company.security_changed",

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import pyotp
 from django.db import transaction
 from django.utils import timezone
-from django_tenants.utils import get_public_schema_name, schema_context
 
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from knowrithm.security.hashing import keyed_hash
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import record_event
+from tenants.audit.services import log_of, record_event
 from tenants.exceptions import (
     AccountLockedError,
     TwoFactorInvalidError,
@@ -87,11 +86,13 @@ def confirm_two_factor(*, actor: Principal, otp: str) -> list[str]:
 def renew_recovery_codes(*, actor: Principal, otp: str) -> list[str]:
     """Ten new codes; the old ones stop working."""
     user = _person(actor)
-    if not _try_code(user, otp):
-        raise _wrong_code()
     with transaction.atomic():
-        codes = _new_recovery_codes(user)
-        _record(user, actor, "two_factor.recovery_codes_renewed", RiskLevel.MEDIUM)
+        is_right = _try_code(user, otp)  # a wrong one has to stay counted: nothing is raised in here
+        codes = _new_recovery_codes(user) if is_right else []
+        if is_right:
+            _record(user, actor, "two_factor.recovery_codes_renewed", RiskLevel.MEDIUM)
+    if not is_right:
+        raise _wrong_code()
     return codes
 
 
@@ -100,11 +101,13 @@ def disable_two_factor(*, actor: Principal, password: str, otp: str) -> None:
     user = _person(actor)
     if user.has_usable_password() and not user.check_password(password):
         raise InvalidInputError("The password is not right.", fields={"password": ["Not right."]})
-    if not _try_code(user, otp):
-        raise _wrong_code()
     with transaction.atomic():
-        _remove(user)
-        _record(user, actor, "two_factor.disabled", RiskLevel.HIGH)
+        is_right = _try_code(user, otp)  # a wrong one has to stay counted: nothing is raised in here
+        if is_right:
+            _remove(user)
+            _record(user, actor, "two_factor.disabled", RiskLevel.HIGH)
+    if not is_right:
+        raise _wrong_code()
 
 
 @transaction.atomic
@@ -177,10 +180,14 @@ def _try_code(user: User, otp: str) -> bool:
     if locked.is_locked:
         raise AccountLockedError("This account is locked after too many failed attempts. Try again later.")
     row = TwoFactor.objects.filter(user=locked).exclude(confirmed_at=None).first()
-    if row is None or not (_use_totp(row, otp) or _use_recovery_code(user, otp)):
-        count_failure(locked)
+    by_app = row is not None and _use_totp(row, otp)
+    if row is None or not (by_app or _use_recovery_code(user, otp)):
+        count_failure(user, why="The code was wrong.")
         return False
     User.objects.filter(pk=locked.pk).update(login_attempts=0, locked_until=None)
+    if not by_app:
+        left = f"{recovery_codes_left(user)} recovery codes left"
+        _record(user, principal_of(user), "two_factor.recovery_code_used", RiskLevel.MEDIUM, left)
     return True
 
 
@@ -196,13 +203,8 @@ def _use_totp(row: TwoFactor, otp: str) -> bool:
 
 
 def _use_recovery_code(user: User, otp: str) -> bool:
-    used = user.recovery_codes.filter(code_hash=_hash_of(user, otp), used_at=None).update(used_at=timezone.now())
-    if used:
-        left = recovery_codes_left(user)
-        _record(
-            user, principal_of(user), "two_factor.recovery_code_used", RiskLevel.MEDIUM, f"{left} recovery codes left"
-        )
-    return bool(used)
+    unused = user.recovery_codes.filter(code_hash=_hash_of(user, otp), used_at=None)
+    return bool(unused.update(used_at=timezone.now()))
 
 
 def _hash_of(user: User, code: str) -> str:
@@ -241,6 +243,5 @@ def _record(
     description: str = "",
 ) -> None:
     """In the log of the person's company; of a super admin, in the platform's."""
-    schema = user.company.schema_name if user.company is not None else get_public_schema_name()
-    with schema_context(schema):
+    with log_of(user.company):
         record_event(actor=actor, event_type=event_type, entity=user, risk_level=risk_level, description=description)

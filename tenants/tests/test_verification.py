@@ -90,11 +90,8 @@ def test_a_person_who_waits_for_it_becomes_active(anonymous: APIClient, acme: Ch
     anonymous.post("/api/v1/verify", {"token": token})
     assert anonymous.post("/api/v1/auth/login", sign_in).status_code == 200
     with tenant_context(acme.company):
-        event = AuditEvent.objects.latest("position")
-    assert (event.event_type, event.changes) == (
-        "user.email_verified",
-        {"email_verified": [False, True], "status": ["pending_verification", "active"]},
-    )
+        event = AuditEvent.objects.get(event_type="user.email_verified")
+    assert event.changes == {"email_verified": [False, True], "status": ["pending_verification", "active"]}
 
 
 def test_send_answers_the_same_to_everybody(

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('tenants', '0007_keys'),
+        ('tenants', '0003_governance'),
     ]
 
     operations = [

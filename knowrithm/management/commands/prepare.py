@@ -28,6 +28,7 @@ SCHEDULE = {
     "usage.purge": 6 * 3600,
     "analytics.collect_everywhere": 300,
     "analytics.roll_up_everywhere": 3600,
+    "audit.prune_everywhere": 24 * 3600,
 }
 LOCK = 0x6B6E6F77  # one process prepares at a time, whoever else starts meanwhile waits
 

@@ -49,7 +49,7 @@ class AccountViewSet(ApiViewSet):
             if session := session_by_id(principal.session_id):
                 services.end_impersonation(session=session)
         elif principal.session_id and principal.user_id:
-            services.end_session(session_id=principal.session_id, user_id=principal.user_id)
+            services.end_session(actor=principal, session_id=principal.session_id)
         else:  # signed in with the dashboard's cookie
             logout(request._request)
         return Response({"message": "Signed out."})
@@ -69,7 +69,9 @@ class AccountViewSet(ApiViewSet):
         responses=answer("ProfileUpdated", message=serializers.CharField(), user=UserSerializer()),
     )
     def update_profile(self, request: Request) -> Response:
-        user = services.update_profile(user=self._user(), changes=self.validated(ProfileInput, request))
+        user = services.update_profile(
+            actor=self.principal(), user=self._user(), changes=self.validated(ProfileInput, request)
+        )
         return Response({"message": "Profile updated.", "user": UserSerializer(user).data})
 
     @extend_schema(

@@ -25,7 +25,6 @@ from tenants.api.serializers import (
     TokenFields,
     UserSerializer,
 )
-from tenants.models import User
 from tenants.tokens import TokenPair
 
 
@@ -39,10 +38,12 @@ def token_fields(pair: TokenPair) -> dict[str, Any]:
     }
 
 
-def start_session(request: Request, user: User, message: str) -> dict[str, Any]:
-    signed_in = services.start_session(
-        user=user, ip_address=client_address(request), user_agent=request.headers.get("User-Agent", "")
-    )
+def device_of(request: Request) -> dict[str, str]:
+    return {"ip_address": client_address(request), "user_agent": request.headers.get("User-Agent", "")}
+
+
+def signed_in_answer(signed_in: services.SignedIn, message: str) -> dict[str, Any]:
+    user = signed_in.user
     return {
         **token_fields(signed_in.tokens),
         "message": message,
@@ -63,7 +64,8 @@ class RegisterViewSet(ApiViewSet):
             user = services.register_first_admin(**data)
         else:
             user = services.register_company(**data)
-        return Response(start_session(request, user, "Welcome to Knowrithm."), status=201)
+        signed_in = services.start_session(user=user, **device_of(request))
+        return Response(signed_in_answer(signed_in, "Welcome to Knowrithm."), status=201)
 
 
 class LoginViewSet(ApiViewSet):
@@ -77,7 +79,7 @@ class LoginViewSet(ApiViewSet):
         check_account(data["email"])
         user = services.verify_password(email=data["email"], password=data["password"])
         services.pass_second_step(user=user, otp=data["otp"])
-        return Response(start_session(request, user, "Signed in."))
+        return Response(signed_in_answer(services.sign_in(user=user, **device_of(request)), "Signed in."))
 
     @extend_schema(request=RefreshInput, responses=TokenFields)
     def refresh(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ from knowrithm.api.views import ApiViewSet
 from tenants import services
 from tenants.api.serializers import SignedInAnswer
 from tenants.api.serializers_accounts import AcceptInput, InvitationInput, InvitationSerializer
-from tenants.api.views.auth import start_session
+from tenants.api.views.auth import device_of, signed_in_answer
 from tenants.models import Invitation
 from tenants.selectors import invitations_of
 
@@ -68,4 +68,5 @@ class InvitationViewSet(ApiViewSet):
     def accept(self, request: Request) -> Response:
         """The mailed token, a password and a name: the new person is signed in."""
         user = services.accept_invitation(**self.validated(AcceptInput, request))
-        return Response(start_session(request, user, f"Welcome to {user.company}."), status=201)
+        signed_in = services.start_session(user=user, **device_of(request))
+        return Response(signed_in_answer(signed_in, f"Welcome to {user.company}."), status=201)

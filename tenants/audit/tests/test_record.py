@@ -4,8 +4,9 @@ import pytest
 from django_tenants.utils import tenant_context
 
 from conftest import Character
+from tenants.audit.chain import digest_of
 from tenants.audit.models import AuditEvent
-from tenants.audit.services import REDACTED, digest_of, record_event
+from tenants.audit.services import REDACTED, record_event
 
 
 def test_rows_are_chained(in_acme: Character) -> None:
@@ -24,6 +25,18 @@ def test_secrets_are_left_out(in_acme: Character) -> None:
         changes={"llm_api_key": ("", "sk-1234"), "llm_max_tokens": (100, 200)},
     )
     assert event.changes == {"llm_api_key": ["", REDACTED], "llm_max_tokens": [100, 200]}
+
+
+def test_addresses_of_leads_are_left_out(in_acme: Character) -> None:
+    changes = {"email": ("a@b.example", "c@d.example"), "phone": ("", "+49 30 1"), "notes": ("", {"phone": "1"})}
+    of_lead = record_event(actor=None, event_type="lead.updated", entity_type="lead", changes=changes)
+    assert of_lead.changes == {
+        "email": [REDACTED, REDACTED],
+        "phone": ["", REDACTED],
+        "notes": ["", {"phone": REDACTED}],
+    }
+    of_user = record_event(actor=None, event_type="user.updated", entity_type="user", changes=changes)
+    assert of_user.changes["email"] == ["a@b.example", "c@d.example"]
 
 
 @pytest.mark.django_db

@@ -1,0 +1,55 @@
+"""The audit log against the whole platform: the contract's scenario 18, through the published client."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from knowrithm_py.dataclass.error import KnowrithmAPIError
+
+from knowrithm.tests.platform import FLOW, PASSWORD, Owner
+
+pytestmark = FLOW
+
+
+def events(owner: Owner, **filters: Any) -> list[str]:
+    return [row["event_type"] for row in owner.client.admin.get_audit_logs(**filters)["logs"]]
+
+
+def test_what_was_done_is_in_the_log_and_filters_narrow_it(owner: Owner) -> None:
+    person = {"username": "max", "password": PASSWORD, "first_name": "Max", "last_name": "Weak"}
+    made = owner.client.auth.create_user({"email": "max@audit.example", **person})["user"]
+    agent_id = owner.create_agent("Audited")
+    owner.client.agents.update_agent(agent_id, {"name": "Audited again"})
+
+    found = owner.client.admin.get_audit_logs(limit=5)
+    assert [row["event_type"] for row in found["logs"]][:3] == ["agent.updated", "agent.created", "user.created"]
+    newest, _, created = found["logs"][:3]
+    assert newest["changes"] == {"name": ["Audited", "Audited again"]}
+    assert (created["entity_id"], created["company_id"]) == (made["id"], owner.company_id)
+
+    assert events(owner, limit=1, offset=1) == ["agent.created"]
+    assert events(owner, event_type="user.created", limit=1) == ["user.created"]
+    assert set(events(owner, entity_type="agent")) == {"agent.created", "agent.updated"}
+    assert {row["risk_level"] for row in owner.client.admin.get_audit_logs(risk_level="medium")["logs"]} == {"medium"}
+    with pytest.raises(KnowrithmAPIError) as caught:
+        owner.client.admin.get_audit_logs(risk_level="awful")
+    assert caught.value.status_code == 400
+
+
+def test_a_key_without_admin_is_refused(owner: Owner) -> None:
+    key = owner.client.api_keys.create_api_key({"name": "reader", "scopes": ["read"]}, headers=owner.jwt)
+    reader = owner.platform.client(key["api_key"], key["api_secret"])
+    with pytest.raises(KnowrithmAPIError) as caught:
+        reader.admin.get_audit_logs()
+    assert caught.value.status_code == 403
+
+
+def test_the_download_streams(owner: Owner) -> None:
+    answer = owner.platform.get("/api/v1/audit-log/export?entity_type=api_key", headers=owner.headers)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert {row["event_type"] for row in rows} == {"api_key.created"}
+    assert answer.headers.get("Transfer-Encoding") == "chunked"

@@ -1,0 +1,356 @@
+"""Every route that changes something writes exactly one row of the audit log, in the transaction of the change.
+
+A new route needs one line: in `WROTE` what it writes, or in `UNCHANGED` why it has nothing to write.
+"""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from agents.models import Agent
+from conftest import PASSWORD, Character, bearer, page_client
+from knowrithm.routes import Route, all_routes
+from knowrithm.tests.audit import (
+    TOKEN,
+    Row,
+    Wrote,
+    all_rows,
+    archived,
+    archived_chunk,
+    archived_company,
+    archived_conversation,
+    archived_document,
+    begun_two_factor,
+    block_logs,
+    builtin_model,
+    call,
+    client_for,
+    counted_document,
+    enrolled,
+    failed_document,
+    is_page,
+    mailed_invitation,
+    mailed_reset,
+    mailed_verification,
+    missing_model,
+    prepare,
+    state_of,
+    unclaimed_company,
+    unused_settings,
+    writes_after_the_row,
+)
+from knowrithm.tests.isolation import Treasure, bury
+
+NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron", "email": "ada@new.example"}
+LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
+LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
+AGENT = {"agent_id": "{agent_id}"}
+AGENT_FORM = {
+    "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
+    "max_tokens": "500",
+}  # fmt: skip
+SESSION = "the new person's session is a second transaction: a company is there even if signing in to it fails"
+INVITED = {"token": TOKEN, "password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron"}
+ADDRESS = {"street_address": "Way 1", "country_id": "{country_id}", "state_id": "{state_id}", "city_id": "{city_id}"}
+ADDRESS_FORM = {"street_address": "Way 1", "country": "{country_id}", "state_name": "New", "city": "New"}
+COMPANY_FORM = {"name": "Renamed", "email": "admin@acme.example"}
+COMPANY = {"company_ids": ["{company_id}"]}
+RENAMED = {"name": "Renamed"}
+free_agent = archived_conversation  # one with active conversations cannot be archived
+
+WROTE: dict[str, Wrote] = {
+    # tenants
+    "POST /api/v1/auth/register": Wrote(
+        "company.claimed",
+        {**NEW_USER, "company_id": "{unclaimed_id}"},
+        log="new",
+        prepare=unclaimed_company,
+        follows=SESSION,
+    ),
+    "POST /api/v1/auth/login": Wrote("user.signed_in", LOGIN),
+    "POST /api/v1/auth/logout": Wrote("user.signed_out"),
+    "POST /api/v1/auth/user": Wrote("user.created", {**NEW_USER, "username": "ada"}),
+    "POST /api/v1/auth/api-keys": Wrote("api_key.created", {"name": "mine"}),
+    "DELETE /api/v1/auth/api-keys/<uuid:api_key_id>": Wrote("api_key.revoked"),
+    "PUT /api/v1/user/profile": Wrote("user.profile_updated", {"first_name": "Grace"}),
+    "POST /api/v1/company": Wrote("company.created", {"name": "New", "email": "new@new.example"}, log="new"),
+    "POST /login": Wrote("user.signed_in", LOGIN),
+    "POST /logout": Wrote("user.signed_out"),
+    "POST /signup": Wrote(
+        "company.registered", {**NEW_USER, "company_name": "New", "accept_terms": "on"}, log="new", follows=SESSION
+    ),
+    "POST /api-keys": Wrote("api_key.created", {"name": "mine", "scopes": "read"}),
+    "POST /api-keys/<uuid:pk>/revoke": Wrote("api_key.revoked"),
+    "POST /account": Wrote(
+        "user.profile_updated", {"form": "profile", "first_name": "G", "last_name": "H", "timezone": "UTC"}
+    ),
+    "POST /account/sessions/<uuid:pk>/revoke": Wrote("session.ended"),
+    "POST /audit-log": Wrote("audit_log.retention_changed", {"days": "90"}),
+    "PATCH /api/v1/auth/api-keys/<uuid:api_key_id>": Wrote("api_key.updated", RENAMED),
+    "POST /api/v1/auth/api-keys/<uuid:api_key_id>/rotate": Wrote("api_key.rotated"),
+    "POST /api-keys/<uuid:pk>": Wrote(
+        "api_key.updated", {**RENAMED, "rate_limit_per_hour": "5", "rate_limit_per_day": "5"}
+    ),
+    "POST /api-keys/<uuid:pk>/rotate": Wrote("api_key.rotated", {"overlap_hours": "24"}),
+    "POST /account/sessions/revoke-others": Wrote("user.signed_out_elsewhere"),
+    # tenants: two-factor, single sign-on
+    "POST /api/v1/auth/two-factor": Wrote("two_factor.set_up_started"),
+    "POST /api/v1/auth/two-factor/confirm": Wrote("two_factor.enabled", {"otp": "{otp}"}, prepare=begun_two_factor),
+    "POST /api/v1/auth/two-factor/recovery-codes": Wrote(
+        "two_factor.recovery_codes_renewed", {"otp": "{otp}"}, prepare=enrolled
+    ),
+    "DELETE /api/v1/auth/two-factor": Wrote(
+        "two_factor.disabled", {"password": PASSWORD, "otp": "{otp}"}, prepare=enrolled
+    ),
+    "POST /two-factor": Wrote("two_factor.set_up_started", {"form": "begin"}),
+    "POST /security": Wrote("company.security_changed", {"form": "policy", "is_required": "on"}),
+    # tenants: mailed links
+    "POST /api/v1/user/<uuid:user_id>/force-password-reset": Wrote("user.password_reset_forced"),
+    "POST /api/v1/verify": Wrote("user.email_verified", {"token": TOKEN}, prepare=mailed_verification),
+    "POST /verify-email": Wrote("user.email_verified", {"token": TOKEN}, prepare=mailed_verification),
+    "POST /password/reset": Wrote(
+        "user.password_reset",
+        {"token": TOKEN, "password": "a-long-enough-one", "password_again": "a-long-enough-one"},
+        prepare=mailed_reset,
+    ),
+    "POST /api/v1/invitation": Wrote("invitation.created", {"email": "eve@new.example"}),
+    "DELETE /api/v1/invitation/<uuid:invitation_id>": Wrote("invitation.revoked"),
+    "POST /api/v1/invitation/<uuid:invitation_id>/resend": Wrote("invitation.resent"),
+    "POST /api/v1/invitation/accept": Wrote("invitation.accepted", INVITED, prepare=mailed_invitation, follows=SESSION),
+    "POST /invitation": Wrote("invitation.accepted", INVITED, prepare=mailed_invitation, follows=SESSION),
+    "POST /invitations": Wrote("invitation.created", {"emails": "eve@new.example", "role": "user"}),
+    "POST /invitations/<uuid:pk>/resend": Wrote("invitation.resent"),
+    "POST /invitations/<uuid:pk>/revoke": Wrote("invitation.revoked"),
+    # tenants: companies
+    "PUT /api/v1/company/<uuid:company_id>": Wrote("company.updated", RENAMED),
+    "PATCH /api/v1/company/<uuid:company_id>": Wrote("company.updated", {**RENAMED, "address_id": "{address_id}"}),
+    "DELETE /api/v1/company/<uuid:company_id>": Wrote("company.archived"),
+    "PATCH /api/v1/company/<uuid:company_id>/restore": Wrote("company.restored", prepare=archived_company),
+    "DELETE /api/v1/company/<uuid:company_id>/cascade-delete": Wrote(
+        "company.purge_started", {"delete_related": True}, log="platform", by_root=True
+    ),
+    "DELETE /api/v1/company/bulk-delete": Wrote("company.archived", COMPANY),
+    "PATCH /api/v1/company/bulk-restore": Wrote("company.restored", COMPANY, prepare=archived_company, by_root=True),
+    "POST /company": Wrote("company.updated", COMPANY_FORM),
+    "POST /company/archive": Wrote("company.archived"),
+    "POST /company/archived": Wrote("company.restored", prepare=archived_company),
+    # geography
+    "POST /api/v1/country": Wrote("country.created", {"name": "Atlantis"}),
+    "PATCH /api/v1/country/<int:country_id>": Wrote("country.updated", RENAMED),
+    "POST /api/v1/state": Wrote("state.created", {"name": "New", "country_id": "{country_id}"}),
+    "PATCH /api/v1/state/<int:state_id>": Wrote("state.updated", RENAMED),
+    "POST /api/v1/city": Wrote("city.created", {"name": "New", "state_id": "{state_id}"}),
+    "PATCH /api/v1/city/<int:city_id>": Wrote("city.updated", RENAMED),
+    "POST /api/v1/address": Wrote("address.created", ADDRESS),
+    "POST /company/address": Wrote("address.created", ADDRESS_FORM),
+    "POST /company/address/<int:pk>/primary": Wrote("address.updated"),
+    "POST /company/address/<int:pk>/delete": Wrote("address.deleted"),
+    # the super admin's console
+    "POST /api/v1/super-admin/companies": Wrote(
+        "company.created", {"name": "New", "email": "new@new.example"}, log="new", by_root=True
+    ),
+    "PATCH /api/v1/super-admin/companies/<uuid:company_id>": Wrote("company.updated", RENAMED, by_root=True),
+    "POST /api/v1/super-admin/companies/<uuid:company_id>/users": Wrote(
+        "user.created", {**NEW_USER, "username": "ada"}, by_root=True
+    ),
+    "PATCH /api/v1/super-admin/users/<uuid:user_id>": Wrote("user.updated", {"first_name": "Grace"}, by_root=True),
+    "DELETE /api/v1/super-admin/users/<uuid:user_id>": Wrote("user.status_changed", by_root=True),
+    "PATCH /api/v1/super-admin/agents/<uuid:agent_id>": Wrote("agent.updated", RENAMED, by_root=True),
+    "DELETE /api/v1/super-admin/documents/<uuid:document_id>": Wrote(
+        "document.archived", prepare=counted_document, by_root=True
+    ),
+    # agents
+    "POST /api/v1/agent": Wrote("agent.created", {"name": "New", "llm_temperature": 0.1}),
+    "POST /api/v1/sdk/agent": Wrote("agent.created", {"name": "New"}),
+    "PUT /api/v1/agent/<uuid:agent_id>": Wrote("agent.updated", {"name": "Renamed", "llm_max_tokens": 77}),
+    "PUT /api/v1/sdk/agent/<uuid:agent_id>": Wrote("agent.updated", {"name": "Renamed"}),
+    "DELETE /api/v1/agent/<uuid:agent_id>": Wrote("agent.archived", prepare=free_agent),
+    "DELETE /api/v1/sdk/agent/<uuid:agent_id>": Wrote("agent.archived", prepare=free_agent),
+    "PATCH /api/v1/agent/<uuid:agent_id>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
+    "POST /api/v1/agent/<uuid:agent_id>/clone": Wrote("agent.cloned"),
+    "POST /api/v1/settings": Wrote("llm_settings.created", {"name": "New", "llm_max_tokens": 5}),
+    "POST /api/v1/sdk/settings": Wrote("agent.updated", {**AGENT, "name": "New", "llm_max_tokens": 5}),
+    "PUT /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.updated", {"llm_max_tokens": 5}),
+    "DELETE /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.deleted", prepare=unused_settings),
+    "POST /api/v1/settings/providers/seed": Wrote("catalogue.completed", log="platform", prepare=missing_model),
+    "POST /agents/new": Wrote("agent.created", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/edit": Wrote("agent.updated", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/archive": Wrote("agent.archived", prepare=free_agent),
+    "POST /agents/<uuid:pk>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
+    # documents
+    "POST /api/v1/document/upload": Wrote(
+        "document.uploaded", {**AGENT, "urls": ["https://a.example", "https://b.example"]}
+    ),
+    "DELETE /api/v1/document/bulk-delete": Wrote(
+        "document.archived", {"document_ids": ["{document_id}"]}, prepare=counted_document
+    ),
+    "DELETE /api/v1/document/<uuid:document_id>": Wrote("document.archived", prepare=counted_document),
+    "PATCH /api/v1/document/<uuid:document_id>/restore": Wrote("document.restored", prepare=archived_document),
+    "POST /api/v1/document/<uuid:document_id>/retry": Wrote("document.retried", prepare=failed_document),
+    "DELETE /api/v1/document/<uuid:document_id>/chunk": Wrote("document_chunk.archived"),
+    "PATCH /api/v1/document/<uuid:document_id>/chunk/restore-all": Wrote(
+        "document_chunk.restored", prepare=archived_chunk
+    ),
+    "DELETE /api/v1/document/chunk/<uuid:chunk_id>": Wrote("document_chunk.archived"),
+    "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Wrote("document_chunk.restored", prepare=archived_chunk),
+    "POST /documents/upload": Wrote("document.uploaded", {**AGENT, "url": "https://a.example"}),
+    "POST /documents/<uuid:pk>/retry": Wrote("document.retried", prepare=failed_document),
+    "POST /documents/<uuid:pk>/archive": Wrote("document.archived", prepare=counted_document),
+    "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
+    # leads
+    "POST /api/v1/lead/register": Wrote("lead.registered", LEAD),
+    "POST /company/privacy": Wrote("company.lead_encryption_changed", {"encrypt": "on"}),
+    # conversations
+    "POST /api/v1/conversation": Wrote("conversation.created", AGENT),
+    "DELETE /api/v1/conversation/<uuid:conversation_id>": Wrote("conversation.archived"),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>/restore": Wrote(
+        "conversation.restored", prepare=archived_conversation
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/chat": Wrote("message.sent", {"message": "Hello?"}),
+    "POST /conversations/<uuid:pk>/archive": Wrote("conversation.archived"),
+    "POST /conversations/<uuid:pk>/restore": Wrote("conversation.restored", prepare=archived_conversation),
+}
+
+UNCHANGED = {
+    "POST /api/v1/auth/refresh": "goes on with the same session; the end of a session is recorded",
+    "POST /api/v1/search/document": "reads",
+    "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
+    "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
+    "POST /verify-email/send": "answers alike for every address; the worker that mails the link writes the row",
+    "POST /password/forgot": "answers alike for every address; the worker that mails the link writes the row",
+    "POST /sso/login": "sends the browser to the company's provider",
+    "POST /sso/callback": "needs a provider: its row is in tenants/tests/test_single_sign_on.py",
+    "POST /login/code": "needs the password before it: see `test_a_sign_in_in_two_steps_writes_one_row`",
+    "POST /api/v1/website/handshake": "says which sources a page belongs to: reads",
+    "POST /test": "echoes its own body",
+    "POST /api/test": "echoes its own body",
+    "POST /api/v1/test": "echoes its own body",
+}
+
+# Pages that answer to POST as they do to GET, or refuse it.
+READING_PAGES = {
+    "/": "shows",
+    "/audit-log/export": "downloads",
+    "/api-usage": "shows",
+    "/api-usage/sparklines": "shows",
+    "/company/address/state": "shows",
+    "/company-logo/<uuid:company_id>/<slug:digest>.png": "downloads",
+    "/agents": "shows",
+    "/agents/<uuid:pk>/embed": "shows",
+    "/agents/<uuid:pk>/preview": "shows",
+    "/documents": "shows",
+    "/documents/<uuid:pk>": "shows",
+    "/documents/<uuid:pk>/row": "shows",
+    "/home": "shows",
+    "/agents/<uuid:pk>": "shows",
+    "/agents/<uuid:pk>/chat": "shows",
+    "/conversations/passage/<uuid:pk>": "shows",
+    "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",
+}
+
+NO_PAGES = ("/api/", "/health", "/widget", "/test")
+
+
+def routes() -> list[Route]:
+    """Every verb of the API that may change something, and POST for every page."""
+    found = []
+    for route in all_routes():
+        if route.path.startswith(NO_PAGES):
+            if route.method not in {"GET", "HEAD", "OPTIONS"}:
+                found.append(route)
+        elif route.path not in READING_PAGES:
+            found.append(Route("POST", route.path, None, route.view))
+    return list({route.key: route for route in found}.values())
+
+
+ROUTES = routes()
+PROBED = [route for route in ROUTES if route.key in WROTE]
+
+
+def test_every_route_that_changes_something_is_known() -> None:
+    keys = {route.key for route in ROUTES}
+    assert keys - WROTE.keys() - UNCHANGED.keys() == set(), "these routes have no line here"
+    assert (WROTE.keys() | UNCHANGED.keys()) - keys == set(), "these lines have no route"
+    pages = {route.path for route in all_routes() if not route.path.startswith(NO_PAGES)}
+    assert READING_PAGES.keys() - pages == set(), "these lines have no page"
+
+
+@pytest.fixture
+def treasure(acme: Character) -> Treasure:
+    return bury(acme)
+
+
+@pytest.mark.parametrize("route", PROBED, ids=[route.key for route in PROBED])
+def test_a_change_writes_one_row_and_then_nothing_more(route: Route, acme: Character, treasure: Treasure) -> None:
+    probe = WROTE[route.key]
+    prepare(probe, acme, treasure)
+    client = client_for(route, acme, probe)
+    before, state = all_rows(), state_of(acme)
+
+    with CaptureQueriesContext(connection) as captured:
+        answer = call(client, route, probe, treasure)
+
+    assert answer.status_code < 400, answer.content[:500]
+    [written] = all_rows() - before
+    schemas = {"company": acme.company.schema_name, "platform": "public"}
+    assert written == Row(schemas.get(probe.log, written.schema), written.id, probe.event)
+    assert (written.schema in schemas.values()) == (probe.log != "new")
+    assert state_of(acme) != state
+    later = writes_after_the_row([query["sql"] for query in captured.captured_queries])
+    assert bool(later) == bool(probe.follows), later
+
+
+# The schema of a new company is made in the transaction of its first row: there is nothing to block beforehand.
+BLOCKABLE = [route for route in PROBED if WROTE[route.key].log != "new"]
+
+
+@pytest.mark.parametrize("route", BLOCKABLE, ids=[route.key for route in BLOCKABLE])
+def test_what_cannot_be_recorded_does_not_happen(route: Route, acme: Character, treasure: Treasure) -> None:
+    """The row and the change are one transaction: where the row cannot be written, nothing has changed."""
+    probe = WROTE[route.key]
+    prepare(probe, acme, treasure)
+    client = client_for(route, acme, probe)
+    block_logs(acme)
+    before = state_of(acme)
+
+    answer = call(client, route, probe, treasure)
+
+    assert answer.status_code == 500
+    assert state_of(acme) == before
+
+
+@pytest.mark.parametrize("path", [path for path in READING_PAGES if path != "/demo"])
+def test_pages_that_show_write_nothing(path: str, acme: Character, treasure: Treasure) -> None:
+    client = page_client(acme)
+    before = all_rows()
+    route = Route("POST", path, None, None)
+    answer = call(client, route, Wrote("nothing"), treasure)
+    assert answer.status_code in {200, 302, 404, 405}
+    assert all_rows() == before
+
+
+@pytest.mark.django_db
+def test_a_refused_change_writes_nothing(acme: Character, treasure: Treasure) -> None:
+    api = bearer(acme)
+    before = all_rows()
+    assert api.delete(f"/api/v1/agent/{treasure.ids['agent_id']}").status_code == 400  # it has a conversation
+    assert api.post("/api/v1/conversation", {"agent_id": str(treasure.ids["document_id"])}).status_code == 404
+    assert all_rows() == before
+
+
+@pytest.mark.django_db
+def test_a_sign_in_in_two_steps_writes_one_row(acme: Character, treasure: Treasure) -> None:
+    prepare(Wrote("", prepare=enrolled), acme, treasure)
+    client = Client()
+    before = all_rows()
+    assert client.post("/login", LOGIN).headers["Location"] == "/login/code"
+    assert all_rows() == before
+    client.post("/login/code", {"otp": str(treasure.ids["otp"])})
+    assert [row.event_type for row in all_rows() - before] == ["user.signed_in"]
+
+
+def test_a_probe_of_a_page_is_told_from_one_of_the_api() -> None:
+    assert {route.key for route in PROBED if is_page(route)} == {key for key in WROTE if " /api/" not in key}

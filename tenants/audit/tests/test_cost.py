@@ -1,0 +1,26 @@
+"""What a row costs, and that writers wait for each other for no longer than they must."""
+
+from __future__ import annotations
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
+
+from conftest import Character
+from conversations.services import create_conversation, start_turn
+from tenants.audit.services import record_event
+
+
+def test_a_row_takes_two_statements(in_acme: Character, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    in_acme.company.refresh_from_db()  # the schema is set by now
+    with django_assert_num_queries(2):  # the lock with the end of the chain; the row with the new end
+        record_event(actor=in_acme.principal, event_type="agent.updated", entity=in_acme.agent)
+
+
+def test_a_chat_message_writes_its_row_last(in_acme: Character) -> None:
+    conversation = create_conversation(actor=in_acme.principal, agent=in_acme.agent)
+    with CaptureQueriesContext(connection) as captured:
+        start_turn(actor=in_acme.principal, conversation_id=conversation.id, text="Hello?")
+    statements = [query["sql"] for query in captured.captured_queries]
+    words = ["SAVEPOINT", "SELECT", "INSERT", "UPDATE", "SELECT", "WITH", "RELEASE"]
+    assert [sql.split()[0] for sql in statements] == words

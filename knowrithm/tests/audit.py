@@ -36,7 +36,7 @@ from tenants.services import create_company, start_session
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
     "agents": "agent_id", "documents": "document_id", "api-keys": "api_key_id", "account": "session_id",
-    "invitations": "invitation_id", "company": "address_id",
+    "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here
@@ -127,6 +127,14 @@ def missing_model(_: Treasure) -> None:
     ProviderModel.objects.filter(name="gpt-3.5-turbo-16k").delete()
 
 
+locked_person = changed(User, "user_id", locked_until=timezone.now() + timedelta(hours=1))
+
+
+def person_with_two_factor(treasure: Treasure) -> None:
+    TwoFactor.objects.create(user_id=str(treasure.ids["user_id"]), secret="x", confirmed_at=timezone.now())
+    User.objects.filter(pk=str(treasure.ids["user_id"])).update(two_factor_enabled=True)
+
+
 def unused_settings(treasure: Treasure) -> None:
     other = Agent.objects.get(pk=str(treasure.ids["archived_agent_id"]))
     Agent.objects.filter(pk=str(treasure.ids["agent_id"])).update(llm_settings=other.llm_settings)
@@ -147,14 +155,14 @@ def begun_two_factor(treasure: Treasure) -> None:
     while code.startswith("0"):  # ids are numbers
         secret = pyotp.random_base32()
         code = pyotp.TOTP(secret).now()
-    TwoFactor.objects.filter(user_id=str(treasure.ids["user_id"])).update(secret=secret)
+    TwoFactor.objects.filter(user_id=str(treasure.ids["admin_id"])).update(secret=secret)
     treasure.ids["otp"] = int(code)
 
 
 def enrolled(treasure: Treasure) -> None:
     begun_two_factor(treasure)
-    TwoFactor.objects.filter(user_id=str(treasure.ids["user_id"])).update(confirmed_at=timezone.now())
-    User.objects.filter(pk=str(treasure.ids["user_id"])).update(two_factor_enabled=True)
+    TwoFactor.objects.filter(user_id=str(treasure.ids["admin_id"])).update(confirmed_at=timezone.now())
+    User.objects.filter(pk=str(treasure.ids["admin_id"])).update(two_factor_enabled=True)
 
 
 def mailed_verification(treasure: Treasure) -> None:

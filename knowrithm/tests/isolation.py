@@ -119,6 +119,7 @@ def bury(owner: Character) -> Treasure:
             "session_id": session.session.id,
             "invitation_id": invitation.id,
             "user_id": person.id,
+            "admin_id": owner.admin.id,
             "company_id": owner.company.id,
             "country_id": country.pk,
             "state_id": state.pk,

@@ -35,14 +35,14 @@ def test_a_change_by_hand_stands_in_the_log_of_the_company(acme: Character, root
     page = reverse("admin:tenants_user_change", args=[acme.admin.pk])
     form = root.get(page).context["adminform"].form
     data = {name: value for name, value in form.initial.items() if value is not None and name in form.fields}
-    answer = root.post(page, {**data, "preferences": "{}", "status": "suspended"})
+    answer = root.post(page, {**data, "preferences": "{}", "first_name": "Grace"})
     assert answer.status_code == 302, answer.context["adminform"].form.errors
     with tenant_context(acme.company):
         event = AuditEvent.objects.latest("position")
     assert (event.event_type, event.entity_id, event.actor_label) == (
         "user.updated", str(acme.admin.pk), "root@knowrithm.example",
     )  # fmt: skip
-    assert (event.changes, event.risk_level) == ({"status": ["active", "suspended"]}, RiskLevel.HIGH)
+    assert (event.changes, event.risk_level) == ({"first_name": ["Acme", "Grace"]}, RiskLevel.HIGH)
 
 
 def test_what_concerns_no_company_stands_in_the_platforms_log(root: Client) -> None:

@@ -24,13 +24,14 @@ def test_what_was_done_is_in_the_log_and_filters_narrow_it(owner: Owner) -> None
     agent_id = owner.create_agent("Audited")
     owner.client.agents.update_agent(agent_id, {"name": "Audited again"})
 
-    found = owner.client.admin.get_audit_logs(limit=5)
-    assert [row["event_type"] for row in found["logs"]][:3] == ["agent.updated", "agent.created", "user.created"]
-    newest, _, created = found["logs"][:3]
+    # A worker adds its own rows about the mails that it has sent.
+    found = [row for row in owner.client.admin.get_audit_logs(limit=5)["logs"] if "_mailed" not in row["event_type"]]
+    assert [row["event_type"] for row in found][:3] == ["agent.updated", "agent.created", "user.created"]
+    newest, _, created = found[:3]
     assert newest["changes"] == {"name": ["Audited", "Audited again"]}
     assert (created["entity_id"], created["company_id"]) == (made["id"], owner.company_id)
 
-    assert events(owner, limit=1, offset=1) == ["agent.created"]
+    assert events(owner, entity_type="agent", limit=1, offset=1) == ["agent.created"]
     assert events(owner, event_type="user.created", limit=1) == ["user.created"]
     assert set(events(owner, entity_type="agent")) == {"agent.created", "agent.updated"}
     assert {row["risk_level"] for row in owner.client.admin.get_audit_logs(risk_level="medium")["logs"]} == {"medium"}
@@ -51,5 +52,5 @@ def test_the_download_streams(owner: Owner) -> None:
     answer = owner.platform.get("/api/v1/audit-log/export?entity_type=api_key", headers=owner.headers)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert {row["event_type"] for row in rows} == {"api_key.created"}
+    assert {row["event_type"].split(".")[0] for row in rows} == {"api_key"}
     assert answer.headers.get("Transfer-Encoding") == "chunked"

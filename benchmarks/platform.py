@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 
 from knowrithm.embedded.stack import DATABASE_VARIABLES, REDIS_VARIABLES, Services
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 180.0
+QUIET = 0.15  # of one processor, all parts together
 PASSWORD = "correct-horse-battery"
 Json = dict[str, Any]
 
@@ -48,6 +50,7 @@ def running_platform() -> Iterator[str]:
         try:
             with program([sys.executable, "-m", "knowrithm.embedded", "run"], env=env, log=log) as process:
                 _await_workers(f"http://127.0.0.1:{port}", process, log)
+                _await_quiet(process.pid)
                 yield f"http://127.0.0.1:{port}"
         finally:
             postgres = Services.prepare(data_dir, env={}).postgres
@@ -84,6 +87,21 @@ def _await_workers(address: str, process: subprocess.Popen[bytes], log: Path) ->
                 return
         time.sleep(0.2)
     raise RuntimeError(f"The platform did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _await_quiet(pid: int) -> None:
+    """The first start teaches the demo agent for a minute, with all that the machine has."""
+    deadline = time.monotonic() + START_SECONDS
+    parts = psutil.Process(pid).children(recursive=True)
+    while time.monotonic() < deadline:
+        before = _cpu_seconds(parts)
+        time.sleep(2)
+        if _cpu_seconds(parts) - before < QUIET * 2:
+            return
+
+
+def _cpu_seconds(parts: Sequence[psutil.Process]) -> float:
+    return sum(sum(part.cpu_times()[:2]) for part in parts if part.is_running())
 
 
 @dataclass(frozen=True, slots=True)

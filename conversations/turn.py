@@ -24,6 +24,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from agents.models import Agent
+from agents.selectors import agent_to_answer
 from conversations import streams
 from conversations.engine.citations import CheckedAnswer, check_citations
 from conversations.engine.prompt import AgentBrief, build_request, retrieval_query
@@ -90,7 +91,7 @@ class _Turn:
         self.reply = reply
         self.question = reply.reply_to
         self.conversation = reply.conversation
-        self.agent: Agent = Agent.objects.with_settings().get(pk=reply.conversation.agent_id)
+        self.agent: Agent = agent_to_answer(reply.conversation.agent_id)
         self.schema = current_schema()
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}

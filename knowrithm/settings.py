@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from knowrithm import env
-from knowrithm.db.postgresql.pool import clean
 from knowrithm.logs import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -110,12 +109,7 @@ TEMPLATES = [
 
 DATABASE = env.database(env.text("DATABASE_URL"))
 if not TESTING:  # the tests hold one connection per process, inside a transaction
-    DATABASE["OPTIONS"]["pool"] = {
-        "min_size": 1,
-        "max_size": env.integer("DATABASE_POOL_SIZE", 24),
-        "timeout": 20,
-        "reset": clean,
-    }
+    DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20}
 DATABASES = {
     "default": {
         "ENGINE": "knowrithm.db.postgresql",

@@ -12,7 +12,7 @@ from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
-from knowrithm.db.schema import schema_name, shared_cursor
+from knowrithm.db.schema import schema_name, shared_row
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind, Role
 from knowrithm.security.hashing import keyed_hash
@@ -175,9 +175,7 @@ def session_of_token(session_id: object) -> UserSession | None:
     pk = _as_uuid(session_id)
     if pk is None:
         return None
-    with shared_cursor() as cursor:
-        cursor.execute(_SESSION_SQL, [pk])
-        row = cursor.fetchone()
+    row = shared_row(_SESSION_SQL, pk)
     if row is None:
         return None
     values = iter(row)

@@ -7,7 +7,6 @@ keeps the previous company in a list that all threads share.
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from django.db import connection
@@ -41,10 +40,10 @@ def role_of(schema: str) -> str | None:
     return schema if COMPANY_SCHEMA.fullmatch(schema) else None
 
 
-def shared_cursor() -> AbstractContextManager[Any]:
-    """For shared tables, named in full (`public.…`), before it is known whose request this is."""
-    found: AbstractContextManager[Any] = _connection.shared_cursor()
-    return found
+def shared_row(query: str, *parameters: Any) -> tuple[Any, ...] | None:
+    """The first row of shared tables, named in full (`public.…`), before it is known whose request this is."""
+    row: tuple[Any, ...] | None = _connection.shared_row(query, parameters)
+    return row
 
 
 def release_connection() -> None:

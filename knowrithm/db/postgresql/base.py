@@ -6,8 +6,7 @@ owns that schema and no other: SQL that names a wrong schema is refused by Postg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import DatabaseError
@@ -45,14 +44,18 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # django-ten
         finally:
             self._setting_search_path = False
 
-    @contextmanager
-    def shared_cursor(self) -> Iterator[Any]:
-        """A cursor for shared tables under their full names: the pool hands connections over without role and path."""
-        self.ensure_connection()
+    def shared_row(self, query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+        """The first row of a query that names its tables in full (`public.…`), in one round trip.
+
+        The search path may be any; the role is given up first, for it may be that of a company which is no more.
+        """
         self._setting_search_path = True
         try:
-            cursor = self.cursor()
+            with self.cursor() as cursor:
+                cursor.execute(f"SET ROLE NONE; {query}", parameters)
+                cursor.nextset()
+                row: tuple[Any, ...] | None = cursor.fetchone()
+                return row
         finally:
             self._setting_search_path = False
-        with cursor:
-            yield cursor
+            self.search_path_set_schemas = None

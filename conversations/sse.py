@@ -45,6 +45,7 @@ from tenants.api.authentication import bearer_token, principal_from_headers
 from tenants.browser import person_of
 from tenants.models import User
 from tenants.services import principal_of
+from tenants.sign_in import missing_step
 
 AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -288,7 +289,11 @@ def _principal(request: ASGIRequest) -> Principal | None:
         return principal
     SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]  # only the session is wanted
     user = person_of(request)
-    return principal_of(user) if isinstance(user, User) else None
+    if not isinstance(user, User):
+        return None
+    if refused := missing_step(request, user):
+        raise refused
+    return principal_of(user)
 
 
 def _fallback(conversation_id: uuid.UUID) -> list[Event]:

@@ -1,6 +1,17 @@
 from __future__ import annotations
 
+import io
+
+import pytest
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.test import Client
+
+from conftest import Character
+from conversations.sse import _principal
 from conversations.streams import Event, replay, unfinished_turns
+from tenants.exceptions import TwoFactorSetupRequiredError
+from tenants.models import Company
 
 
 def turn(number: int, *, ends: bool = True) -> list[Event]:
@@ -31,3 +42,14 @@ def test_interleaved_turns_are_told_apart() -> None:
 
 def test_nothing_to_show() -> None:
     assert replay([]) == []
+
+
+def test_a_cookie_is_not_enough_where_the_company_requires_more(acme: Character, acme_client: Client) -> None:
+    cookie = f"{settings.SESSION_COOKIE_NAME}={acme_client.cookies[settings.SESSION_COOKIE_NAME].value}"
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"cookie", cookie.encode())],
+    }  # fmt: skip
+    assert _principal(ASGIRequest(scope, io.BytesIO())) is not None
+    Company.objects.filter(pk=acme.company.pk).update(requires_two_factor=True)
+    with pytest.raises(TwoFactorSetupRequiredError):
+        _principal(ASGIRequest(scope, io.BytesIO()))

@@ -106,6 +106,19 @@ def test_a_user_is_changed_and_the_company_can_see_who_did_it(acme: Character, s
     ]
 
 
+def test_a_changed_address_has_to_be_confirmed_again(acme: Character, super_admin_api: APIClient) -> None:
+    User.objects.filter(pk=acme.admin.pk).update(email_verified=True)
+    url = f"{ROOT}/users/{acme.admin.pk}"
+    ok(super_admin_api.patch(url, {"email": "ADMIN@acme.example"}))
+    acme.admin.refresh_from_db()
+    assert acme.admin.email_verified is True
+
+    ok(super_admin_api.patch(url, {"email": "other@acme.example"}))
+
+    acme.admin.refresh_from_db()
+    assert (acme.admin.email, acme.admin.email_verified) == ("other@acme.example", False)
+
+
 def test_a_deactivated_user_is_refused_at_once(acme: Character, super_admin_api: APIClient) -> None:
     add_admin(acme)
     client = bearer(acme)

@@ -99,12 +99,14 @@ def update_user(*, actor: Principal, user_id: uuid.UUID, changes: Mapping[str, A
     """
     if not actor.is_super_admin:
         raise ForbiddenError("Only a super admin can change another person's account.")
-    names = [name for name in CHANGEABLE if name in changes]
     user = User.objects.select_for_update(of=("self",)).get(pk=get_person(actor, user_id).pk)
-    before = {name: getattr(user, name) for name in names}
-    for name in names:
-        setattr(user, name, changes[name])
-    changed = changed_fields(before, {name: getattr(user, name) for name in names})
+    before = {name: getattr(user, name) for name in CHANGEABLE}
+    if changes.get("email", user.email).lower() != user.email.lower():
+        user.email_verified = False  # single sign-on trusts an address only once its owner has confirmed it
+    for name in CHANGEABLE:
+        if name in changes:
+            setattr(user, name, changes[name])
+    changed = changed_fields(before, {name: getattr(user, name) for name in CHANGEABLE})
     if changed:
         try:
             with transaction.atomic():

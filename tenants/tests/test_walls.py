@@ -28,6 +28,8 @@ def current_role() -> str:
         'SELECT digest FROM "{schema}".audit_auditevent',
         'CREATE TABLE "{schema}".mine (id integer)',
         'DROP SCHEMA "{schema}" CASCADE',
+        "SELECT digest FROM public.audit_auditevent",
+        "DELETE FROM public.audit_audithead",
     ],
 )
 def test_sql_that_names_another_companys_schema_is_refused(acme: Character, globex: Character, statement: str) -> None:

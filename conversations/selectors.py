@@ -8,6 +8,7 @@ from django.db.models import Prefetch, QuerySet
 from conversations.engine.prompt import Exchange
 from conversations.enums import MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
+from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
 
@@ -31,11 +32,21 @@ def get_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversati
     return conversation
 
 
+_LOCKED: CompiledQuery[Conversation] = CompiledQuery(
+    lambda: Conversation.objects.live().filter(pk=ANY_ID).select_related("agent").select_for_update(of=("self",))
+)
+
+
+def _is_open_to(actor: Principal, conversation: Conversation) -> bool:
+    """The rule of `conversations_for`, for a row that has been read."""
+    whose = conversation.lead_id, conversation.agent_id
+    return actor.kind != PrincipalKind.LEAD or whose == (actor.id, actor.agent_id)
+
+
 def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversation:
     """The conversation with its agent, its row locked until the transaction ends. Raises `NotFoundError`."""
-    rows = conversations_for(actor).select_related(None).select_related("agent").order_by()
-    conversation = rows.select_for_update(of=("self",)).filter(pk=conversation_id).first()
-    if conversation is None:
+    conversation = _LOCKED.get(conversation_id)
+    if conversation is None or not _is_open_to(actor, conversation):
         raise NotFoundError("There is no such conversation.")
     return conversation
 

@@ -120,7 +120,7 @@ def has_evidence(passages: Sequence[Passage], threshold: float = EVIDENCE_THRESH
 
 def _prepare(query: str, question: str, model: Embedder) -> _Query:
     ids = {term_id(term) for term in terms(query)}
-    known = dict(LexicalTerm.objects.filter(term__in=[ALL_CHUNKS, *ids]).values_list("term", "chunk_count"))
+    known = _chunk_counts([ALL_CHUNKS, *ids])
     total = known.get(ALL_CHUNKS, 0)
     weights = {identifier: idf(known.get(identifier, 0), total) for identifier in ids}
     vector = Vector(model.embed_query(query))
@@ -128,6 +128,14 @@ def _prepare(query: str, question: str, model: Embedder) -> _Query:
         return _Query(vector, weights, vector, weights)
     asked_weights = {identifier: weights.get(identifier, 0.0) for identifier in map(term_id, terms(question))}
     return _Query(vector, weights, Vector(model.embed_query(question)), asked_weights)
+
+
+def _chunk_counts(term_ids: Sequence[int]) -> dict[int, int]:
+    """In how many chunks each of the terms stands; those in none are left out."""
+    with connection.cursor() as cursor:
+        table = LexicalTerm._meta.db_table
+        cursor.execute(f"SELECT term, chunk_count FROM {table} WHERE term = ANY(%s)", [list(term_ids)])  # noqa: S608  # our own table's name
+        return dict(cursor.fetchall())
 
 
 _CANDIDATES_SQL = """

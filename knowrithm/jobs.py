@@ -22,7 +22,7 @@ from django.db import transaction
 from django_tenants.utils import get_tenant_model, schema_context
 
 from knowrithm.db.redis import sync_redis
-from knowrithm.db.schema import is_in_company, schema_name
+from knowrithm.db.schema import is_in_company, schema_name, shared_row
 from knowrithm.errors import ServiceError
 
 LIFETIME = 24 * 3600  # seconds
@@ -153,7 +153,7 @@ def company_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any, An
     def decorate(function: Callable[..., None]) -> Task[Any, Any]:
         @functools.wraps(function)
         def run(schema: str, *arguments: str) -> None:
-            if not _usable_companies().filter(schema_name=schema).exists():
+            if not _is_usable(schema):
                 return
             with schema_context(schema), structlog.contextvars.bound_contextvars(schema=schema):
                 function(*arguments)
@@ -179,6 +179,12 @@ def for_each_company(task: Task[Any, Any], *, expires: float) -> None:
     """Queue `task` once for every company: what a beat entry does. `expires` (seconds) is just under its period."""
     for schema in _usable_companies().values_list("schema_name", flat=True):
         task.apply_async(args=(schema,), expires=expires)
+
+
+def _is_usable(schema: str) -> bool:
+    table = get_tenant_model()._meta.db_table
+    query = f"SELECT 1 FROM public.{table} WHERE schema_name = %s AND is_ready AND is_active AND archived_at IS NULL"  # noqa: S608  # our own table's name
+    return shared_row(query, schema) is not None
 
 
 def _usable_companies() -> Any:

@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
-from knowrithm.db.schema import schema_name, shared_row
+from knowrithm.db.schema import schema_name
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind, Role
 from knowrithm.security.hashing import keyed_hash
@@ -136,56 +134,12 @@ def open_sessions(user: User) -> QuerySet[UserSession]:
     return user.sessions.select_related("impersonator").filter(revoked_at=None, expires_at__gt=timezone.now())
 
 
-def _columns(model: type[Model], *names: str) -> tuple[str, ...]:
-    """In the order that `Model.from_db` takes their values in."""
-    return tuple(field.attname for field in model._meta.concrete_fields if field.attname in names)
-
-
-# What decides whether a session is good, who it is, and who acts as them.
-_SESSION = _columns(UserSession, "id", "user_id", "impersonator_id", "kind", "revoked_at", "expires_at")
-_PERSON = _columns(User, "id", "company_id", "email", "role", "status", "must_reset_password", "two_factor_enabled")
-_COMPANY = _columns(
-    Company, "id", "schema_name", "is_ready", "is_active", "archived_at", "requires_two_factor", "requires_sso"
-)
-_IMPERSONATOR = _columns(User, "id", "company_id", "email", "role", "status", "must_reset_password")
-_COLUMNS = {"session": _SESSION, "person": _PERSON, "company": _COMPANY, "impersonator": _IMPERSONATOR}
-# Asked with every request that carries a token. As an ORM query its compilation alone would take three times as long.
-_SESSION_SQL = """
-SELECT {columns}
-FROM public.tenants_usersession AS session
-JOIN public.tenants_user AS person ON person.id = session.user_id
-LEFT JOIN public.tenants_company AS company ON company.id = person.company_id
-LEFT JOIN public.tenants_user AS impersonator ON impersonator.id = session.impersonator_id
-WHERE session.id = %s
-""".format(columns=", ".join(f"{table}.{name}" for table, names in _COLUMNS.items() for name in names))
-
-
 def session_by_id(session_id: object) -> UserSession | None:
     """With its person, their company and who acts as them, in one query; None for anything that is no session's id."""
     pk = _as_uuid(session_id)
     sessions = UserSession.objects.select_related("user__company", "impersonator")
     session = sessions.filter(pk=pk).first() if pk else None
     if session is not None and session.impersonator_id is not None:
-        session.user.impersonation = session
-    return session
-
-
-def session_of_token(session_id: object) -> UserSession | None:
-    """The same for a request of the API: of the rows only the fields above are read, the rest when asked for."""
-    pk = _as_uuid(session_id)
-    if pk is None:
-        return None
-    row = shared_row(_SESSION_SQL, pk)
-    if row is None:
-        return None
-    values = iter(row)
-    session_row, person, company, impersonator = (list(islice(values, len(names))) for names in _COLUMNS.values())
-    session = UserSession.from_db(DEFAULT_DB_ALIAS, _SESSION, session_row)
-    session.user = User.from_db(DEFAULT_DB_ALIAS, _PERSON, person)
-    has_company = session.user.company_id is not None
-    session.user.company = Company.from_db(DEFAULT_DB_ALIAS, _COMPANY, company) if has_company else None
-    if session.impersonator_id is not None:
-        session.impersonator = User.from_db(DEFAULT_DB_ALIAS, _IMPERSONATOR, impersonator)
         session.user.impersonation = session
     return session
 

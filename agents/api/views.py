@@ -76,7 +76,7 @@ class AgentViewSet(ApiViewSet):
     )
     def list(self, request: Request) -> Response:
         query = request.query_params
-        rows = selectors.agents_list(search=query.get("search", ""), status=query.get("status", ""))
+        rows = selectors.agents_page(search=query.get("search", ""), status=query.get("status", ""))
         agents, pagination = paginate(request, rows, per_page=10)
         records = AgentSerializer(agents, many=True, context={"company_id": self.principal().company_id}).data
         return Response(listing(["agents"], records, pagination))

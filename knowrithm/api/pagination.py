@@ -6,7 +6,10 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
+from knowrithm.db.compiled import CompiledQuery
+
 MAX_PER_PAGE = 100
+Rows = QuerySet[Any] | CompiledQuery[Any]
 
 
 def _number(value: str | None, default: int) -> int:
@@ -16,7 +19,9 @@ def _number(value: str | None, default: int) -> int:
         return default
 
 
-def paginate(request: Request, rows: QuerySet[Any], *, per_page: int) -> tuple[list[Any], dict[str, Any]]:
+def paginate(
+    request: Request, rows: QuerySet[Any] | CompiledQuery[Any], *, per_page: int
+) -> tuple[list[Any], dict[str, Any]]:
     """One page of `rows` by the request's `page` (from 1) and `per_page` (at most 100), in at most two queries.
 
     A page beyond the end is empty, as the published clients expect. The second value names the same numbers in
@@ -26,7 +31,7 @@ def paginate(request: Request, rows: QuerySet[Any], *, per_page: int) -> tuple[l
     return slice_of(rows, start=(page - 1) * size, size=size)
 
 
-def slice_of(rows: QuerySet[Any], *, start: int, size: int) -> tuple[list[Any], dict[str, Any]]:
+def slice_of(rows: Rows, *, start: int, size: int) -> tuple[list[Any], dict[str, Any]]:
     """As `paginate`, from any row on."""
     items = list(rows[start : start + size + 1])
     # Without a row beyond it, a page that has any is the last: its end is the total.

@@ -11,16 +11,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Self
+from functools import cache
+from typing import Any, Self, TypeVar
 
 import structlog
 from django.db import DatabaseError, connection, models
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
+from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.db.schema import schema_name
 
 log = structlog.get_logger(__name__)
+
+Leased = TypeVar("Leased", bound="LeasedModel")
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 8.0
@@ -51,7 +55,7 @@ class LeasedModel(models.Model):
             lease_until=now + LEASE,
             attempts=models.F("attempts") + 1,
         )
-        return rows.select_related(*related).get() if taken else None
+        return _row_with(cls, related).get(pk) if taken else None
 
     @classmethod
     def abandoned(cls) -> models.QuerySet[Self]:
@@ -89,3 +93,9 @@ class LeasedModel(models.Model):
         finally:
             done.set()
             thread.join()
+
+
+@cache
+def _row_with(model: type[Leased], related: tuple[str, ...]) -> CompiledQuery[Leased]:
+    rows = model._default_manager
+    return CompiledQuery(lambda: rows.filter(pk=ANY_ID).select_related(*related))

@@ -19,9 +19,9 @@ from knowrithm.origin import current_origin
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope, stored_permissions
 from tenants import key_use, tokens
 from tenants.browser import archived_admin
+from tenants.credentials import api_key_of, session_of_token
 from tenants.exceptions import AccountUnavailableError
-from tenants.models import ApiKey, User
-from tenants.selectors import session_of_token
+from tenants.models import User
 from tenants.services import principal_of, require_steps, verify_secret
 from tenants.sign_in import missing_step
 
@@ -55,7 +55,7 @@ def principal_from_token(token: str, *, allows_archived: bool = False) -> Princi
 
 
 def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) -> Principal:
-    row = ApiKey.objects.select_related("company", "user").filter(key=key).first() if key and "\0" not in key else None
+    row = api_key_of(key)
     if row is None or not verify_secret(row, secret):
         raise AuthenticationFailedError("The API key or its secret is not right.", code="API_KEY_INVALID")
     if row.status != "active":

@@ -1,0 +1,76 @@
+"""Queries that most requests make, compiled once.
+
+Django makes the SQL of a QuerySet anew each time that it is read. For a few rows that takes longer than PostgreSQL
+takes to find them.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from django.db import connections
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+# Where a `CompiledQuery` is to put the id that it is asked for.
+ANY_ID = uuid.UUID("a11ce5ed-0000-4000-8000-00000000a11d")
+
+
+class CompiledQuery(Generic[Row]):
+    """The rows of the QuerySet that `rows` makes, any slice of them, or the one of an id for which `ANY_ID` stands.
+
+    Nothing else in the QuerySet may change from one call to the next. What is kept is the text of the SQL, which names
+    no schema: whose rows it finds is the connection's matter.
+    """
+
+    def __init__(self, rows: Callable[[], QuerySet[Row]]) -> None:
+        self._rows = rows
+        self._compiled: dict[tuple[int | None, int | None], _Compiled[Row]] = {}
+
+    def __getitem__(self, part: slice) -> list[Row]:
+        return list(self._read(part))
+
+    def count(self) -> int:
+        return self._rows().count()
+
+    def get(self, row_id: uuid.UUID) -> Row | None:
+        found = self._read(slice(None), row_id)
+        return found[0] if found else None
+
+    def _read(self, part: slice, row_id: uuid.UUID | None = None) -> QuerySet[Row]:
+        key = part.start, part.stop
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(part)
+        compiled = self._compiled[key]
+        rows = compiled.rows.all()
+        given = tuple(row_id if value == ANY_ID else value for value in compiled.parameters)
+        rows.query.get_compiler = partial(_compiler, compiled, given)  # type: ignore[method-assign]
+        return rows
+
+    def _compile(self, part: slice) -> _Compiled[Row]:
+        rows = self._rows() if part == slice(None) else self._rows()[part]
+        compiler = rows.query.get_compiler(rows.db)
+        sql, parameters = compiler.as_sql()
+        return _Compiled(rows, compiler, sql, tuple(parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled(Generic[Row]):
+    rows: QuerySet[Row]
+    compiler: Any
+    sql: str
+    parameters: tuple[Any, ...]
+
+
+def _compiler(made: _Compiled[Any], parameters: tuple[Any, ...], using: str, *_: Any, **__: Any) -> Any:
+    """A compiler for this thread's connection that has done its work."""
+    compiler = copy.copy(made.compiler)
+    compiler.connection = connections[using]
+    compiler.as_sql = lambda *_, **__: (made.sql, parameters)
+    return compiler

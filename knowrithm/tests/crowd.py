@@ -261,7 +261,7 @@ READ = (
 )  # fmt: skip
 ADMIN_READ = (
     "users", "users?search={mark}", "admin/user/{person}", "audit-log", "audit-log?per_page=100", "audit-log/export",
-    "config", "auth/api-keys", "overview", "usage-trends", "top-endpoints", "api-key-performance", "error-analysis",
+    "config", "overview", "usage-trends", "top-endpoints", "api-key-performance", "error-analysis",
     "rate-limit-analysis", "company/statistics", "invitation", "metrics",
     "settings/company/{company}",
 )  # fmt: skip
@@ -427,6 +427,7 @@ def _hire(actor: Actor) -> None:
 def _key_s_life(actor: Actor) -> None:
     made = actor.post("auth/api-keys", 201, json={"name": actor.member.text("key"), "scopes": ["read"]})
     key_id = actor.mine(made["details"]["id"])
+    actor.get("auth/api-keys")
     actor.post(f"auth/api-keys/{key_id}/rotate", 200, json={"overlap_hours": 1})
     actor.call("DELETE", f"auth/api-keys/{key_id}", 200)
 
@@ -473,9 +474,9 @@ OPERATIONS: dict[str, tuple[int, Callable[[Actor], object], Sequence[str]]] = {
     "another company's row": (8, _reach_for_another_s, ADMINS),
     "public agent": (3, _public_agent, ("nobody",)),
     "poll a task": (8, _poll, (*TEAM, "nobody")),
-    "create an agent": (2, _create_agent, TEAM),
+    "create an agent": (2, _create_agent, ADMINS),
     "update an agent": (5, _update_agent, TEAM),
-    "an agent's life": (2, _agent_s_life, TEAM),
+    "an agent's life": (2, _agent_s_life, ADMINS),
     "upload": (4, _upload, TEAM),
     "search": (5, _search, TEAM),
     "begin a conversation": (3, _begin_conversation, TEAM),

@@ -155,7 +155,7 @@ def _locked_head() -> AuditHead | None:
     columns = [field.attname for field in AuditHead._meta.concrete_fields]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "
+            "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "  # noqa: S608  # names of our own model
             f"SELECT {', '.join(columns)} FROM {AuditHead._meta.db_table} FOR UPDATE"
         )
         while cursor.nextset():

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from knowrithm.api.caller import caller
 from knowrithm.api.permissions import ADMIN, PUBLIC, READ
 from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import answer
@@ -30,7 +31,6 @@ from tenants.geography.api.serializers import (
     StateInput,
     StateSerializer,
 )
-from tenants.geography.seed import seed_geography
 
 COUNTRY_SAVED = answer("CountrySaved", country=CountrySerializer())
 STATE_SAVED = answer("StateSaved", state=StateSerializer())
@@ -63,7 +63,7 @@ class SeedViewSet(ApiViewSet):
     )
     def seed(self, request: Request) -> Response:
         """Countries and subdivisions of ISO 3166 that are missing. Changes nothing when none is."""
-        added = seed_geography()
+        added = services.complete_geography(actor=caller(request))
         message = "All countries and states are there." if not any((added.countries, added.states)) else "Seeded."
         return Response({"message": message, "countries": added.countries, "states": added.states})
 

@@ -161,9 +161,7 @@ def test_whoever_signs_out_everywhere_else_ends_it_with_a_row(
     assert events(acme.company)[-1].event_type == "user.signed_out_elsewhere"
 
 
-def test_the_person_ends_it_in_the_list_of_sessions(
-    acme: Character, acme_client: Client, root_api: APIClient
-) -> None:
+def test_the_person_ends_it_in_the_list_of_sessions(acme: Character, acme_client: Client, root_api: APIClient) -> None:
     acting(root_api, acme.admin)
     session = UserSession.objects.exclude(impersonator=None).get()
     acme_client.post(f"/account/sessions/{session.pk}/revoke")

@@ -173,7 +173,7 @@ ENDS: dict[str, tuple[Callable[[Person], requests.Response], set[str]]] = {
     "the person is suspended": (suspend, {*OWN, *KEYS, "impersonation"}),
     "the person must choose a new password": (force_reset, {*OWN, *KEYS, "impersonation"}),
     "the session is ended": (sign_out, {"access token", "stream"}),
-    "signed out everywhere else": (sign_out_browser, OWN),
+    "signed out everywhere else": (sign_out_browser, {*OWN, "impersonation"}),
     "the key is revoked": (revoke_key, KEYS),
     "the secret is rotated": (rotate_key, KEYS),
     "the company is archived": (archive_company, {*OWN, *KEYS, "impersonation", "lead"}),

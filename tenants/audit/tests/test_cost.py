@@ -32,7 +32,10 @@ def test_a_chat_message_writes_its_row_last(in_acme: Character) -> None:
 def test_foreign_keys_are_checked_before_the_lock(in_acme: Character) -> None:
     """Or the check at the commit would wait for another writer's row with the lock that they wait for in hand."""
     conversation = create_conversation(actor=in_acme.principal, agent=in_acme.agent)
-    type(conversation).objects.filter(pk=conversation.pk).update(agent_id=uuid.uuid4())
-    with CaptureQueriesContext(connection) as captured, pytest.raises(IntegrityError), transaction.atomic():
-        record_event(actor=in_acme.principal, event_type="agent.updated", entity=in_acme.agent)
-    assert [query["sql"].split()[0] for query in captured.captured_queries] == ["SAVEPOINT", "SET", "ROLLBACK"]
+    with transaction.atomic():
+        type(conversation).objects.filter(pk=conversation.pk).update(agent_id=uuid.uuid4())
+        with CaptureQueriesContext(connection) as captured, pytest.raises(IntegrityError), transaction.atomic():
+            record_event(actor=in_acme.principal, event_type="agent.updated", entity=in_acme.agent)
+        transaction.set_rollback(True)
+    words = ["SAVEPOINT", "SET", "ROLLBACK", "SET", "RELEASE"]  # nothing after the first SET, which locks and fails
+    assert [query["sql"].split()[0] for query in captured.captured_queries] == words

@@ -166,7 +166,7 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
     await asyncio.sleep(HEADER_PAUSE)
     checked_at = time.monotonic()
     async for event in _events(subscription, _last_event_id(scope)):
-        if time.monotonic() - checked_at > RECHECK_SECONDS:
+        if event and time.monotonic() - checked_at > RECHECK_SECONDS:  # a heartbeat tells nothing
             if not await sync_to_async(_is_still_allowed, thread_sensitive=False)(scope):
                 break
             checked_at = time.monotonic()

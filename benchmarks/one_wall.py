@@ -5,13 +5,13 @@ What `second_wall` compares the product with. Nothing in the product can switch 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
+from knowrithm.asgi import application  # sets Django up
+from knowrithm.db.postgresql.base import DatabaseWrapper
 
-from knowrithm.db.postgresql.base import DatabaseWrapper  # reads the settings
+__all__ = ["application"]
 
 
 def _shared_row(self: Any, query: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -23,12 +23,7 @@ def _shared_row(self: Any, query: str, parameters: Sequence[Any]) -> tuple[Any, 
             return row
     finally:
         self._setting_search_path = False
-        self.search_path_set_schemas = None
 
 
 del DatabaseWrapper._handle_search_path
 DatabaseWrapper.shared_row = _shared_row  # type: ignore[method-assign]
-
-from knowrithm.asgi import application  # noqa: E402  # sets Django up
-
-__all__ = ["application"]

@@ -19,6 +19,8 @@ NAMES = (
     "pdf_extraction",
     "new_company",
     "authenticated_get",
+    "second_wall",
+    "concurrency",
     "retrieval",
     "evidence",
 )

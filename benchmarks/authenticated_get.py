@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import statistics
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -13,9 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from benchmarks.platform import free_port, new_customer, program, running_platform
+from benchmarks.platform import new_customer, running_platform, web_process
 from benchmarks.report import Row, at_most, milliseconds
-from knowrithm.embedded.ports import accepts
 
 ROUNDS, WARM_UP = 300, 20
 AGENTS = 10
@@ -26,24 +24,12 @@ def run() -> list[Row]:
         for number in range(1, AGENTS):
             customer.post("/agent", json={"name": f"Agent {number}"})
         key = customer.post("/auth/api-keys", json={"name": "bench", "scopes": ["read"]})
-        port = free_port()
-        server = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "benchmarks.bare:application",
-            "--port",
-            str(port),
-            "--no-access-log",
-        ]
-        with program(server, env=os.environ, log=Path(folder) / "bare.log"):
-            while not accepts(port):
-                time.sleep(0.05)
-            bare = _Caller(f"http://127.0.0.1:{port}", "/bare", {})
-            token = _Caller(address, "/api/v1/agent", {"Authorization": f"Bearer {customer.token}"})
+        with web_process("benchmarks.bare:application", env=os.environ, log=Path(folder) / "bare.log") as bare_address:
+            bare = Caller(bare_address, "/bare", {})
+            token = Caller(address, "/api/v1/agent", {"Authorization": f"Bearer {customer.token}"})
             pair = {"X-API-Key": key["api_key"], "X-API-Secret": key["api_secret"]}
-            api_key = _Caller(address, "/api/v1/agent", pair)
-            seconds: dict[_Caller, list[float]] = {caller: [] for caller in (bare, token, api_key)}
+            api_key = Caller(address, "/api/v1/agent", pair)
+            seconds: dict[Caller, list[float]] = {caller: [] for caller in (bare, token, api_key)}
             for turn in range(WARM_UP + ROUNDS):
                 for caller, found in seconds.items():
                     took = caller.call()
@@ -57,7 +43,7 @@ def run() -> list[Row]:
     return rows
 
 
-class _Caller:
+class Caller:
     """One kept connection: its own cost must not hide the servers' difference."""
 
     def __init__(self, address: str, path: str, headers: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import httpx2
 import psutil
 
+from knowrithm.embedded.ports import accepts
 from knowrithm.embedded.stack import DATABASE_VARIABLES, REDIS_VARIABLES, Services
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +72,29 @@ def program(argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> Iterat
                 process.wait(60)
             process.kill()
             process.wait()
+
+
+@contextmanager
+def web_process(application: str, *, env: Mapping[str, str], log: Path) -> Iterator[str]:
+    """The address of one more uvicorn with this ASGI application."""
+    port = free_port()
+    server = [sys.executable, "-m", "uvicorn", application, "--port", str(port), "--no-access-log"]
+    with program(server, env=env, log=log) as process:
+        while not accepts(port):
+            if process.poll() is not None:
+                raise RuntimeError(f"{application} did not start:\n{log.read_text(errors='replace')[-4000:]}")
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+
+
+def environment_of(address: str) -> dict[str, str]:
+    """What the platform at this address gives to its web process: the addresses of its services, and its secrets."""
+    port = address.rpartition(":")[2]
+    for part in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "uvicorn" in part.cmdline() and part.environ().get("PORT") == port:
+                return dict(part.environ())
+    raise RuntimeError(f"No web process of ours is at {address}.")
 
 
 def free_port() -> int:

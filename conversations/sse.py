@@ -2,7 +2,8 @@
 
 Django's ASGI handler would keep a thread for every open stream. Here a stream costs a coroutine: the credential is
 checked and the conversation looked up in one synchronous function, which gives its database connection back; after
-that only Redis is read, and only when one shared subscription says that there is something to read.
+that only Redis is read, and only when one shared subscription says that there is something to read. What is then sent
+on has been checked for again within the last half second: a credential that is no more hears no more.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ log = structlog.get_logger(__name__)
 PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/conversation/([0-9a-fA-F-]{36})/messages/stream$")
 ENDPOINT = "/api/v1/conversation/{conversation_id}/messages/stream"  # as the figures of API keys name it
 HEARTBEAT_SECONDS = 10.0  # a published client gives up after 30 s of silence
+RECHECK_SECONDS = 0.5  # what a listener hears has been allowed so lately
 IDLE_SECONDS = 600.0  # a listener who is asked nothing
 HEADER_PAUSE = 0.12  # a published client attaches its listeners after the headers: what comes with them is lost
 
@@ -162,7 +164,12 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
 
     await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
     await asyncio.sleep(HEADER_PAUSE)
+    checked_at = time.monotonic()
     async for event in _events(subscription, _last_event_id(scope)):
+        if event and time.monotonic() - checked_at > RECHECK_SECONDS:  # a heartbeat tells nothing
+            if not await sync_to_async(_is_still_allowed, thread_sensitive=False)(scope):
+                break
+            checked_at = time.monotonic()
         await write(_format(event) if event else "event: heartbeat\ndata: {}\n\n")
     await send({"type": "http.response.body", "body": b""})
 
@@ -256,8 +263,21 @@ def _authorise(scope: AsgiScope) -> Subscription:
             key_use.count_use(use, method="GET", endpoint=ENDPOINT, status=status, milliseconds=duration)
 
 
-def _subscription(request: ASGIRequest, path: str) -> Subscription:
-    principal = _principal(request)
+def _is_still_allowed(scope: AsgiScope) -> bool:
+    """Whether the stream would be opened now. This is no new call of an API key."""
+    request = ASGIRequest(dict(scope), io.BytesIO())
+    key_use.begin_request()
+    try:
+        _subscription(request, scope["path"], is_new=False)
+    except ServiceError:
+        return False
+    finally:
+        connections.close_all()
+    return True
+
+
+def _subscription(request: ASGIRequest, path: str, *, is_new: bool = True) -> Subscription:
+    principal = _principal(request, is_new=is_new)
     if principal is None or principal.company is None:
         raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
     company = principal.company
@@ -281,11 +301,11 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(int=0)
 
 
-def _principal(request: ASGIRequest) -> Principal | None:
+def _principal(request: ASGIRequest, *, is_new: bool = True) -> Principal | None:
     token = bearer_token(request.headers)
     if token and (lead := lead_from_token(token)):
         return lead
-    if principal := principal_from_headers(request.headers):
+    if principal := principal_from_headers(request.headers, is_new_call=is_new):
         return principal
     SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]  # only the session is wanted
     user = person_of(request)

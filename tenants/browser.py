@@ -59,7 +59,7 @@ def stop_acting(request: HttpRequest) -> UserSession | None:
     session = session_by_id(acting) if acting else None
     if session is None or session.impersonator is None:
         return None
-    services.end_impersonation(session=session)
+    services.end_impersonation(session=session, actor=services.principal_of(session.user, session_id=session.id))
     return session
 
 

@@ -1,4 +1,5 @@
-"""What a worker does to mail somebody a link: make its token, store the token's hash, send.
+"""What a worker does to mail somebody a link: make its token, store the token's hash, send. And what ends an
+impersonation whose time is over.
 
 The token exists in the worker's memory and in the mail, nowhere else. Run twice, two good links are mailed.
 """
@@ -10,14 +11,17 @@ import uuid
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from knowrithm.principal import Principal
 from knowrithm.security.hashing import keyed_hash
 from tenants import mail
+from tenants.audit.models import RiskLevel
 from tenants.audit.services import log_of, record_event
 from tenants.enums import InvitationStatus, Letter, UserStatus
-from tenants.models import EmailVerification, Invitation, PasswordReset, User
+from tenants.models import EmailVerification, Invitation, PasswordReset, User, UserSession
 from tenants.selectors import password_state_of
 
 VERIFICATION_LIFETIME = timedelta(hours=24)
@@ -98,3 +102,29 @@ def _reader(user_id: uuid.UUID) -> User | None:
 
 def _address_of(page: str, token: str) -> str:
     return f"{settings.BASE_URL}{reverse(page)}?token={token}"
+
+
+# --- Acting as somebody -------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def end_impersonation(*, session: UserSession, actor: Principal | None) -> None:
+    """Once: its token and its browser are the person's no more. Does nothing when it has ended before."""
+    ended = UserSession.objects.filter(pk=session.pk, revoked_at=None).exclude(impersonator=None)
+    if not ended.update(revoked_at=timezone.now()):
+        return
+    with log_of(session.user.company):
+        record_event(
+            actor=actor,
+            event_type="user.impersonation_ended",
+            entity=session.user,
+            risk_level=RiskLevel.HIGH,
+            description=f"{session.impersonator} acts as {session.user.email} no more.",
+        )
+
+
+def end_impersonations_over_time() -> None:
+    """Those whose time is over, each in a transaction of its own: nobody else may ever ask for their token again."""
+    sessions = UserSession.objects.filter(revoked_at=None, expires_at__lte=timezone.now()).exclude(impersonator=None)
+    for session in sessions.select_related("user__company", "impersonator"):
+        end_impersonation(session=session, actor=None)

@@ -33,20 +33,25 @@ from tenants.models import ApiKey
 
 log = structlog.get_logger(__name__)
 
-HOUR, DAY = 3600, 86400  # seconds; the windows begin with the full hour and at midnight UTC
+HOUR, DAY = 3600, 86400  # seconds; what is counted is counted by the full hour and the day in UTC
 PAUSE = 2.0  # seconds for which a Redis that did not answer is left alone
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 COMPANIES = "key-use:companies"  # those with anything waiting
 ENDPOINT_LENGTH = 200
 
-# Refused calls are not counted, so that a client that keeps asking gets in again with the next window.
+# Sliding windows: calls of the window before count for as much of it as still lies within the last hour, or day.
+# Refused calls are not counted, so that a client that keeps asking gets in again.
 ADMIT = """
-local hour, day = tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(redis.call('GET', KEYS[2]) or '0')
-if hour >= tonumber(ARGV[1]) or day >= tonumber(ARGV[2]) then return {0, hour, day} end
-hour, day = redis.call('INCR', KEYS[1]), redis.call('INCR', KEYS[2])
-if hour == 1 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
-if day == 1 then redis.call('EXPIRE', KEYS[2], ARGV[4]) end
-return {1, hour, day}
+local counts = redis.call('MGET', unpack(KEYS))
+for index = 1, 4 do counts[index] = tonumber(counts[index] or '0') end
+local hour = counts[1] + math.floor(counts[2] * ARGV[5] / ARGV[3])
+local day = counts[3] + math.floor(counts[4] * ARGV[6] / ARGV[4])
+if hour >= tonumber(ARGV[1]) or day >= tonumber(ARGV[2]) then return {0, unpack(counts)} end
+for index = 1, 3, 2 do
+  counts[index] = redis.call('INCR', KEYS[index])
+  if counts[index] == 1 then redis.call('EXPIRE', KEYS[index], 2 * ARGV[(index + 5) / 2]) end
+end
+return {1, unpack(counts)}
 """
 COUNT = """
 redis.call('SADD', KEYS[2], ARGV[6])
@@ -146,24 +151,59 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """`span` seconds of the clock in which there were `calls` so far, and `before` in those before them."""
+
+    limit: int
+    span: int
+    now: int
+    calls: int
+    before: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.calls - self.before * (self.span - self.now % self.span) // self.span)
+
+    @property
+    def resets_at(self) -> int:
+        """When the window ends; or with no call left, when the next one will be let in."""
+        began = self.now - self.now % self.span
+        if self.left:
+            return began + self.span
+        if self.calls < self.limit:
+            return began + _fades_after(self.before, self.limit - self.calls, self.span)
+        return began + self.span + _fades_after(self.calls, self.limit, self.span)
+
+
+def _fades_after(calls: int, room: int, span: int) -> int:
+    """Seconds into a window after which `calls` of the one before count for less than `room`; at least one."""
+    return span - (min(-(-room * span // calls), span) - 1)
+
+
 def _count_against_limits(use: KeyUse, limits: tuple[int, int]) -> None:
     now = int(time.time())
-    hour, day = now // HOUR, now // DAY
-    answer = _ask(ADMIT, [f"key-limit:{use.key_id}:h{hour}", f"key-limit:{use.key_id}:d{day}"], [*limits, HOUR, DAY])
+    keys = [f"key-limit:{use.key_id}:{span}:{now // span - back}" for span in (HOUR, DAY) for back in (0, 1)]
+    answer = _ask(ADMIT, keys, [*limits, HOUR, DAY, HOUR - now % HOUR, DAY - now % DAY])
     if answer is None:
         return
-    let_in, in_hour, in_day = answer
+    let_in, in_hour, before_hour, in_day, before_day = answer
+    windows = _Window(limits[0], HOUR, now, in_hour, before_hour), _Window(limits[1], DAY, now, in_day, before_day)
     # The window that runs out first is the one to tell of; of two that are used up, the one that lasts longer.
-    windows = [(limits[0], limits[0] - in_hour, (hour + 1) * HOUR), (limits[1], limits[1] - in_day, (day + 1) * DAY)]
-    limit, left, reset = min(windows, key=lambda window: (max(window[1], 0), -window[2]))
+    nearer = min(windows, key=lambda window: (window.left, -window.resets_at))
     use.headers.update(
-        {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(max(left, 0)), "X-RateLimit-Reset": str(reset)}
+        {
+            "X-RateLimit-Limit": str(nearer.limit),
+            "X-RateLimit-Remaining": str(nearer.left),
+            "X-RateLimit-Reset": str(nearer.resets_at),
+        }
     )
     if not let_in:
-        wait = max(1, reset - now)
-        span = "an hour" if limit == limits[0] and reset == windows[0][2] else "a day"
+        wait = nearer.resets_at - now
+        span = "an hour" if nearer.span == HOUR else "a day"
         raise RateLimitedError(
-            f"This API key has made its {limit} calls of {span}. Try again in {_in_words(wait)}.", retry_after=wait
+            f"This API key has made its {nearer.limit} calls of {span}. Try again in {_in_words(wait)}.",
+            retry_after=wait,
         )
 
 

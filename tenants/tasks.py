@@ -27,6 +27,11 @@ def queue_letter(letter: Letter, row_id: uuid.UUID) -> None:
     transaction.on_commit(lambda: mail_link.delay(letter.value, str(row_id)), robust=True)
 
 
+@shared_task(name="tenants.end_impersonations")
+def end_impersonations() -> None:
+    jobs.end_impersonations_over_time()
+
+
 @shared_task(name="tenants.purge_company")
 def purge_company(company_id: str) -> None:
     purge.purge(company_id)

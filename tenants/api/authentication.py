@@ -32,12 +32,15 @@ def bearer_token(headers: Any) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def principal_from_headers(headers: Any) -> Principal | None:
-    """The user or key that the headers name; None when they name neither. Does not set the schema."""
+def principal_from_headers(headers: Any, *, is_new_call: bool = True) -> Principal | None:
+    """The user or key that the headers name; None when they name neither. Does not set the schema.
+
+    With `is_new_call` False a key's call, which was let in before, is not counted again.
+    """
     if token := bearer_token(headers):
         return principal_from_token(token)
     key, secret = headers.get("X-API-Key", "").strip(), headers.get("X-API-Secret", "").strip()
-    return principal_from_key(key, secret) if key or secret else None
+    return principal_from_key(key, secret, is_new_call=is_new_call) if key or secret else None
 
 
 def principal_from_token(token: str, *, allows_archived: bool = False) -> Principal | None:
@@ -54,7 +57,7 @@ def principal_from_token(token: str, *, allows_archived: bool = False) -> Princi
     return principal_of(session.user, session_id=session.id)
 
 
-def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) -> Principal:
+def principal_from_key(key: str, secret: str, *, allows_archived: bool = False, is_new_call: bool = True) -> Principal:
     row = api_key_of(key)
     if row is None or not verify_secret(row, secret):
         raise AuthenticationFailedError("The API key or its secret is not right.", code="API_KEY_INVALID")
@@ -62,7 +65,8 @@ def principal_from_key(key: str, secret: str, *, allows_archived: bool = False) 
         raise AuthenticationFailedError(f"This API key is {row.status}.", code="API_KEY_INVALID")
     if not row.user.may_enter(row.company, allows_archived=allows_archived):
         raise AccountUnavailableError("The company or the person behind this API key is not active.")
-    key_use.admit(row, current_origin().ip_address)
+    if is_new_call:
+        key_use.admit(row, current_origin().ip_address)
     role, scopes = Role(row.user.role), frozenset(map(Scope, row.scopes))
     if role == Role.USER:
         scopes &= ROLE_SCOPES[role]  # a key never reaches further than the person behind it does now

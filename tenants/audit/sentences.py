@@ -50,6 +50,7 @@ SENTENCES = {
     "audit_log.pruned": "The oldest rows of the audit log were removed",
     "audit_log.resealed": "The end of the audit log was sealed anew",
     "audit_log.retention_changed": "{who} changed how long the audit log is kept",
+    "geography.completed": "{who} added what was missing to the countries and states",
     "catalogue.completed": "{who} added what was missing to the catalogue of models",
 }
 PLAIN = {"lead", "message", "conversation"}  # their label is a part of the sentence, not a name

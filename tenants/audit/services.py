@@ -122,7 +122,7 @@ def reseal_log(*, actor: Principal | None) -> None:
 
 def _append(event: AuditEvent) -> None:
     """Chain the row to the last one, and write it together with the head in one statement."""
-    head = AuditHead.objects.select_for_update().first()
+    head = _locked_head()
     # A head that does not fit its seal is carried on without one: sealing it would cover up what was done to it, and
     # refusing would stop the company's work. The check reports it until somebody has looked into it.
     is_sound = head is not None and is_sealed(head)
@@ -144,6 +144,24 @@ def _append(event: AuditEvent) -> None:
             [*row, head.position, head.digest, head.key_id, head.seal],
         )
     event._state.adding = False
+
+
+def _locked_head() -> AuditHead | None:
+    """The head, and its lock for the rest of the transaction.
+
+    Foreign keys are checked before it, in the same round trip, and not only at the commit: the check locks the row that
+    a key points to. Whoever waits for that lock with the head's in hand may wait for somebody who waits for the head.
+    """
+    columns = [field.attname for field in AuditHead._meta.concrete_fields]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "  # noqa: S608  # names of our own model
+            f"SELECT {', '.join(columns)} FROM {AuditHead._meta.db_table} FOR UPDATE"
+        )
+        while cursor.nextset():
+            pass
+        row = cursor.fetchone()
+    return AuditHead.from_db(connection.alias, columns, row) if row else None
 
 
 def _mended(head: AuditHead | None) -> AuditHead:

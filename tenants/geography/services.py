@@ -15,8 +15,9 @@ from django.forms.models import model_to_dict
 from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
-from tenants.audit.services import Changes, changed_fields, record_event
+from tenants.audit.services import Changes, changed_fields, log_of, record_event
 from tenants.geography.models import Address, City, Country, Place, State
+from tenants.geography.seed import Seeded, seed_geography
 from tenants.geography.selectors import get_city, get_country, get_state
 from tenants.models import Company
 
@@ -25,6 +26,21 @@ PlaceRow = TypeVar("PlaceRow", bound=Place)
 
 def _company_id(actor: Principal) -> uuid.UUID | None:
     return actor.company.id if actor.company else None
+
+
+@transaction.atomic
+def complete_geography(*, actor: Principal | None) -> Seeded:
+    """Add what is missing of ISO 3166. Repeating it changes nothing. `actor` is None for whoever has not signed in."""
+    added = seed_geography()
+    if added.countries or added.states:
+        with log_of(None):  # all companies share these places
+            record_event(
+                actor=actor,
+                event_type="geography.completed",
+                entity_type="geography",
+                changes={"countries": (0, added.countries), "states": (0, added.states)},
+            )
+    return added
 
 
 # --- Places -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What happens to companies, people and credentials."""
 
+from tenants.jobs import end_impersonation
 from tenants.services.api_keys import (
     API_SECRET,
     NewApiKey,
@@ -13,7 +14,7 @@ from tenants.services.api_keys import (
 from tenants.services.companies import add_agent_route, create_company, update_company
 from tenants.services.configuration import set_config
 from tenants.services.governance import archive_user, change_user_role, change_user_status, update_user
-from tenants.services.impersonation import end_impersonation, start_impersonation
+from tenants.services.impersonation import start_impersonation
 from tenants.services.invitations import (
     accept_invitation,
     invitation_of_link,

@@ -32,7 +32,7 @@ def change_user_status(*, actor: Principal, user_id: uuid.UUID, status: str, rea
     before = {"status": user.status, "archived_at": user.archived_at}
     if status != UserStatus.ACTIVE:
         _refuse_for_last_admin(user)
-        end_sessions(user)
+        end_sessions(user, actor=actor)
     user.status = status
     user.archived_at = None if status == UserStatus.ACTIVE else user.archived_at
     user.save(update_fields=["status", "archived_at", "updated_at"])
@@ -50,7 +50,7 @@ def archive_user(*, actor: Principal, user_id: uuid.UUID, reason: str = "") -> U
     user = _person_to_change(actor, user_id)
     before = {"status": user.status, "archived_at": user.archived_at}
     _refuse_for_last_admin(user)
-    end_sessions(user)
+    end_sessions(user, actor=actor)
     user.status, user.archived_at = UserStatus.INACTIVE, user.archived_at or timezone.now()
     user.save(update_fields=["status", "archived_at", "updated_at"])
     after = {"status": user.status, "archived_at": user.archived_at}
@@ -80,7 +80,7 @@ def change_user_role(
         elif user.company is None:
             user.company = _company_to_join(user, company_id)
         if Role.SUPER_ADMIN in {role, user.role}:
-            end_sessions(user)
+            end_sessions(user, actor=actor)
         user.role = role
         user.save(update_fields=["role", "company", "updated_at"])
     after = {"role": user.role, "company": user.company_id}

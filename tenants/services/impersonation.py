@@ -15,7 +15,6 @@ from tenants.audit.models import RiskLevel
 from tenants.audit.services import log_of, record_event
 from tenants.enums import SessionKind
 from tenants.models import User, UserSession
-from tenants.services.sessions import principal_of
 
 
 @transaction.atomic
@@ -53,19 +52,3 @@ def start_impersonation(
             f"Reason: {reason or 'none given'}",
         )
     return session
-
-
-@transaction.atomic
-def end_impersonation(*, session: UserSession) -> None:
-    """Once: its token and its browser are the person's no more. Does nothing when it has ended before."""
-    ended = UserSession.objects.filter(pk=session.pk, revoked_at=None).exclude(impersonator=None)
-    if not ended.update(revoked_at=timezone.now()):
-        return
-    with log_of(session.user.company):
-        record_event(
-            actor=principal_of(session.user, session_id=session.id),
-            event_type="user.impersonation_ended",
-            entity=session.user,
-            risk_level=RiskLevel.HIGH,
-            description=f"{session.impersonator} acts as {session.user.email} no more.",
-        )

@@ -34,7 +34,7 @@ def change_password(
     check_new_password(new, user, field="new_password")
     user.set_password(new)
     user.save(update_fields=["password", "updated_at"])
-    end_sessions(user, but=keep_session_id)
+    end_sessions(user, actor=actor, but=keep_session_id)
     with log_of(user.company):
         record_event(actor=actor, event_type="user.password_changed", entity=user, risk_level=RiskLevel.MEDIUM)
 
@@ -76,7 +76,7 @@ def reset_password(*, token: str, password: str) -> User:
     user.login_attempts, user.locked_until = 0, None
     mark_verified(user)  # who opens the link reads the mail of this address
     user.save()
-    end_sessions(user)
+    end_sessions(user, actor=None)
     with log_of(user.company):
         record_event(actor=None, event_type="user.password_reset", entity=user, risk_level=RiskLevel.MEDIUM)
     return user
@@ -89,7 +89,7 @@ def force_password_reset(*, actor: Principal, user: User) -> User:
     before = user.must_reset_password
     user.must_reset_password = True
     user.save(update_fields=["must_reset_password", "updated_at"])
-    end_sessions(user)
+    end_sessions(user, actor=actor)
     queue_letter(Letter.FORCED_RESET, user.id)
     with log_of(user.company):
         record_event(

@@ -30,6 +30,7 @@ from tenants.exceptions import (
     SingleSignOnRequiredError,
     TwoFactorSetupRequiredError,
 )
+from tenants.jobs import end_impersonation
 from tenants.models import User, UserSession
 from tenants.selectors import session_by_id
 
@@ -233,6 +234,10 @@ def _end_stolen_session(session: UserSession) -> None:
 def end_session(*, actor: Principal, session_id: uuid.UUID) -> None:
     """The actor's own session: this one, which is signing out, or that of another device."""
     user_id = actor.person_id
+    acting = UserSession.objects.select_related("user__company", "impersonator").exclude(impersonator=None)
+    if session := acting.filter(pk=session_id, user_id=user_id, revoked_at=None).first():
+        end_impersonation(session=session, actor=actor)
+        return
     ended = UserSession.objects.filter(pk=session_id, user_id=user_id, revoked_at=None).update(
         revoked_at=timezone.now()
     )
@@ -276,18 +281,24 @@ def close_browser_session(*, session_id: str) -> None:
 @transaction.atomic
 def end_other_sessions(*, actor: Principal, user: User, keep_session_id: str | None) -> int:
     """Sign the person out everywhere but here; how many sessions that were."""
-    ended = end_sessions(user, but=keep_session_id)
+    ended = end_sessions(user, actor=actor, but=keep_session_id)
     with log_of(user.company):
         record_event(actor=actor, event_type="user.signed_out_elsewhere", entity=user)
     return ended
 
 
-def end_sessions(user: User, *, but: str | None = None) -> int:
-    """A part of other services: inside their transaction, told of in their audit row."""
+def end_sessions(user: User, *, actor: Principal | None, but: uuid.UUID | str | None = None) -> int:
+    """A part of other services: inside their transaction, told of in their audit row.
+
+    Whoever acts as the person does so no more, which has a row of its own.
+    """
     sessions = user.sessions.filter(revoked_at=None)
     if but:
         sessions = sessions.exclude(pk=but)
-    return sessions.update(revoked_at=timezone.now())
+    acting = list(sessions.exclude(impersonator=None).select_related("user__company", "impersonator"))
+    for session in acting:
+        end_impersonation(session=session, actor=actor)
+    return len(acting) + sessions.filter(impersonator=None).update(revoked_at=timezone.now())
 
 
 def principal_of(user: User, *, session_id: uuid.UUID | None = None) -> Principal:

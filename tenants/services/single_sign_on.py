@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, ServiceError
 from knowrithm.principal import Principal, Role
 from tenants import oidc
 from tenants.audit.models import RiskLevel
@@ -140,7 +141,7 @@ def check_single_sign_on(*, actor: Principal) -> str:
 def begin_single_sign_on(*, email: str) -> tuple[str, PendingSignOn] | None:
     """Where to send the browser, and what its session keeps; None when the address belongs to no company's provider.
 
-    Only the domain counts, so that nobody learns which people exist. Raises `SingleSignOnError`.
+    Only the domain counts, so that nobody learns which people exist. Raises `SingleSignOnError`, which is recorded.
     """
     claim = (
         EmailDomain.objects.select_related("single_sign_on__company")
@@ -157,8 +158,10 @@ def begin_single_sign_on(*, email: str) -> tuple[str, PendingSignOn] | None:
         verifier=secrets.token_urlsafe(48),
         started_at=time.time(),
     )
+    with _failures_recorded(row.company):
+        provider = oidc.discover(row.issuer)
     url = oidc.authorization_url(
-        oidc.discover(row.issuer), client_id=row.client_id, redirect_uri=redirect_uri(), state=pending.state,
+        provider, client_id=row.client_id, redirect_uri=redirect_uri(), state=pending.state,
         nonce=pending.nonce, verifier=pending.verifier, login_hint=email,
     )  # fmt: skip
     return url, pending
@@ -167,8 +170,31 @@ def begin_single_sign_on(*, email: str) -> tuple[str, PendingSignOn] | None:
 def finish_single_sign_on(*, pending: PendingSignOn | None, answer: Mapping[str, str]) -> User:
     """The person that the provider sent back with `answer`, the callback's query.
 
-    Raises `SingleSignOnError` for everything that is not right with it, `AccountUnavailableError`.
+    Raises `SingleSignOnError` for everything that is not right with it, `AccountUnavailableError`. Either is recorded:
+    in the company's log, or in the platform's for an answer that belongs to no sign-in which was begun here.
     """
+    company = Company.objects.filter(pk=pending.company_id).first() if pending is not None else None
+    with _failures_recorded(company):
+        return _person_of_answer(pending, answer)
+
+
+@contextmanager
+def _failures_recorded(company: Company | None) -> Iterator[None]:
+    try:
+        yield
+    except ServiceError as error:
+        with log_of(company):
+            record_event(
+                actor=None,
+                event_type="user.sign_in_failed",
+                entity_type="user",
+                description=f"Through the company's provider: {error}",
+                risk_level=RiskLevel.MEDIUM,
+            )
+        raise
+
+
+def _person_of_answer(pending: PendingSignOn | None, answer: Mapping[str, str]) -> User:
     given = answer.get("state", "")
     if pending is None or time.time() - pending.started_at > PENDING_SECONDS:
         raise SingleSignOnError("This sign-in has taken too long or was begun in another browser. Begin again.")
@@ -299,8 +325,11 @@ def _described(row: SingleSignOn, company: Company) -> dict[str, Any]:
 
 
 def _end_sessions(company: Company, **whose: Any) -> None:
-    # Browsers are led to what is missing; a client of the API has to sign in anew.
-    sessions = UserSession.objects.filter(user__company=company, kind=SessionKind.API, revoked_at=None, **whose)
+    # Browsers are led to what is missing; a client of the API has to sign in anew. Of whoever acts as a person nothing
+    # of this is asked.
+    sessions = UserSession.objects.filter(
+        user__company=company, kind=SessionKind.API, impersonator=None, revoked_at=None, **whose
+    )
     sessions.update(revoked_at=timezone.now())
 
 

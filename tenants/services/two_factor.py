@@ -23,7 +23,7 @@ from tenants.exceptions import (
     TwoFactorStateError,
 )
 from tenants.models import RecoveryCode, TwoFactor, User
-from tenants.services.sessions import count_failure, principal_of, require_steps
+from tenants.services.sessions import count_failure, end_sessions, principal_of, require_steps
 
 ISSUER = "Knowrithm"  # what the app shows beside the address
 DRIFT = 1  # steps of 30 seconds that a phone's clock may be early or late
@@ -74,10 +74,7 @@ def confirm_two_factor(*, actor: Principal, otp: str) -> list[str]:
     row.confirmed_at = timezone.now()
     row.save(update_fields=["confirmed_at", "updated_at"])
     _switch(user, on=True)
-    others = user.sessions.filter(revoked_at=None)
-    if actor.session_id is not None:
-        others = others.exclude(pk=actor.session_id)
-    others.update(revoked_at=timezone.now())
+    end_sessions(user, actor=actor, but=actor.session_id)
     codes = _new_recovery_codes(user)
     _record(user, actor, "two_factor.enabled", RiskLevel.MEDIUM)
     return codes
@@ -130,7 +127,7 @@ def reset_two_factor(*, actor: Principal | None, user_id: uuid.UUID) -> User:
     if not user.two_factor_enabled:
         raise TwoFactorStateError("This person has no second factor.")
     _remove(user)
-    user.sessions.filter(revoked_at=None).update(revoked_at=timezone.now())
+    end_sessions(user, actor=actor)
     _record(user, actor, "two_factor.reset", RiskLevel.HIGH)
     return user
 

@@ -239,8 +239,8 @@ def test_beyond_its_hourly_limit_a_key_is_told_when_to_come_back(limited: NewApi
     answers = [call(limited) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert [limit_headers(answer)[1] for answer in answers] == [2, 1, 0, 0, 0]
-    assert limit_headers(answers[-1]) == [3, 0, noon + 3600]
-    assert answers[-1].headers["Retry-After"] == "2700"
+    assert [limit_headers(answer)[2] for answer in answers] == [noon + 3600] * 2 + [noon + 3601] * 3
+    assert answers[-1].headers["Retry-After"] == "2701"
     body = answers[-1].json()
     assert (body["code"], body["message"]) == (
         "RATE_LIMITED",
@@ -251,18 +251,36 @@ def test_beyond_its_hourly_limit_a_key_is_told_when_to_come_back(limited: NewApi
 def test_the_daily_limit_holds_across_hours(limited: NewApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
     start = int(time.time())
     assert [call(limited).status_code for _ in range(3)] == [200] * 3
-    monkeypatch.setattr(time, "time", lambda: float(start + 3600))
+    monkeypatch.setattr(time, "time", lambda: float(start + 7200))
     answers = [call(limited) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert limit_headers(answers[-1]) == [5, 0, start - 900 + 12 * 3600]
-    assert answers[-1].headers["Retry-After"] == str(12 * 3600 - 900 - 3600)
+    assert limit_headers(answers[-1]) == [5, 0, start - 900 + 12 * 3600 + 1]
+    assert answers[-1].headers["Retry-After"] == str(12 * 3600 - 900 - 7200 + 1)
 
 
-def test_the_next_hour_begins_anew(limited: NewApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = int(time.time())
+def test_the_last_hour_counts_for_what_is_left_of_it(limited: NewApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or twice the limit could be called around a full hour."""
+    noon = int(time.time()) - 900
+    ApiKey.objects.filter(pk=limited.row.pk).update(rate_limit_per_day=100)
+    monkeypatch.setattr(time, "time", lambda: float(noon + 3599))
     assert [call(limited).status_code for _ in range(4)] == [200, 200, 200, 429]
-    monkeypatch.setattr(time, "time", lambda: float(start + 3600))
-    assert call(limited).status_code == 200
+    found = []
+    # Of three calls, two count after the first second, one after twenty minutes, and none after forty.
+    for second in (0, 1, 2, 1200, 1201, 1202, 2400, 2401, 2402):
+        monkeypatch.setattr(time, "time", lambda second=second: float(noon + 3600 + second))
+        answer = call(limited)
+        found.append((second, answer.status_code, answer.headers.get("Retry-After")))
+    assert found == [
+        (0, 429, "1"),
+        (1, 200, None),
+        (2, 429, "1199"),
+        (1200, 429, "1"),
+        (1201, 200, None),
+        (1202, 429, "1199"),
+        (2400, 429, "1"),
+        (2401, 200, None),
+        (2402, 429, "1199"),
+    ]
 
 
 def test_every_route_counts_even_the_ones_that_do_not_exist_for_keys(limited: NewApiKey) -> None:

@@ -15,6 +15,7 @@ from conftest import PASSWORD, Character, key_client, super_admin_in_browser
 from tenants.enums import SessionKind
 from tenants.models import Company, User, UserSession
 from tenants.services import create_api_key, principal_of, start_impersonation
+from tenants.tasks import end_impersonations
 from tenants.tests.test_people_api import API, add, client_of, events, root, root_api
 
 __all__ = ["root", "root_api"]  # fixtures
@@ -142,6 +143,40 @@ def test_it_ends_at_once(acme: Character, root_api: APIClient, change: Any) -> N
     assert client.get(f"{API}/agent").status_code == 200
     change(UserSession.objects.select_related("user__company").exclude(impersonator=None).get())
     assert client.get(f"{API}/agent").status_code == 401
+
+
+def ends(acme: Character) -> list[tuple[str, str]]:
+    """Who has ended what, by the company's log."""
+    rows = [row for row in events(acme.company) if row.event_type == "user.impersonation_ended"]
+    return [(row.actor_kind, row.actor_label) for row in rows]
+
+
+def test_whoever_signs_out_everywhere_else_ends_it_with_a_row(
+    acme: Character, acme_client: Client, root_api: APIClient
+) -> None:
+    client = acting(root_api, acme.admin)
+    acme_client.post("/account/sessions/revoke-others")
+    assert client.get(f"{API}/agent").status_code == 401
+    assert ends(acme) == [("user", acme.admin.email)]
+    assert events(acme.company)[-1].event_type == "user.signed_out_elsewhere"
+
+
+def test_the_person_ends_it_in_the_list_of_sessions(acme: Character, acme_client: Client, root_api: APIClient) -> None:
+    acting(root_api, acme.admin)
+    session = UserSession.objects.exclude(impersonator=None).get()
+    acme_client.post(f"/account/sessions/{session.pk}/revoke")
+    assert ends(acme) == [("user", acme.admin.email)]
+    assert [row for row in events(acme.company) if row.event_type == "session.ended"] == []
+
+
+def test_beat_ends_what_has_had_its_time(acme: Character, root_api: APIClient) -> None:
+    acting(root_api, acme.admin)
+    end_impersonations()
+    assert ends(acme) == []  # it is not over
+    UserSession.objects.exclude(impersonator=None).update(expires_at=timezone.now())
+    for _ in range(2):
+        end_impersonations()
+    assert ends(acme) == [("system", "")]
 
 
 # --- In the browser -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from django.test import Client
 from django.utils import timezone
-from django_tenants.utils import tenant_context
+from django_tenants.utils import schema_context, tenant_context
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -396,6 +396,34 @@ def test_a_sign_in_ends_when_the_company_s_does(sso: SingleSignOn, acme: Charact
 
 
 # --- A provider that is down, or talks nonsense -------------------------------------------------------------------
+
+
+def failures_in(schema: str) -> list[str]:
+    with schema_context(schema):
+        rows = AuditEvent.objects.filter(event_type="user.sign_in_failed").order_by("position")
+        return [row.description for row in rows]
+
+
+def test_a_failure_at_the_provider_is_in_the_company_s_log(sso: SingleSignOn, acme: Character) -> None:
+    browser = Client()
+    answer = browser.get("/sso/callback", {**come_back(leave(browser)), "error": "access_denied"})
+    assert "access_denied" in refused(browser, answer)
+    [told] = failures_in(acme.company.schema_name)
+    assert told.startswith("Through the company's provider: The provider did not sign you in (access_denied).")
+    assert failures_in("public") == []
+
+
+def test_a_provider_that_cannot_be_asked_is_in_the_company_s_log(
+    sso: SingleSignOn, acme: Character, provider: OidcServer
+) -> None:
+    provider.stop()
+    Client().post("/sso/login", {"email": "admin@acme.example"})
+    assert len(failures_in(acme.company.schema_name)) == 1
+
+
+def test_an_answer_to_nothing_is_in_the_platform_s_log(sso: SingleSignOn, acme: Character) -> None:
+    assert Client().get("/sso/callback", {"code": "x", "state": "y"}).status_code == 401
+    assert (len(failures_in("public")), failures_in(acme.company.schema_name)) == (1, [])
 
 
 def test_a_provider_that_is_down_is_told_in_words(sso: SingleSignOn, provider: OidcServer) -> None:

@@ -24,6 +24,7 @@ SCHEDULE = {
     "documents.resume_stalled_everywhere": 30,
     "leads.apply_encryption_everywhere": 300,
     "tenants.resume_purges": 60,
+    "tenants.end_impersonations": 60,
     "usage.store": 30,
     "usage.purge": 6 * 3600,
     "analytics.collect_everywhere": 300,

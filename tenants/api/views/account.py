@@ -47,7 +47,7 @@ class AccountViewSet(ApiViewSet):
         if principal.impersonator_id:
             stop_acting(request._request)
             if session := session_by_id(principal.session_id):
-                services.end_impersonation(session=session)
+                services.end_impersonation(session=session, actor=principal)
         elif principal.session_id and principal.user_id:
             services.end_session(actor=principal, session_id=principal.session_id)
         else:  # signed in with the dashboard's cookie

@@ -14,6 +14,7 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import answer
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import ServiceError
+from knowrithm.principal import Principal
 from tenants.api.authentication import principal_from_headers
 from tenants.geography import selectors, services
 from tenants.geography.api.serializers import (
@@ -30,19 +31,23 @@ from tenants.geography.api.serializers import (
     StateInput,
     StateSerializer,
 )
-from tenants.geography.seed import seed_geography
 
 COUNTRY_SAVED = answer("CountrySaved", country=CountrySerializer())
 STATE_SAVED = answer("StateSaved", state=StateSerializer())
 CITY_SAVED = answer("CitySaved", city=CitySerializer())
 
 
-def _reader(request: Request) -> uuid.UUID | None:
-    """Whose own places are shown beside the shared ones. A bad credential is no reason to refuse what is public."""
+def _caller(request: Request) -> Principal | None:
+    """A bad credential is no reason to refuse what is public."""
     try:
-        principal = principal_from_headers(request.headers)
+        return principal_from_headers(request.headers)
     except ServiceError:
         return None
+
+
+def _reader(request: Request) -> uuid.UUID | None:
+    """Whose own places are shown beside the shared ones."""
+    principal = _caller(request)
     return principal.company.id if principal and principal.company else None
 
 
@@ -63,7 +68,7 @@ class SeedViewSet(ApiViewSet):
     )
     def seed(self, request: Request) -> Response:
         """Countries and subdivisions of ISO 3166 that are missing. Changes nothing when none is."""
-        added = seed_geography()
+        added = services.complete_geography(actor=_caller(request))
         message = "All countries and states are there." if not any((added.countries, added.states)) else "Seeded."
         return Response({"message": message, "countries": added.countries, "states": added.states})
 

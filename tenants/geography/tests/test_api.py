@@ -76,9 +76,19 @@ def test_the_lists_are_arrays_that_anybody_reads(anonymous: APIClient) -> None:
 
 def test_seeding_is_public_and_says_what_it_did(anonymous: APIClient) -> None:
     State.objects.filter(code="DE-BY").delete()
+    known = set(AuditEvent.objects.values_list("pk", flat=True))
     assert api("get", anonymous, "address-seed", status=200) == {"message": "Seeded.", "countries": 0, "states": 1}
     again = {"message": "All countries and states are there.", "countries": 0, "states": 0}
     assert api("get", anonymous, "address-seed", status=200) == again
+    [row] = AuditEvent.objects.exclude(pk__in=known)  # the platform's log: the places are everybody's
+    assert (row.event_type, row.actor_kind, row.changes["states"]) == ("geography.completed", "anonymous", [0, 1])
+
+
+def test_seeding_by_a_company_is_in_the_platform_s_log(acme: Character, acme_api: APIClient) -> None:
+    State.objects.filter(code="DE-BY").delete()
+    assert api("get", acme_api, "address-seed", status=200)["states"] == 1
+    row = AuditEvent.objects.get(event_type="geography.completed")
+    assert row.actor_label == acme.admin.email
 
 
 @pytest.mark.parametrize("path", ["country/{}", "state/country/{}", "state/{}", "city/state/{}", "city/{}"])

@@ -363,6 +363,29 @@ class SingleSignOn(BaseModel):
         return self.issuer
 
 
+class ProviderIdentity(BaseModel):
+    """Whom a company's provider means by `subject`. It never changes there, as names and addresses do.
+
+    Good for this issuer alone: with another one, or another application at it, the subjects are others.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="provider_identity")
+    single_sign_on = models.ForeignKey(SingleSignOn, models.CASCADE, related_name="identities")
+    issuer = models.URLField()
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        verbose_name_plural = "provider identities"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["single_sign_on", "issuer", "subject"], name="provider_identity_of_one_person"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Provider identity of {self.user_id}"
+
+
 class EmailDomain(models.Model):
     """A domain whose people sign in through one company's provider. No two companies have the same."""
 

@@ -72,8 +72,9 @@ class Installation:
         """Leads that the old SECRET_KEY has indexed: one in two encrypted, under the encryption key of before."""
         cipher = Fernet(OLD)
         query = sql.SQL(
-            "INSERT INTO {}.leads_lead (id, created_at, updated_at, agent_id, first_name, last_name, email, email_hash, "
-            "phone, source, notes, status, consent_marketing, consent_data_processing, user_agent, last_activity) "
+            "INSERT INTO {}.leads_lead (id, created_at, updated_at, agent_id, first_name, last_name, email, "
+            "email_hash, phone, source, notes, status, consent_marketing, consent_data_processing, user_agent, "
+            "last_activity) "
             "SELECT gen_random_uuid(), now(), now(), id, %s, '', %s, %s, '', '', '', 'new', false, true, '', now() "
             "FROM {}.agents_agent LIMIT 1"
         ).format(*[sql.Identifier(schema)] * 2)

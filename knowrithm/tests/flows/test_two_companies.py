@@ -28,7 +28,8 @@ def ids(owner: Owner, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     agent = owner.client.agents.create_agent({"name": "Mine"}, settings=BUILTIN)
     agent_id = agent["agent"]["id"]
     path = write_files(tmp_path_factory.mktemp("isolation"), {"pump.txt": library()["pump.txt"]})[0]
-    [document_id] = owner.learn(agent_id, Path(path))
+    [document_id] = owner.upload(agent_id, Path(path))
+    owner.await_document(document_id, seconds=240)  # a platform that has just started reads its own documents first
     conversation_id = owner.start_conversation(agent_id)
     owner.client.messages.send_message(conversation_id, "Hello?")
     visitor = {"first_name": "Vi", "last_name": "Sitor", "email": "vi@isolation.example", "agent_id": agent_id}

@@ -432,6 +432,7 @@ class ApiKey(BaseModel):
 
     class Meta:
         ordering = ["-created_at"]
+        verbose_name = "API key"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.key_prefix}…)"

@@ -14,6 +14,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='apikey',
+            options={'ordering': ['-created_at'], 'verbose_name': 'API key'},
+        ),
         migrations.CreateModel(
             name='ProviderIdentity',
             fields=[

@@ -363,6 +363,7 @@ EMAIL_BACKEND = env.text("EMAIL_BACKEND") or (
 )
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["knowrithm.formats"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -136,7 +136,7 @@ def person_with_two_factor(treasure: Treasure) -> None:
 
 
 def linked_person(treasure: Treasure) -> None:
-    sso = SingleSignOn.objects.get(company=str(treasure.ids["company_id"]))
+    sso = SingleSignOn.objects.get(company_id=str(treasure.ids["company_id"]))
     ProviderIdentity.objects.create(
         user_id=str(treasure.ids["user_id"]), single_sign_on=sso, issuer=sso.issuer, subject="x"
     )

@@ -49,7 +49,7 @@ class CompanyDaily(models.Model):
         indexes = [models.Index(fields=["date"])]
 
     def __str__(self) -> str:
-        return f"{self.company_id} on {self.date}"
+        return f"{self.company} on {self.date}"
 
 
 class SystemMetric(models.Model):

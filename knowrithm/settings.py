@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.templatetags.static import static
 
 from knowrithm import env
 from knowrithm.logs import configure_structlog, logging_config
@@ -362,6 +363,7 @@ EMAIL_BACKEND = env.text("EMAIL_BACKEND") or (
 )
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["knowrithm.formats"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
@@ -374,11 +376,14 @@ UNFOLD = {
     "SITE_TITLE": "Knowrithm",
     "SITE_HEADER": "Knowrithm",
     "SITE_URL": "/",
-    "SITE_SYMBOL": "neurology",
+    "SITE_ICON": lambda request: static("knowrithm/img/favicon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("knowrithm/img/favicon.svg")}
+    ],
     "DASHBOARD_CALLBACK": "analytics.admin.front_page",
     "COLORS": {
         "primary": {
-            "50": "#eef7f3", "100": "#d6ebe3", "200": "#aed7c8", "300": "#7dbda7", "400": "#4a9c83", "500": "#2b8068",
+            "50": "#eef7f3", "100": "#d6ebe3", "200": "#aed7c8", "300": "#86c9b2", "400": "#5fb59a", "500": "#3f9b80",
             "600": "#1c6955", "700": "#12634f", "800": "#0d4f40", "900": "#0a3f33", "950": "#06251e",
         }
     },

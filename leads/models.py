@@ -9,18 +9,23 @@ from django.db import models
 from django.utils import timezone
 
 from agents.models import Agent
-from knowrithm.db.fields import EncryptedTextField
+from knowrithm.db.fields import BlindIndexField, EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet
 from knowrithm.db.schema import schema_name
 from knowrithm.security.encryption import CIPHERTEXT, encrypt, is_ciphertext
-from knowrithm.security.hashing import keyed_hash
+from knowrithm.security.hashing import keyed_hashes
 from leads.enums import LeadStatus
 from tenants.selectors import encrypts_lead_data
 
 
 def email_hash(address: str) -> str:
     """The blind index of an address: equal for equal addresses of one company, whatever their case, and no others."""
-    return keyed_hash(address.strip().lower(), purpose=f"lead-email:{schema_name()}")
+    return email_hashes(address)[0]
+
+
+def email_hashes(address: str) -> list[str]:
+    """As what the address may stand in the table: older values of SECRET_KEY hold until `rotate_encryption` has run."""
+    return keyed_hashes(address.strip().lower(), purpose=f"lead-email:{schema_name()}")
 
 
 class LeadDataField(EncryptedTextField):
@@ -43,11 +48,11 @@ class LeadDataField(EncryptedTextField):
         return super().from_db_value(value, *rest) if value and is_ciphertext(value) else value or ""
 
 
-class EmailHashField(models.CharField):  # type: ignore[type-arg]  # the stubs' parameters do not exist at run time
-    def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        value = email_hash(model_instance.email)  # type: ignore[attr-defined]  # the lead's
-        setattr(model_instance, self.attname, value)
-        return value
+class EmailHashField(BlindIndexField):
+    source = "email"
+
+    def index_of(self, text: str) -> str:
+        return email_hash(text)
 
 
 ENCRYPTED_EMAIL = models.Q(email__regex=CIPHERTEXT)
@@ -57,7 +62,7 @@ ENCRYPTED_PHONE = models.Q(phone__regex=CIPHERTEXT)
 class LeadQuerySet(ArchivableQuerySet):
     def with_email(self, address: str) -> Self:
         """Who has this address, in whatever case, encrypted or not."""
-        return self.filter(email_hash=email_hash(address))
+        return self.filter(email_hash__in=email_hashes(address))
 
     def matching(self, text: str) -> Self:
         """Whose names or address contain each word. Of an encrypted address only the whole is found."""
@@ -65,7 +70,7 @@ class LeadQuerySet(ArchivableQuerySet):
         for word in text.split()[:5]:
             in_clear = models.Q(email__icontains=word) & ~ENCRYPTED_EMAIL
             named = models.Q(first_name__icontains=word) | models.Q(last_name__icontains=word)
-            rows = rows.filter(named | in_clear | models.Q(email_hash=email_hash(word)))
+            rows = rows.filter(named | in_clear | models.Q(email_hash__in=email_hashes(word)))
         return rows
 
     def to_be_rewritten(self, *, is_encrypted: bool) -> Self:

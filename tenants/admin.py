@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from knowrithm.errors import NotFoundError, ServiceError
 from knowrithm.principal import Principal, Role
+from knowrithm.templatetags.knowrithm import device
 from tenants import services
 from tenants.audit.admin import AuditedAdmin, audit_link
 from tenants.browser import start_acting
@@ -47,7 +48,7 @@ def _actor(request: HttpRequest) -> Principal:
 
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "schema_name", "status", "is_verified", "purge_started_at", "created_at", "audit")
+    list_display = ("name", "email", "status", "is_verified", "purge_started_at", "created_at", "audit")
     list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
     readonly_fields = (
@@ -244,7 +245,7 @@ class ApiKeyAdmin(_NoAdd):
 @admin.register(UserSession)
 class UserSessionAdmin(_NoAdd):
     list_display = (
-        "user", "kind", "impersonator", "ip_address", "user_agent", "created_at", "last_seen_at", "revoked_at",
+        "user", "kind", "impersonator", "ip_address", "seen_as", "created_at", "last_seen_at", "revoked_at",
     )  # fmt: skip
     list_select_related = ("user", "impersonator")
     search_fields = ("user__email",)
@@ -253,6 +254,13 @@ class UserSessionAdmin(_NoAdd):
         "user", "kind", "impersonator", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at",
         "revoked_at",
     )  # fmt: skip
+
+    @admin.display(description="device")
+    def seen_as(self, row: UserSession) -> str:
+        return device(row.user_agent)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # there is nothing to save
 
     def company_of(self, row: Any) -> Company | None:
         return row.user.company if isinstance(row, UserSession) else None

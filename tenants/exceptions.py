@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import uuid
+
 from knowrithm.errors import AuthenticationFailedError, ConflictError, ForbiddenError, InvalidInputError, LockedError
 
 
@@ -49,6 +51,14 @@ class SingleSignOnError(AuthenticationFailedError):
     """The provider's answer was not accepted, or there was none."""
 
     code = "SSO_FAILED"
+
+
+class AnotherPersonError(SingleSignOnError):
+    """The provider gave an account's e-mail address to somebody else than the person it is linked to."""
+
+    def __init__(self, message: str, *, user_id: uuid.UUID) -> None:
+        super().__init__(message)
+        self.user_id = user_id
 
 
 class AlreadyRegisteredError(ConflictError):

@@ -56,8 +56,12 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     requires_two_factor = models.BooleanField(default=False)
     requires_sso = models.BooleanField(default=False, editable=False)  # only while its single sign-on is on
     # The most that a key of the company may be given; empty means the installation's API_KEY_MAX_PER_HOUR and _DAY.
-    api_key_max_per_hour = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
-    api_key_max_per_day = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    api_key_max_per_hour = models.PositiveIntegerField(
+        "most calls of an API key per hour", null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    api_key_max_per_day = models.PositiveIntegerField(
+        "most calls of an API key per day", null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     audit_retention_days = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(MIN_AUDIT_DAYS)], help_text="Empty: kept for ever."
     )
@@ -233,7 +237,7 @@ class UserSession(BaseModel):
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions")
     kind = models.CharField(max_length=8, choices=SessionKind, default=SessionKind.API)
     refresh_jti = models.CharField(max_length=64, blank=True)
-    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    ip_address = models.GenericIPAddressField("IP address", null=True, blank=True)
     user_agent = models.CharField(max_length=300, blank=True)
     last_seen_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
@@ -363,6 +367,29 @@ class SingleSignOn(BaseModel):
         return self.issuer
 
 
+class ProviderIdentity(BaseModel):
+    """Whom a company's provider means by `subject`. It never changes there, as names and addresses do.
+
+    Good for this issuer alone: with another one, or another application at it, the subjects are others.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="provider_identity")
+    single_sign_on = models.ForeignKey(SingleSignOn, models.CASCADE, related_name="identities")
+    issuer = models.URLField()
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        verbose_name_plural = "provider identities"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["single_sign_on", "issuer", "subject"], name="provider_identity_of_one_person"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Provider identity of {self.user_id}"
+
+
 class EmailDomain(models.Model):
     """A domain whose people sign in through one company's provider. No two companies have the same."""
 
@@ -409,6 +436,7 @@ class ApiKey(BaseModel):
 
     class Meta:
         ordering = ["-created_at"]
+        verbose_name = "API key"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.key_prefix}…)"

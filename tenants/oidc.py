@@ -32,6 +32,7 @@ OLDEST = 600  # seconds since the token was made
 CACHE_SECONDS = 3600
 TIMEOUT = 10.0
 MAX_BYTES = 512 * 1024
+LONGEST_SUBJECT = 255  # OpenID Connect Core, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,11 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom the provider vouches for."""
+    """Whom the provider vouches for. `subject` is theirs for ever; the address is for `confirmed_email` to judge."""
 
-    email: str
+    subject: str
+    email: Any
+    is_email_verified: bool
     first_name: str
     last_name: str
 
@@ -156,15 +159,23 @@ def read_id_token(provider: Provider, token: str, *, client_id: str, nonce: str)
         raise _refused("it is not valid yet")
     if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
         raise _refused("it belongs to another sign-in")
-    if not claims.get("sub"):
-        raise _refused("it names nobody")
-    if claims.get("email_verified") is not True:  # also where the provider says nothing
-        raise _refused("the provider does not confirm the e-mail address (email_verified)")
     return Identity(
-        email=_email(claims),
+        subject=_subject(claims),
+        email=claims.get("email"),
+        is_email_verified=claims.get("email_verified") is True,  # not where the provider says nothing
         first_name=_printable(claims.get("given_name") or "", longest=100),
         last_name=_printable(claims.get("family_name") or "", longest=100),
     )
+
+
+def confirmed_email(identity: Identity) -> str:
+    """The address as it is. Raises `SingleSignOnError`: one that only looks like somebody's must not become theirs."""
+    if not identity.is_email_verified:
+        raise _refused("the provider does not confirm the e-mail address (email_verified)")
+    email = identity.email
+    if not isinstance(email, str) or not email.isascii() or not email.isprintable() or len(email) > 254:
+        raise _refused("it holds no usable e-mail address")
+    return email
 
 
 def _verified_claims(provider: Provider, token: str) -> dict[str, Any]:
@@ -241,12 +252,13 @@ def _time(claims: dict[str, Any], name: str) -> float:
     return float(value)
 
 
-def _email(claims: dict[str, Any]) -> str:
-    """As it is, or refused: an address that only looks like somebody's must not become theirs."""
-    email = claims.get("email")
-    if not isinstance(email, str) or not email.isascii() or not email.isprintable() or len(email) > 254:
-        raise _refused("it holds no usable e-mail address")
-    return email
+def _subject(claims: dict[str, Any]) -> str:
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject.isascii() or not subject.isprintable():
+        raise _refused("it names nobody")
+    if not 0 < len(subject) <= LONGEST_SUBJECT:
+        raise _refused("it names nobody")
+    return subject
 
 
 def _printable(value: Any, *, longest: int) -> str:

@@ -17,7 +17,17 @@ from knowrithm.security.hashing import keyed_hash
 from tenants import key_use
 from tenants.enums import CompanyStatus
 from tenants.geography.selectors import PRIMARY_ADDRESS
-from tenants.models import ApiKey, Company, Invitation, SingleSignOn, SystemConfig, TwoFactor, User, UserSession
+from tenants.models import (
+    ApiKey,
+    Company,
+    Invitation,
+    ProviderIdentity,
+    SingleSignOn,
+    SystemConfig,
+    TwoFactor,
+    User,
+    UserSession,
+)
 
 HIGH_LOGIN_ATTEMPTS = 5
 MAX_SEARCH_WORDS = 8
@@ -218,6 +228,11 @@ def password_state_of(user: User) -> str:
 
 def single_sign_on_for(actor: Principal) -> SingleSignOn | None:
     return SingleSignOn.objects.filter(company_id=actor.company_id).first()
+
+
+def provider_identity_of(user: User) -> ProviderIdentity | None:
+    """As whom the company's provider knows the person, once they have signed in through it."""
+    return ProviderIdentity.objects.filter(user=user).first()
 
 
 def two_factor_begun(user: User) -> TwoFactor | None:

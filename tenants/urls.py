@@ -36,6 +36,7 @@ urlpatterns = [
     path("people/<uuid:pk>/role", views_people.change_role, name="person-role"),
     path("people/<uuid:pk>/unlock", views_people.unlock, name="person-unlock"),
     path("people/<uuid:pk>/force-password-reset", views_people.force_password_reset, name="person-force-reset"),
+    path("people/<uuid:pk>/unlink", views_people.unlink, name="person-unlink"),
     path("people/<uuid:pk>/reset-two-factor", views_people.reset_two_factor, name="person-reset-two-factor"),
     path("acting/stop", views_people.stop, name="stop-acting"),
     path("company", views_company.company, name="company"),

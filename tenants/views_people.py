@@ -29,7 +29,7 @@ from tenants.pages import (
     query_text,
     way_back,
 )
-from tenants.selectors import get_person, matching_people, open_sessions, people_for
+from tenants.selectors import get_person, matching_people, open_sessions, people_for, provider_identity_of
 
 PER_PAGE = 25
 ROLES = [(role.value, role.value.capitalize()) for role in (Role.USER, Role.ADMIN)]
@@ -74,7 +74,13 @@ def _filters(request: HttpRequest) -> dict[str, Any]:
 def person(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = get_person(services.principal_of(request.user), pk)
     keys = found.api_keys.filter(revoked_at=None)
-    context = {"person": found, "sessions": open_sessions(found), "keys": keys, "roles": ROLES}
+    context = {
+        "person": found,
+        "sessions": open_sessions(found),
+        "keys": keys,
+        "roles": ROLES,
+        "identity": provider_identity_of(found),
+    }
     return render(request, "tenants/person.html", context)
 
 
@@ -127,6 +133,16 @@ def reset_two_factor(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
         services.reset_two_factor(actor=services.principal_of(request.user), user_id=found.pk)
         messages.success(request, f"{found} is signed out and has no second factor any more.")
+    return way_back(request, "people")
+
+
+@require_POST
+@admin_page
+def unlink(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    found = get_person(services.principal_of(request.user), pk)
+    with errors_as_messages(request):
+        services.unlink_single_sign_on(actor=services.principal_of(request.user), user_id=found.pk)
+        messages.success(request, f"{found} is linked anew at the next sign-in through your provider.")
     return way_back(request, "people")
 
 

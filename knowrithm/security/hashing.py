@@ -18,6 +18,11 @@ def keyed_hash(secret: str, *, purpose: str) -> str:
     return _hash(settings.SECRET_KEY, secret, purpose)
 
 
+def keyed_hashes(secret: str, *, purpose: str) -> list[str]:
+    """Under SECRET_KEY, then under each older one: what to look for where a stored hash is only ever looked up."""
+    return [_hash(key, secret, purpose) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+
+
 def matches(secret: str, expected_hash: str, *, purpose: str) -> bool:
     return hmac.compare_digest(keyed_hash(secret, purpose=purpose), expected_hash)
 

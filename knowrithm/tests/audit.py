@@ -29,7 +29,7 @@ from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
 from tenants.audit.models import AuditEvent
 from tenants.enums import Letter
-from tenants.models import ApiKey, Company, Invitation, TwoFactor, User, UserSession
+from tenants.models import ApiKey, Company, Invitation, ProviderIdentity, SingleSignOn, TwoFactor, User, UserSession
 from tenants.selectors import password_state_of
 from tenants.services import create_company, start_session
 
@@ -133,6 +133,13 @@ locked_person = changed(User, "user_id", locked_until=timezone.now() + timedelta
 def person_with_two_factor(treasure: Treasure) -> None:
     TwoFactor.objects.create(user_id=str(treasure.ids["user_id"]), secret="x", confirmed_at=timezone.now())
     User.objects.filter(pk=str(treasure.ids["user_id"])).update(two_factor_enabled=True)
+
+
+def linked_person(treasure: Treasure) -> None:
+    sso = SingleSignOn.objects.get(company_id=str(treasure.ids["company_id"]))
+    ProviderIdentity.objects.create(
+        user_id=str(treasure.ids["user_id"]), single_sign_on=sso, issuer=sso.issuer, subject="x"
+    )
 
 
 def unused_settings(treasure: Treasure) -> None:

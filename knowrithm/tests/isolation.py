@@ -26,7 +26,7 @@ from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
 from tenants.geography.models import Address, City, Country, State
-from tenants.models import Company, EmailDomain, RecoveryCode, SingleSignOn, TwoFactor
+from tenants.models import Company, EmailDomain, ProviderIdentity, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, create_user, invite_user, set_config, start_session
 
 CANARY = "canary-7f3a91"  # stands in every text of the company that must not leak
@@ -103,6 +103,7 @@ def bury(owner: Character) -> Treasure:
         company=owner.company, issuer=f"https://{CANARY}.example", client_id=CANARY, client_secret=CANARY
     )
     EmailDomain.objects.create(single_sign_on=sso, domain=f"{CANARY}.{owner.company.name.lower()}.example")
+    ProviderIdentity.objects.create(user=owner.admin, single_sign_on=sso, issuer=sso.issuer, subject=CANARY)
     return Treasure(
         {
             "agent_id": agent.id,
@@ -150,6 +151,7 @@ def fingerprint(owner: Character) -> str:
         RecoveryCode.objects.filter(user__company=owner.company),
         SingleSignOn.objects.filter(company=owner.company),
         EmailDomain.objects.filter(single_sign_on__company=owner.company),
+        ProviderIdentity.objects.filter(single_sign_on__company=owner.company),
     )
     for rows in shared:
         for row in rows.order_by("pk").values_list():

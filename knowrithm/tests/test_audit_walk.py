@@ -32,6 +32,7 @@ from knowrithm.tests.audit import (
     enrolled,
     failed_document,
     is_page,
+    linked_person,
     locked_person,
     mailed_invitation,
     mailed_reset,
@@ -119,6 +120,7 @@ WROTE: dict[str, Wrote] = {
     "POST /people/<uuid:pk>/unlock": Wrote("user.unlocked", prepare=locked_person),
     "POST /people/<uuid:pk>/force-password-reset": Wrote("user.password_reset_forced"),
     "POST /people/<uuid:pk>/reset-two-factor": Wrote("two_factor.reset", prepare=person_with_two_factor),
+    "POST /people/<uuid:pk>/unlink": Wrote("user.sso_unlinked", prepare=linked_person),
     # tenants: mailed links
     "POST /api/v1/user/<uuid:user_id>/force-password-reset": Wrote("user.password_reset_forced"),
     "POST /api/v1/verify": Wrote("user.email_verified", {"token": TOKEN}, prepare=mailed_verification),

@@ -140,3 +140,11 @@ def test_every_decision_is_listed_and_has_its_three_parts() -> None:
     assert listed == [path.name for path in decisions]
     for path in decisions:
         assert re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE) == ["Context", "Decision", "Consequences"]
+
+
+def test_every_test_that_proves_a_scenario_exists() -> None:
+    text = (DOCS / "compatibility.md").read_text()
+    assert [int(number) for number in re.findall(r"^\| (\d+) ", text, re.MULTILINE)] == list(range(1, 48))
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    flows = ROOT / "knowrithm/tests/flows"
+    assert [(file, name) for file, name in named if f"def {name}(" not in (flows / file).read_text()] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import signal
 import subprocess
@@ -23,6 +25,7 @@ from knowrithm.db.rotation import encrypted_columns
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 1500  # in each of two companies
+OLD_SECRET, NEW_SECRET = "the-secret-key-of-before-" * 3, "the-secret-key-of-today-" * 3
 OLD, NEW, LOST = (Fernet.generate_key().decode() for _ in range(3))
 
 
@@ -35,7 +38,10 @@ class Installation:
     schemas: list[str]
 
     def command(self, *arguments: str, keys: str) -> subprocess.Popen[str]:
-        environment = {"PATH": os.environ["PATH"], "DEBUG": "1", "DATABASE_URL": self.url, "ENCRYPTION_KEY": keys}
+        environment = {
+            "PATH": os.environ["PATH"], "DEBUG": "1", "DATABASE_URL": self.url, "ENCRYPTION_KEY": keys,
+            "SECRET_KEY": NEW_SECRET, "SECRET_KEY_FALLBACKS": OLD_SECRET,
+        }  # fmt: skip
         argv = [sys.executable, str(ROOT / "manage.py"), "rotate_encryption", *arguments]
         return subprocess.Popen(
             argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -53,6 +59,33 @@ class Installation:
             found += [row[0] for row in self.connection.execute(query.format(sql.Identifier(schema)))]
         return found
 
+    def indexes(self) -> list[tuple[str, str, str]]:
+        """Of every lead the schema, the number in its address, and the blind index."""
+        found: list[tuple[str, str, str]] = []
+        for schema in self.schemas:
+            query = sql.SQL("SELECT first_name, email_hash FROM {}.leads_lead ORDER BY first_name")
+            rows = self.connection.execute(query.format(sql.Identifier(schema)))
+            found += [(schema, row[0], row[1]) for row in rows]
+        return found
+
+    def store_leads(self, schema: str) -> None:
+        """Leads that the old SECRET_KEY has indexed: one in two encrypted, under the encryption key of before."""
+        cipher = Fernet(OLD)
+        query = sql.SQL(
+            "INSERT INTO {}.leads_lead (id, created_at, updated_at, agent_id, first_name, last_name, email, "
+            "email_hash, phone, source, notes, status, consent_marketing, consent_data_processing, user_agent, "
+            "last_activity) "
+            "SELECT gen_random_uuid(), now(), now(), id, %s, '', %s, %s, '', '', '', 'new', false, true, '', now() "
+            "FROM {}.agents_agent LIMIT 1"
+        ).format(*[sql.Identifier(schema)] * 2)
+        rows = []
+        for number in range(ROWS):
+            email = address(number)
+            stored = cipher.encrypt(email.encode()).decode() if number % 2 else email
+            rows.append((f"{number:05}", stored, index_under(OLD_SECRET, schema, number)))
+        with self.connection.cursor() as cursor:
+            cursor.executemany(query, rows)
+
     def store(self, schema: str, tokens: list[str]) -> None:
         """A row of settings for each token, otherwise like the company's own."""
         names = [str(field.column) for field in LLMSettings._meta.concrete_fields]
@@ -67,6 +100,15 @@ class Installation:
             ordered = ("name", "llm_api_key")
             assert [name for name in names if name in ordered] == list(ordered)
             cursor.executemany(query, [(f"{number:05}", token) for number, token in enumerate(tokens)])
+
+
+def address(number: int) -> str:
+    return f"Visitor-{number:05}@example.org"
+
+
+def index_under(secret: str, schema: str, number: int) -> str:
+    text = f"lead-email:{schema}:{address(number).lower()}"
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 @pytest.fixture
@@ -139,6 +181,56 @@ def test_a_value_whose_key_is_missing_is_reported_and_left(installation: Install
     assert output[-1] == "1 values cannot be read: add the key that wrote them to ENCRYPTION_KEY."
     assert lost in installation.tokens()
     assert opened_by(NEW, installation.tokens()) == 2 * ROWS
+
+
+def test_blind_indexes_are_rebuilt_even_when_killed_half_way(installation: Installation) -> None:
+    for schema in installation.schemas:
+        installation.store_leads(schema)
+    everything = 2 * ROWS
+    status, output = installation.run("--check", keys=f"{NEW},{OLD}")
+    assert (status, output[-2]) == (1, f"{everything} of {everything} blind indexes rest on an older SECRET_KEY.")
+
+    process = installation.command(keys=f"{NEW},{OLD}")
+    assert process.stdout is not None
+    while "leads_lead.email_hash" not in process.stdout.readline():
+        pass  # up to the first batch of indexes that is committed
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+
+    def done() -> int:
+        found = installation.indexes()
+        new = [index_under(NEW_SECRET, schema, int(number)) for schema, number, _ in found]
+        old = [index_under(OLD_SECRET, schema, int(number)) for schema, number, _ in found]
+        is_new = [row[2] == expected for row, expected in zip(found, new, strict=True)]
+        assert all(row[2] == expected for row, expected, isnt in zip(found, old, is_new, strict=True) if not isnt)
+        return sum(is_new)
+
+    half = done()
+    assert 0 < half < everything
+    status, output = installation.run(keys=f"{NEW},{OLD}")
+    assert (status, output[-3]) == (
+        0,
+        f"{everything - half} blind indexes rebuilt, {half} were under SECRET_KEY already.",
+    )
+    assert done() == everything
+    assert installation.run("--check", keys=NEW)[0] == 0
+
+
+def test_a_lead_that_stands_there_twice_is_left_and_told_of(installation: Installation) -> None:
+    """A process that did not know the new key yet has registered the same visitor anew."""
+    schema = installation.schemas[0]
+    installation.store_leads(schema)
+    twin = sql.SQL(
+        "UPDATE {table} SET email = %s, email_hash = %s WHERE first_name = '00000'"
+    ).format(table=sql.Identifier(schema, "leads_lead"))  # fmt: skip
+    installation.connection.execute(twin, (address(2), index_under(NEW_SECRET, schema, 2)))
+    status, output = installation.run(keys=f"{NEW},{OLD}")
+    assert status == 0
+    assert output[-4:-2] == [
+        f"{ROWS - 2} blind indexes rebuilt, 1 were under SECRET_KEY already.",
+        "1 blind indexes were left: a newer row has the same value.",
+    ]
+    assert installation.indexes()[2] == (schema, "00002", index_under(OLD_SECRET, schema, 2))
 
 
 @pytest.mark.django_db

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django_tenants.utils import tenant_context
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, page_client
@@ -227,6 +228,27 @@ def test_only_an_admin_switches(acme: Character) -> None:
     assert "An admin of your company can change this." in client.get(PAGE).content.decode()
     client.post(PAGE, {"encrypt": "on"})
     assert not Company.objects.get(pk=acme.company.pk).encrypts_lead_data
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_known_address_is_found_while_secret_key_changes(acme: Character, settings: Settings, is_on: bool) -> None:
+    """Indexed under the old key, looked up under both; one that is written now has the new key's index."""
+    switch(acme, is_on=is_on)
+    with tenant_context(acme.company):
+        old = lead_of(acme)
+        was = old.email_hash
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "another-secret-key-of-today-which-is-long"
+        assert Lead.objects.with_email("VI@example.com").get() == old
+        assert Lead.objects.matching("vi@EXAMPLE.com").get() == old
+        again = register_lead(agent=acme.agent, company_id=acme.company.pk, email="vi@example.com", first_name="Vi")
+        assert again.lead == old
+        assert Lead.objects.count() == 1
+        call_command("rotate_encryption")
+    with tenant_context(acme.company):
+        settings.SECRET_KEY_FALLBACKS = []
+        assert Lead.objects.with_email("vi@example.com").get() == old
+        assert Lead.objects.get().email_hash == email_hash("vi@example.com") != was
 
 
 def test_the_migration_fills_the_blind_index(in_acme: Character) -> None:

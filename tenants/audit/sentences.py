@@ -11,6 +11,10 @@ NOBODY = {"lead": "A visitor", "anonymous": "Somebody", "system": "The platform"
 SENTENCES = {
     "user.signed_in": "{who} signed in",
     "user.signed_in_by_sso": "{who} signed in through the company's own provider",
+    "user.sso_linked": "The account of {name} was linked to a person at the company's provider",
+    "user.sso_unlinked": "{who} unlinked the account of {name} from the company's provider",
+    "user.impersonation_started": "{who} began to act as {name}",
+    "user.impersonation_ended": "{who} stopped acting as {name}",
     "user.signed_out": "{who} signed out",
     "user.signed_out_elsewhere": "{who} signed out everywhere else",
     "user.sign_in_failed": "Somebody tried to sign in as {name}",

@@ -67,6 +67,7 @@ from tenants.services.single_sign_on import (
     remove_single_sign_on,
     save_single_sign_on,
     set_two_factor_requirement,
+    unlink_single_sign_on,
 )
 from tenants.services.two_factor import (
     SetUp,
@@ -145,6 +146,7 @@ __all__ = [
     "start_browser_session",
     "start_impersonation",
     "start_session",
+    "unlink_single_sign_on",
     "unlock_user",
     "update_api_key",
     "update_company",

@@ -14,7 +14,7 @@ from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, log_of, record_event
 from tenants.enums import UserStatus
-from tenants.models import ApiKey, Company, User
+from tenants.models import ApiKey, Company, ProviderIdentity, User
 from tenants.selectors import get_person, live_company
 from tenants.services.sessions import end_sessions
 
@@ -144,6 +144,7 @@ def _refuse_for_last_admin(user: User) -> None:
 
 
 def _leave_company(user: User) -> None:
+    ProviderIdentity.objects.filter(user=user).delete()  # the company's provider speaks for them no more
     ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
     user.company = None
 

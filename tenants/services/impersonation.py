@@ -48,7 +48,6 @@ def start_impersonation(
             entity=user,
             changes={"reason": (None, reason), "expires_at": (None, session.expires_at)},
             risk_level=RiskLevel.HIGH,
-            description=f"{actor.label} acts as {user.email}, until {session.expires_at:%H:%M} UTC at most. "
-            f"Reason: {reason or 'none given'}",
+            description=f"Until {session.expires_at:%H:%M} UTC at most. Reason: {reason or 'none given'}",
         )
     return session

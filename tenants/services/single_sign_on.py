@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +25,11 @@ from tenants import oidc
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, log_of, record_event
 from tenants.enums import SessionKind
-from tenants.exceptions import AccountUnavailableError, SingleSignOnError
-from tenants.models import Company, EmailDomain, SingleSignOn, User, UserSession
-from tenants.selectors import single_sign_on_for
+from tenants.exceptions import AccountUnavailableError, AnotherPersonError, SingleSignOnError
+from tenants.models import Company, EmailDomain, ProviderIdentity, SingleSignOn, User, UserSession
+from tenants.selectors import get_person, single_sign_on_for
 from tenants.services.people import username_from
+from tenants.services.sessions import end_sessions, principal_of
 
 DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 # Anybody can have an address there: no company's people are told by it.
@@ -99,6 +101,8 @@ def save_single_sign_on(
     company = Company.objects.select_for_update().get(pk=actor.company_id)
     row = single_sign_on_for(actor) or SingleSignOn(company=company)
     before = _described(row, company)
+    if not row._state.adding and (row.issuer, row.client_id) != (issuer, client_id):
+        row.identities.all().delete()  # each application of each provider has names of its own for people
     if client_secret or row.issuer != issuer:
         row.client_secret = client_secret  # a secret never goes to another provider than it was given for
     row.issuer, row.client_id, row.default_role = issuer, client_id, default_role
@@ -183,13 +187,15 @@ def _failures_recorded(company: Company | None) -> Iterator[None]:
     try:
         yield
     except ServiceError as error:
+        whose = error.user_id if isinstance(error, AnotherPersonError) else ""
         with log_of(company):
             record_event(
                 actor=None,
                 event_type="user.sign_in_failed",
                 entity_type="user",
+                entity_id=whose,
                 description=f"Through the company's provider: {error}",
-                risk_level=RiskLevel.MEDIUM,
+                risk_level=RiskLevel.HIGH if whose else RiskLevel.MEDIUM,
             )
         raise
 
@@ -219,30 +225,85 @@ def _person_of_answer(pending: PendingSignOn | None, answer: Mapping[str, str]) 
 
 
 def _person_of(row: SingleSignOn, identity: oidc.Identity) -> User:
-    """The provider speaks for the company's own domains and people only, whatever addresses it may name."""
-    try:
-        validate_email(identity.email)
-    except ValidationError:
-        raise SingleSignOnError("The provider sent no usable e-mail address.") from None
-    if not row.email_domains.filter(domain=_domain_of(identity.email)).exists():
-        raise SingleSignOnError(f"Addresses like {identity.email} do not sign in to {row.company.name}.")
-    user = _by_email(identity.email)
-    if user is None:
-        if not row.creates_users:
-            raise SingleSignOnError(
-                f"There is no account for {identity.email} yet. Ask an admin of {row.company.name} to create it."
-            )
-        user = _create_person(row, identity)
-    if user.company_id != row.company_id:
-        raise SingleSignOnError(f"{identity.email} does not belong to {row.company.name}.")
+    """By the provider's own name for the person; at their first sign-in by their confirmed address."""
+    known = (
+        ProviderIdentity.objects.select_related("user__company")
+        .filter(single_sign_on=row, issuer=row.issuer, subject=identity.subject, user__company=row.company_id)
+        .first()
+    )
+    user = known.user if known else _person_at(row, identity, oidc.confirmed_email(identity))
     if not user.may_sign_in:
         raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
+    if known is None and not _link(row, user, identity.subject):
+        raise AnotherPersonError(
+            f"The account of {user.email} belongs to another person at your provider. If this address is yours now, "
+            f"ask an admin of {row.company.name} to unlink the account on the page People.",
+            user_id=user.pk,
+        )
     return user
 
 
-def _create_person(row: SingleSignOn, identity: oidc.Identity) -> User:
+def _person_at(row: SingleSignOn, identity: oidc.Identity, email: str) -> User:
+    """The provider speaks for the company's own domains and people only, whatever addresses it may name."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise SingleSignOnError("The provider sent no usable e-mail address.") from None
+    if not row.email_domains.filter(domain=_domain_of(email)).exists():
+        raise SingleSignOnError(f"Addresses like {email} do not sign in to {row.company.name}.")
+    user = _by_email(email)
+    if user is None:
+        if not row.creates_users:
+            raise SingleSignOnError(
+                f"There is no account for {email} yet. Ask an admin of {row.company.name} to create it."
+            )
+        user = _create_person(row, identity, email)
+    if user.company_id != row.company_id:
+        raise SingleSignOnError(f"{email} does not belong to {row.company.name}.")
+    return user
+
+
+@transaction.atomic
+def _link(row: SingleSignOn, user: User, subject: str) -> bool:
+    """From now on the person is who the provider calls `subject`. False when it is somebody else already."""
+    User.objects.select_for_update(of=("self",)).get(pk=user.pk)  # two first sign-ins at once
+    known = ProviderIdentity.objects.filter(user=user).first()
+    if known is not None:
+        return (known.single_sign_on_id, known.issuer, known.subject) == (row.pk, row.issuer, subject)
+    try:
+        with transaction.atomic():
+            ProviderIdentity.objects.create(user=user, single_sign_on=row, issuer=row.issuer, subject=subject)
+    except IntegrityError:  # the same person with two addresses at once
+        raise SingleSignOnError("This sign-in could not be completed. Begin again.") from None
+    with log_of(row.company):
+        record_event(
+            actor=principal_of(user), event_type="user.sso_linked", entity=user, risk_level=RiskLevel.MEDIUM,
+            description=f"To the person at {row.issuer} who signed in with this e-mail address",
+        )  # fmt: skip
+    return True
+
+
+@transaction.atomic
+def unlink_single_sign_on(*, actor: Principal, user_id: uuid.UUID) -> User:
+    """The next sign-in through the provider links anew, by the confirmed address. Ends somebody else's sessions.
+
+    Raises `NotFoundError`, and `ConflictError` when the person is not linked.
+    """
+    _only_admins(actor)
+    user = User.objects.select_for_update(of=("self",)).get(pk=get_person(actor, user_id).pk)
+    deleted, _ = ProviderIdentity.objects.filter(user=user).delete()
+    if not deleted:
+        raise ConflictError(f"{user} is not linked to anybody at your provider.")
+    if user.pk != actor.user_id:
+        end_sessions(user)
+    with log_of(user.company):
+        record_event(actor=actor, event_type="user.sso_unlinked", entity=user, risk_level=RiskLevel.HIGH)
+    return user
+
+
+def _create_person(row: SingleSignOn, identity: oidc.Identity, email: str) -> User:
     user = User(
-        company=row.company, email=identity.email, username=username_from(identity.email, row.company),
+        company=row.company, email=email, username=username_from(email, row.company),
         first_name=identity.first_name, last_name=identity.last_name, role=row.default_role, email_verified=True,
     )  # fmt: skip
     user.set_unusable_password()
@@ -255,7 +316,7 @@ def _create_person(row: SingleSignOn, identity: oidc.Identity) -> User:
                     description=f"On the first sign-in through {row.issuer}",
                 )  # fmt: skip
     except IntegrityError:  # two first sign-ins at once
-        made = _by_email(identity.email)
+        made = _by_email(email)
         if made is None:
             raise ConflictError("This account could not be created. Try again.") from None
         return made

@@ -15,18 +15,20 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, bearer, enrol, page_client
-from knowrithm.errors import ServiceError
+from knowrithm.errors import ForbiddenError, NotFoundError, ServiceError
 from tenants.audit.models import AuditEvent
 from tenants.audit.services import REDACTED
 from tenants.exceptions import SingleSignOnError
-from tenants.models import Company, EmailDomain, SingleSignOn, User
+from tenants.models import Company, EmailDomain, ProviderIdentity, SingleSignOn, User
 from tenants.services import (
+    change_user_role,
     check_single_sign_on,
     create_user,
     principal_of,
     register_company,
     save_single_sign_on,
     start_session,
+    unlink_single_sign_on,
 )
 from tenants.tests.oidc_server import CLIENT_ID, CLIENT_SECRET, Claims, OidcServer, signed_with_hmac, unsigned
 
@@ -237,6 +239,146 @@ def test_addresses_that_only_look_like_somebody_s(sso: SingleSignOn, provider: O
     provider.claims = lambda claims: {**claims, "email": email}
     browser = Client()
     assert "usable e-mail address" in refused(browser, sign_in(browser))
+
+
+# --- Whom the provider means --------------------------------------------------------------------------------------
+
+
+def as_(provider: OidcServer, subject: Any, email: Any = "admin@acme.example", **more: Any) -> None:
+    provider.claims = lambda claims: {**claims, "sub": subject, "email": email, **more}
+
+
+def sso_events(company: Company) -> list[str]:
+    with tenant_context(company):
+        rows = AuditEvent.objects.filter(event_type__in=["user.sso_linked", "user.sso_unlinked", "user.sign_in_failed"])
+        return list(rows.order_by("position").values_list("event_type", flat=True))
+
+
+def test_the_first_sign_in_links_and_later_ones_go_by_the_subject(
+    sso: SingleSignOn, acme: Character, provider: OidcServer
+) -> None:
+    """Neither another name, nor another address, nor one that is not confirmed locks the person out."""
+    as_(provider, "s-1")
+    assert sign_in(Client()).status_code == 302
+    row = ProviderIdentity.objects.get()
+    assert (row.user, row.issuer, row.subject) == (acme.admin, provider.issuer, "s-1")
+    other = person(acme, "ada@acme.example")
+    for email, more in (
+        ("renamed@acme.example", {}),
+        ("away@elsewhere.example", {}),
+        ("ada@acme.example", {}),  # an address that is somebody else's account by now
+        ("x", {"email_verified": False}),
+        (None, {}),
+    ):
+        as_(provider, "s-1", email, **more)
+        browser = Client()
+        assert sign_in(browser).status_code == 302
+        assert browser.session["_auth_user_id"] == str(acme.admin.pk)
+    assert sso_events(acme.company) == ["user.sso_linked"]
+    assert User.objects.get(pk=other.pk).email == "ada@acme.example"
+    assert User.objects.get(pk=acme.admin.pk).email == "admin@acme.example"
+
+
+def test_an_address_given_to_somebody_else_does_not_open_the_account(
+    sso: SingleSignOn, acme: Character, provider: OidcServer
+) -> None:
+    as_(provider, "s-1")
+    sign_in(Client())
+    as_(provider, "s-2")
+    browser = Client()
+    assert refused(browser, sign_in(browser)) == (
+        "The account of admin@acme.example belongs to another person at your provider. If this address is yours now, "
+        "ask an admin of Acme to unlink the account on the page People."
+    )
+    with tenant_context(acme.company):
+        event = AuditEvent.objects.get(event_type="user.sign_in_failed")
+    assert (event.entity_id, event.risk_level) == (str(acme.admin.pk), "high")
+    assert ProviderIdentity.objects.get().subject == "s-1"
+
+
+def test_an_admin_unlinks_an_account(acme: Character, provider: OidcServer) -> None:
+    configure(acme, provider.issuer)
+    ann = person(acme, "ann@acme.example")
+    as_(provider, "s-1", ann.email)
+    before = Client()
+    assert sign_in(before).status_code == 302
+    admin = page_client(acme)
+    page = admin.get(f"/people/{ann.pk}").content.decode()
+    assert f'action="/people/{ann.pk}/unlink"' in page
+    assert f"/people/{acme.admin.pk}/unlink" not in admin.get(f"/people/{acme.admin.pk}").content.decode()
+
+    assert admin.post(f"/people/{ann.pk}/unlink").status_code == 302
+
+    assert before.get("/home").status_code == 302
+    assert ProviderIdentity.objects.count() == 0
+    again = admin.post(f"/people/{ann.pk}/unlink", follow=True)
+    assert "ann Person is not linked to anybody at your provider." in [str(told) for told in again.context["messages"]]
+    as_(provider, "s-2", ann.email)
+    assert sign_in(Client()).status_code == 302
+    assert ProviderIdentity.objects.get().subject == "s-2"
+    assert sso_events(acme.company) == ["user.sso_linked", "user.sso_unlinked", "user.sso_linked"]
+
+
+def test_only_an_admin_of_the_company_unlinks(
+    acme: Character, globex: Character, provider: OidcServer, acme_client: Client
+) -> None:
+    configure(acme, provider.issuer)
+    sign_in(Client())
+    user = person(acme, "ann@acme.example")
+    for who, error in ((globex.principal, NotFoundError), (principal_of(user), ForbiddenError)):
+        with pytest.raises(error):
+            unlink_single_sign_on(actor=who, user_id=acme.admin.pk)
+    assert ProviderIdentity.objects.count() == 1
+    acme_client.post(f"/people/{acme.admin.pk}/unlink")  # one's own, without being signed out here
+    assert ProviderIdentity.objects.count() == 0
+    assert acme_client.get("/home").status_code == 200
+
+
+def test_another_provider_or_application_links_anew(acme: Character, provider: OidcServer) -> None:
+    """There the same person has another name; the one of before must not keep them out."""
+    configure(acme, provider.issuer)
+    as_(provider, "s-1")
+    assert sign_in(Client()).status_code == 302
+    configure(acme, provider.issuer, requires_sso=False, creates_users=True)
+    assert ProviderIdentity.objects.count() == 1
+    configure(acme, provider.issuer, client_id="another application")
+    assert ProviderIdentity.objects.count() == 0
+    configure(acme, provider.issuer)
+    as_(provider, "s-2")
+    assert sign_in(Client()).status_code == 302
+    assert ProviderIdentity.objects.get().subject == "s-2"
+
+
+def test_the_same_subject_in_two_companies_is_two_people(
+    acme: Character, globex: Character, provider: OidcServer
+) -> None:
+    configure(acme, provider.issuer)
+    configure(globex, provider.issuer)
+    for who in (acme, globex):
+        as_(provider, "s-1", who.admin.email)
+        browser = Client()
+        assert sign_in(browser, who.admin.email).status_code == 302
+        assert browser.session["_auth_user_id"] == str(who.admin.pk)
+    assert ProviderIdentity.objects.filter(subject="s-1").count() == 2
+
+
+def test_who_leaves_the_company_is_not_found_by_its_provider(acme: Character, provider: OidcServer) -> None:
+    configure(acme, provider.issuer)
+    ann = person(acme, "ann@acme.example")
+    as_(provider, "s-1", ann.email)
+    sign_in(Client())
+    root = User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD)
+    change_user_role(actor=principal_of(root), user_id=ann.pk, role="super_admin")
+    assert ProviderIdentity.objects.count() == 0
+    browser = Client()
+    assert refused(browser, sign_in(browser)) == "ann@acme.example does not belong to Acme."
+
+
+@pytest.mark.parametrize("subject", [None, 7, "", "s" * 256, "s\0", "ſ", ["s"]])
+def test_a_subject_that_is_none_is_refused(sso: SingleSignOn, provider: OidcServer, subject: Any) -> None:
+    as_(provider, subject)
+    browser = Client()
+    assert refused(browser, sign_in(browser)) == "The provider's ID token was refused: it names nobody."
 
 
 # --- Tokens that are not believed ---------------------------------------------------------------------------------

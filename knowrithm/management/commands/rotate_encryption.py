@@ -5,13 +5,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from knowrithm.db.rotation import Tally, encrypted_columns, rotate_column
+from knowrithm.db.rotation import Tally, blind_indexes, encrypted_columns, rebuild_index, rotate_column
 
 
 class Command(BaseCommand):
     help = (
-        "Re-encrypt every stored secret with the first key of ENCRYPTION_KEY. May be killed and run again at any time. "
-        "Ends with status 1 while a value still needs another key."
+        "Re-encrypt every stored secret with the first key of ENCRYPTION_KEY, and rebuild the blind indexes under "
+        "SECRET_KEY. May be killed and run again at any time. Ends with status 1 while a value still needs another key."
     )
 
     def add_arguments(self, parser: Any) -> None:
@@ -28,9 +28,28 @@ class Command(BaseCommand):
                     verb = "on older keys" if is_check else "re-encrypted"
                     self._say(f"{column}: {found.older} of {found.seen} {verb}")
             total.add(found)
+        indexes = self._rebuild(is_check=is_check)
         self._summary(total, is_check=is_check)
-        if total.unreadable or (is_check and total.older):
+        if total.unreadable or (is_check and (total.older or indexes.older)):
             sys.exit(1)
+
+    def _rebuild(self, *, is_check: bool) -> Tally:
+        total = Tally()
+        for column in blind_indexes():
+            found = Tally()
+            for tally in rebuild_index(column, is_check=is_check):
+                found.add(tally)
+                if found.older:
+                    verb = "under older keys" if is_check else "rebuilt"
+                    self._say(f"{column}: {found.older} of {found.seen} {verb}")
+            total.add(found)
+        if is_check:
+            self._say(f"{total.older} of {total.seen} blind indexes rest on an older SECRET_KEY.")
+        else:
+            self._say(f"{total.older} blind indexes rebuilt, {total.current} were under SECRET_KEY already.")
+        if total.doubles:
+            self._say(f"{total.doubles} blind indexes were left: a newer row has the same value.")
+        return total
 
     def _summary(self, total: Tally, *, is_check: bool) -> None:
         if is_check:

@@ -74,7 +74,7 @@ def test_the_seven_reports_count_every_call_at_once(owner: Owner) -> None:
         "errors": keys.get_error_analysis(),
         "limits": keys.get_rate_limit_analysis(),
     }
-    assert {answer["success"] for answer in answers.values()} == {True}
+    assert {(answer["success"], type(answer["data"])) for answer in answers.values()} == {(True, dict)}
     detailed = answers["detailed"]["data"]
     assert detailed["total_logs"] == 8
     endpoints = {row["endpoint"]: row["total_requests"] for row in detailed["endpoint_breakdown"]}

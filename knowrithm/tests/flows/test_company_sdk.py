@@ -88,6 +88,13 @@ def test_super_admin_deletes_a_company_for_good(platform: Platform, owner: Owner
     agent_id = doomed.create_agent("Doomed")
     doomed.start_conversation(agent_id)
     companies = platform.client().companies
+    summary = companies.get_related_data_summary(doomed.company_id, headers=sa)
+    assert {name: summary["related_data"][name] for name in ("agents", "conversations", "users")} == {
+        "agents": 1,
+        "conversations": 1,
+        "users": 1,
+    }
+    assert refused(doomed.client.companies.get_related_data_summary, doomed.company_id).status_code == 403
     error = refused(companies.cascade_delete_company, doomed.company_id, headers=sa)
     assert (error.status_code, "agents (1)" in error.message) == (409, True)
     assert doomed.client.companies.get_company()["id"] == doomed.company_id

@@ -1,5 +1,4 @@
-"""The OpenAPI document tells the truth: what it describes is taken, what it does not is refused, and every answer is
-one that it describes. schemathesis makes the requests up.
+"""The OpenAPI document tells the truth: whatever schemathesis makes up from it, the answer is one that it describes.
 
 A few derandomized examples of each operation here; `make fuzz` sets FUZZ_EXAMPLES and draws them anew each time.
 """
@@ -8,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import hypothesis
@@ -17,36 +17,36 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase
-from schemathesis.core.failures import Failure, FailureGroup
+from rest_framework.test import APIClient
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
 from conftest import Character, bearer, key_client
-from knowrithm.tests.hostile import document, good, rolled_back, resolve
-from knowrithm.tests.isolation import Treasure, bury
-from tenants.models import TwoFactor
+from knowrithm.tests.hostile import document, envelope_fault, good, rolled_back, settled
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
-PARTS = 6
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+PARTS = 4
 SETTINGS = hypothesis.settings(
-    max_examples=EXAMPLES,
-    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    max_examples=EXAMPLES or 1,
+    derandomize=not EXAMPLES,
     deadline=None,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 CHECKS = [
-    schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
     checks.content_type_conformance,
     checks.response_schema_conformance,
 ]
+POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 
-def api() -> Any:
+@cache
+def api_operations() -> list[Any]:
     schema = schemathesis.openapi.from_dict(document())
     schema.app = WSGIHandler()
-    return schema
+    return [found.ok() for found in schema.get_all_operations()]
 
 
 @pytest.fixture
@@ -62,38 +62,38 @@ def kept_connection() -> Iterator[None]:
 @pytest.mark.usefixtures("kept_connection")
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("who", ["admin", "read-only key", "super admin"])
-def test_every_operation(who: str, part: int, acme: Character, super_admin_api) -> None:
-    treasure = bury(acme)
-    TwoFactor.objects.all().delete()
-    client = {"admin": bearer(acme), "read-only key": key_client(acme, "read"), "super admin": super_admin_api}[who]
-    headers = {name.removeprefix("HTTP_").replace("_", "-"): value for name, value in client._credentials.items()}
-    findings: dict[str, str] = {}
-    import time
-    t0=time.time(); n=0
-    for found in list(api().get_all_operations())[part::PARTS]:
-        operation = found.ok()
-        ids = {p.name: good(p.name, resolve(p.definition["schema"]), treasure) for p in operation.path_parameters}
-        modes = [(schemathesis.GenerationMode.POSITIVE, ids)]
-        if operation.body or operation.query: modes.append((schemathesis.GenerationMode.NEGATIVE, ids))
-        if ids: modes.append((schemathesis.GenerationMode.NEGATIVE, None))
-        for mode, fixed in modes:
+def test_every_answer_is_one_that_the_document_describes(
+    who: str, part: int, acme: Character, super_admin_api: APIClient
+) -> None:
+    clients = {"admin": bearer(acme), "read-only key": key_client(acme, "read"), "super admin": super_admin_api}
+    headers = {name.removeprefix("HTTP_").replace("_", "-"): text for name, text in clients[who]._credentials.items()}
+    treasure = settled(acme)
+    faults: dict[str, str] = {}
+    for number, operation in enumerate(api_operations()[part::PARTS]):
+        ids = {each.name: good(each.name, each.definition["schema"], treasure) for each in operation.path_parameters}
+        modes = [(POSITIVE, ids)]
+        if EXAMPLES or number % 3 == ["admin", "read-only key", "super admin"].index(who):
+            modes.append((NEGATIVE, ids if operation.body or operation.query else None))
+        for mode, in_path in modes:
+            if mode == NEGATIVE and not (operation.body or operation.query or ids):
+                continue  # nothing in it can be wrong
+            _run(operation, mode, in_path, headers, faults)
+    assert faults == {}
 
-            @hypothesis.given(case=operation.as_strategy(generation_mode=mode, path_parameters=fixed))
-            @SETTINGS
-            def run(case: Any) -> None:
-                nonlocal n
-                n += 1
-                with rolled_back():
-                    response = case.call(headers=headers)
-                try:
-                    case.validate_response(response, checks=CHECKS)
-                except FailureGroup as group:
-                    for failure in group.exceptions:
-                        findings.setdefault(f"{operation.label} {failure.title} {str(failure)[:300]}", case.as_curl_command()[:500] + f" -> {response.status_code} {response.content[:300]}")
 
-            try: run()
-            except Exception as error:
-                findings.setdefault(f"{operation.label} {mode} {error!r}"[:500], "")
-    print("STAT", who, part, n, time.time()-t0, time.process_time())
-    for k, v in findings.items(): print("FINDING", repr(k), "|", v)
-    assert findings == {}
+def _run(operation: Any, mode: Any, in_path: dict[str, Any] | None, headers: dict[str, str], faults: Any) -> None:
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode, path_parameters=in_path))
+    @SETTINGS
+    def ask(case: Any) -> None:
+        with rolled_back():
+            answer = case.call(headers=headers)
+        try:
+            case.validate_response(answer, checks=CHECKS)
+        except FailureGroup as group:
+            for failure in group.exceptions:
+                faults.setdefault(f"{operation.label}: {failure}", case.as_curl_command())
+        fault = envelope_fault(answer.status_code, answer.headers.get("content-type", [""])[0], answer.content)
+        if fault:
+            faults.setdefault(f"{operation.label} {fault}", case.as_curl_command())
+
+    ask()

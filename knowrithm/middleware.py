@@ -47,26 +47,6 @@ class RequestIdMiddleware:
         return response
 
 
-class CharsetMiddleware:
-    """A charset that no text can be read in (`hex`, `undefined`) is passed over, as Django does with unknown ones."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.encoding and not _reads_text(request.encoding):
-            request.encoding = settings.DEFAULT_CHARSET
-        return self.get_response(request)
-
-
-def _reads_text(charset: str) -> bool:
-    try:
-        b"\xff".decode(charset, "replace")
-    except (LookupError, ValueError):
-        return False
-    return True
-
-
 class SecurityHeadersMiddleware(CSPMiddleware):
     """The content security policy, wider for a few pages of others; and the permissions policy."""
 

@@ -70,7 +70,6 @@ TENANT_LIMIT_SET_CALLS = True  # the search path is sent once a request, not bef
 
 MIDDLEWARE = [
     "knowrithm.middleware.RequestIdMiddleware",
-    "knowrithm.middleware.CharsetMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",

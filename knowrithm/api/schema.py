@@ -35,14 +35,13 @@ class AutoSchema(SpectacularAutoSchema):
         finally:
             self.method = "DELETE"
 
-    def _map_serializer_field(self, field: Any, direction: Direction, bypass_extensions: bool = False) -> Any:
+    def _insert_field_validators(self, field: Any, schema: Any) -> None:
         """An address of a record may be empty, where its column may be: then the answer's text has no format."""
-        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        super()._insert_field_validators(field, schema)
         model = getattr(getattr(field.parent, "Meta", None), "model", None)
-        is_address = direction == "response" and model is not None and schema.get("format") in {"uri", "email"}
+        is_address = field.read_only and model is not None and schema.get("format") in {"uri", "email"}
         if is_address and model._meta.get_field(field.source).blank:
-            return {name: value for name, value in schema.items() if name != "format"}
-        return schema
+            del schema["format"]
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """An action named `list` names the operation; its answer is an object all the same, unless declared a list."""

@@ -13,7 +13,6 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
-from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase
@@ -23,6 +22,7 @@ from schemathesis.specs.openapi import checks
 
 from conftest import Character, bearer, key_client
 from knowrithm.tests.hostile import document, envelope_fault, good, rolled_back, settled
+from knowrithm.wsgi import Handler
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 PARTS = 4
@@ -45,7 +45,7 @@ POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.Generati
 @cache
 def api_operations() -> list[Any]:
     schema = schemathesis.openapi.from_dict(document())
-    schema.app = WSGIHandler()
+    schema.app = Handler()
     return [found.ok() for found in schema.get_all_operations()]
 
 
@@ -71,7 +71,8 @@ def test_every_answer_is_one_that_the_document_describes(
     faults: dict[str, str] = {}
     for number, operation in enumerate(api_operations()[part::PARTS]):
         ids = {each.name: good(each.name, each.definition["schema"], treasure) for each in operation.path_parameters}
-        modes = [(POSITIVE, ids)]
+        # A key that may only read is told so by the rest, which the walk of test_bad_input looks at.
+        modes = [(POSITIVE, ids)] if EXAMPLES or who != "read-only key" or operation.method == "get" else []
         if EXAMPLES or number % 3 == ["admin", "read-only key", "super admin"].index(who):
             modes.append((NEGATIVE, ids if operation.body or operation.query else None))
         for mode, in_path in modes:

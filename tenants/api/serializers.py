@@ -20,6 +20,7 @@ MAX_LIMIT = 2**31 - 1  # what the column holds; the company's own maximum is the
 
 class CompanySerializer(RecordSerializer[Company]):
     logo = serializers.SerializerMethodField()
+    email = serializers.CharField(read_only=True)  # empty where a super admin has made the company
     status = serializers.CharField(read_only=True)
     address = serializers.SerializerMethodField()
     deleted_at = serializers.DateTimeField(source="archived_at", read_only=True, allow_null=True)

@@ -15,7 +15,7 @@ from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
 from agents.models import Agent, LLMSettings
-from agents.signals import agent_archiving, embedder_changed
+from agents.signals import agent_archiving, embedder_changed, settings_deleting
 from knowrithm.errors import ForbiddenError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
@@ -100,7 +100,7 @@ def _change_settings(actor: Principal, settings: LLMSettings, choices: Mapping[s
     settings.save()
     if settings.embedding_identity != before:
         users = list(Agent.objects.with_settings().filter(llm_settings=settings))
-        embedder_changed.send(sender=LLMSettings, agents=users)
+        embedder_changed.send(sender=LLMSettings, agents=users, settings=settings)
     return settings
 
 
@@ -121,6 +121,7 @@ def delete_settings(*, actor: Principal, settings: LLMSettings) -> None:
         raise DefaultSettingsError("These are the company's default settings. Make others the default first.")
     if Agent.objects.filter(llm_settings=settings).exists():
         raise SettingsInUseError("Agents use these settings. Give them others first.")
+    settings_deleting.send(sender=LLMSettings, settings=settings)
     settings_id, label = settings.pk, str(settings)
     settings.delete()
     record_event(
@@ -320,7 +321,7 @@ def _change_agent(
     # Only what was changed: the counters beside it move while this runs.
     agent.save(update_fields=[*(name for name in AGENT_FIELDS if name in changes), "llm_settings", "updated_at"])
     if agent.llm_settings.embedding_identity != before:
-        embedder_changed.send(sender=Agent, agents=[agent])
+        embedder_changed.send(sender=Agent, agents=[agent], settings=None)
 
 
 def _check_may_configure(actor: Principal) -> None:

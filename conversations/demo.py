@@ -79,4 +79,4 @@ def create_demo() -> None:
             ],
         )
         files = [path for pattern in SOURCES for path in sorted(settings.BASE_DIR.glob(pattern))]
-        upload(actor=actor, agent=agent, files=[SimpleUploadedFile(path.name, path.read_bytes()) for path in files])
+        upload(actor=actor, home=agent, files=[SimpleUploadedFile(path.name, path.read_bytes()) for path in files])

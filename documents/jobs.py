@@ -24,7 +24,7 @@ from django.core.files.base import ContentFile
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from agents.models import Agent
+from agents.models import Agent, LLMSettings
 from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.ingestion.base import Chunk, IngestionError
@@ -42,12 +42,14 @@ from knowrithm.net.outbound import OutboundError, fetch
 
 log = structlog.get_logger(__name__)
 
-# All that a job reads of its document and agent, in the query that loads it.
-RELATED = ("document__agent__llm_settings__embedding_provider", "document__agent__llm_settings__embedding_model")
+RELATED = ("document__agent", "document__dataset")
 MAX_ATTEMPTS = 4
 EMBEDDING_BATCH = 16
 # Progress shares of the stages: reading the first part, embedding most of the rest.
 EXTRACTED, EMBEDDED = 40, 95
+
+
+Identity = tuple[object, ...]  # LLMSettings.embedding_identity
 
 
 class LostLeaseError(Exception):
@@ -122,9 +124,9 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
     with clock.stage(Stage.EXTRACTING), _local_copy(document) as path:
         result = _extract(path, document, clock, held)
     with clock.stage(Stage.EMBEDDING):
-        vectors, model_name = _embed(result, document, clock)
+        vectors, model_name, identity = _embed(result, document, clock)
     with clock.stage(Stage.SAVING):
-        _save(job, document, result, vectors, model_name, clock)
+        _save(job, document, result, vectors, model_name, identity, clock)
     task_records.complete_task(
         str(job.task_id), {"document_id": str(document.id), "chunk_count": len(result.chunks), "message": "Processed."}
     )
@@ -173,8 +175,9 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
     )
 
 
-def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[list[float]], str]:
-    model = embedder(document.agent.llm_settings.embedding_config())
+def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[list[float]], str, Identity]:
+    settings_row: LLMSettings = LLMSettings.objects.with_models().get(pk=document.home.llm_settings_id)
+    model = embedder(settings_row.embedding_config())
     title = result.title or document.original_filename
     texts = [embedding_text(chunk, title) for chunk in result.chunks]
     vectors: list[list[float]] = []
@@ -183,7 +186,7 @@ def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[
         vectors += model.embed_documents(texts[start : start + EMBEDDING_BATCH])
         share = len(vectors) / len(texts)
         clock.report(int(EXTRACTED + share * (EMBEDDED - EXTRACTED)), Stage.EMBEDDING)
-    return vectors, model.name
+    return vectors, model.name, settings_row.embedding_identity
 
 
 def _save(
@@ -192,6 +195,7 @@ def _save(
     result: IngestionResult,
     vectors: Sequence[Sequence[float]],
     model_name: str,
+    identity: Identity,
     clock: _Clock,
 ) -> None:
     now = timezone.now()
@@ -201,7 +205,7 @@ def _save(
         )
         if not held:
             raise LostLeaseError
-        if _current_identity(document) != document.agent.llm_settings.embedding_identity:
+        if _current_identity(document) != identity:
             raise EmbedderChangedError
         replace_chunks(document, result.chunks, vectors, model_name)
         document.status = DocumentStatus.PROCESSED
@@ -217,13 +221,15 @@ def _save(
                 "error_code", "updated_at",
             ]
         )  # fmt: skip
-        Agent.objects.filter(pk=document.agent_id).update(last_trained=now)
+        if document.agent_id:
+            Agent.objects.filter(pk=document.agent_id).update(last_trained=now)
 
 
-def _current_identity(document: Document) -> tuple[object, ...]:
-    """The embedder that the agent has now; it may have been changed while its document was being read."""
-    agent: Agent = Agent.objects.select_related("llm_settings").get(pk=document.agent_id)
-    return agent.llm_settings.embedding_identity
+def _current_identity(document: Document) -> Identity:
+    """Of the embedder that the document's home has now; it may have been changed while the document was being read."""
+    home = type(document.home)._default_manager.select_related("llm_settings").get(pk=document.home.pk)
+    identity: Identity = home.llm_settings.embedding_identity
+    return identity
 
 
 def _words(chunks: Sequence[Chunk]) -> int:

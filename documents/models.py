@@ -6,9 +6,10 @@ import uuid
 from typing import Self
 
 from django.db import models
+from django.db.models.functions import Lower
 from pgvector.django import SparseVectorField, VectorField
 
-from agents.models import Agent
+from agents.models import Agent, LLMSettings
 from documents.enums import DocumentStatus, DocumentType, JobStatus, Stage
 from documents.ingestion.locators import describe
 from knowrithm.db.lease import LeasedModel
@@ -26,14 +27,65 @@ class DocumentQuerySet(ArchivableQuerySet):
     def with_progress(self) -> Self:
         """With the latest job's progress, stage and error, in the same query."""
         latest = IngestionJob.objects.filter(document=models.OuterRef("pk")).order_by("-created_at")
-        return self.select_related("agent").annotate(
+        return self.select_related("agent", "dataset").annotate(
             job_progress=models.Subquery(latest.values("progress")[:1]),
             job_stage=models.Subquery(latest.values("stage")[:1]),
         )
 
 
+class Dataset(ArchivableModel):
+    """Documents that several agents may share: those to which it is granted."""
+
+    name = models.CharField(max_length=200)
+    description = models.CharField(max_length=2000, blank=True)
+    # What its documents are embedded with; nothing else of these settings matters here.
+    llm_settings = models.ForeignKey(LLMSettings, models.PROTECT, related_name="datasets")
+    agents = models.ManyToManyField(Agent, through="DatasetGrant", related_name="datasets")
+    documents_count = models.PositiveIntegerField(default=0, editable=False)
+
+    objects = models.Manager.from_queryset(ArchivableQuerySet)()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                condition=models.Q(archived_at=None),
+                name="dataset_name_unique",
+                violation_error_message="There is a dataset of this name already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DatasetGrant(BaseModel):
+    """The agent may answer from the dataset."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="grants")
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="grants")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["dataset", "agent"], name="dataset_granted_once")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id} for {self.agent_id}"
+
+
+Home = Agent | Dataset
+
+
+def owned_by(home: Home) -> dict[str, Home]:
+    """As fields of a `Document`, or a filter."""
+    return {"dataset" if isinstance(home, Dataset) else "agent": home}
+
+
 class Document(ArchivableModel):
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="documents")
+    """Belongs to one agent, or to a dataset."""
+
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="documents", null=True, blank=True)
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="documents", null=True, blank=True)
     user_id = models.UUIDField(null=True, blank=True, editable=False)
     original_filename = models.CharField(max_length=300)
     document_type = models.CharField(max_length=10, choices=DocumentType, blank=True)
@@ -55,10 +107,24 @@ class Document(ArchivableModel):
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["agent", "archived_at", "-created_at"])]
+        indexes = [
+            models.Index(fields=["agent", "archived_at", "-created_at"]),
+            models.Index(fields=["dataset", "archived_at", "-created_at"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(agent=None) ^ models.Q(dataset=None), name="document_has_one_home"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def home(self) -> Home:
+        home = self.dataset or self.agent
+        assert home is not None  # noqa: S101  # document_has_one_home
+        return home
 
     @property
     def name(self) -> str:

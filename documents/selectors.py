@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from django.db.models import Q, QuerySet
 
-from documents.models import Document, DocumentChunk, IngestionJob
+from agents.models import MODEL_RELATIONS, Agent
+from agents.selectors import agents_list
+from documents.models import Dataset, Document, DocumentChunk, Home, IngestionJob
 from knowrithm.errors import NotFoundError
 
 
@@ -14,15 +16,21 @@ def documents_list(
     search: str = "",
     status: str = "",
     agent_id: uuid.UUID | None = None,
+    dataset_id: uuid.UUID | None = None,
+    home_id: uuid.UUID | None = None,
     document_type: str = "",
     is_archived: bool = False,
 ) -> QuerySet[Document]:
     rows = Document.objects.with_progress()
-    rows = rows.archived() if is_archived else rows.live()
+    rows = rows.archived() if is_archived else rows.live().filter(dataset__archived_at=None)
     if status:
         rows = rows.filter(status=status)
     if agent_id:
         rows = rows.filter(agent_id=agent_id)
+    if home_id:
+        rows = rows.filter(Q(agent_id=home_id) | Q(dataset_id=home_id))
+    if dataset_id:
+        rows = rows.filter(dataset_id=dataset_id)
     if document_type:
         rows = rows.filter(document_type=document_type)
     if search:
@@ -38,6 +46,37 @@ def get_document(document_id: uuid.UUID, *, include_archived: bool = False) -> D
     if document is None:
         raise NotFoundError("There is no such document.")
     return document
+
+
+def datasets_list(*, search: str = "", is_archived: bool = False) -> QuerySet[Dataset]:
+    rows = Dataset.objects.select_related("llm_settings__embedding_model").prefetch_related("grants__agent")
+    rows = rows.archived().order_by("-archived_at") if is_archived else rows.live()
+    found: QuerySet[Dataset] = rows.filter(name__icontains=search) if search else rows
+    return found
+
+
+def get_dataset(dataset_id: uuid.UUID, *, include_archived: bool = False) -> Dataset:
+    """A dataset of the current company. Raises `NotFoundError`, also for another company's."""
+    rows = Dataset.objects.select_related(*(f"llm_settings__{name}" for name in MODEL_RELATIONS))
+    dataset: Dataset | None = (rows if include_archived else rows.live()).filter(pk=dataset_id).first()
+    if dataset is None:
+        raise NotFoundError("There is no such dataset.")
+    return dataset
+
+
+def get_home(home_id: uuid.UUID) -> Home:
+    """The agent or the dataset of this id. Raises `NotFoundError`."""
+    agent: Agent | None = Agent.objects.live().filter(pk=home_id).first()
+    return agent or get_dataset(home_id)
+
+
+def homes() -> list[tuple[str, list[Home]]]:
+    """Where a document can be put: the agents, then the datasets."""
+    groups: list[tuple[str, list[Home]]] = [
+        ("Agents", list(agents_list().order_by("name"))),
+        ("Datasets", list(Dataset.objects.live())),
+    ]
+    return [(label, rows) for label, rows in groups if rows]
 
 
 def task_ids(documents: Sequence[Document]) -> list[uuid.UUID]:

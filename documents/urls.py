@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from documents import views
+from documents import views, views_datasets
 
 urlpatterns = [
     path("documents", views.documents, name="documents"),
@@ -12,4 +12,10 @@ urlpatterns = [
     path("documents/<uuid:pk>/retry", views.retry, name="document-retry"),
     path("documents/<uuid:pk>/archive", views.archive, name="document-archive"),
     path("documents/<uuid:pk>/restore", views.restore, name="document-restore"),
+    path("datasets", views_datasets.datasets, name="datasets"),
+    path("datasets/new", views_datasets.create, name="dataset-create"),
+    path("datasets/<uuid:pk>", views_datasets.dataset, name="dataset"),
+    path("datasets/<uuid:pk>/edit", views_datasets.edit, name="dataset-edit"),
+    path("datasets/<uuid:pk>/archive", views_datasets.archive, name="dataset-archive"),
+    path("datasets/<uuid:pk>/restore", views_datasets.restore, name="dataset-restore"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,7 +13,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import reswap
 
-from agents.selectors import agents_list, get_agent
 from documents import selectors, services
 from documents.enums import DocumentStatus
 from documents.ingestion.detect import EXTENSIONS, SUPPORTED
@@ -37,19 +37,26 @@ CHUNKS_PER_PAGE = 50
 
 @company_page
 def documents(request: PageRequest) -> HttpResponse:
-    search, status, agent = (query_text(request, name) for name in ("q", "status", "agent"))
+    search, status, home = (query_text(request, name) for name in ("q", "status", "home"))
     is_archived = bool(request.GET.get("archived"))
-    rows = selectors.documents_list(search=search, status=status, agent_id=as_uuid(agent), is_archived=is_archived)
+    rows = selectors.documents_list(search=search, status=status, home_id=as_uuid(home), is_archived=is_archived)
     context = {
         "page_obj": page_of(request, rows, per_page=PER_PAGE),
-        "agents": agents_list(),
+        "homes": selectors.homes(),
         "status_choices": DocumentStatus.choices,
-        "is_filtered": bool(search or status or agent or is_archived),
+        "is_filtered": bool(search or status or home or is_archived),
+        **upload_context(),
+    }
+    return render(request, "documents/list.html", context)
+
+
+def upload_context() -> dict[str, Any]:
+    """What the upload form tells."""
+    return {
         "upload_formats": SUPPORTED,
         "upload_accept": ",".join(f".{extension}" for extension in EXTENSIONS),
         "upload_max_bytes": settings.MAX_FILE_SIZE,
     }
-    return render(request, "documents/list.html", context)
 
 
 @company_page
@@ -88,13 +95,13 @@ def upload(request: PageRequest) -> HttpResponse:
 
 def _upload(request: PageRequest) -> services.UploadOutcome:
     check_rate("upload", str(request.user.company_id))
-    agent_id = as_uuid(request.POST.get("agent_id", ""))
-    if agent_id is None:
-        raise NotFoundError("There is no such agent.")
+    home_id = as_uuid(request.POST.get("home", ""))
+    if home_id is None:
+        raise NotFoundError("There is no such agent or dataset.")
     url = request.POST.get("url", "").strip()
     return services.upload(
         actor=principal_of(request.user),
-        agent=get_agent(agent_id),
+        home=selectors.get_home(home_id),
         files=request.FILES.getlist("files"),
         urls=[url] if url else [],
     )

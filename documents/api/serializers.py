@@ -1,21 +1,23 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from documents.models import Document, DocumentChunk
+from documents.models import Dataset, Document, DocumentChunk
 from knowrithm.api.serializers import RecordSerializer
 
 FILE_FIELDS = ("files", "file", "files[]")
-NOT_METADATA = {*FILE_FIELDS, "agent_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id"}
+NOT_METADATA = {*FILE_FIELDS, "agent_id", "dataset_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id"}
 
 
 class DocumentSerializer(RecordSerializer[Document]):
-    agent_id = serializers.UUIDField()
+    agent_id = serializers.UUIDField(allow_null=True)
+    dataset_id = serializers.UUIDField(allow_null=True)
     filename = serializers.CharField(source="original_filename")
     title = serializers.CharField(source="name")
     type = serializers.CharField(source="document_type")
@@ -26,9 +28,9 @@ class DocumentSerializer(RecordSerializer[Document]):
     class Meta:
         model = Document
         fields = (
-            "id", "agent_id", "original_filename", "filename", "title", "document_type", "type", "status", "progress",
-            "stage", "file_size", "page_count", "word_count", "chunk_count", "processing_error", "error_code",
-            "warnings", "source_url", "metadata", "user_id", "created_at", "updated_at", "deleted_at",
+            "id", "agent_id", "dataset_id", "original_filename", "filename", "title", "document_type", "type", "status",
+            "progress", "stage", "file_size", "page_count", "word_count", "chunk_count", "processing_error",
+            "error_code", "warnings", "source_url", "metadata", "user_id", "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -51,9 +53,13 @@ class ChunkSerializer(RecordSerializer[DocumentChunk]):
 
 
 class UploadInput(serializers.Serializer[Any]):
-    """Multipart: `files` (repeated) and `agent_id`. JSON: `agent_id` with `url` or `urls`. Other keys are metadata."""
+    """Multipart: `files` (repeated) and `agent_id` or `dataset_id`. JSON: one of these with `url` or `urls`.
 
-    agent_id = serializers.UUIDField()
+    Other keys are metadata.
+    """
+
+    agent_id = serializers.UUIDField(required=False)
+    dataset_id = serializers.UUIDField(required=False)
     files = serializers.ListField(child=serializers.FileField(), required=False)
     url = serializers.CharField(required=False)
     urls = serializers.ListField(child=serializers.CharField(), required=False)
@@ -97,6 +103,35 @@ def uploaded_metadata(request: Request) -> dict[str, Any]:
 
 class BulkDeleteInput(serializers.Serializer[Any]):
     document_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=1000)
+
+
+class DatasetSerializer(RecordSerializer[Dataset]):
+    embedding_model = serializers.CharField(source="llm_settings.embedding_model.name")
+    agent_ids = serializers.SerializerMethodField()
+    deleted_at = serializers.DateTimeField(source="archived_at")
+
+    class Meta:
+        model = Dataset
+        fields = (
+            "id", "name", "description", "llm_settings_id", "embedding_model", "agent_ids", "documents_count",
+            "created_at", "updated_at", "deleted_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_agent_ids(self, dataset: Dataset) -> list[uuid.UUID]:
+        """The agents that may answer from it."""
+        return [grant.agent_id for grant in dataset.grants.all()]
+
+
+class DatasetInput(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200)
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
+    agent_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
+
+
+class DatasetUpdateInput(DatasetInput):
+    name = serializers.CharField(max_length=200, required=False)
 
 
 class SearchInput(serializers.Serializer[Any]):

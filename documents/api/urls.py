@@ -3,8 +3,9 @@ from __future__ import annotations
 from django.urls import path
 
 from documents.api import views
+from documents.api.datasets import DatasetViewSet
 
-document, chunk = views.DocumentViewSet, views.ChunkViewSet
+document, chunk, dataset = views.DocumentViewSet, views.ChunkViewSet, DatasetViewSet
 
 urlpatterns = [
     path("document", document.as_view({"get": "list"})),
@@ -20,6 +21,13 @@ urlpatterns = [
     path("document/<uuid:document_id>/retry", document.as_view({"post": "retry"})),
     path("document/<uuid:document_id>/chunk", chunk.as_view({"delete": "destroy_all"})),
     path("document/<uuid:document_id>/chunk/restore-all", chunk.as_view({"patch": "restore_all"})),
+    path("dataset", dataset.as_view({"get": "list", "post": "create"})),
+    path("dataset/deleted", dataset.as_view({"get": "deleted"})),
+    path(
+        "dataset/<uuid:dataset_id>",
+        dataset.as_view({"get": "retrieve", "put": "update", "patch": "update", "delete": "destroy"}),
+    ),
+    path("dataset/<uuid:dataset_id>/restore", dataset.as_view({"patch": "restore"})),
     path("website/handshake", views.HandshakeViewSet.as_view({"post": "create"})),
     path("search/document", views.SearchViewSet.as_view({"post": "search"})),
 ]

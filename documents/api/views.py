@@ -26,7 +26,7 @@ from documents.api.serializers import (
     uploaded_metadata,
     uploaded_urls,
 )
-from documents.models import Document, DocumentChunk
+from documents.models import Document, DocumentChunk, Home
 from documents.retrieval import has_evidence, retrieve
 from knowrithm.api.errors import envelope
 from knowrithm.api.pagination import paginate
@@ -47,9 +47,17 @@ LIST_PARAMETERS = [
 ]
 
 
-def _agent_filter(request: Request) -> uuid.UUID | None:
-    given = request.query_params.get("agent_id")
+def _id_filter(request: Request, name: str) -> uuid.UUID | None:
+    given = request.query_params.get(name)
     return serializers.UUIDField().run_validation(given) if given else None
+
+
+def _home(data: dict[str, Any]) -> Home:
+    """The agent or dataset that an upload names."""
+    field = serializers.UUIDField()
+    if data.get("dataset_id") and not data.get("agent_id"):
+        return selectors.get_dataset(field.run_validation(data["dataset_id"]))
+    return get_agent(field.run_validation(data.get("agent_id") or serializers.empty))
 
 
 class DocumentViewSet(ApiViewSet):
@@ -86,11 +94,10 @@ class DocumentViewSet(ApiViewSet):
     def upload(self, request: Request) -> Response:
         """Take files and addresses; 207 when some of them could not be taken, 400 when none could."""
         data = request.data if isinstance(request.data, dict) else {}
-        agent = get_agent(serializers.UUIDField().run_validation(data.get("agent_id") or serializers.empty))
         files: list[UploadedFile[bytes]] = [file for name in FILE_FIELDS for file in request.FILES.getlist(name)]
         outcome = services.upload(
             actor=self.principal(),
-            agent=agent,
+            home=_home(data),
             files=files,
             urls=uploaded_urls(request),
             metadata=uploaded_metadata(request),
@@ -114,9 +121,16 @@ class DocumentViewSet(ApiViewSet):
         status = 400 if not records else 207 if errors else 200
         return Response(body, status=status)
 
-    @extend_schema(parameters=[*LIST_PARAMETERS, OpenApiParameter("agent_id", uuid.UUID)], responses=DocumentPage)
+    @extend_schema(
+        parameters=[
+            *LIST_PARAMETERS,
+            OpenApiParameter("agent_id", uuid.UUID),
+            OpenApiParameter("dataset_id", uuid.UUID),
+        ],
+        responses=DocumentPage,
+    )
     def list(self, request: Request) -> Response:
-        return self._page(request, _agent_filter(request))
+        return self._page(request, _id_filter(request, "agent_id"))
 
     @extend_schema(parameters=LIST_PARAMETERS, responses=DocumentPage)
     def of_agent(self, request: Request, agent_id: uuid.UUID) -> Response:
@@ -126,6 +140,7 @@ class DocumentViewSet(ApiViewSet):
         query = request.query_params
         found = selectors.documents_list(
             agent_id=agent_id,
+            dataset_id=_id_filter(request, "dataset_id"),
             search=query.get("search", ""),
             status=query.get("status", ""),
             document_type=query.get("document_type", ""),

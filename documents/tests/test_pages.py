@@ -64,7 +64,7 @@ def names_in(who: Character) -> list[str]:
 
 def test_upload_answers_with_the_rows_it_took_and_what_it_refused(acme: Character, acme_client: Client) -> None:
     sent = files(("returns.md", b"# Returns\n\n30 days."), ("fake.pdf", b"plain text"), ("empty.txt", b""))
-    form = {"agent_id": acme.agent.pk, "files": sent}
+    form = {"home": acme.agent.pk, "files": sent}
     response = acme_client.post("/documents/upload", form, headers=HTMX)
     assert [document.original_filename for document in response.context["accepted"]] == ["returns.md"]
     assert [rejected.name for rejected in response.context["rejected"]] == ["fake.pdf", "empty.txt"]
@@ -74,7 +74,7 @@ def test_upload_answers_with_the_rows_it_took_and_what_it_refused(acme: Characte
 
 
 def test_a_web_address_is_queued_and_leads_back_to_the_list(acme: Character, acme_client: Client) -> None:
-    form = {"agent_id": acme.agent.pk, "url": "https://acme.example/faq.html"}
+    form = {"home": acme.agent.pk, "url": "https://acme.example/faq.html"}
     response = acme_client.post("/documents/upload", form)
     assert response.url == "/documents"  # type: ignore[attr-defined]
     assert [str(message) for message in get_messages(response.wsgi_request)] == ["Taken. It is being read now."]
@@ -83,7 +83,7 @@ def test_a_web_address_is_queued_and_leads_back_to_the_list(acme: Character, acm
 
 @pytest.mark.parametrize("url", ["ftp://acme.example/x", "javascript:alert(1)", "faq"])
 def test_an_address_that_cannot_be_taken_is_told(acme: Character, acme_client: Client, url: str) -> None:
-    response = acme_client.post("/documents/upload", {"agent_id": acme.agent.pk, "url": url})
+    response = acme_client.post("/documents/upload", {"home": acme.agent.pk, "url": url})
     assert [str(message) for message in get_messages(response.wsgi_request)] == [
         f"{url}: An address must start with http:// or https://."
     ]
@@ -94,7 +94,7 @@ def test_upload_to_an_agent_that_is_not_ours_is_not_found(
     acme: Character, globex: Character, globex_client: Client
 ) -> None:
     for agent_id in (acme.agent.pk, "nonsense", ""):
-        form = {"agent_id": agent_id, "files": files(("a.txt", b"hello there"))}
+        form = {"home": agent_id, "files": files(("a.txt", b"hello there"))}
         assert globex_client.post("/documents/upload", form, headers=HTMX).status_code == 404
     assert (names_in(acme), names_in(globex)) == ([], [])
 
@@ -105,7 +105,7 @@ def test_upload_to_an_agent_that_is_not_ours_is_not_found(
 def test_list_filters(acme: Character, acme_client: Client) -> None:
     document_of(acme, "returns.md", status=DocumentStatus.PROCESSED)
     document_of(acme, "prices.csv", title="Price list")
-    queries = ("q=PRICE", "status=processed", f"agent={acme.agent.pk}", "agent=nonsense&q=%00returns", "archived=1")
+    queries = ("q=PRICE", "status=processed", f"home={acme.agent.pk}", "home=nonsense&q=%00returns", "archived=1")
     found = {
         query: [document.original_filename for document in acme_client.get(f"/documents?{query}").context["page_obj"]]
         for query in queries
@@ -113,8 +113,8 @@ def test_list_filters(acme: Character, acme_client: Client) -> None:
     assert found == {
         "q=PRICE": ["prices.csv"],
         "status=processed": ["returns.md"],
-        f"agent={acme.agent.pk}": ["prices.csv", "returns.md"],
-        "agent=nonsense&q=%00returns": ["returns.md"],
+        f"home={acme.agent.pk}": ["prices.csv", "returns.md"],
+        "home=nonsense&q=%00returns": ["returns.md"],
         "archived=1": [],
     }
 
@@ -196,7 +196,9 @@ def test_list_queries(
 ) -> None:
     for number in range(count):
         document_of(acme, f"{number}.md")
-    with django_assert_num_queries(7):  # two search paths, session, person with company, count, documents, agents
+    with django_assert_num_queries(
+        8
+    ):  # two search paths, session, person with company, count, documents, agents, datasets
         assert len(acme_client.get("/documents").context["page_obj"]) == count
 
 

@@ -23,7 +23,7 @@ ANY_ID = uuid.UUID("a11ce5ed-0000-4000-8000-00000000a11d")
 
 
 class CompiledQuery(Generic[Row]):
-    """The rows of the QuerySet that `rows` makes, any slice of them, or the one of an id for which `ANY_ID` stands.
+    """The rows of the QuerySet that `rows` makes, any slice of them, or those of an id for which `ANY_ID` stands.
 
     Nothing else in the QuerySet may change from one call to the next. What is kept is the text of the SQL, which names
     no schema: whose rows it finds is the connection's matter.
@@ -40,8 +40,10 @@ class CompiledQuery(Generic[Row]):
         return self._rows().count()
 
     def get(self, row_id: uuid.UUID) -> Row | None:
-        found = self._read(slice(None), row_id)
-        return found[0] if found else None
+        return next(iter(self.of(row_id)), None)
+
+    def of(self, row_id: uuid.UUID) -> list[Row]:
+        return list(self._read(slice(None), row_id))
 
     def _read(self, part: slice, row_id: uuid.UUID | None = None) -> QuerySet[Row]:
         key = part.start, part.stop

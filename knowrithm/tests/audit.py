@@ -23,7 +23,7 @@ from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation
 from documents.enums import DocumentStatus
-from documents.models import Document, DocumentChunk
+from documents.models import Dataset, Document, DocumentChunk
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
@@ -35,8 +35,8 @@ from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
-    "agents": "agent_id", "documents": "document_id", "api-keys": "api_key_id", "account": "session_id",
-    "invitations": "invitation_id", "company": "address_id", "people": "user_id",
+    "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "api-keys": "api_key_id",
+    "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here
@@ -111,6 +111,7 @@ def archived(model: Any, name: str) -> Prepare:
 
 
 archived_document = archived(Document, "document_id")
+archived_dataset = archived(Dataset, "dataset_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)

@@ -22,6 +22,7 @@ from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
 from documents.models import Document, DocumentChunk, IngestionJob
+from documents.services import create_dataset
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead
@@ -60,6 +61,8 @@ def bury(owner: Character) -> Treasure:
         text = f"The secret recipe is {CANARY}."
         chunk = Chunk(0, text, {"type": "lines", "start": 1, "end": 1}, word_count=5)
         replace_chunks(document, [chunk], model.embed_documents([text]), model.name)
+        dataset = create_dataset(actor=actor, name=CANARY, description=CANARY, agent_ids=[agent.id])
+        Document.objects.create(dataset=dataset, original_filename=f"{CANARY} of the dataset.txt")
         job = IngestionJob.objects.create(document=document, status="completed")
         lead = Lead.objects.create(agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org")
         conversation = Conversation.objects.create(
@@ -111,6 +114,7 @@ def bury(owner: Character) -> Treasure:
             "settings_id": own.id,
             "document_id": document.id,
             "chunk_id": row.id,
+            "dataset_id": dataset.id,
             "job_id": job.id,
             "lead_id": lead.id,
             "conversation_id": conversation.id,

@@ -136,6 +136,14 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/document/<uuid:document_id>/retry": Probe(),
     "DELETE /api/v1/document/<uuid:document_id>/chunk": Probe(),
     "PATCH /api/v1/document/<uuid:document_id>/chunk/restore-all": Probe(),
+    "GET /api/v1/dataset": Probe(query={"search": CANARY}, expected=200),
+    "POST /api/v1/dataset": Probe({"name": "New", "agent_ids": ["{agent_id}"]}),
+    "GET /api/v1/dataset/deleted": LIST,
+    "GET /api/v1/dataset/<uuid:dataset_id>": Probe(),
+    "PUT /api/v1/dataset/<uuid:dataset_id>": Probe({"name": "Taken"}),
+    "PATCH /api/v1/dataset/<uuid:dataset_id>": Probe({"agent_ids": []}),
+    "DELETE /api/v1/dataset/<uuid:dataset_id>": Probe(),
+    "PATCH /api/v1/dataset/<uuid:dataset_id>/restore": Probe(),
     "POST /api/v1/search/document": Probe({**AGENT, "query": f"secret recipe {CANARY}"}),
     # leads
     "GET /api/v1/lead/company": Probe(query={"search": CANARY}, expected=200),
@@ -339,6 +347,7 @@ def page_ids(route: Route) -> str:
     kinds = {
         "agents": "agent_id",
         "documents": "document_id",
+        "datasets": "dataset_id",
         "api-keys": "api_key_id",
         "account": "session_id",
         "invitations": "invitation_id",
@@ -373,7 +382,7 @@ LIST_PAGES = [route for route in PAGES if "<" not in route.path]
 
 @pytest.mark.parametrize("route", LIST_PAGES, ids=[route.key for route in LIST_PAGES])
 def test_no_list_page_shows_a_foreign_row(route: Route, globex_client: Client, treasure: Treasure) -> None:
-    answer = globex_client.get(route.path, {"q": CANARY, "agent": str(treasure.ids["agent_id"])})
+    answer = globex_client.get(route.path, {"q": CANARY, "home": str(treasure.ids["agent_id"])})
     assert answer.status_code < 500
     text = answer.getvalue().decode()  # a download streams, and has no `content`
     assert f"{CANARY}." not in text.replace(f'value="{CANARY}"', "")

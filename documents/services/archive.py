@@ -1,0 +1,85 @@
+"""Out of every answer, and back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from documents.models import Document, DocumentChunk
+from documents.services.records import count_documents, record_documents
+from knowrithm.errors import InvalidInputError, NotFoundError
+from knowrithm.principal import Principal
+from tenants.audit.services import record_event
+
+
+@transaction.atomic
+def archive_document(*, actor: Principal, document: Document) -> int:
+    """Take a document out of every answer. Returns the number of its chunks."""
+    chunks = _archive(document)
+    record_documents(actor, "document.archived", [document])
+    return chunks
+
+
+def _archive(document: Document) -> int:
+    now = timezone.now()
+    # One UPDATE decides: of two at once only one counts.
+    if Document.objects.live().filter(pk=document.pk).update(archived_at=now, updated_at=now):
+        count_documents(document.home, -1)
+    return document.chunks.live().count()
+
+
+@transaction.atomic
+def restore_document(*, actor: Principal, document: Document) -> Document:
+    if Document.objects.archived().filter(pk=document.pk).update(archived_at=None, updated_at=timezone.now()):
+        count_documents(document.home, +1)
+    document.archived_at = None
+    record_documents(actor, "document.restored", [document])
+    return document
+
+
+@transaction.atomic
+def archive_documents(*, actor: Principal, document_ids: Sequence[uuid.UUID]) -> tuple[int, int]:
+    """Archive many. Returns the numbers of documents and chunks; raises `NotFoundError` when one is unknown."""
+    documents = list(Document.objects.live().select_related("agent", "dataset").filter(pk__in=document_ids))
+    if len(documents) != len(set(document_ids)):
+        raise NotFoundError("One of the documents does not exist.")
+    chunks = sum(map(_archive, documents))
+    if documents:
+        record_documents(actor, "document.archived", documents)
+    return len(documents), chunks
+
+
+@transaction.atomic
+def archive_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
+    ids = [chunk.pk for chunk in chunks]
+    count = DocumentChunk.objects.live().filter(pk__in=ids).update(archived_at=timezone.now())
+    _record_chunks(actor, "document_chunk.archived", chunks, count)
+    return count
+
+
+@transaction.atomic
+def restore_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
+    """Raises `InvalidInputError` while the document itself is archived."""
+    if any(chunk.document.is_archived for chunk in chunks):
+        raise InvalidInputError("The document is archived. Restore it first.", code="DOC_ARCHIVED")
+    ids = [chunk.pk for chunk in chunks]
+    count = DocumentChunk.objects.archived().filter(pk__in=ids).update(archived_at=None)
+    _record_chunks(actor, "document_chunk.restored", chunks, count)
+    return count
+
+
+def _record_chunks(actor: Principal, event_type: str, chunks: Sequence[DocumentChunk], count: int) -> None:
+    if not chunks:
+        return
+    document = chunks[0].document
+    record_event(
+        actor=actor,
+        event_type=event_type,
+        entity_type="document_chunk",
+        entity_id=chunks[0].pk if len(chunks) == 1 else "",
+        entity_label=document.original_filename,
+        changes={"document": (None, document.pk), "chunks": (None, count)},
+    )

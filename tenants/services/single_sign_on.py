@@ -295,7 +295,7 @@ def unlink_single_sign_on(*, actor: Principal, user_id: uuid.UUID) -> User:
     if not deleted:
         raise ConflictError(f"{user} is not linked to anybody at your provider.")
     if user.pk != actor.user_id:
-        end_sessions(user)
+        end_sessions(user, actor=actor)
     with log_of(user.company):
         record_event(actor=actor, event_type="user.sso_unlinked", entity=user, risk_level=RiskLevel.HIGH)
     return user

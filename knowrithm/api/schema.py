@@ -27,18 +27,20 @@ class AutoSchema(SpectacularAutoSchema):
 
     def _get_request_body(self, direction: Direction = "request") -> Any:
         """The published clients send JSON with some DELETEs, which the generator takes to have no body."""
+        generator: Any = super()  # without types
         if self.method != "DELETE" or self.get_request_serializer() is None:
-            return super()._get_request_body(direction)
+            return generator._get_request_body(direction)
         self.method = "POST"
         try:
-            return super()._get_request_body(direction)
+            return generator._get_request_body(direction)
         finally:
             self.method = "DELETE"
 
     def _insert_field_validators(self, field: Any, schema: Any) -> None:
         """An address of a record may be empty, where its column may be: then the answer's text has no format."""
-        super()._insert_field_validators(field, schema)
-        model = getattr(getattr(field.parent, "Meta", None), "model", None)
+        generator: Any = super()
+        generator._insert_field_validators(field, schema)
+        model: Any = getattr(getattr(field.parent, "Meta", None), "model", None)
         is_address = field.read_only and model is not None and schema.get("format") in {"uri", "email"}
         if is_address and model._meta.get_field(field.source).blank:
             del schema["format"]
@@ -49,11 +51,16 @@ class AutoSchema(SpectacularAutoSchema):
 
     def _get_response_bodies(self, direction: Direction = "response") -> Any:
         """With what every operation may answer: the envelope of errors. A DELETE answers like the others."""
-        if self.method == "DELETE" and not isinstance(self.get_response_serializers(), dict):
-            bodies = {"200": self._get_response_for_code(self.get_response_serializers(), "200", direction=direction)}
+        generator: Any = super()
+        declared = self.get_response_serializers()
+        if self.method == "DELETE" and not isinstance(declared, dict):
+            bodies = {"200": generator._get_response_for_code(declared, "200", direction=direction)}
         else:
-            bodies = super()._get_response_bodies(direction)
-        return {**bodies, "4XX": self._get_response_for_code(ErrorSerializer, "4XX", ["application/json"], direction)}
+            bodies = generator._get_response_bodies(direction)
+        return {
+            **bodies,
+            "4XX": generator._get_response_for_code(ErrorSerializer, "4XX", ["application/json"], direction),
+        }
 
 
 def answer(name: str, **fields: Any) -> Any:
@@ -84,7 +91,9 @@ class ErrorSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     error_code = serializers.CharField()
     details = serializers.DictField()
-    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    errors = serializers.DictField(  # type: ignore[assignment]  # the base class has an attribute of this name
+        child=serializers.ListField(child=serializers.CharField()), required=False
+    )
 
 
 class SentenceSerializer(serializers.Serializer[Any]):

@@ -160,7 +160,7 @@ def test_headers_that_mean_nothing(acme_api: APIClient, anonymous: APIClient, he
             ("BREW", "/v1/agent"),
         ):
             with rolled_back():
-                answer = client.generic(method, path, b"{}", "application/json", **headers)
+                answer = client.generic(method, path, "{}", "application/json", **headers)
             faults[method, path] = fault_of(answer)
     assert {route: fault for route, fault in faults.items() if fault} == {}
 

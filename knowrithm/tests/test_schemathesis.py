@@ -44,7 +44,7 @@ POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.Generati
 
 @cache
 def api_operations() -> list[Any]:
-    schema = schemathesis.openapi.from_dict(document())
+    schema: Any = schemathesis.openapi.from_dict(document())
     schema.app = Handler()
     return [found.ok() for found in schema.get_all_operations()]
 
@@ -65,14 +65,20 @@ def kept_connection() -> Iterator[None]:
 def test_every_answer_is_one_that_the_document_describes(
     who: str, part: int, acme: Character, super_admin_api: APIClient
 ) -> None:
-    clients = {"admin": bearer(acme), "read-only key": key_client(acme, "read"), "super admin": super_admin_api}
+    clients: dict[str, Any] = {
+        "admin": bearer(acme),
+        "read-only key": key_client(acme, "read"),
+        "super admin": super_admin_api,
+    }
     headers = {name.removeprefix("HTTP_").replace("_", "-"): text for name, text in clients[who]._credentials.items()}
     treasure = settled(acme)
     faults: dict[str, str] = {}
     for number, operation in enumerate(api_operations()[part::PARTS]):
         ids = {each.name: good(each.name, each.definition["schema"], treasure) for each in operation.path_parameters}
         # A key that may only read is told so by the rest, which the walk of test_bad_input looks at.
-        modes = [(POSITIVE, ids)] if EXAMPLES or who != "read-only key" or operation.method == "get" else []
+        modes: list[tuple[Any, Any]] = (
+            [(POSITIVE, ids)] if EXAMPLES or who != "read-only key" or operation.method == "get" else []
+        )
         if EXAMPLES or number % 3 == ["admin", "read-only key", "super admin"].index(who):
             modes.append((NEGATIVE, ids if operation.body or operation.query else None))
         for mode, in_path in modes:

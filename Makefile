@@ -8,12 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test check bench services format lock clean system system-test
+.PHONY: help run test check fuzz bench services format lock clean system system-test
 
 help:
 	@echo "make run       everything, on http://localhost:$${PORT:-8543} (Ctrl-C stops it)"
 	@echo "make test      all tests; ARGS=\"-k name\" for some of them"
 	@echo "make check     format, lint, types, imports, migrations"
+	@echo "make fuzz      bad input for every field of the API, for long; STRINGS_FILE=strings.txt adds your own"
 	@echo "make bench     the figures of benchmarks/RESULTS.md"
 	@echo "make services  PostgreSQL and Valkey alone, for development"
 	@echo "make lock      pin the dependencies of pyproject.toml anew"
@@ -29,6 +30,11 @@ check: $(VENV)/dev.stamp
 	@echo "Imports"; DEBUG=1 $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@echo "Types"; DEBUG=1 $(BIN)/mypy .
 	@echo "Migrations"; DEBUG=1 $(BIN)/python -m knowrithm.embedded test -- $(BIN)/python manage.py makemigrations --check --dry-run > /dev/null
+
+fuzz: $(VENV)/dev.stamp
+	@seed=$${FUZZ_SEED:-$$RANDOM}; echo "FUZZ_SEED=$$seed makes the same examples again"; \
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-50} $(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m pytest -n 2 -q \
+	  --timeout 7200 --hypothesis-seed=$$seed knowrithm/tests/test_schemathesis.py knowrithm/tests/test_bad_input.py $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m benchmarks $(ARGS)

@@ -48,6 +48,7 @@ class LLMSettings(BaseModel):
     objects = models.Manager.from_queryset(LLMSettingsQuerySet)()
 
     class Meta:
+        verbose_name_plural = "llm settings"
         ordering = ["-is_default", "-created_at"]
         constraints = [
             models.UniqueConstraint(

@@ -23,7 +23,6 @@ import redis.asyncio
 import structlog
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django_tenants.utils import tenant_context
 from redis.exceptions import RedisError
@@ -35,6 +34,7 @@ from conversations.selectors import get_conversation, newest_reply
 from conversations.streams import Event
 from knowrithm.api.errors import envelope
 from knowrithm.api.permissions import READ_OR_LEAD, check_access
+from knowrithm.charset import AsgiRequest
 from knowrithm.db.redis import async_redis
 from knowrithm.errors import AuthenticationFailedError, RateLimitedError, ServiceError
 from knowrithm.origin import Origin, set_origin
@@ -239,7 +239,7 @@ def _authorise(scope: AsgiScope) -> Subscription:
 
     To an API key's figures the call is as long as this takes.
     """
-    request, started, status = ASGIRequest(dict(scope), io.BytesIO()), time.perf_counter(), 500
+    request, started, status = AsgiRequest(dict(scope), io.BytesIO()), time.perf_counter(), 500
     key_use.begin_request()
     set_origin(Origin(ip_address=request.META.get("REMOTE_ADDR") or None))
     try:
@@ -256,7 +256,7 @@ def _authorise(scope: AsgiScope) -> Subscription:
             key_use.count_use(use, method="GET", endpoint=ENDPOINT, status=status, milliseconds=duration)
 
 
-def _subscription(request: ASGIRequest, path: str) -> Subscription:
+def _subscription(request: AsgiRequest, path: str) -> Subscription:
     principal = _principal(request)
     if principal is None or principal.company is None:
         raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
@@ -281,7 +281,7 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(int=0)
 
 
-def _principal(request: ASGIRequest) -> Principal | None:
+def _principal(request: AsgiRequest) -> Principal | None:
     token = bearer_token(request.headers)
     if token and (lead := lead_from_token(token)):
         return lead

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
@@ -284,4 +285,5 @@ def _record_chunks(actor: Principal, event_type: str, chunks: Sequence[DocumentC
 
 
 def _count_documents(agent: Agent, difference: int) -> None:
-    Agent.objects.filter(pk=agent.pk).update(documents_count=F("documents_count") + difference)
+    count = Greatest(F("documents_count") + difference, 0)  # a figure that is off must not keep a document from going
+    Agent.objects.filter(pk=agent.pk).update(documents_count=count)

@@ -13,6 +13,8 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from knowrithm.charset import AsgiRequest
+
 django.setup(set_prefix=False)
 
 
@@ -22,6 +24,8 @@ class SyncHandler(ASGIHandler):
     Every view and middleware of ours is synchronous. In Django's asynchronous chain each middleware of the old
     style would go to a thread and back by itself, twice: about a third of a small request's time.
     """
+
+    request_class = AsgiRequest
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)

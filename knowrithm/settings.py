@@ -290,7 +290,7 @@ TURN_DEADLINE_SECONDS = env.integer("TURN_DEADLINE_SECONDS", 150)  # below the p
 # --- Browser ------------------------------------------------------------------------------------------------------
 
 # Not cached: a cached session would live under the key of whatever company was set when it was written.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "tenants.sessions"
 SESSION_COOKIE_NAME = "knowrithm_session"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True  # scripts take the CSRF token from the page

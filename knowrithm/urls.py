@@ -22,6 +22,8 @@ api: list[URLPattern | URLResolver] = [
     path("", include("analytics.api.urls")),
 ]
 
+handler400 = "knowrithm.api.errors.bad_request"
+handler500 = "knowrithm.api.errors.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     # The published clients were written against different servers: the same API under each of their prefixes.
     path("api/v1/", include(api)),

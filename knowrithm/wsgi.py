@@ -2,7 +2,18 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
-application = get_wsgi_application()
+
+import django
+from django.core.handlers.wsgi import WSGIHandler
+
+from knowrithm.charset import WsgiRequest
+
+django.setup(set_prefix=False)
+
+
+class Handler(WSGIHandler):
+    request_class = WsgiRequest
+
+
+application = Handler()

@@ -49,7 +49,7 @@ class AgentSerializer(RecordSerializer[Agent]):
     model_name = serializers.CharField(source="llm_settings.llm_model.name")
     temperature = serializers.FloatField(source="llm_settings.llm_temperature")
     max_tokens = serializers.IntegerField(source="llm_settings.llm_max_tokens")
-    deleted_at = serializers.DateTimeField(source="archived_at")
+    deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Agent

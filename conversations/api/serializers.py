@@ -13,7 +13,7 @@ class ConversationSerializer(RecordSerializer[Conversation]):
     agent = serializers.SerializerMethodField()
     entity_id = serializers.UUIDField()
     context_strategy = serializers.SerializerMethodField()
-    deleted_at = serializers.DateTimeField(source="archived_at")
+    deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Conversation

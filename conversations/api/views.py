@@ -26,7 +26,7 @@ from conversations.services import Turn
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, READ_OR_LEAD, WRITE, WRITE_OR_LEAD
 from knowrithm.api.responses import listing, single
-from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
+from knowrithm.api.schema import PAGE_PARAMETERS, ErrorSerializer, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 
@@ -150,7 +150,7 @@ class ConversationViewSet(ApiViewSet):
         turn = services.start_turn(actor=self.principal(), conversation_id=conversation_id, text=text)
         return Response(accepted_turn(turn), status=202)
 
-    @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR})
+    @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer})
     def stream(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """Server-sent events: `chat_status`, `chat_delta`, `chat_response`, `heartbeat`.
 

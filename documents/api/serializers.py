@@ -21,7 +21,7 @@ class DocumentSerializer(RecordSerializer[Document]):
     type = serializers.CharField(source="document_type")
     progress = serializers.IntegerField()
     stage = serializers.CharField()
-    deleted_at = serializers.DateTimeField(source="archived_at")
+    deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Document
@@ -39,7 +39,7 @@ class ChunkSerializer(RecordSerializer[DocumentChunk]):
     text = serializers.CharField(source="content")
     locator = serializers.DictField()
     locator_label = serializers.CharField()
-    deleted_at = serializers.DateTimeField(source="archived_at")
+    deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = DocumentChunk

@@ -28,6 +28,7 @@ from documents.api.serializers import (
 )
 from documents.models import Document, DocumentChunk
 from documents.retrieval import has_evidence, retrieve
+from knowrithm.api.errors import envelope
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, WRITE
 from knowrithm.api.responses import listing, single
@@ -109,8 +110,7 @@ class DocumentViewSet(ApiViewSet):
         }
         if not records:
             first = errors[0]
-            body |= {"error": first["error"], "message": first["error"], "code": first["code"]}
-            body |= {"error_code": first["code"], "errors": {error["name"]: [error["error"]] for error in errors}}
+            body |= envelope(first["error"], first["code"], {error["name"]: [error["error"]] for error in errors})
         status = 400 if not records else 207 if errors else 200
         return Response(body, status=status)
 

@@ -197,6 +197,15 @@ def test_what_is_archived_is_not_found_until_it_is_restored(acme_api: APIClient,
     assert [item["id"] for item in acme_api.get("/api/v1/document/deleted").json()["documents"]] == [row["id"]]
 
 
+def test_a_figure_that_is_off_keeps_no_document_from_going(acme_api: APIClient, acme: Character) -> None:
+    document_id = upload(acme_api, acme.agent, ("pump.txt", TEXT)).json()["documents"][0]["id"]
+    with tenant_context(acme.company):
+        Agent.objects.filter(pk=acme.agent.pk).update(documents_count=0)
+    assert acme_api.delete(f"/api/v1/document/{document_id}").status_code == 200
+    with tenant_context(acme.company):
+        assert Agent.objects.get(pk=acme.agent.pk).documents_count == 0
+
+
 def test_a_chunk_of_an_archived_document_is_not_restored(acme_api: APIClient, acme: Character) -> None:
     upload(acme_api, acme.agent, ("pump.txt", TEXT))
     work_off(acme)

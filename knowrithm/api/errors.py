@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
 from rest_framework import exceptions
@@ -81,6 +84,27 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     log.error("unhandled", reference=reference, view=type(context.get("view")).__name__, exc_info=error)
     message = f"Something went wrong on our side. Reference: {reference}."
     return Response({**envelope(message, "INTERNAL_ERROR"), "request_id": reference}, status=500)
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether the path is the API's: those that browsers may call from anywhere."""
+    return re.match(settings.CORS_URLS_REGEX, request.path) is not None
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What no view has seen, such as a Host header that names another server."""
+    if not is_api(request):
+        return defaults.bad_request(request, exception)
+    is_host = isinstance(exception, DisallowedHost)
+    sentence = "This server does not answer to the name in the Host header." if is_host else "The request is not valid."
+    return JsonResponse(envelope(sentence, "BAD_REQUEST"), status=400)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """What failed outside of every view; Django has logged it."""
+    if not is_api(request):
+        return defaults.server_error(request)
+    return JsonResponse(envelope("Something went wrong on our side. Try again.", "INTERNAL_ERROR"), status=500)
 
 
 @csrf_exempt  # an unknown path is 404 for every verb

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.handlers.asgi import ASGIRequest
 from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import tenant_context
@@ -21,6 +20,7 @@ from rest_framework.test import APIClient
 from conftest import PASSWORD, Character, bearer, key_client, page_client
 from conversations.sse import _principal
 from knowrithm.api.permissions import Access, access_of
+from knowrithm.charset import AsgiRequest
 from knowrithm.errors import AuthenticationFailedError
 from knowrithm.jobs import company_task
 from knowrithm.principal import Principal, Role
@@ -70,7 +70,7 @@ def scope(**headers: str) -> dict[str, Any]:
 def may_listen(**headers: str) -> bool:
     """Whether the event stream beside Django knows the credential."""
     try:
-        return isinstance(_principal(ASGIRequest(scope(**headers), io.BytesIO())), Principal)
+        return isinstance(_principal(AsgiRequest(scope(**headers), io.BytesIO())), Principal)
     except AuthenticationFailedError:
         return False
 

@@ -20,9 +20,10 @@ MAX_LIMIT = 2**31 - 1  # what the column holds; the company's own maximum is the
 
 class CompanySerializer(RecordSerializer[Company]):
     logo = serializers.SerializerMethodField()
+    email = serializers.CharField(read_only=True)  # empty where a super admin has made the company
     status = serializers.CharField(read_only=True)
     address = serializers.SerializerMethodField()
-    deleted_at = serializers.DateTimeField(source="archived_at", read_only=True)
+    deleted_at = serializers.DateTimeField(source="archived_at", read_only=True, allow_null=True)
 
     class Meta:
         model = Company
@@ -49,7 +50,7 @@ class CompanySerializer(RecordSerializer[Company]):
 
 
 class UserSerializer(RecordSerializer[User]):
-    deleted_at = serializers.DateTimeField(source="archived_at", read_only=True)
+    deleted_at = serializers.DateTimeField(source="archived_at", read_only=True, allow_null=True)
 
     class Meta:
         model = User
@@ -63,7 +64,7 @@ class UserSerializer(RecordSerializer[User]):
 
 class ApiKeySerializer(RecordSerializer[ApiKey]):
     status = serializers.CharField(read_only=True)
-    previous_secret_expires_at = serializers.DateTimeField(source="overlap_ends_at", read_only=True)
+    previous_secret_expires_at = serializers.DateTimeField(source="overlap_ends_at", read_only=True, allow_null=True)
     key_prefix = serializers.CharField(read_only=True)
 
     class Meta:
@@ -76,7 +77,7 @@ class ApiKeySerializer(RecordSerializer[ApiKey]):
         read_only_fields = fields
 
 
-@extend_schema_field({"oneOf": [{"type": "string", "format": "binary"}, {"type": "string", "format": "uri"}]})
+@extend_schema_field({"type": "string", "format": "binary"})
 class LogoField(serializers.Field[Any, Any, Any, Any]):
     """A picture (multipart), or a text: an https address, or nothing. The service looks closer."""
 

@@ -54,7 +54,7 @@ class AccountViewSet(ApiViewSet):
             logout(request._request)
         return Response({"message": "Signed out."})
 
-    @extend_schema(responses=answer("Me", user=UserSerializer(), company=CompanySerializer()))
+    @extend_schema(responses=answer("Me", user=UserSerializer(), company=CompanySerializer(allow_null=True)))
     def me(self, request: Request) -> Response:
         user = self._user()
         company = CompanySerializer(user.company).data if user.company else None
@@ -87,7 +87,7 @@ class AccountViewSet(ApiViewSet):
             "Validated",
             valid=serializers.BooleanField(),
             user=UserSerializer(),
-            company=CompanySerializer(),
+            company=CompanySerializer(allow_null=True),
             api_key_info=ApiKeySerializer(allow_null=True),
         )
     )

@@ -20,6 +20,7 @@ class DocumentSerializer(RecordSerializer[Document]):
     dataset_id = serializers.UUIDField(allow_null=True)
     filename = serializers.CharField(source="original_filename")
     title = serializers.CharField(source="name")
+    document_type = serializers.CharField()  # empty until it is known: of an address that is still to be fetched
     type = serializers.CharField(source="document_type")
     progress = serializers.IntegerField()
     stage = serializers.CharField()
@@ -108,7 +109,7 @@ class BulkDeleteInput(serializers.Serializer[Any]):
 class DatasetSerializer(RecordSerializer[Dataset]):
     embedding_model = serializers.CharField(source="llm_settings.embedding_model.name")
     agent_ids = serializers.SerializerMethodField()
-    deleted_at = serializers.DateTimeField(source="archived_at")
+    deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Dataset

@@ -12,6 +12,7 @@ from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.llm.base import ProviderConfig
 
+MOST_PASSAGES = 20  # that a model is given to answer from
 MODEL_RELATIONS = ("llm_provider", "llm_model", "embedding_provider", "embedding_model")
 
 
@@ -101,6 +102,10 @@ class Agent(ArchivableModel):
     languages = models.JSONField(default=list, blank=True)
     welcome_text = models.CharField(max_length=500, blank=True)
     starter_questions = models.JSONField(default=list, blank=True)
+    # How its knowledge is searched; empty is the platform's own value (documents.retrieval.RetrievalSettings).
+    retrieval_top_k = models.PositiveSmallIntegerField(null=True, blank=True)
+    retrieval_dense_weight = models.FloatField(null=True, blank=True)
+    retrieval_threshold = models.FloatField(null=True, blank=True)
     last_trained = models.DateTimeField(null=True, blank=True)
     # Counted by the apps above, so that a list of agents needs one query.
     documents_count = models.PositiveIntegerField(default=0, editable=False)
@@ -112,6 +117,10 @@ class Agent(ArchivableModel):
     class Meta:
         ordering = ["-created_at"]
         indexes = [models.Index(fields=["archived_at", "-created_at"])]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(**{f"retrieval_{name}__range": between}), name=f"{name}_in_range")
+            for name, between in (("top_k", (1, MOST_PASSAGES)), ("dense_weight", (0, 1)), ("threshold", (0, 1)))
+        ]
 
     def __str__(self) -> str:
         return self.name

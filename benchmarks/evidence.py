@@ -15,7 +15,6 @@ from benchmarks import corpora, handbook
 from benchmarks.companies import company_with
 from benchmarks.corpora import Corpus
 from benchmarks.report import Row, at_least, percentile
-from conversations.turn import TOP_K
 from documents.retrieval import EVIDENCE_THRESHOLD, retrieve
 
 THRESHOLDS = (0.33, 0.36, 0.39, EVIDENCE_THRESHOLD, 0.43, 0.46, 0.49)
@@ -52,7 +51,7 @@ def _sample(corpus: Corpus) -> Sequence[str]:
 def _found(agent: Agent, questions: Collection[str]) -> list[float]:
     """The evidence of the best passage for each question."""
     return [
-        max((passage.evidence for passage in retrieve(agent, question, question=question, top_k=TOP_K)), default=0.0)
+        max((passage.evidence for passage in retrieve(agent, question, question=question)), default=0.0)
         for question in questions
     ]
 

@@ -15,7 +15,7 @@ from benchmarks.companies import company_with
 from benchmarks.corpora import Corpus
 from benchmarks.report import Row, at_least
 from documents.ingestion.lexical import K1, B, terms
-from documents.retrieval import CANDIDATES, Passage, retrieve
+from documents.retrieval import CANDIDATES, Passage, RetrievalSettings, retrieve
 from knowrithm.llm.providers.builtin import MiniLMEmbedder
 
 DEPTH = 10
@@ -55,7 +55,7 @@ def _measure(corpus: Corpus, goal: float) -> list[Row]:
 
 def _search(agent: Agent, query: str) -> list[Passage]:
     """Every candidate of either half."""
-    return retrieve(agent, query, question=query, top_k=2 * CANDIDATES)
+    return retrieve(agent, query, question=query, settings=RetrievalSettings(top_k=2 * CANDIDATES))
 
 
 def _fused(passage: Passage) -> float:

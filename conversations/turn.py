@@ -33,7 +33,7 @@ from conversations.models import Citation, Conversation, Message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
-from documents.retrieval import Passage, has_evidence, is_self_contained, retrieve
+from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, retrieve
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
 from knowrithm.llm.base import ChatDelta, ChatModel, ChatRequest, Evidence, ProviderError, Usage
@@ -42,7 +42,6 @@ from knowrithm.llm.registry import chat_model
 
 log = structlog.get_logger(__name__)
 
-TOP_K = 6
 MAX_ATTEMPTS = 3
 FLUSH_SECONDS = 0.02  # pieces of an answer that come closer together go out as one event
 PROVIDER_TRIES = 3
@@ -106,9 +105,10 @@ class _Turn:
         history = exchanges_before(self.question)
         question = self.question.content
         in_context = retrieval_query(question, history)
-        passages = retrieve(self.agent, in_context, question=question, top_k=TOP_K)
+        search = RetrievalSettings.of(self.agent)
+        passages = retrieve(self.agent, in_context, question=question, settings=search)
         self._lap("retrieval")
-        if has_evidence(passages):
+        if has_evidence(passages, search.threshold):
             settings_row = self.agent.llm_settings
             request = build_request(
                 agent=AgentBrief(self.agent.name, self.agent.description, self.agent.tone),

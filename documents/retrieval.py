@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -30,7 +30,9 @@ from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder
 
 CANDIDATES = 60  # of each leg
-DENSE_WEIGHT = 0.5
+# Two passages say the same when nearly all runs of so many words of the shorter one stand in the longer one too.
+SHINGLE, SAME = 5, 0.9
+TOP_K, DENSE_WEIGHT = 6, 0.5
 # Calibrated on questions with and without an answer in the corpus (`make bench`): see `Passage.evidence`.
 EVIDENCE_THRESHOLD = 0.41
 # Weights of nearness in meaning and of shared terms, then of a passage's nearest sentence where that was looked at.
@@ -51,9 +53,24 @@ Row = tuple[Any, ...]  # of _CANDIDATES_SQL
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """`dense_weight` is the share of meaning in the fused score, the rest is that of words; both run from 0 to 1."""
+
+    top_k: int = TOP_K
+    dense_weight: float = DENSE_WEIGHT
+    threshold: float = EVIDENCE_THRESHOLD
+
+    @classmethod
+    def of(cls, agent: Agent) -> RetrievalSettings:
+        chosen = {name: getattr(agent, f"retrieval_{name}") for name in ("top_k", "dense_weight", "threshold")}
+        return cls(**{name: value for name, value in chosen.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A retrieved chunk. `score` is the fused one, from 0 to 1 within one search; the others explain it.
 
+    `dense_rank` and `lexical_rank` are its places in the two legs, from 1; None beyond the candidates of a leg.
     `dense` is the cosine similarity, `lexical` the BM25 score, `evidence` an absolute measure from 0 to 1 of how much
     the passage speaks of what was asked: comparable between searches. `asked` is the cosine to what was asked,
     `coverage` the share of its terms, weighed by their rarity, that the passage contains.
@@ -72,6 +89,8 @@ class Passage:
     evidence: float
     asked: float
     coverage: float
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
 
     @property
     def locator_label(self) -> str:
@@ -107,6 +126,8 @@ class _Found:
     score: float
     row: Row
     query: _Query
+    dense_rank: int | None
+    lexical_rank: int | None
 
 
 _GRANTED: CompiledQuery[Dataset] = CompiledQuery(lambda: Dataset.objects.live().filter(grants__agent=ANY_ID))
@@ -128,18 +149,21 @@ def _spaces(agent: Agent) -> list[_Space]:
     return list(spaces.values())
 
 
-def retrieve(agent: Agent, query: str, *, question: str = "", top_k: int = 8) -> list[Passage]:
-    """The `top_k` best passages of the agent's documents and of the datasets granted to it, best first; perhaps none.
+def retrieve(
+    agent: Agent, query: str, *, question: str = "", settings: RetrievalSettings | None = None
+) -> list[Passage]:
+    """The best passages of the agent's documents and of the datasets granted to it, best first; perhaps none.
 
     `query` may hold more than was asked, such as the question before. `question` is what was asked: the evidence is
     measured by it alone when it says enough on its own, or every follow-up would seem answered by what the earlier
-    question found.
+    question found. `settings` are the agent's own unless given.
     """
+    settings = settings or RetrievalSettings.of(agent)
     found: list[_Found] = []
     for space in _spaces(agent):
         prepared = _prepare(query, question, space.model)
-        found += [_Found(score, row, prepared) for score, row in _fuse(_candidates(space, prepared))]
-    best = _without_repeats(sorted(found, key=attrgetter("score"), reverse=True))[:top_k]
+        found += _fuse(_candidates(space, prepared), prepared, settings.dense_weight)
+    best = _without_repeats(sorted(found, key=attrgetter("score"), reverse=True), settings.top_k)
     return _read_closely([_passage(one) for one in best], [one.query for one in best])
 
 
@@ -218,18 +242,27 @@ def _candidates(space: _Space, query: _Query) -> list[Row]:
     return rows
 
 
-def _fuse(rows: Sequence[Row]) -> list[tuple[float, Row]]:
+def _fuse(rows: Sequence[Row], query: _Query, dense_weight: float) -> list[_Found]:
     if not rows:
         return []
-    dense_scores = [row[7] for row in rows]
-    low, high = min(dense_scores), max(dense_scores)
-    best_lexical = max(row[8] for row in rows) or 1.0
-    scored = []
-    for row in rows:
-        dense, lexical = row[7], row[8]
-        normal_dense = (dense - low) / (high - low) if high > low else 1.0
-        scored.append((DENSE_WEIGHT * normal_dense + (1 - DENSE_WEIGHT) * max(lexical, 0.0) / best_lexical, row))
-    return scored
+    dense, lexical = [row[7] for row in rows], [max(row[8], 0.0) for row in rows]
+    low, high, best = min(dense), max(dense), max(lexical) or 1.0
+    dense_ranks, lexical_ranks = _ranks(dense), _ranks(lexical)
+    found = []
+    for place, row in enumerate(rows):
+        meaning = (dense[place] - low) / (high - low) if high > low else 1.0
+        score = dense_weight * meaning + (1 - dense_weight) * lexical[place] / best
+        lexical_rank = lexical_ranks[place] if lexical[place] else None
+        found.append(_Found(score, row, query, dense_ranks[place], lexical_rank))
+    return found
+
+
+def _ranks(scores: Sequence[float]) -> list[int | None]:
+    """Places from 1, best first. Only those of a leg's own candidates are known: the others came by the other leg."""
+    ranks: list[int | None] = [None] * len(scores)
+    for rank, place in enumerate(sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:CANDIDATES], 1):
+        ranks[place] = rank
+    return ranks
 
 
 def _passage(found: _Found) -> Passage:
@@ -239,6 +272,7 @@ def _passage(found: _Found) -> Passage:
     return Passage(
         chunk, document, name, url, content, tuple(_json(headings)), _json(locator),
         found.score, dense, max(lexical, 0.0), MEANING * meaning + TERMS * coverage, meaning, coverage,
+        found.dense_rank, found.lexical_rank,
     )  # fmt: skip
 
 
@@ -284,13 +318,22 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _without_repeats(found: Sequence[_Found]) -> list[_Found]:
-    """Of passages with the same text only the best."""
-    seen: set[str] = set()
-    kept = []
+def _without_repeats(found: Iterable[_Found], count: int) -> list[_Found]:
+    """The first `count`, of passages with nearly the same text only the best: a repeat would crowd another one out."""
+    kept: list[_Found] = []
+    seen: list[set[tuple[str, ...]]] = []
     for one in found:
-        text = " ".join(one.row[4].lower().split())
-        if text not in seen:
-            seen.add(text)
-            kept.append(one)
+        if len(kept) == count:
+            break
+        shingles = _shingles(one.row[4])
+        if any(len(shingles & other) >= SAME * min(len(shingles), len(other)) for other in seen):
+            continue
+        seen.append(shingles)
+        kept.append(one)
     return kept
+
+
+def _shingles(text: str) -> set[tuple[str, ...]]:
+    """The runs of `SHINGLE` words of a text; a shorter text is one run."""
+    words = text.lower().split()
+    return {tuple(words[start : start + SHINGLE]) for start in range(max(len(words) - SHINGLE + 1, 1))}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from documents import views, views_datasets
+from documents import views, views_datasets, views_trial
 
 urlpatterns = [
     path("documents", views.documents, name="documents"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("documents/<uuid:pk>/retry", views.retry, name="document-retry"),
     path("documents/<uuid:pk>/archive", views.archive, name="document-archive"),
     path("documents/<uuid:pk>/restore", views.restore, name="document-restore"),
+    path("agents/<uuid:pk>/retrieval", views_trial.trial, name="agent-retrieval"),
     path("datasets", views_datasets.datasets, name="datasets"),
     path("datasets/new", views_datasets.create, name="dataset-create"),
     path("datasets/<uuid:pk>", views_datasets.dataset, name="dataset"),

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from agents.catalog.models import Provider, ProviderModel
 from agents.enums import AgentStatus
-from agents.models import Agent, LLMSettings
+from agents.models import MOST_PASSAGES, Agent, LLMSettings
 from knowrithm.api.serializers import RecordSerializer
 
 
@@ -56,8 +56,9 @@ class AgentSerializer(RecordSerializer[Agent]):
         fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
             "temperature", "max_tokens", "personality_traits", "capabilities", "operating_hours", "languages",
-            "welcome_text", "starter_questions", "documents_count", "total_conversations", "total_messages",
-            "last_trained", "created_at", "updated_at", "deleted_at",
+            "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight", "retrieval_threshold",
+            "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
+            "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -109,6 +110,9 @@ class SettingsChoices(serializers.Serializer[Any]):
     is_active = serializers.BooleanField(required=False)
 
 
+NUMBERS = frozenset({"retrieval_top_k", "retrieval_dense_weight", "retrieval_threshold"})  # empty is the default
+
+
 class AgentFields(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200, required=False)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True, allow_null=True)
@@ -120,6 +124,19 @@ class AgentFields(serializers.Serializer[Any]):
     languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False)
     welcome_text = serializers.CharField(max_length=500, required=False, allow_blank=True)
     starter_questions = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
+    retrieval_top_k = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_PASSAGES,
+        required=False,
+        allow_null=True,
+        help_text="Passages to answer from.",
+    )
+    retrieval_dense_weight = serializers.FloatField(
+        min_value=0, max_value=1, required=False, allow_null=True, help_text="0 searches by words alone, 1 by meaning."
+    )
+    retrieval_threshold = serializers.FloatField(
+        min_value=0, max_value=1, required=False, allow_null=True, help_text="Evidence below which it does not answer."
+    )
     llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
     settings = SettingsChoices(required=False)
     llm_settings = SettingsChoices(required=False)
@@ -140,7 +157,7 @@ class AgentInput(AgentFields, SettingsChoices):
         flat = {name: attrs.pop(name) for name in names & attrs.keys()}
         choices = {name: value for name, value in {**flat, **nested}.items() if value is not None}
         settings_id = attrs.pop("llm_settings_id", None)
-        present = {name: "" if value is None else value for name, value in attrs.items()}
+        present = {name: "" if value is None and name not in NUMBERS else value for name, value in attrs.items()}
         return {**present, "settings_id": settings_id, "choices": choices}
 
 

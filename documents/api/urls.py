@@ -4,6 +4,7 @@ from django.urls import path
 
 from documents.api import views
 from documents.api.datasets import DatasetViewSet
+from documents.api.trial import TrialViewSet
 
 document, chunk, dataset = views.DocumentViewSet, views.ChunkViewSet, DatasetViewSet
 
@@ -29,5 +30,6 @@ urlpatterns = [
     ),
     path("dataset/<uuid:dataset_id>/restore", dataset.as_view({"patch": "restore"})),
     path("website/handshake", views.HandshakeViewSet.as_view({"post": "create"})),
+    path("search/trial", TrialViewSet.as_view({"post": "search"})),
     path("search/document", views.SearchViewSet.as_view({"post": "search"})),
 ]

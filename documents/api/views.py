@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -27,7 +27,7 @@ from documents.api.serializers import (
     uploaded_urls,
 )
 from documents.models import Document, DocumentChunk, Home
-from documents.retrieval import has_evidence, retrieve
+from documents.retrieval import RetrievalSettings, has_evidence, retrieve
 from knowrithm.api.errors import envelope
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, WRITE
@@ -261,9 +261,10 @@ class SearchViewSet(ApiViewSet):
         """The passages of one agent that bear on the query, best first."""
         data = self.validated(SearchInput, request)
         started = time.perf_counter()
-        agent, top_k = get_agent(data["agent_id"]), data.get("limit") or data.get("top_k") or 10
+        agent = get_agent(data["agent_id"])
+        search = replace(RetrievalSettings.of(agent), top_k=data.get("limit") or data.get("top_k") or 10)
         try:
-            passages = retrieve(agent, data["query"], top_k=top_k)
+            passages = retrieve(agent, data["query"], settings=search)
         except ProviderError as error:
             raise UnavailableError(str(error), code=error.code) from error
         results: Any = SearchResultSerializer(passages, many=True).data
@@ -274,7 +275,7 @@ class SearchViewSet(ApiViewSet):
                 "query": data["query"],
                 "results": results,
                 "total_results": len(results),
-                "has_evidence": has_evidence(passages),
+                "has_evidence": has_evidence(passages, search.threshold),
                 "execution_time": round(time.perf_counter() - started, 4),
             }
         )

@@ -192,6 +192,9 @@ WROTE: dict[str, Wrote] = {
     "DELETE /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.deleted", prepare=unused_settings),
     "POST /api/v1/settings/providers/seed": Wrote("catalogue.completed", log="platform", prepare=missing_model),
     "POST /agents/new": Wrote("agent.created", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/retrieval": Wrote(
+        "agent.updated", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
+    ),
     "POST /agents/<uuid:pk>/edit": Wrote("agent.updated", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/archive": Wrote("agent.archived", prepare=free_agent),
     "POST /agents/<uuid:pk>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
@@ -241,6 +244,7 @@ WROTE: dict[str, Wrote] = {
 UNCHANGED = {
     "POST /api/v1/auth/refresh": "goes on with the same session; the end of a session is recorded",
     "POST /api/v1/search/document": "reads",
+    "POST /api/v1/search/trial": "reads",
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
     "POST /verify-email/send": "answers alike for every address; the worker that mails the link writes the row",

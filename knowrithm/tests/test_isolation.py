@@ -144,6 +144,7 @@ PROBES: dict[str, Probe] = {
     "PATCH /api/v1/dataset/<uuid:dataset_id>": Probe({"agent_ids": []}),
     "DELETE /api/v1/dataset/<uuid:dataset_id>": Probe(),
     "PATCH /api/v1/dataset/<uuid:dataset_id>/restore": Probe(),
+    "POST /api/v1/search/trial": Probe({**AGENT, "query": f"secret recipe {CANARY}"}),
     "POST /api/v1/search/document": Probe({**AGENT, "query": f"secret recipe {CANARY}"}),
     # leads
     "GET /api/v1/lead/company": Probe(query={"search": CANARY}, expected=200),

@@ -1,0 +1,114 @@
+"""Trying an agent's retrieval, and saving what was tried."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+from django_tenants.utils import tenant_context
+from rest_framework.test import APIClient
+
+from agents.models import Agent, LLMSettings
+from conftest import Character
+from documents.chunks import replace_chunks
+from documents.enums import DocumentStatus
+from documents.ingestion.base import Chunk
+from documents.models import Document
+from documents.retrieval import RetrievalSettings, retrieve
+from knowrithm.llm.registry import embedder
+
+TRIAL = "/api/v1/search/trial"
+WARRANTY = "The warranty of the X200 pump lasts two years."
+TEXTS = (WARRANTY, "Our office in Lyon opens at nine.", "Spanners cost eleven euros.")
+
+
+@pytest.fixture
+def taught(acme: Character) -> Agent:
+    with tenant_context(acme.company):
+        teach(acme.agent, *TEXTS)
+    return acme.agent
+
+
+def teach(agent: Agent, *texts: str) -> None:
+    document = Document.objects.create(agent=agent, original_filename="a.txt", status=DocumentStatus.PROCESSED)
+    model = embedder(LLMSettings.objects.with_models().get(pk=agent.llm_settings_id).embedding_config())
+    chunks = [Chunk(n, text, {"type": "lines", "start": n, "end": n}, word_count=9) for n, text in enumerate(texts)]
+    replace_chunks(document, chunks, model.embed_documents(texts), model.name)
+
+
+def tried(client: APIClient, agent: Agent, **body: Any) -> dict[str, Any]:
+    answer = client.post(TRIAL, {"agent_id": str(agent.pk), "query": "How long is the warranty of the X200?", **body})
+    assert answer.status_code == 200, answer.content
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_both_legs_are_shown_with_rank_and_score(acme_api: APIClient, taught: Agent) -> None:
+    found = tried(acme_api, taught)
+    first, *others = found["results"]
+    assert (first["content"], first["dense_rank"], first["lexical_rank"], first["score"]) == (WARRANTY, 1, 1, 1.0)
+    assert {other["lexical_rank"] for other in others} == {None}
+    assert sorted(other["dense_rank"] for other in others) == [2, 3]
+    assert found["settings"] == {"top_k": 6, "dense_weight": 0.5, "threshold": 0.41}
+    assert found["has_evidence"]
+    assert found["evidence"] == first["evidence"]
+
+
+def test_each_setting_does_what_it_says(acme_api: APIClient, taught: Agent) -> None:
+    assert len(tried(acme_api, taught, top_k=1)["results"]) == 1
+    assert not tried(acme_api, taught, threshold=1.0)["has_evidence"]
+    by_words = tried(acme_api, taught, dense_weight=0, query="spanners")["results"]
+    assert [row["score"] for row in by_words] == [1.0, 0.0, 0.0]
+    follow_up = tried(acme_api, taught, query="And its price?", previous="What about spanners?")
+    assert follow_up["searched"] == "What about spanners?\nAnd its price?"
+    assert follow_up["results"][0]["content"] == TEXTS[2]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"query": ""}, {"top_k": 0}, {"top_k": 21}, {"dense_weight": 1.1}, {"threshold": "much"}, {"agent_id": "x"}],
+)
+def test_what_cannot_be_tried(acme_api: APIClient, taught: Agent, body: dict[str, Any]) -> None:
+    answer = acme_api.post(TRIAL, {"agent_id": str(taught.pk), "query": "warranty", **body})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, list(body))
+
+
+def test_settings_are_saved_by_the_api_and_emptied_again(acme_api: APIClient, acme: Character, taught: Agent) -> None:
+    url = f"/api/v1/agent/{taught.pk}"
+    saved = acme_api.put(url, {"retrieval_top_k": 2, "retrieval_threshold": 0.6}).json()["agent"]
+    assert (saved["retrieval_top_k"], saved["retrieval_dense_weight"], saved["retrieval_threshold"]) == (2, None, 0.6)
+    assert tried(acme_api, taught)["settings"] == {"top_k": 2, "dense_weight": 0.5, "threshold": 0.6}
+    acme_api.put(url, {"retrieval_top_k": None, "retrieval_threshold": None})
+    assert tried(acme_api, taught)["settings"]["top_k"] == 6
+    assert acme_api.put(url, {"retrieval_top_k": 100}).status_code == 400
+    with tenant_context(acme.company):
+        assert RetrievalSettings.of(Agent.objects.get(pk=taught.pk)) == RetrievalSettings()
+
+
+def test_near_repeats_do_not_crowd_others_out(in_acme: Character) -> None:
+    long = (
+        "The warranty of the X200 pump lasts two years and covers all parts and all labour in every country"
+    )
+    teach(in_acme.agent, f"{long}.", f"{long}!", f"{long}, always.", "Spanners cost eleven euros.")
+    agent = Agent.objects.with_settings().get(pk=in_acme.agent.pk)
+    found = [passage.content for passage in retrieve(agent, "X200 warranty", settings=RetrievalSettings(top_k=2))]
+    assert len(found) == 2
+    assert found[1] == "Spanners cost eleven euros."
+
+
+def test_the_page_tries_and_saves(acme_client: Client, acme: Character, taught: Agent) -> None:
+    url = f"/agents/{taught.pk}/retrieval"
+    assert b"Try a question" in acme_client.get(url).content
+    page = acme_client.get(url, {"query": "How long is the warranty of the X200?"}).content.decode()
+    assert "It would answer." in page
+    assert WARRANTY in page
+    form = {"query": "Who won the cup?", "top_k": "3", "dense_weight": "0.5", "threshold": "0.5"}
+    assert b"It would say that it does not know." in acme_client.get(url, form).content
+    assert b"Ensure this value is less than" in acme_client.get(url, {**form, "threshold": "7"}).content
+    assert acme_client.post(url, form).status_code == 302
+    with tenant_context(acme.company):
+        agent = Agent.objects.get(pk=taught.pk)
+    assert (agent.retrieval_top_k, agent.retrieval_dense_weight, agent.retrieval_threshold) == (3, None, 0.5)
+    assert acme_client.get(f"/agents/{uuid.uuid4()}/retrieval").status_code == 404

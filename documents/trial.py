@@ -1,0 +1,45 @@
+"""A search looked at from within: what an agent would find for a question, and what each leg says of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.models import Agent
+from documents.retrieval import Passage, RetrievalSettings, has_evidence, retrieve
+from knowrithm.errors import UnavailableError
+from knowrithm.llm.base import ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`searched` is what was searched for: with the question before, as in a conversation. `seconds` for all of it."""
+
+    searched: str
+    settings: RetrievalSettings
+    passages: Sequence[Passage]
+    seconds: float
+
+    @property
+    def has_evidence(self) -> bool:
+        return has_evidence(self.passages, self.settings.threshold)
+
+    @property
+    def milliseconds(self) -> int:
+        return round(self.seconds * 1000)
+
+    @property
+    def evidence(self) -> float:
+        return max((passage.evidence for passage in self.passages), default=0.0)
+
+
+def try_search(*, agent: Agent, question: str, previous: str, settings: RetrievalSettings) -> Trial:
+    """As a turn searches. Raises `UnavailableError` when the embedder does not answer."""
+    searched = f"{previous}\n{question}" if previous else question
+    started = time.perf_counter()
+    try:
+        passages = retrieve(agent, searched, question=question, settings=settings)
+    except ProviderError as error:
+        raise UnavailableError(str(error), code=error.code) from error
+    return Trial(searched, settings, passages, round(time.perf_counter() - started, 4))

@@ -1,0 +1,87 @@
+"""The page on which an agent's retrieval is tried and tuned."""
+
+from __future__ import annotations
+
+import uuid
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from agents.models import MOST_PASSAGES, Agent
+from agents.selectors import get_agent
+from agents.services import update_agent
+from documents.retrieval import RetrievalSettings
+from documents.trial import try_search
+from tenants.pages import PageRequest, company_page, errors_in
+from tenants.services import principal_of
+
+NAMES = ("top_k", "dense_weight", "threshold")
+
+
+class TrialForm(forms.Form):
+    query = forms.CharField(
+        label="Question", max_length=4000, required=False, widget=forms.TextInput({"placeholder": "As a visitor asks"})
+    )
+    previous = forms.CharField(
+        label="The question before",
+        max_length=4000,
+        required=False,
+        help_text="For a follow-up, such as: And in winter?",
+    )
+    top_k = forms.IntegerField(
+        label="Passages", min_value=1, max_value=MOST_PASSAGES, help_text="How many the model answers from."
+    )
+    dense_weight = forms.FloatField(
+        label="Meaning",
+        min_value=0,
+        max_value=1,
+        widget=forms.NumberInput({"step": "0.05"}),
+        help_text="Its share of the score, from 0 to 1. The rest is that of words.",
+    )
+    threshold = forms.FloatField(
+        label="Evidence needed",
+        min_value=0,
+        max_value=1,
+        widget=forms.NumberInput({"step": "0.01"}),
+        help_text="From 0 to 1. Below it the agent says that it does not know.",
+    )
+
+    def settings(self) -> RetrievalSettings:
+        return RetrievalSettings(**{name: self.cleaned_data[name] for name in NAMES})
+
+
+@company_page
+def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """GET tries, POST saves."""
+    agent = get_agent(pk)
+    own = RetrievalSettings.of(agent)
+    given = request.POST if request.method == "POST" else request.GET
+    # A link may hold a question alone.
+    form = TrialForm({**{name: getattr(own, name) for name in NAMES}, **given.dict()})
+    context = {"agent": agent, "tab": "retrieval", "form": form, "usual": RetrievalSettings()}
+    if form.is_valid():
+        if request.method == "POST":
+            return _save(request, agent, form)
+        if form.cleaned_data["query"]:
+            with errors_in(form):
+                context["trial"] = try_search(
+                    agent=agent,
+                    question=form.cleaned_data["query"],
+                    previous=form.cleaned_data["previous"],
+                    settings=form.settings(),
+                )
+    return render(request, "agents/retrieval.html", context)
+
+
+def _save(request: PageRequest, agent: Agent, form: TrialForm) -> HttpResponse:
+    """What is the platform's own value is not written down, so that a better one will reach the agent."""
+    usual, chosen = RetrievalSettings(), form.settings()
+    changes = {
+        f"retrieval_{name}": None if getattr(chosen, name) == getattr(usual, name) else getattr(chosen, name)
+        for name in NAMES
+    }
+    update_agent(actor=principal_of(request.user), agent=agent, changes=changes, choices={})
+    messages.success(request, f"{agent.name} searches like this from now on.")
+    return redirect("agent-retrieval", pk=agent.pk)

@@ -88,9 +88,7 @@ def test_settings_are_saved_by_the_api_and_emptied_again(acme_api: APIClient, ac
 
 
 def test_near_repeats_do_not_crowd_others_out(in_acme: Character) -> None:
-    long = (
-        "The warranty of the X200 pump lasts two years and covers all parts and all labour in every country"
-    )
+    long = "The warranty of the X200 pump lasts two years and covers all parts and all labour in every country"
     teach(in_acme.agent, f"{long}.", f"{long}!", f"{long}, always.", "Spanners cost eleven euros.")
     agent = Agent.objects.with_settings().get(pk=in_acme.agent.pk)
     found = [passage.content for passage in retrieve(agent, "X200 warranty", settings=RetrievalSettings(top_k=2))]

@@ -70,6 +70,7 @@ class DocumentViewSet(ApiViewSet):
         "destroy": WRITE,
         "restore": WRITE,
         "retry": WRITE,
+        "cancel": WRITE,
         "bulk_delete": WRITE,
     }
 
@@ -184,8 +185,14 @@ class DocumentViewSet(ApiViewSet):
 
     @extend_schema(request=None, responses=answer("DocumentAnswer", document=DocumentSerializer()))
     def retry(self, request: Request, document_id: uuid.UUID) -> Response:
-        """Read a failed document again."""
+        """Read a document again that failed or was cancelled."""
         document = services.retry_document(actor=self.principal(), document=selectors.get_document(document_id))
+        return Response(single("document", DocumentSerializer(document).data))
+
+    @extend_schema(request=None, responses=answer("DocumentAnswer", document=DocumentSerializer()))
+    def cancel(self, request: Request, document_id: uuid.UUID) -> Response:
+        """Stop reading a document. It ends as `cancelled` at once and can be tried again."""
+        document = services.cancel_document(actor=self.principal(), document=selectors.get_document(document_id))
         return Response(single("document", DocumentSerializer(document).data))
 
     @extend_schema(request=BulkDeleteInput, responses=SentenceSerializer)

@@ -234,6 +234,7 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
         vectors, model_name, identity = _embed(result, document, clock)
     with clock.stage(Stage.SAVING):
         _save(job, document, result, vectors, model_name, identity, clock)
+    IngestionJob.objects.filter(pk=job.pk).update(timings=clock.timings)  # now with that of saving
     _tell_end(job)
     embeddings.forget_oldest()
 
@@ -383,6 +384,19 @@ def _retry_or_fail(
             seconds_left=None,
         ):  # fmt: skip
             ask_for_worker(task, countdown=wait)
+
+
+def tell_ends() -> None:
+    """Complete the records of jobs whose worker has died, or Redis was away, between their last commit and telling."""
+    ended = IngestionJob.objects.filter(finished_at__gt=timezone.now() - timedelta(minutes=2))
+    for job in ended.exclude(status=JobStatus.CANCELLED).order_by("-finished_at")[:200]:
+        record = task_records.read_task(str(job.task_id))
+        if record is not None and record.is_over:
+            continue
+        if job.status == JobStatus.COMPLETED:
+            _tell_end(job)
+        else:
+            _tell(task_records.fail_task, job, job.error, job.error_code)
 
 
 def has_work() -> bool:

@@ -21,6 +21,7 @@ def ingest(schema: str, is_rescue: bool = False) -> None:
 @company_task(name="documents.resume_stalled")
 def resume_stalled() -> None:
     """Call a worker for what a dead one left behind, and for what a lost queue never delivered."""
+    jobs.tell_ends()
     if jobs.has_work():
         ingest.apply_async(args=(current_schema(), True), expires=PERIOD)
 

@@ -19,6 +19,8 @@ from documents import jobs, services, tasks
 from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.models import Document, DocumentChunk, IngestionJob, KnownEmbedding
 from documents.services import queue_ingestion
+from knowrithm.db.redis import sync_redis
+from knowrithm.jobs import read_task, report_progress
 
 HTMX = {"HX-Request": "true"}
 LINES = [f"Line {number} tells of the pump number {number}. " * 20 for number in range(40)]
@@ -174,6 +176,22 @@ def test_companies_share_no_vectors(acme: Character, globex: Character) -> None:
             assert read(add(who))["from_cache"] == 0
 
 
+def test_a_client_that_polls_hears_of_an_end_that_nobody_could_tell(in_acme: Character) -> None:
+    read(add(in_acme))
+    broken = add(in_acme, "\0\0", name="broken.pdf")
+    Document.objects.filter(pk=broken.pk).update(document_type="pdf")
+    work_off()
+    tasks_of = list(IngestionJob.objects.order_by("created_at").values_list("task_id", flat=True))
+    for task_id in tasks_of:
+        sync_redis().delete(f"task:{task_id}")
+        report_progress(str(task_id), 95)
+    jobs.tell_ends()
+    records = [read_task(str(task_id)) for task_id in tasks_of]
+    assert [record and (record.status, record.error_code) for record in records] == [
+        ("completed", ""), ("failed", "DOC_DAMAGED"),
+    ]  # fmt: skip
+
+
 # --- What the owner sees ------------------------------------------------------------------------------------------
 
 
@@ -220,7 +238,7 @@ def test_time_left_goes_by_the_stages_own_speed_and_the_companys_last_documents(
     assert clock(embedding=30, saving=2)._seconds_left(Stage.EXTRACTING, 0.5) == 42
     assert clock(extracting=15, embedding=30, saving=2)._seconds_left(Stage.EXTRACTING, 0.0) == 37
     assert clock()._seconds_left(Stage.OCR, 0.25) == 30
-    assert clock()._seconds_left(Stage.EMBEDDING, 0.8) == 2  # 2.5, and one rounds half to even
+    assert clock()._seconds_left(Stage.EMBEDDING, 0.5) == 10
     done = add(in_acme)
     done.jobs.update(
         status=JobStatus.COMPLETED, finished_at=timezone.now(), timings={"extracting": 1.0, "embedding": 3.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from django.conf import settings
@@ -67,7 +68,7 @@ def test_whoever_waits_longest_is_served_and_comes_back_where_it_was() -> None:
     for name in ("a", "c"):
         leave_turns("x", name)
     assert take_turn("x") is None
-    assert sorted(sync_redis().hkeys("turns:x:served")) == ["a", "c"]
+    assert sorted(cast("list[str]", sync_redis().hkeys("turns:x:served"))) == ["a", "c"]
 
 
 @pytest.mark.django_db

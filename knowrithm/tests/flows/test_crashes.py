@@ -175,7 +175,7 @@ def after_the_commit(wrecker: Wrecker) -> None:
     with locked_terms(wrecker):
         document_id = wrecker.send("commit", text(wrecker.seed)[:3000])
         wrecker.await_lock_queue()
-        wrecker.valkey.execute_command("CLIENT", "PAUSE", 20_000, "ALL")
+        wrecker.valkey.client_pause(20_000)
 
     def committed() -> bool:
         query = "SELECT status = 'processed' FROM documents_document WHERE id = %s"
@@ -184,7 +184,7 @@ def after_the_commit(wrecker: Wrecker) -> None:
 
     wait_for(committed, seconds=DYING, pause=0.01)
     wrecker.kill()
-    wrecker.valkey.execute_command("CLIENT", "UNPAUSE")
+    wrecker.valkey.client_unpause()
 
 
 def flush_of_redis(wrecker: Wrecker) -> None:

@@ -9,13 +9,13 @@ PERIOD = 14  # seconds, just under beat's period
 
 
 @shared_task(name="documents.ingest")
-def ingest(schema: str, is_rescue: bool = False) -> None:
+def ingest(schema: str) -> None:
     """One message for each job, and yet for none: whose turn it is decides `jobs.work_in_turn`.
 
-    A rescue goes on for as long as there is work and a free worker, in place of the messages that were lost.
+    Who has found work looks for more, in place of messages that may have been lost.
     """
-    if jobs.work_in_turn(schema, ingest) and is_rescue:
-        ingest.apply_async(args=(schema, True), expires=PERIOD)
+    if jobs.work_in_turn(schema, ingest):
+        ingest.apply_async(args=(schema,), expires=PERIOD)
 
 
 @company_task(name="documents.resume_stalled")
@@ -23,7 +23,7 @@ def resume_stalled() -> None:
     """Call a worker for what a dead one left behind, and for what a lost queue never delivered."""
     jobs.tell_ends()
     if jobs.has_work():
-        ingest.apply_async(args=(current_schema(), True), expires=PERIOD)
+        ingest.apply_async(args=(current_schema(),), expires=PERIOD)
 
 
 @shared_task(name="documents.resume_stalled_everywhere")

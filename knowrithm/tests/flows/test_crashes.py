@@ -253,6 +253,7 @@ def wrecker(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) 
     database = _connected(owner)
     assert database is not None
     made = Wrecker(owner, owner.create_agent(), tmp_path, random.Random(request.param), database, valkey)
+    owner.await_document(made.send("warm-up", b"The first text loads the model."), seconds=120)
     yield made
     made.database.close()
     valkey.close()

@@ -16,6 +16,7 @@ from benchmarks import report
 NAMES = (
     "first_token",
     "upload_to_searchable",
+    "fair_turns",
     "pdf_extraction",
     "new_company",
     "authenticated_get",

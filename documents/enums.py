@@ -6,6 +6,10 @@ class DocumentStatus(models.TextChoices):
     PROCESSING = "processing"
     PROCESSED = "processed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE_STATUSES = (DocumentStatus.PENDING, DocumentStatus.PROCESSING)
 
 
 class DocumentType(models.TextChoices):

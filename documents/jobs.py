@@ -1,8 +1,11 @@
 """What a worker does with an ingestion job: claim, read, embed, replace the document's chunks, finish.
 
+A message in the queue says only that a company has work. Which company a worker then works for is decided by turns
+(`knowrithm.turns`), and which of its jobs by the jobs themselves.
+
 Every step may be the last: a job whose worker died is claimed again when its lease has run out, starts over, and
-writes in one transaction, so nothing is lost or doubled. A document always ends `processed`, or `failed` with its
-cause in words.
+writes in one transaction, so nothing is lost or doubled. A document always ends `processed`, `cancelled`, or `failed`
+with its cause in words.
 """
 
 from __future__ import annotations
@@ -11,9 +14,10 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +25,16 @@ import structlog
 from celery import Task
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
+from django_tenants.utils import schema_context
+from redis.exceptions import RedisError
 
 from agents.models import Agent, LLMSettings
+from documents import embeddings
 from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus, JobStatus, Stage
-from documents.ingestion.base import Chunk, IngestionError
+from documents.ingestion.base import Chunk, IngestionError, TooLargeError
 from documents.ingestion.detect import detect_type
 from documents.ingestion.extract import OcrOptions
 from documents.ingestion.sandbox import ExtractionCancelledError, IngestionResult, Limits, extract_limited
@@ -35,18 +42,23 @@ from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
 from knowrithm import jobs as task_records
 from knowrithm.db.schema import release_connection
-from knowrithm.jobs import enqueue
+from knowrithm.jobs import current_schema, enqueue, is_usable
 from knowrithm.llm.base import ProviderError
 from knowrithm.llm.registry import embedder
 from knowrithm.net.outbound import OutboundError, fetch
+from knowrithm.turns import ask_for_turn, leave_turns, take_turn
 
 log = structlog.get_logger(__name__)
 
 RELATED = ("document__agent", "document__dataset")
+TURNS = "documents"
 MAX_ATTEMPTS = 4
-EMBEDDING_BATCH = 16
 # Progress shares of the stages: reading the first part, embedding most of the rest.
 EXTRACTED, EMBEDDED = 40, 95
+# The longest that a document may take to be read and to be embedded. Both, and a minute for fetching and saving, are
+# less than Celery's time limit, and that less than the time after which Redis hands a message out again.
+LONGEST_READING, LONGEST_EMBEDDING = 3600.0, 3000.0
+HISTORY = 20  # finished jobs from which the speed of the stages is known
 
 
 Identity = tuple[object, ...]  # LLMSettings.embedding_identity
@@ -60,20 +72,69 @@ class EmbedderChangedError(Exception):
     """The vectors just made cannot be compared with those of the agent's present model."""
 
 
+def ask_for_worker(task: Task[Any, Any], *, countdown: float = 0) -> None:
+    """Say that the current company has work, once the transaction commits. `countdown`: not before so many seconds."""
+    if not countdown:
+        transaction.on_commit(partial(ask_for_turn, TURNS, current_schema()), robust=True)
+    enqueue(task, countdown=countdown)
+
+
+def work_in_turn(schema: str, task: Task[Any, Any]) -> bool:
+    """Do one job of the company whose turn it is; `schema` has asked. False: there was none, of any company."""
+    ask_for_turn(TURNS, schema)  # Redis may have forgotten, or the job was not due when it asked
+    while (served := take_turn(TURNS)) is not None:
+        with schema_context(served), structlog.contextvars.bound_contextvars(schema=served):
+            if not is_usable(served):
+                leave_turns(TURNS, served)
+                continue
+            job = _claim_next()
+            if job is None:
+                leave_turns(TURNS, served)
+                job = _claim_next()  # of one that has asked between the two
+                if job is None:
+                    continue
+                ask_for_turn(TURNS, served)
+            _work_on(job, task)
+            return True
+    return False
+
+
+def _claim_next() -> IngestionJob | None:
+    """The job of the current company that is to be done next: first what a dead worker has left behind."""
+    while True:
+        found: uuid.UUID | None = None
+        for jobs in (IngestionJob.abandoned().order_by("lease_until"), IngestionJob.in_line()):
+            found = found or jobs.values_list("pk", flat=True).first()
+        if found is None:
+            return None
+        if (job := IngestionJob.claim(found, *RELATED)) is not None:
+            return job
+
+
 def run(job_id: uuid.UUID, task: Task[Any, Any]) -> None:
-    """Work on a job if it is free. `task` is queued again when the job may succeed later."""
+    """Work on this job if it is free."""
     job = IngestionJob.claim(job_id, *RELATED)
-    if job is None:
-        return  # finished, cancelled, or another worker's
+    if job is not None:  # else it is finished, cancelled, or another worker's
+        _work_on(job, task)
+
+
+def _work_on(job: IngestionJob, task: Task[Any, Any]) -> None:
+    """`task` is queued again when the job may succeed later."""
     document = job.document
-    IngestionJob.objects.filter(pk=job.pk).update(started_at=timezone.now())
-    Document.objects.filter(pk=document.pk).update(status=DocumentStatus.PROCESSING)
-    task_records.report_progress(str(job.task_id), 1, Stage.EXTRACTING.label)
+    if job.attempts > MAX_ATTEMPTS:  # it took its worker down with it every time
+        _fail(job, "Reading this document failed several times. Try a smaller or repaired file.", "DOC_UNREADABLE")
+        return
+    with transaction.atomic():
+        # Whoever cancels waits for this, and has the last word on the document's status.
+        if not job.update_if_held(started_at=timezone.now(), seconds_left=None, progress=0):
+            return
+        Document.objects.filter(pk=document.pk).update(status=DocumentStatus.PROCESSING)
+    _tell(task_records.report_progress, job, 1, Stage.EXTRACTING.label)
     try:
         with job.kept_alive() as held:
             _ingest(job, document, held)
     except (LostLeaseError, ExtractionCancelledError):
-        log.warning("ingestion_lease_lost", job=str(job.id))
+        log.info("ingestion_stopped", job=str(job.id))  # cancelled, or another worker's by now
     except EmbedderChangedError:
         _retry_or_fail(job, task, "The agent's embedding model was changed meanwhile.", "DOC_EMBEDDER_CHANGED")
     except IngestionError as error:
@@ -81,7 +142,7 @@ def run(job_id: uuid.UUID, task: Task[Any, Any]) -> None:
     except (OutboundError, ProviderError) as error:
         code = getattr(error, "code", "DOC_FETCH_FAILED")
         _retry_or_fail(job, task, str(error), code, is_permanent=error.permanent)
-    except OperationalError as error:
+    except (OperationalError, InterfaceError) as error:
         log.warning("ingestion_database_unavailable", job=str(job.id), error=str(error))
         raise  # the lease runs out and the job is resumed
     except Exception:
@@ -90,30 +151,75 @@ def run(job_id: uuid.UUID, task: Task[Any, Any]) -> None:
         _retry_or_fail(job, task, cause, "DOC_INTERNAL_ERROR")
 
 
+def _tell(report: Callable[..., None], job: IngestionJob, *values: Any) -> None:
+    """Write the record that a client polls. Redis may be away: what counts is in the database."""
+    with suppress(RedisError):
+        report(str(job.task_id), *values)
+
+
 class _Clock:
-    """Seconds spent in each stage, and the progress that the owner sees (written at most twice a second)."""
+    """Seconds spent in each stage, and the progress and time left that the owner sees (written twice a second)."""
 
     def __init__(self, job: IngestionJob) -> None:
         self.job = job
-        self.timings: dict[str, float] = {}
-        self._last_write = 0.0
+        waited = (job.started_at or timezone.now()) - max(job.created_at, job.due_at or job.created_at)
+        self.timings: dict[str, float] = {Stage.WAITING: round(max(waited.total_seconds(), 0.0), 3)}
+        self.expected: dict[str, float] = {}
+        self._stage_began = self._last_write = 0.0
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        started = time.perf_counter()
+        self._stage_began = time.monotonic()
         self.report(self.job.progress, stage, is_urgent=True)
         yield
-        self.timings[stage] = round(time.perf_counter() - started, 3)
+        self.timings[stage] = round(time.monotonic() - self._stage_began, 3)
 
-    def report(self, progress: int, stage: Stage, *, is_urgent: bool = False) -> None:
+    def report(self, progress: int, stage: Stage, *, share: float = 0.0, is_urgent: bool = False) -> None:
+        """`share` of the stage is done, from 0 to 1."""
         now = time.monotonic()
         if not is_urgent and now - self._last_write < 0.5:
             return
         self._last_write = now
         self.job.progress = progress
-        if not self.job.update_if_held(progress=progress, stage=stage):
+        if not self.job.update_if_held(progress=progress, stage=stage, seconds_left=self._seconds_left(stage, share)):
             raise LostLeaseError
-        task_records.report_progress(str(self.job.task_id), progress, stage.label)
+        _tell(task_records.report_progress, self.job, progress, stage.label)
+
+    def _seconds_left(self, stage: Stage, share: float) -> int | None:
+        """Of this stage as fast as it has gone so far, else as such documents went; of the later ones like those."""
+        spent = time.monotonic() - self._stage_began
+        known = Stage.EXTRACTING if stage == Stage.OCR else stage
+        if share >= 0.02:
+            left = spent * (1 - share) / share
+        elif known in self.expected:
+            left = max(self.expected[known] - spent, 0.0)
+        else:
+            return None
+        later = LATER.get(stage, ())
+        # Embedding the text of scans takes next to nothing beside recognising it.
+        if any(name not in self.expected for name in later) and stage != Stage.OCR:
+            return None
+        return round(left + sum(self.expected.get(name, 0.0) for name in later))
+
+
+LATER = {
+    Stage.EXTRACTING: (Stage.EMBEDDING, Stage.SAVING),
+    Stage.OCR: (Stage.EMBEDDING, Stage.SAVING),
+}
+
+
+def _expected(document: Document) -> dict[str, float]:
+    """Seconds by stage that the document should take, by its size and the company's last ones of its type."""
+    rows = IngestionJob.objects.filter(status=JobStatus.COMPLETED, document__document_type=document.document_type)
+    last = list(rows.order_by("-finished_at").values_list("timings", "document__file_size")[:HISTORY])
+    total = sum(size for _, size in last)
+    if not total:
+        return {}
+    stages = (Stage.EXTRACTING, Stage.EMBEDDING, Stage.SAVING)
+    return {
+        stage.value: document.file_size * sum(timings.get(stage, 0.0) for timings, _ in last) / total
+        for stage in stages
+    }
 
 
 def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> None:
@@ -121,15 +227,22 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
     if document.source_url and not document.file:
         with clock.stage(Stage.FETCHING):
             _fetch(document)
+    clock.expected = _expected(document)
     with clock.stage(Stage.EXTRACTING), _local_copy(document) as path:
         result = _extract(path, document, clock, held)
     with clock.stage(Stage.EMBEDDING):
         vectors, model_name, identity = _embed(result, document, clock)
     with clock.stage(Stage.SAVING):
         _save(job, document, result, vectors, model_name, identity, clock)
-    task_records.complete_task(
-        str(job.task_id), {"document_id": str(document.id), "chunk_count": len(result.chunks), "message": "Processed."}
-    )
+    IngestionJob.objects.filter(pk=job.pk).update(timings=clock.timings)  # now with that of saving
+    _tell_end(job)
+    embeddings.forget_oldest()
+
+
+def _tell_end(job: IngestionJob) -> None:
+    document = Document.objects.only("chunk_count").get(pk=job.document_id)
+    result = {"document_id": str(document.pk), "chunk_count": document.chunk_count, "message": "Processed."}
+    _tell(task_records.complete_task, job, result)
 
 
 def _fetch(document: Document) -> None:
@@ -161,7 +274,7 @@ def _local_copy(document: Document) -> Iterator[Path]:
 
 def _extract(path: Path, document: Document, clock: _Clock, held: threading.Event) -> IngestionResult:
     def on_progress(share: float, what: str) -> None:
-        clock.report(int(share * EXTRACTED), Stage.OCR if what == "ocr" else Stage.EXTRACTING)
+        clock.report(int(share * EXTRACTED), Stage.OCR if what == "ocr" else Stage.EXTRACTING, share=share)
 
     # A minute, and time for every megabyte: a scan of 20 MB has perhaps 200 pages to recognise.
     deadline = 60 + 60 * document.file_size / 2**20
@@ -169,23 +282,29 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
         path,
         document.document_type,
         ocr=OcrOptions(),
-        limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=min(deadline, 3600)),
+        limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=min(deadline, LONGEST_READING)),
         on_progress=on_progress,
-        cancelled=lambda: not held.is_set(),
+        cancelled=lambda: not held.is_set() or not clock.job.is_held(),
     )
 
 
 def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[list[float]], str, Identity]:
     settings_row: LLMSettings = LLMSettings.objects.with_models().get(pk=document.home.llm_settings_id)
-    model = embedder(settings_row.embedding_config())
+    config = settings_row.embedding_config()
+    model = embedder(config)
     title = result.title or document.original_filename
     texts = [embedding_text(chunk, title) for chunk in result.chunks]
-    vectors: list[list[float]] = []
-    release_connection()  # a remote model may take long
-    for start in range(0, len(texts), EMBEDDING_BATCH):
-        vectors += model.embed_documents(texts[start : start + EMBEDDING_BATCH])
-        share = len(vectors) / len(texts)
-        clock.report(int(EXTRACTED + share * (EMBEDDED - EXTRACTED)), Stage.EMBEDDING)
+    # Five minutes for the model's worst moments, and a second for every chunk: the built-in one makes thirty.
+    deadline = time.monotonic() + min(300.0 + len(texts), LONGEST_EMBEDDING)
+
+    def on_progress(share: float) -> None:
+        if time.monotonic() > deadline:
+            raise TooLargeError("Making this document searchable took too long. Split it into smaller parts.")
+        clock.report(int(EXTRACTED + share * (EMBEDDED - EXTRACTED)), Stage.EMBEDDING, share=share)
+        release_connection()  # a remote model may take long
+
+    vectors, known = embeddings.embed(model, config, texts, on_progress=on_progress)
+    clock.timings["from_cache"] = known
     return vectors, model.name, settings_row.embedding_identity
 
 
@@ -201,8 +320,9 @@ def _save(
     now = timezone.now()
     with transaction.atomic():
         held = job.update_if_held(
-            status=JobStatus.COMPLETED, stage=Stage.DONE, progress=100, finished_at=now, timings=clock.timings
-        )
+            status=JobStatus.COMPLETED, stage=Stage.DONE, progress=100, finished_at=now, timings=clock.timings,
+            seconds_left=None,
+        )  # fmt: skip
         if not held:
             raise LostLeaseError
         if _current_identity(document) != identity:
@@ -246,7 +366,7 @@ def _fail(job: IngestionJob, cause: str, code: str) -> None:
         Document.objects.filter(pk=job.document_id).update(
             status=DocumentStatus.FAILED, processing_error=cause, error_code=code, updated_at=timezone.now()
         )
-    task_records.fail_task(str(job.task_id), cause, code)
+    _tell(task_records.fail_task, job, cause, code)
 
 
 def _retry_or_fail(
@@ -256,25 +376,29 @@ def _retry_or_fail(
     if is_permanent or job.attempts >= MAX_ATTEMPTS:
         _fail(job, cause, code)
         return
+    wait = 5.0 * 3**job.attempts
+    due_at = timezone.now() + timedelta(seconds=wait)
     with transaction.atomic():
-        if job.update_if_held(status=JobStatus.PENDING, stage=Stage.WAITING, error=cause, lease_until=None):
-            enqueue(task, str(job.id), countdown=5.0 * 3**job.attempts)
+        if job.update_if_held(
+            status=JobStatus.PENDING, stage=Stage.WAITING, error=cause, lease_until=None, due_at=due_at,
+            seconds_left=None,
+        ):  # fmt: skip
+            ask_for_worker(task, countdown=wait)
 
 
-def resume_stalled(task: Task[Any, Any]) -> None:
-    """Queue again what a dead worker left behind, and what a lost queue never delivered."""
-    now = timezone.now()
-    lost = IngestionJob.objects.filter(status=JobStatus.PENDING, updated_at__lt=now - timedelta(minutes=15))
-    for job in [*IngestionJob.abandoned(), *lost]:
-        if job.attempts >= MAX_ATTEMPTS and job.status == JobStatus.PROCESSING:
-            _give_up(job)
+def tell_ends() -> None:
+    """Complete the records of jobs whose worker has died, or Redis was away, between their last commit and telling."""
+    ended = IngestionJob.objects.filter(finished_at__gt=timezone.now() - timedelta(minutes=2))
+    for job in ended.exclude(status=JobStatus.CANCELLED).order_by("-finished_at")[:200]:
+        record = task_records.read_task(str(job.task_id))
+        if record is not None and record.is_over:
             continue
-        IngestionJob.objects.filter(pk=job.pk).update(updated_at=now)
-        enqueue(task, str(job.id))
+        if job.status == JobStatus.COMPLETED:
+            _tell_end(job)
+        else:
+            _tell(task_records.fail_task, job, job.error, job.error_code)
 
 
-def _give_up(job: IngestionJob) -> None:
-    """A document that took its worker down with it every time."""
-    claimed = IngestionJob.claim(job.pk, *RELATED)
-    if claimed is not None:
-        _fail(claimed, "Reading this document failed several times. Try a smaller or repaired file.", "DOC_UNREADABLE")
+def has_work() -> bool:
+    """Whether a job of the current company waits for a worker: one of a dead worker, or one that is due."""
+    return IngestionJob.abandoned().exists() or IngestionJob.in_line().exists()

@@ -7,15 +7,26 @@ from typing import Self
 
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 from pgvector.django import SparseVectorField, VectorField
 
 from agents.models import Agent, LLMSettings
-from documents.enums import DocumentStatus, DocumentType, JobStatus, Stage
+from documents.enums import ACTIVE_STATUSES, DocumentStatus, DocumentType, JobStatus, Stage
 from documents.ingestion.locators import describe
 from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 
 LEXICAL_DIMENSIONS = 1_000_000_000  # what pgvector allows; term ids are hashes below it
+
+
+# Stages that are over, in words.
+TIMED = {
+    Stage.WAITING: "Waited",
+    Stage.FETCHING: "Fetching",
+    Stage.EXTRACTING: "Reading",
+    Stage.EMBEDDING: "Making it searchable",
+    Stage.SAVING: "Saving",
+}
 
 
 def upload_path(document: Document, filename: str) -> str:
@@ -25,11 +36,13 @@ def upload_path(document: Document, filename: str) -> str:
 
 class DocumentQuerySet(ArchivableQuerySet):
     def with_progress(self) -> Self:
-        """With the latest job's progress, stage and error, in the same query."""
+        """With the latest job's progress, stage, time left and timings, in the same query."""
         latest = IngestionJob.objects.filter(document=models.OuterRef("pk")).order_by("-created_at")
         return self.select_related("agent", "dataset").annotate(
             job_progress=models.Subquery(latest.values("progress")[:1]),
             job_stage=models.Subquery(latest.values("stage")[:1]),
+            job_seconds_left=models.Subquery(latest.values("seconds_left")[:1]),
+            job_timings=models.Subquery(latest.values("timings")[:1]),
         )
 
 
@@ -133,7 +146,7 @@ class Document(ArchivableModel):
     @property
     def is_active_job(self) -> bool:
         """Something is still to come: a page that shows this document should look again."""
-        return self.status in {DocumentStatus.PENDING, DocumentStatus.PROCESSING}
+        return not self.is_archived and self.status in ACTIVE_STATUSES
 
     @property
     def progress(self) -> int:
@@ -142,6 +155,30 @@ class Document(ArchivableModel):
     @property
     def stage(self) -> str:
         return Stage(getattr(self, "job_stage", None) or Stage.WAITING).label if self.is_active_job else ""
+
+    @property
+    def seconds_left(self) -> int | None:
+        """Of its reading, as estimated when it last got on; None while that is not known."""
+        return getattr(self, "job_seconds_left", None) if self.is_active_job else None
+
+    @property
+    def time_left(self) -> str:
+        if self.seconds_left is None:
+            return ""
+        minutes = round(self.seconds_left / 60)
+        if self.seconds_left < 60:
+            return "less than a minute left"
+        return f"about {minutes} minute{'' if minutes == 1 else 's'} left"
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds that the latest reading took by stage, and `from_cache`: how many embeddings were known."""
+        return getattr(self, "job_timings", None) or {}
+
+    @property
+    def timed_stages(self) -> list[tuple[str, float]]:
+        """The stages of the latest reading in words, with their seconds."""
+        return [(label, self.timings[stage]) for stage, label in TIMED.items() if stage in self.timings]
 
 
 class DocumentChunk(ArchivableModel):
@@ -200,13 +237,36 @@ class IngestionJob(LeasedModel, BaseModel):
     task_id = models.UUIDField(default=uuid.uuid4, editable=False)
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
-    timings = models.JSONField(default=dict, blank=True)  # seconds by stage
+    timings = models.JSONField(default=dict, blank=True)  # seconds by stage, and chunks `from_cache`
+    seconds_left = models.PositiveIntegerField(null=True, blank=True)
+    is_bulk = models.BooleanField(default=False)  # comes after what a person has just sent
+    due_at = models.DateTimeField(null=True, blank=True)  # not before; None: at once
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["status", "lease_until"])]
+        indexes = [
+            models.Index(fields=["status", "lease_until"]),
+            models.Index(fields=["is_bulk", "created_at"], condition=models.Q(status="pending"), name="jobs_in_line"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.document_id}: {self.status}"
+
+    @classmethod
+    def in_line(cls) -> models.QuerySet[IngestionJob]:
+        """Waiting jobs that are due, in the order in which they are to be done."""
+        waiting = cls.objects.filter(status=JobStatus.PENDING).exclude(due_at__gt=timezone.now())
+        return waiting.order_by("is_bulk", "created_at")
+
+
+class KnownEmbedding(models.Model):
+    """A text's vector, kept so that the same text need not be embedded again (`documents.embeddings`)."""
+
+    key = models.UUIDField(primary_key=True)  # a hash over the text and the model
+    vector = VectorField()
+    used_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.key)

@@ -1,23 +1,31 @@
 from __future__ import annotations
 
-import uuid
-
 from celery import shared_task
 
 from documents import jobs
-from knowrithm.jobs import company_task, for_each_company
+from knowrithm.jobs import company_task, current_schema, for_each_company
+
+PERIOD = 14  # seconds, just under beat's period
 
 
-@company_task(name="documents.ingest")
-def ingest(job_id: str) -> None:
-    jobs.run(uuid.UUID(job_id), ingest)
+@shared_task(name="documents.ingest")
+def ingest(schema: str) -> None:
+    """One message for each job, and yet for none: whose turn it is decides `jobs.work_in_turn`.
+
+    Who has found work looks for more, in place of messages that may have been lost.
+    """
+    if jobs.work_in_turn(schema, ingest):
+        ingest.apply_async(args=(schema,), expires=PERIOD)
 
 
 @company_task(name="documents.resume_stalled")
 def resume_stalled() -> None:
-    jobs.resume_stalled(ingest)
+    """Call a worker for what a dead one left behind, and for what a lost queue never delivered."""
+    jobs.tell_ends()
+    if jobs.has_work():
+        ingest.apply_async(args=(current_schema(),), expires=PERIOD)
 
 
 @shared_task(name="documents.resume_stalled_everywhere")
 def resume_stalled_everywhere() -> None:
-    for_each_company(resume_stalled, expires=25)
+    for_each_company(resume_stalled, expires=PERIOD)

@@ -10,6 +10,7 @@ urlpatterns = [
     path("documents/<uuid:pk>", views.document, name="document"),
     path("documents/<uuid:pk>/row", views.row, name="document-row"),
     path("documents/<uuid:pk>/retry", views.retry, name="document-retry"),
+    path("documents/<uuid:pk>/cancel", views.cancel, name="document-cancel"),
     path("documents/<uuid:pk>/archive", views.archive, name="document-archive"),
     path("documents/<uuid:pk>/restore", views.restore, name="document-restore"),
     path("agents/<uuid:pk>/retrieval", views_trial.trial, name="agent-retrieval"),

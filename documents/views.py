@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -119,13 +120,24 @@ def _row(request: PageRequest, found: Document) -> HttpResponse:
 @require_POST
 @company_page
 def retry(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    return _changed(request, pk, services.retry_document)
+
+
+@require_POST
+@company_page
+def cancel(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    return _changed(request, pk, services.cancel_document)
+
+
+def _changed(request: PageRequest, pk: uuid.UUID, change: Callable[..., Document]) -> HttpResponse:
+    """The document's new row; without htmx, the way back."""
     found = selectors.get_document(pk)
     if not request.htmx:
         with errors_as_messages(request):
-            services.retry_document(actor=principal_of(request.user), document=found)
+            change(actor=principal_of(request.user), document=found)
         return way_back(request, "documents")
     try:
-        services.retry_document(actor=principal_of(request.user), document=found)
+        change(actor=principal_of(request.user), document=found)
     except ServiceError as error:
         return toast(reswap(HttpResponse(), "none"), str(error), level="error")
     return _row(request, selectors.get_document(pk))

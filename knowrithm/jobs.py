@@ -153,7 +153,7 @@ def company_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any, An
     def decorate(function: Callable[..., None]) -> Task[Any, Any]:
         @functools.wraps(function)
         def run(schema: str, *arguments: str) -> None:
-            if not _is_usable(schema):
+            if not is_usable(schema):
                 return
             with schema_context(schema), structlog.contextvars.bound_contextvars(schema=schema):
                 function(*arguments)
@@ -181,7 +181,8 @@ def for_each_company(task: Task[Any, Any], *, expires: float) -> None:
         task.apply_async(args=(schema,), expires=expires)
 
 
-def _is_usable(schema: str) -> bool:
+def is_usable(schema: str) -> bool:
+    """Whether the company is there, and not out of use."""
     table = get_tenant_model()._meta.db_table
     query = f"SELECT 1 FROM public.{table} WHERE schema_name = %s AND is_ready AND is_active AND archived_at IS NULL"  # noqa: S608  # our own table's name
     return shared_row(query, schema) is not None

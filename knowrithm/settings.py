@@ -279,13 +279,16 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Longer than any task may run, or Redis hands the same message out a second time.
+# A task that is cut off starts over; a document's own deadlines (documents.jobs) come before.
+# The first is longer than any task may run, or Redis hands the same message out a second time.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3 * 3600}
 CELERY_TASK_TIME_LIMIT = 2 * 3600
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 
+LEASE_SECONDS = env.integer("LEASE_SECONDS", 30)  # then the work of a worker that has died is taken up again
 INGESTION_MEMORY_MB = env.integer("INGESTION_MEMORY_MB", 1536)  # one document's parsers may take at most this
+EMBEDDING_CACHE_SIZE = env.integer("EMBEDDING_CACHE_SIZE", 50_000)  # vectors that are kept for each company
 TURN_DEADLINE_SECONDS = env.integer("TURN_DEADLINE_SECONDS", 150)  # below the published clients' 180 s
 
 # --- Browser ------------------------------------------------------------------------------------------------------

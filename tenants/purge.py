@@ -12,6 +12,7 @@ from django_tenants.utils import get_public_schema_name, schema_context
 
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import forget_tasks
+from knowrithm.turns import forget_turns
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import record_event
 from tenants.geography.models import Address, City, Country, State
@@ -58,6 +59,7 @@ def _delete_keys(company: Company) -> None:
         for key in redis.scan_iter(pattern, count=1000):
             redis.delete(key)
     forget_tasks(company.schema_name)
+    forget_turns(company.schema_name)
 
 
 @transaction.atomic

@@ -179,7 +179,7 @@ def test_companies_carry_their_own_figures(acme: Character, globex: Character, s
         "documents": {
             "total": 2,
             "storage_bytes": 150,
-            "status_breakdown": {"pending": 0, "processing": 0, "processed": 1, "failed": 1},
+            "status_breakdown": {"pending": 0, "processing": 0, "processed": 1, "failed": 1, "cancelled": 0},
         },
         "conversations": {"total": 1, "total_messages": 4},
     }

@@ -24,14 +24,17 @@ class DocumentSerializer(RecordSerializer[Document]):
     type = serializers.CharField(source="document_type")
     progress = serializers.IntegerField()
     stage = serializers.CharField()
+    seconds_left = serializers.IntegerField(allow_null=True)
+    timings = serializers.DictField(child=serializers.FloatField())
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Document
         fields = (
             "id", "agent_id", "dataset_id", "original_filename", "filename", "title", "document_type", "type", "status",
-            "progress", "stage", "file_size", "page_count", "word_count", "chunk_count", "processing_error",
-            "error_code", "warnings", "source_url", "metadata", "user_id", "created_at", "updated_at", "deleted_at",
+            "progress", "stage", "seconds_left", "timings", "file_size", "page_count", "word_count", "chunk_count",
+            "processing_error", "error_code", "warnings", "source_url", "metadata", "user_id", "created_at",
+            "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -20,6 +20,7 @@ urlpatterns = [
     path("document/<uuid:document_id>", document.as_view({"get": "retrieve", "delete": "destroy"})),
     path("document/<uuid:document_id>/restore", document.as_view({"patch": "restore"})),
     path("document/<uuid:document_id>/retry", document.as_view({"post": "retry"})),
+    path("document/<uuid:document_id>/cancel", document.as_view({"post": "cancel"})),
     path("document/<uuid:document_id>/chunk", chunk.as_view({"delete": "destroy_all"})),
     path("document/<uuid:document_id>/chunk/restore-all", chunk.as_view({"patch": "restore_all"})),
     path("dataset", dataset.as_view({"get": "list", "post": "create"})),

@@ -38,6 +38,7 @@ from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import UnavailableError
 from knowrithm.llm.base import ProviderError
 
+DocumentAnswer = answer("DocumentAnswer", document=DocumentSerializer())
 DocumentPage = page("DocumentPage", "documents", DocumentSerializer(many=True))
 LIST_PARAMETERS = [
     *PAGE_PARAMETERS,
@@ -70,6 +71,7 @@ class DocumentViewSet(ApiViewSet):
         "destroy": WRITE,
         "restore": WRITE,
         "retry": WRITE,
+        "cancel": WRITE,
         "bulk_delete": WRITE,
     }
 
@@ -182,10 +184,16 @@ class DocumentViewSet(ApiViewSet):
             {"message": "Document restored.", "document_id": document.id, "filename": document.original_filename}
         )
 
-    @extend_schema(request=None, responses=answer("DocumentAnswer", document=DocumentSerializer()))
+    @extend_schema(request=None, responses=DocumentAnswer)
     def retry(self, request: Request, document_id: uuid.UUID) -> Response:
-        """Read a failed document again."""
+        """Read a document again that failed or was cancelled."""
         document = services.retry_document(actor=self.principal(), document=selectors.get_document(document_id))
+        return Response(single("document", DocumentSerializer(document).data))
+
+    @extend_schema(request=None, responses=DocumentAnswer)
+    def cancel(self, request: Request, document_id: uuid.UUID) -> Response:
+        """Stop reading a document. It ends as `cancelled` at once and can be tried again."""
+        document = services.cancel_document(actor=self.principal(), document=selectors.get_document(document_id))
         return Response(single("document", DocumentSerializer(document).data))
 
     @extend_schema(request=BulkDeleteInput, responses=SentenceSerializer)

@@ -7,6 +7,7 @@ from documents.services.archive import (
     restore_chunks,
     restore_document,
 )
+from documents.services.cancel import cancel_document, stop_jobs
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
 from documents.services.uploads import (
     RejectedUpload,
@@ -28,6 +29,7 @@ __all__ = [
     "archive_dataset",
     "archive_document",
     "archive_documents",
+    "cancel_document",
     "clean_filename",
     "create_dataset",
     "create_document",
@@ -39,6 +41,7 @@ __all__ = [
     "restore_dataset",
     "restore_document",
     "retry_document",
+    "stop_jobs",
     "update_dataset",
     "upload",
 ]

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
+from documents.enums import ACTIVE_STATUSES, DocumentStatus
 from documents.models import Document, DocumentChunk
+from documents.services.cancel import stop_jobs
 from documents.services.records import count_documents, record_documents
+from documents.services.uploads import queue_ingestion
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.services import record_event
@@ -25,6 +28,8 @@ def archive_document(*, actor: Principal, document: Document) -> int:
 
 def _archive(document: Document) -> int:
     now = timezone.now()
+    stop_jobs(document)
+    Document.objects.filter(pk=document.pk, status=DocumentStatus.PROCESSING).update(status=DocumentStatus.PENDING)
     # One UPDATE decides: of two at once only one counts.
     if Document.objects.live().filter(pk=document.pk).update(archived_at=now, updated_at=now):
         count_documents(document.home, -1)
@@ -33,8 +38,11 @@ def _archive(document: Document) -> int:
 
 @transaction.atomic
 def restore_document(*, actor: Principal, document: Document) -> Document:
+    """Back into answers. What was still to be read when it was archived is read now."""
     if Document.objects.archived().filter(pk=document.pk).update(archived_at=None, updated_at=timezone.now()):
         count_documents(document.home, +1)
+        if document.status in ACTIVE_STATUSES:
+            queue_ingestion(document)
     document.archived_at = None
     record_documents(actor, "document.restored", [document])
     return document

@@ -19,10 +19,12 @@ from documents.enums import DocumentStatus
 from documents.exceptions import FileTooLargeError, RejectedFileError
 from documents.ingestion.base import IngestionError
 from documents.ingestion.detect import detect_type
+from documents.jobs import ask_for_worker
 from documents.models import Document, Home, IngestionJob, owned_by
+from documents.services.cancel import stop_jobs
 from documents.services.records import count_documents, record_documents
 from knowrithm.errors import InvalidInputError
-from knowrithm.jobs import create_task, enqueue
+from knowrithm.jobs import create_task
 from knowrithm.principal import Principal
 
 HEAD_SIZE = 64 * 1024  # bytes of a file that its type is told from
@@ -162,17 +164,19 @@ def _sha256(file: UploadedFile[Any]) -> str:
     return digest.hexdigest()
 
 
-def queue_ingestion(document: Document) -> IngestionJob:
-    job = IngestionJob.objects.create(document=document, task_id=create_task())
-    enqueue(tasks.ingest, str(job.id))
+def queue_ingestion(document: Document, *, is_bulk: bool = False) -> IngestionJob:
+    """Have the document read, instead of whatever reads it now. `is_bulk` lets others of the company go first."""
+    stop_jobs(document)
+    job = IngestionJob.objects.create(document=document, task_id=create_task(), is_bulk=is_bulk)
+    ask_for_worker(tasks.ingest)
     return job
 
 
 @transaction.atomic
 def retry_document(*, actor: Principal, document: Document) -> Document:
-    """Read a failed document again."""
-    if document.status != DocumentStatus.FAILED:
-        raise InvalidInputError("Only a document that failed can be tried again.")
+    """Read a document again that failed or was cancelled."""
+    if document.status not in (DocumentStatus.FAILED, DocumentStatus.CANCELLED):
+        raise InvalidInputError("Only a document that failed or was cancelled can be tried again.")
     document.status, document.processing_error, document.error_code = DocumentStatus.PENDING, "", ""
     document.save(update_fields=["status", "processing_error", "error_code", "updated_at"])
     queue_ingestion(document)
@@ -186,5 +190,5 @@ def read_again(*, home: Home) -> int:
     documents = list(Document.objects.filter(**owned_by(home), status=DocumentStatus.PROCESSED))
     Document.objects.filter(pk__in=[document.pk for document in documents]).update(status=DocumentStatus.PENDING)
     for document in documents:
-        queue_ingestion(document)
+        queue_ingestion(document, is_bulk=True)
     return len(documents)

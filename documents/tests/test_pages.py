@@ -150,7 +150,7 @@ def test_a_failed_document_can_be_tried_again_from_its_row(acme: Character, acme
 def test_trying_again_what_did_not_fail_says_so_and_leaves_the_row(acme: Character, acme_client: Client) -> None:
     document = document_of(acme, status=DocumentStatus.PROCESSED)
     response = acme_client.post(f"/documents/{document.pk}/retry", headers=HTMX)
-    sentence = "Only a document that failed can be tried again."
+    sentence = "Only a document that failed or was cancelled can be tried again."
     assert (response.content, response["HX-Reswap"]) == (b"", "none")
     assert json.loads(response["HX-Trigger"]) == {"toast": {"text": sentence, "level": "error"}}
     plain = acme_client.post(f"/documents/{document.pk}/retry", {"next": f"/documents/{document.pk}"})

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Self, TypeVar
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, connection, models
 from django.utils import timezone
 from django_tenants.utils import schema_context
@@ -26,8 +27,8 @@ log = structlog.get_logger(__name__)
 
 Leased = TypeVar("Leased", bound="LeasedModel")
 
-LEASE = timedelta(seconds=30)
-HEARTBEAT_SECONDS = 8.0
+LEASE = timedelta(seconds=settings.LEASE_SECONDS)
+HEARTBEAT_SECONDS = settings.LEASE_SECONDS / 4
 
 
 class LeasedModel(models.Model):
@@ -67,6 +68,11 @@ class LeasedModel(models.Model):
         """Write while the lease is still ours; False says that another worker has taken over."""
         mine = models.Q(pk=self.pk, lease_id=self.lease_id, status=self.WORKING)
         return bool(type(self)._default_manager.filter(mine).update(**values))
+
+    def is_held(self) -> bool:
+        """Whether the row is still ours: nobody has taken it over, cancelled or finished it."""
+        mine = models.Q(pk=self.pk, lease_id=self.lease_id, status=self.WORKING)
+        return type(self)._default_manager.filter(mine).exists()
 
     @contextmanager
     def kept_alive(self) -> Iterator[threading.Event]:

@@ -247,6 +247,7 @@ def _environment(data_dir: Path, *, port: int, jwt_secret: str, mail_port: int) 
         "OUTBOUND_ALLOW": "127.0.0.1",
         "MAX_FILE_SIZE": str(MAX_FILE_SIZE),
         "LOGIN_FAILURE_LIMIT": str(LOGIN_FAILURE_LIMIT),
+        "LEASE_SECONDS": "10",
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(mail_port),
         "SMTP_TLS": "false",

@@ -17,6 +17,7 @@ from knowrithm.tests.audit import (
     TOKEN,
     Row,
     Wrote,
+    active_document,
     all_rows,
     archived,
     archived_chunk,
@@ -208,6 +209,7 @@ WROTE: dict[str, Wrote] = {
     "DELETE /api/v1/document/<uuid:document_id>": Wrote("document.archived", prepare=counted_document),
     "PATCH /api/v1/document/<uuid:document_id>/restore": Wrote("document.restored", prepare=archived_document),
     "POST /api/v1/document/<uuid:document_id>/retry": Wrote("document.retried", prepare=failed_document),
+    "POST /api/v1/document/<uuid:document_id>/cancel": Wrote("document.cancelled", prepare=active_document),
     "DELETE /api/v1/document/<uuid:document_id>/chunk": Wrote("document_chunk.archived"),
     "PATCH /api/v1/document/<uuid:document_id>/chunk/restore-all": Wrote(
         "document_chunk.restored", prepare=archived_chunk
@@ -225,6 +227,7 @@ WROTE: dict[str, Wrote] = {
     "POST /datasets/<uuid:pk>/archive": Wrote("dataset.archived"),
     "POST /datasets/<uuid:pk>/restore": Wrote("dataset.restored", prepare=archived_dataset),
     "POST /documents/<uuid:pk>/retry": Wrote("document.retried", prepare=failed_document),
+    "POST /documents/<uuid:pk>/cancel": Wrote("document.cancelled", prepare=active_document),
     "POST /documents/<uuid:pk>/archive": Wrote("document.archived", prepare=counted_document),
     "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
     # leads

@@ -134,6 +134,7 @@ PROBES: dict[str, Probe] = {
     "DELETE /api/v1/document/<uuid:document_id>": Probe(),
     "PATCH /api/v1/document/<uuid:document_id>/restore": Probe(),
     "POST /api/v1/document/<uuid:document_id>/retry": Probe(),
+    "POST /api/v1/document/<uuid:document_id>/cancel": Probe(),
     "DELETE /api/v1/document/<uuid:document_id>/chunk": Probe(),
     "PATCH /api/v1/document/<uuid:document_id>/chunk/restore-all": Probe(),
     "GET /api/v1/dataset": Probe(query={"search": CANARY}, expected=200),

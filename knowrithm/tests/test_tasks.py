@@ -6,12 +6,12 @@ import pytest
 from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
+from agents.models import Agent
 from conftest import Character
-from documents.models import Document
-from documents.tasks import ingest
+from documents.tasks import resume_stalled
 from knowrithm.db.redis import sync_redis
 from knowrithm.db.schema import schema_name
-from knowrithm.jobs import NoCompanyError, complete_task, create_task, enqueue, fail_task, report_progress
+from knowrithm.jobs import NoCompanyError, company_task, complete_task, create_task, enqueue, fail_task, report_progress
 
 
 @pytest.fixture
@@ -69,17 +69,24 @@ def test_an_unknown_task_is_404(anonymous: APIClient) -> None:
 @pytest.mark.django_db
 def test_work_without_a_company_cannot_be_queued() -> None:
     with pytest.raises(NoCompanyError):
-        enqueue(ingest, "x")
+        enqueue(resume_stalled)
     with pytest.raises(NoCompanyError):
         create_task()
 
 
+seen: list[tuple[str, int]] = []
+
+
+@company_task(name="tests.note")
+def note(agent_id: str) -> None:
+    seen.append((schema_name(), Agent.objects.filter(pk=agent_id).count()))
+
+
 def test_a_task_runs_in_the_company_of_its_message_and_leaves_none_behind(acme: Character, globex: Character) -> None:
     with tenant_context(acme.company):
-        document = Document.objects.create(agent=acme.agent, original_filename="a.txt", document_type="txt")
-        job = document.jobs.create()
-    ingest.run(globex.company.schema_name, str(job.id))  # the right job, the wrong company
+        assert Agent.objects.filter(pk=acme.agent.pk).exists()
+    agent_id = str(acme.agent.pk)
+    for who in (acme, globex):  # the right agent, then the wrong company
+        note.run(who.company.schema_name, agent_id)
+    assert seen == [(acme.company.schema_name, 1), (globex.company.schema_name, 0)]
     assert schema_name() == "public"
-    with tenant_context(acme.company):
-        job.refresh_from_db()
-    assert job.status == "pending"

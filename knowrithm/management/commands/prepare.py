@@ -21,7 +21,7 @@ from tenants.services import ensure_super_admin
 SCHEDULE = {
     "knowrithm.worker_beat": 15,
     "conversations.resume_abandoned_everywhere": 15,
-    "documents.resume_stalled_everywhere": 30,
+    "documents.resume_stalled_everywhere": 15,
     "leads.apply_encryption_everywhere": 300,
     "tenants.resume_purges": 60,
     "tenants.end_impersonations": 60,

@@ -1,0 +1,41 @@
+"""Reading that is cancelled stops, with the process that reads."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+
+from knowrithm.tests.flows.files import write_files
+from knowrithm.tests.platform import FLOW, Owner, wait_for
+
+pytestmark = FLOW
+
+STOPPED_WITHIN = 3  # seconds; it is about one on a machine that does nothing else
+
+
+def readers(owner: Owner) -> list[psutil.Process]:
+    """The children of the workers that read a document."""
+    workers = [psutil.Process(process.pid) for process in owner.platform.processes("worker-slow@")]
+    children = [child for worker in workers for child in worker.children()]
+    return [child for child in children if "documents.ingestion" in child.cmdline()]
+
+
+def test_cancel_ends_the_process_that_reads_and_the_document_can_be_tried_again(owner: Owner, tmp_path: Path) -> None:
+    agent_id = owner.create_agent()
+    lines = "".join(f"{number},item {number},{number * 7 % 1000}\n" for number in range(350_000))
+    [path] = write_files(tmp_path, {"long.csv": f"id,name,price\n{lines}".encode()})
+    [document_id] = owner.upload(agent_id, path)
+    wait_for(lambda: readers(owner), seconds=60, pause=0.02)
+
+    url = f"/api/v1/document/{document_id}"
+    assert owner.platform.post(f"{url}/cancel", headers=owner.headers).json()["document"]["status"] == "cancelled"
+    wait_for(lambda: readers(owner) == [], seconds=STOPPED_WITHIN, pause=0.05)
+    time.sleep(1)
+    document = owner.document(document_id)
+    assert (document["status"], document["chunks"]) == ("cancelled", [])
+    assert owner.platform.post(f"{url}/retry", headers=owner.headers).json()["document"]["status"] == "pending"
+    wait_for(lambda: readers(owner), seconds=60, pause=0.02)
+    owner.client.documents.delete_document(document_id)
+    wait_for(lambda: readers(owner) == [], seconds=STOPPED_WITHIN, pause=0.05)

@@ -11,11 +11,16 @@ class DocumentStatus(models.TextChoices):
 class DocumentType(models.TextChoices):
     PDF = "pdf", "PDF"
     DOCX = "docx", "Word"
+    PPTX = "pptx", "PowerPoint"
+    XLSX = "xlsx", "Excel"
+    IMAGE = "image", "Picture"
     TXT = "txt", "Text"
     MD = "md", "Markdown"
     HTML = "html", "HTML"
     CSV = "csv", "CSV"
+    TSV = "tsv", "TSV"
     JSON = "json", "JSON"
+    JSONL = "jsonl", "JSON Lines"
     XML = "xml", "XML"
 
 

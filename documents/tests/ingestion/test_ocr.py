@@ -38,8 +38,8 @@ def test_only_pages_without_a_text_layer_are_recognised(tmp_path: Path) -> None:
         (2, True),
     ]
     assert texts(extraction.blocks)[1:] == LINES
-    assert [page["page"] for page in extraction.metadata["ocr_pages"]] == [2]
-    assert extraction.metadata["ocr_pages"][0]["confidence"] > 80
+    assert [page["page"] for page in extraction.metadata["pages"]] == [2]
+    assert extraction.metadata["pages"][0]["confidence"] > 80
     assert extraction.warnings == ()
 
 

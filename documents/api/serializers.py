@@ -23,15 +23,34 @@ class DocumentSerializer(RecordSerializer[Document]):
     type = serializers.CharField(source="document_type")
     progress = serializers.IntegerField()
     stage = serializers.CharField()
+    language_name = serializers.CharField()
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Document
         fields = (
             "id", "agent_id", "dataset_id", "original_filename", "filename", "title", "document_type", "type", "status",
-            "progress", "stage", "file_size", "page_count", "word_count", "chunk_count", "processing_error",
-            "error_code", "warnings", "source_url", "metadata", "user_id", "created_at", "updated_at", "deleted_at",
+            "progress", "stage", "file_size", "page_count", "language", "language_name", "word_count", "chunk_count",
+            "processing_error", "error_code", "warnings", "source_url", "metadata", "user_id", "created_at",
+            "updated_at", "deleted_at",
         )  # fmt: skip
+        read_only_fields = fields
+
+
+class DocumentPageSerializer(serializers.Serializer[Any]):
+    """A page that was recognised by OCR or left out; a page that is not listed has a text layer."""
+
+    page = serializers.IntegerField()
+    how = serializers.ChoiceField(choices=["ocr", "empty", "left_out"])
+    confidence = serializers.FloatField(allow_null=True, help_text="The mean of the words', 0 to 100.")
+    is_doubtful = serializers.BooleanField()
+
+
+class DocumentDetailSerializer(DocumentSerializer):
+    pages = DocumentPageSerializer(many=True)
+
+    class Meta(DocumentSerializer.Meta):
+        fields = (*DocumentSerializer.Meta.fields, "pages")  # type: ignore[assignment]  # longer than the base's
         read_only_fields = fields
 
 

@@ -138,7 +138,7 @@ def presentation() -> Any:
     second = slides.slides.add_slide(slides.slide_layouts[6])
     group = second.shapes.add_group_shape()
     group.shapes.add_textbox(0, 0, 100, 100).text_frame.text = "A text inside a group"
-    data = CategoryChartData()
+    data: Any = CategoryChartData()  # type: ignore[no-untyped-call]  # python-pptx has no types
     data.categories = ["East", "West"]
     data.add_series("Orders", (12.5, 20))
     second.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 4_000_000, 3_000_000, 3_000_000, data)

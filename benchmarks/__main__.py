@@ -17,6 +17,7 @@ NAMES = (
     "first_token",
     "upload_to_searchable",
     "pdf_extraction",
+    "ocr",
     "new_company",
     "authenticated_get",
     "second_wall",

@@ -37,7 +37,7 @@ class DocumentSerializer(RecordSerializer[Document]):
         read_only_fields = fields
 
 
-class DocumentPageSerializer(serializers.Serializer[Any]):
+class PageRecordSerializer(serializers.Serializer[Any]):
     """A page that was recognised by OCR or left out; a page that is not listed has a text layer."""
 
     page = serializers.IntegerField()
@@ -47,7 +47,7 @@ class DocumentPageSerializer(serializers.Serializer[Any]):
 
 
 class DocumentDetailSerializer(DocumentSerializer):
-    pages = DocumentPageSerializer(many=True)
+    pages = PageRecordSerializer(many=True)
 
     class Meta(DocumentSerializer.Meta):
         fields = (*DocumentSerializer.Meta.fields, "pages")  # type: ignore[assignment]  # longer than the base's

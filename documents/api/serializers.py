@@ -51,7 +51,7 @@ class DocumentDetailSerializer(DocumentSerializer):
 
     class Meta(DocumentSerializer.Meta):
         fields = (*DocumentSerializer.Meta.fields, "pages")  # type: ignore[assignment]  # longer than the base's
-        read_only_fields = fields
+        read_only_fields = fields  # type: ignore[assignment]  # as above
 
 
 class ChunkSerializer(RecordSerializer[DocumentChunk]):

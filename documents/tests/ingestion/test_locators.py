@@ -36,7 +36,7 @@ from documents.tests.ingestion.builders import (
 
 Locator = Mapping[str, Any]
 
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"id": number, "name": f"Pump X{number}", "city": city, "notes": {"warranty": f"{number + 12} months"}}
     for number in range(30)
     for city in ("Lyon", "Oslo")
@@ -126,7 +126,7 @@ def cut_pptx(path: Path, locator: Locator) -> str:
 def _charts(slide: Any, element: Any) -> Iterator[list[str]]:
     name = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
     for found in element.iter("{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"):
-        root = etree.fromstring(slide.part.related_part(found.get(name)).blob)
+        root: Any = etree.fromstring(slide.part.related_part(found.get(name)).blob)
         yield list(root.xpath("//*[local-name()='v']/text()"))
 
 

@@ -18,6 +18,7 @@ NAMES = (
     "upload_to_searchable",
     "fair_turns",
     "pdf_extraction",
+    "ocr",
     "new_company",
     "authenticated_get",
     "second_wall",

@@ -15,11 +15,16 @@ ACTIVE_STATUSES = (DocumentStatus.PENDING, DocumentStatus.PROCESSING)
 class DocumentType(models.TextChoices):
     PDF = "pdf", "PDF"
     DOCX = "docx", "Word"
+    PPTX = "pptx", "PowerPoint"
+    XLSX = "xlsx", "Excel"
+    IMAGE = "image", "Picture"
     TXT = "txt", "Text"
     MD = "md", "Markdown"
     HTML = "html", "HTML"
     CSV = "csv", "CSV"
+    TSV = "tsv", "TSV"
     JSON = "json", "JSON"
+    JSONL = "jsonl", "JSON Lines"
     XML = "xml", "XML"
 
 

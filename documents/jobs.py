@@ -37,6 +37,7 @@ from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.ingestion.base import Chunk, IngestionError, TooLargeError
 from documents.ingestion.detect import detect_type
 from documents.ingestion.extract import OcrOptions
+from documents.ingestion.language import detect_language
 from documents.ingestion.sandbox import ExtractionCancelledError, IngestionResult, Limits, extract_limited
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
@@ -47,6 +48,7 @@ from knowrithm.llm.base import ProviderError
 from knowrithm.llm.registry import embedder
 from knowrithm.net.outbound import OutboundError, fetch
 from knowrithm.turns import ask_for_turn, leave_turns, take_turn
+from tenants.selectors import ocr_languages
 
 log = structlog.get_logger(__name__)
 
@@ -281,7 +283,7 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
     return extract_limited(
         path,
         document.document_type,
-        ocr=OcrOptions(),
+        ocr=OcrOptions(languages=ocr_languages()),
         limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=min(deadline, LONGEST_READING)),
         on_progress=on_progress,
         cancelled=lambda: not held.is_set() or not clock.job.is_held(),
@@ -318,6 +320,7 @@ def _save(
     clock: _Clock,
 ) -> None:
     now = timezone.now()
+    language = detect_language(result.chunks)
     with transaction.atomic():
         held = job.update_if_held(
             status=JobStatus.COMPLETED, stage=Stage.DONE, progress=100, finished_at=now, timings=clock.timings,
@@ -331,14 +334,16 @@ def _save(
         document.status = DocumentStatus.PROCESSED
         document.title = (result.title or "")[:300]
         document.page_count = result.page_count
+        document.pages = list(result.metadata.get("pages", ()))
+        document.language = language
         document.word_count = _words(result.chunks)
         document.chunk_count = len(result.chunks)
         document.warnings = list(result.warnings)
         document.processing_error = document.error_code = ""
         document.save(
             update_fields=[
-                "status", "title", "page_count", "word_count", "chunk_count", "warnings", "processing_error",
-                "error_code", "updated_at",
+                "status", "title", "page_count", "pages", "language", "word_count", "chunk_count", "warnings",
+                "processing_error", "error_code", "updated_at",
             ]
         )  # fmt: skip
         if document.agent_id:

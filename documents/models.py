@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models.functions import Lower
@@ -12,6 +12,7 @@ from pgvector.django import SparseVectorField, VectorField
 
 from agents.models import Agent, LLMSettings
 from documents.enums import ACTIVE_STATUSES, DocumentStatus, DocumentType, JobStatus, Stage
+from documents.ingestion.language import LANGUAGES
 from documents.ingestion.locators import describe
 from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
@@ -109,6 +110,9 @@ class Document(ArchivableModel):
     source_url = models.CharField(max_length=2000, blank=True)
     title = models.CharField(max_length=300, blank=True)
     page_count = models.PositiveIntegerField(null=True, blank=True)
+    # Pages that were recognised or left out (`ocr.page_record`); a page that is not here has a text layer.
+    pages = models.JSONField(default=list, blank=True)
+    language = models.CharField(max_length=8, blank=True)  # of `LANGUAGES`; empty where it cannot be told
     word_count = models.PositiveIntegerField(default=0)
     chunk_count = models.PositiveIntegerField(default=0)
     processing_error = models.TextField(blank=True)
@@ -142,6 +146,15 @@ class Document(ArchivableModel):
     @property
     def name(self) -> str:
         return self.title or self.original_filename
+
+    @property
+    def language_name(self) -> str:
+        return LANGUAGES.get(self.language, self.language)
+
+    @property
+    def doubtful_pages(self) -> list[dict[str, Any]]:
+        """The records of pages that were hard to read, or not read."""
+        return [page for page in self.pages if page["is_doubtful"] or page["how"] == "left_out"]
 
     @property
     def is_active_job(self) -> bool:

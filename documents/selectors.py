@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from agents.models import MODEL_RELATIONS, Agent
 from agents.selectors import agents_list
+from documents.ingestion.language import LANGUAGES
 from documents.models import Dataset, Document, DocumentChunk, Home, IngestionJob
 from knowrithm.errors import NotFoundError
 
@@ -19,6 +20,7 @@ def documents_list(
     dataset_id: uuid.UUID | None = None,
     home_id: uuid.UUID | None = None,
     document_type: str = "",
+    language: str = "",
     is_archived: bool = False,
 ) -> QuerySet[Document]:
     rows = Document.objects.with_progress()
@@ -33,10 +35,18 @@ def documents_list(
         rows = rows.filter(dataset_id=dataset_id)
     if document_type:
         rows = rows.filter(document_type=document_type)
+    if language:
+        rows = rows.filter(language=language)
     if search:
         rows = rows.filter(Q(original_filename__icontains=search) | Q(title__icontains=search))
-    found: QuerySet[Document] = rows
+    found: QuerySet[Document] = rows.defer("pages")  # a long scan has many
     return found
+
+
+def languages_found() -> list[tuple[str, str]]:
+    """Codes and names of the languages that the company's documents are in, by name."""
+    codes = Document.objects.live().exclude(language="").order_by().values_list("language", flat=True).distinct()
+    return sorted(((code, LANGUAGES.get(code, code)) for code in codes), key=lambda pair: pair[1])
 
 
 def get_document(document_id: uuid.UUID, *, include_archived: bool = False) -> Document:

@@ -38,14 +38,17 @@ CHUNKS_PER_PAGE = 50
 
 @company_page
 def documents(request: PageRequest) -> HttpResponse:
-    search, status, home = (query_text(request, name) for name in ("q", "status", "home"))
+    search, status, home, language = (query_text(request, name) for name in ("q", "status", "home", "language"))
     is_archived = bool(request.GET.get("archived"))
-    rows = selectors.documents_list(search=search, status=status, home_id=as_uuid(home), is_archived=is_archived)
+    rows = selectors.documents_list(
+        search=search, status=status, home_id=as_uuid(home), language=language, is_archived=is_archived
+    )
     context = {
         "page_obj": page_of(request, rows, per_page=PER_PAGE),
         "homes": selectors.homes(),
         "status_choices": DocumentStatus.choices,
-        "is_filtered": bool(search or status or home or is_archived),
+        "language_choices": selectors.languages_found(),
+        "is_filtered": bool(search or status or home or language or is_archived),
         **upload_context(),
     }
     return render(request, "documents/list.html", context)

@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from knowrithm.principal import Principal, Role, Scope
+from tenants import ocr_languages
 from tenants.models import ApiKey, Company, User
 from tenants.passwords import MAX_LENGTH, RULES
 
@@ -142,6 +143,13 @@ class CompanyForm(forms.Form):
     )
     website = forms.URLField(label="Website", max_length=200, required=False, assume_scheme="https")
     industry = forms.CharField(label="Industry", max_length=100, required=False)
+    ocr_languages = forms.MultipleChoiceField(
+        label="Languages of scanned pages",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Text recognition tries all of them, so choose only those that your scans are in. "
+        "A language that is missing here has to be installed by the operator of this server. "
+        "Documents that have been read already stay as they are.",
+    )
     logo = forms.FileField(
         label="Logo",
         required=False,
@@ -152,8 +160,10 @@ class CompanyForm(forms.Form):
     remove_logo = forms.BooleanField(label="Remove the logo", required=False)
 
     def __init__(self, data: Any = None, files: Any = None, *, company: Company) -> None:
-        own = ("name", "email", "phone", "website", "industry")
+        own = ("name", "email", "phone", "website", "industry", "ocr_languages")
         super().__init__(data, files, initial={name: getattr(company, name) for name in own})
+        offered = dict.fromkeys((*company.ocr_languages, *ocr_languages.installed()))
+        self.fields["ocr_languages"].choices = [(name, ocr_languages.label(name)) for name in offered]  # type: ignore[attr-defined]  # a MultipleChoiceField
         if not company.logo:
             del self.fields["remove_logo"]
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
@@ -29,6 +30,7 @@ from tenants.enums import (
     SessionKind,
     UserStatus,
 )
+from tenants.ocr_languages import default_languages
 
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)  # so often is the last use of a browser's session written
 MIN_AUDIT_DAYS = 30  # a log that is emptied sooner proves nothing
@@ -61,6 +63,11 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     )
     api_key_max_per_day = models.PositiveIntegerField(
         "most calls of an API key per day", null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    ocr_languages = ArrayField(
+        models.CharField(max_length=30),
+        default=default_languages,
+        help_text="Of scanned pages, as tesseract calls them, the most frequent first.",
     )
     audit_retention_days = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(MIN_AUDIT_DAYS)], help_text="Empty: kept for ever."

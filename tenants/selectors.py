@@ -28,6 +28,7 @@ from tenants.models import (
     User,
     UserSession,
 )
+from tenants.ocr_languages import default_languages
 
 HIGH_LOGIN_ATTEMPTS = 5
 MAX_SEARCH_WORDS = 8
@@ -165,6 +166,12 @@ def encrypts_lead_data() -> bool:
     """Whether the company whose schema is set wants it, as the database says now."""
     found = Company.objects.filter(schema_name=schema_name()).values_list("encrypts_lead_data", flat=True).first()
     return bool(found)
+
+
+def ocr_languages() -> tuple[str, ...]:
+    """In which the scanned pages of the company whose schema is set are read."""
+    found = Company.objects.filter(schema_name=schema_name()).values_list("ocr_languages", flat=True).first()
+    return tuple(found or default_languages())
 
 
 def reaches_every_company(actor: Principal) -> bool:

@@ -26,17 +26,36 @@ class DocumentSerializer(RecordSerializer[Document]):
     stage = serializers.CharField()
     seconds_left = serializers.IntegerField(allow_null=True)
     timings = serializers.DictField(child=serializers.FloatField())
+    language_name = serializers.CharField()
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Document
         fields = (
             "id", "agent_id", "dataset_id", "original_filename", "filename", "title", "document_type", "type", "status",
-            "progress", "stage", "seconds_left", "timings", "file_size", "page_count", "word_count", "chunk_count",
+            "progress", "stage", "seconds_left", "timings", "file_size", "page_count", "language", "language_name",
+            "word_count", "chunk_count",
             "processing_error", "error_code", "warnings", "source_url", "metadata", "user_id", "created_at",
             "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
+
+
+class PageRecordSerializer(serializers.Serializer[Any]):
+    """A page that was recognised by OCR or left out; a page that is not listed has a text layer."""
+
+    page = serializers.IntegerField()
+    how = serializers.ChoiceField(choices=["ocr", "empty", "left_out"])
+    confidence = serializers.FloatField(allow_null=True, help_text="The mean of the words', 0 to 100.")
+    is_doubtful = serializers.BooleanField()
+
+
+class DocumentDetailSerializer(DocumentSerializer):
+    pages = PageRecordSerializer(many=True)
+
+    class Meta(DocumentSerializer.Meta):
+        fields = (*DocumentSerializer.Meta.fields, "pages")  # type: ignore[assignment]  # longer than the base's
+        read_only_fields = fields  # type: ignore[assignment]  # as above
 
 
 class ChunkSerializer(RecordSerializer[DocumentChunk]):

@@ -18,6 +18,7 @@ from documents.api.serializers import (
     FILE_FIELDS,
     BulkDeleteInput,
     ChunkSerializer,
+    DocumentDetailSerializer,
     DocumentSerializer,
     HandshakeInput,
     SearchInput,
@@ -45,6 +46,7 @@ LIST_PARAMETERS = [
     OpenApiParameter("status", str),
     OpenApiParameter("search", str),
     OpenApiParameter("document_type", str),
+    OpenApiParameter("language", str, description="ISO 639-1, such as `en`."),
 ]
 
 
@@ -146,6 +148,7 @@ class DocumentViewSet(ApiViewSet):
             search=query.get("search", ""),
             status=query.get("status", ""),
             document_type=query.get("document_type", ""),
+            language=query.get("language", ""),
         )
         rows, pagination = paginate(request, found, per_page=10)
         return Response(listing(["document", "documents"], DocumentSerializer(rows, many=True).data, pagination))
@@ -162,14 +165,15 @@ class DocumentViewSet(ApiViewSet):
 
     @extend_schema(
         parameters=PAGE_PARAMETERS,
-        responses=answer("DocumentWithChunks", document=DocumentSerializer(), chunks=ChunkSerializer(many=True)),
+        responses=answer("DocumentWithChunks", document=DocumentDetailSerializer(), chunks=ChunkSerializer(many=True)),
     )
     def retrieve(self, request: Request, document_id: uuid.UUID) -> Response:
         """A document with a page of its chunks, each with its locator."""
         document = selectors.get_document(document_id)
         chunks, pagination = paginate(request, selectors.chunks_of(document), per_page=50)
         records = ChunkSerializer(chunks, many=True).data
-        return Response(single("document", DocumentSerializer(document).data, chunks=records, pagination=pagination))
+        record = DocumentDetailSerializer(document).data
+        return Response(single("document", record, chunks=records, pagination=pagination))
 
     @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, document_id: uuid.UUID) -> Response:

@@ -12,8 +12,11 @@ from typing import Any
 #   section    headings (path), start, end (lines): MD
 #   element    xpath, xpath_end, headings, fragment (nearest id or null): HTML
 #   paragraphs start, end (1-based over the body's paragraphs and table rows), headings: DOCX
-#   rows       start, end (1-based data rows, the header not counted), header: CSV
-#   pointer    pointer, pointer_end (RFC 6901): JSON
+#   slide      slide, slide_end (1-based), shapes [[slide, shape id]…], notes (bool: in the speaker's notes): PPTX
+#   sheet      sheet (its name), start, end (row numbers as the program shows them), header: XLSX
+#   image      page, page_end (1-based), boxes [[page, x0, y0, x1, y1]…] in pixels from the top left: PNG, JPEG, TIFF
+#   rows       start, end (1-based data rows, the header not counted), header: CSV and TSV
+#   pointer    pointer, pointer_end (RFC 6901): JSON; in JSON Lines the first step is the line, counted from 0
 #   xpath      xpath, xpath_end (absolute, indexed): XML
 Locator = Mapping[str, Any]
 
@@ -30,7 +33,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What a file says. `page_count` is None for formats without pages; `warnings` are sentences for the user."""
+    """What a file says. `page_count` is None for formats without pages; `warnings` are sentences for the user.
+
+    `metadata["pages"]` tells of pages that were recognised by OCR or left out; see `ocr.OcrPage.record`.
+    """
 
     blocks: tuple[Block, ...]
     page_count: int | None = None

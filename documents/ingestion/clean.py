@@ -46,7 +46,7 @@ def clean_blocks(blocks: Sequence[Block]) -> list[Block]:
     """The blocks with clean texts, without those that are empty then and without running headers and footers."""
     cleaned = []
     for block in without_running_headers(blocks):
-        text = clean_text(block.text, is_print=block.locator.get("type") in ("page", "lines"))
+        text = clean_text(block.text, is_print=block.locator.get("type") in ("page", "image", "lines"))
         headings = tuple(filter(None, (clean_text(heading) for heading in block.headings)))
         if text:
             locator = {key: _storable(value) for key, value in block.locator.items()}

@@ -19,6 +19,15 @@ from documents.ingestion.base import (
 EXTENSIONS = {
     "pdf": "pdf",
     "docx": "docx",
+    "pptx": "pptx",
+    "pptm": "pptx",
+    "xlsx": "xlsx",
+    "xlsm": "xlsx",
+    "png": "image",
+    "jpg": "image",
+    "jpeg": "image",
+    "tif": "image",
+    "tiff": "image",
     "txt": "txt",
     "text": "txt",
     "log": "txt",
@@ -28,22 +37,27 @@ EXTENSIONS = {
     "htm": "html",
     "xhtml": "html",
     "csv": "csv",
-    "tsv": "csv",
+    "tsv": "tsv",
+    "tab": "tsv",
     "json": "json",
-    "jsonl": "json",
-    "ndjson": "json",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
     "xml": "xml",
 }
-SUPPORTED = "PDF, DOCX, TXT, Markdown, HTML, CSV, JSON and XML"
+SUPPORTED = "PDF, DOCX, PPTX, XLSX, PNG, JPEG, TIFF, TXT, Markdown, HTML, CSV, TSV, JSON, JSON Lines and XML"
 
-_BINARY = {"pdf", "docx"}
+_NAMES = {  # of what the content alone tells
+    "pdf": "a PDF document",
+    "docx": "a Word document",
+    "pptx": "a PowerPoint presentation",
+    "xlsx": "an Excel workbook",
+    "image": "a picture",
+}
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_RTF = "an RTF document: save it as DOCX"
 _SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"BM", "a BMP image"),
+    (b"GIF8", "a GIF picture: save it as PNG"),
+    (b"BM", "a BMP picture: save it as PNG"),
     (b"RIFF", "a media file"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
@@ -51,7 +65,7 @@ _SIGNATURES = (
     (b"MZ", "a Windows program"),
     (b"\x7fELF", "a program"),
     (b"SQLite format 3\x00", "an SQLite database"),
-    (b"{\\rtf", "an RTF document"),
+    (b"{\\rtf", _RTF),
     (b"ID3", "an audio file"),
 )
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -67,7 +81,7 @@ _HTML_TAGS = re.compile(r"</?(?:p|div|span|h[1-6]|ul|ol|li|table|tr|td|a|br|sect
 
 
 def detect_type(*, filename: str, head: bytes, size: int, path: Path | None = None) -> str:
-    """One of pdf docx txt md html csv json xml.
+    """One of pdf docx pptx xlsx image txt md html csv tsv json jsonl xml.
 
     `head` is the first up to 64 kB of a file of `size` bytes; `path` lets an archive be looked into whose parts lie
     beyond it. The content decides; among text formats the name does, unless the content contradicts.
@@ -83,7 +97,7 @@ def detect_type(*, filename: str, head: bytes, size: int, path: Path | None = No
     found = _binary_type(head, size=size, path=path, extension=extension)
     if found is not None:
         if named not in (None, found):
-            raise _mismatch(extension, f"a {found.upper()} document")
+            raise _mismatch(extension, _NAMES[found])
         return found
     text = _decode(head)
     if text is None:
@@ -91,10 +105,10 @@ def detect_type(*, filename: str, head: bytes, size: int, path: Path | None = No
         if named is not None:
             raise _mismatch(extension, what)
         raise _unsupported(what)
-    if named in _BINARY:
+    if named in _NAMES:
         raise _mismatch(extension, "a text")
     if text.startswith("{\\rtf"):
-        raise _unsupported("an RTF document") if named is None else _mismatch(extension, "an RTF document")
+        raise _unsupported(_RTF) if named is None else _mismatch(extension, "an RTF document")
     if not text.strip() and size <= len(head):
         raise EmptyDocumentError("The file is empty.")
     return _named_text_type(named, extension, text) if named else _guess_text_type(text, is_whole=size <= len(head))
@@ -104,13 +118,15 @@ def _binary_type(head: bytes, *, size: int, path: Path | None, extension: str) -
     if b"%PDF-" in head[:1024]:
         return "pdf"
     if head.startswith(_OLE):
-        if "EncryptedPackage".encode("utf-16-le") in head or extension in ("docx", "xlsx", "pptx"):
+        if "EncryptedPackage".encode("utf-16-le") in head or extension in ("docx", "xlsx", "xlsm", "pptx", "pptm"):
             raise EncryptedDocumentError(
                 "This Office document is protected by a password. Save it without the password and upload it again."
             )
         raise UnsupportedTypeError(
-            f"This is an old Office document (.doc, .xls, .ppt). Save it as .docx. Supported: {SUPPORTED}."
+            "This is an old Office document (.doc, .xls, .ppt). Save it as .docx, .xlsx or .pptx and upload it again."
         )
+    if head.startswith(_PICTURES):
+        return "image"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _archive_type(head, size=size, path=path, extension=extension)
     return None
@@ -129,10 +145,13 @@ def _archive_type(head: bytes, *, size: int, path: Path | None, extension: str) 
         names = head.decode("latin-1")  # the names of the first parts stand in clear before each part
     if "word/document" in names or ("word/" in names and extension == "docx"):
         return "docx"
+    if "ppt/presentation" in names or ("ppt/" in names and extension in ("pptx", "pptm")):
+        return "pptx"
+    if "xl/workbook.xml" in names or ("xl/" in names and extension in ("xlsx", "xlsm")):
+        return "xlsx"
     what = (
-        "an Excel workbook" if "xl/" in names
-        else "a PowerPoint presentation" if "ppt/" in names
-        else "an OpenDocument file" if "opendocument" in names or "content.xml" in names
+        "a binary Excel workbook: save it as XLSX" if "xl/" in names
+        else "an OpenDocument file: save it as DOCX, XLSX or PPTX" if "opendocument" in names or "content.xml" in names
         else "a ZIP archive"
     )  # fmt: skip
     if extension in EXTENSIONS:
@@ -174,8 +193,8 @@ def _named_text_type(named: str, extension: str, text: str) -> str:
 
 def _guess_text_type(text: str, *, is_whole: bool) -> str:
     stripped = text.lstrip("\ufeff \t\r\n")
-    if stripped.startswith(("{", "[")) and _is_json(stripped, is_whole=is_whole):
-        return "json"
+    if stripped.startswith(("{", "[")) and (kind := _json_type(stripped, is_whole=is_whole)):
+        return kind
     if stripped.startswith("<"):
         if _HTML.search(stripped[:4000]):
             return "html"
@@ -185,32 +204,41 @@ def _guess_text_type(text: str, *, is_whole: bool) -> str:
             return "html"
         if re.match(r"<([\w:.-]+)[^<>]*>", stripped) and stripped.rstrip().endswith(">"):
             return "xml"
-    return "csv" if _is_csv(text) else "txt"
+    return _separated_type(text) or "txt"
 
 
-def _is_json(text: str, *, is_whole: bool) -> bool:
+def _json_type(text: str, *, is_whole: bool) -> str | None:
+    first, _, rest = text.partition("\n")
+    if text.startswith("{") and rest.lstrip().startswith("{") and _is_object(first):
+        return "jsonl"
     if not is_whole:
-        return bool(re.match(r'\{\s*"(?:[^"\\]|\\.)*"\s*:|\[\s*[\[{"\d\-tfn]', text))
+        start = re.match(r'\{\s*"(?:[^"\\]|\\.)*"\s*:|\[\s*[\[{"\d\-tfn]', text)
+        return "json" if start else None
     try:
         json.loads(text)
     except RecursionError:
-        return True
+        return "json"
     except ValueError:
-        first = text.split("\n", 1)[0]
-        try:
-            return text.startswith("{") and isinstance(json.loads(first), dict)
-        except ValueError:
-            return False
-    return True
+        return None
+    return "json"
 
 
-def _is_csv(text: str) -> bool:
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _separated_type(text: str) -> str | None:
     """At least three lines that all have the same number, two or more, of one separator."""
     lines = [line for line in text.splitlines()[:20] if line.strip()]
     if len(lines) < 3:
-        return False
+        return None
     lines = lines[:-1] if len(text) >= 65536 else lines
-    return any(lines[0].count(mark) >= 2 and len({line.count(mark) for line in lines}) == 1 for mark in "\t;,|")
+    marks = (mark for mark in "\t;,|" if lines[0].count(mark) >= 2 and len({line.count(mark) for line in lines}) == 1)
+    mark = next(marks, None)
+    return None if mark is None else "tsv" if mark == "\t" else "csv"
 
 
 def _mismatch(extension: str, what: str) -> TypeMismatchError:

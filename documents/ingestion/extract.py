@@ -18,16 +18,22 @@ _MEANINGLESS_TITLE = re.compile(
     r"|\.(docx?|odt|rtf|txt|tex|dvi|xlsx?|ods|pptx?|odp|pdf|indd|qxd|html?)\b",
     re.IGNORECASE,
 )
-_MODULES = {
+_READERS = {  # module, and its function where that is not `extract`
     "pdf": "pdf",
     "docx": "docx_format",
+    "pptx": "pptx_format",
+    "xlsx": "xlsx_format",
+    "image": "image_format",
     "txt": "text",
     "md": "markdown",
     "html": "html_format",
     "csv": "csv_format",
+    "tsv": "csv_format:extract_tabs",
     "json": "json_format",
+    "jsonl": "json_format:extract_lines",
     "xml": "xml_format",
 }
+_RECOGNISED = {"pdf", "image"}  # their readers may need tesseract
 
 
 def extract(path: Path, document_type: str, *, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
@@ -35,13 +41,11 @@ def extract(path: Path, document_type: str, *, ocr: OcrOptions, progress: Callab
 
     Raises an IngestionError whose sentence is for the person who uploaded the file.
     """
-    name = _MODULES.get(document_type)
-    if name is None:
+    if document_type not in _READERS:
         raise UnsupportedTypeError(f"Documents of the type {document_type} are not supported.")
-    module = importlib.import_module(f"documents.ingestion.formats.{name}")
-    extraction: Extraction = (
-        module.extract(path, ocr=ocr, progress=progress) if document_type == "pdf" else module.extract(path)
-    )
+    name, _, function = _READERS[document_type].partition(":")
+    read = getattr(importlib.import_module(f"documents.ingestion.formats.{name}"), function or "extract")
+    extraction: Extraction = read(path, ocr=ocr, progress=progress) if document_type in _RECOGNISED else read(path)
     title = " ".join(clean_text(extraction.title).split())[:300]
     return dataclasses.replace(extraction, title="" if _MEANINGLESS_TITLE.search(title) else title)
 

@@ -8,10 +8,15 @@ from documents.ingestion.base import Locator
 def describe(locator: Locator) -> str:
     """`Page 3`, `Rows 4–9`, `/items/4`, `Returns › EU`: short enough for a list, empty for an unknown kind."""
     match locator.get("type"):
-        case "page":
+        case "page" | "image":
             return _range("Page", "Pages", locator["page"], locator.get("page_end"))
         case "lines":
             return _range("Line", "Lines", locator["start"], locator.get("end"))
+        case "slide":
+            place = _range("Slide", "Slides", locator["slide"], locator.get("slide_end"))
+            return f"{place}, notes" if locator.get("notes") else place
+        case "sheet":
+            return f"{locator['sheet']}, {_range('row', 'rows', locator['start'], locator.get('end'))}"
         case "rows":
             return _range("Row", "Rows", locator["start"], locator.get("end"))
         case "section":

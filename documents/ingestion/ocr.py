@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from documents.ingestion.base import OcrUnavailableError
+from documents.ingestion.upright import Upright, upright
 
 if TYPE_CHECKING:
-    import pypdfium2
     from PIL.Image import Image
 
 Box = tuple[float, float, float, float]
@@ -36,9 +36,19 @@ class OcrOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PageImage:
+    """A page in grey. `place` turns a box in its pixels (from the top left) into one of the document's own measure."""
+
+    number: int
+    image: Image
+    place: Callable[[Box], Box]
+    dpi: int = DPI
+
+
+@dataclass(frozen=True, slots=True)
 class OcrLine:
     text: str
-    box: Box  # PDF points from the bottom left
+    box: Box  # in the document's own measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +63,23 @@ class OcrPage:
     def is_doubtful(self) -> bool:
         return bool(self.paragraphs) and self.confidence < DOUBTFUL_CONFIDENCE
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """What is kept about the page: `how` is `ocr`, or `empty` where nothing was recognised."""
+        how = "ocr" if self.paragraphs else "empty"
+        return page_record(self.page, how, self.confidence if self.paragraphs else None, is_doubtful=self.is_doubtful)
 
-def recognise(
-    document: pypdfium2.PdfDocument, pages: Sequence[int], *, ocr: OcrOptions, warnings: list[str]
-) -> Iterator[OcrPage]:
-    """Read these pages (1-based), in order. Sentences for the user are appended to `warnings`."""
+
+def page_record(page: int, how: str, confidence: float | None = None, *, is_doubtful: bool = False) -> dict[str, Any]:
+    """`how` is `ocr`, `empty`, or `left_out`: not read at all. A page with a text layer has no record."""
+    return {"page": page, "how": how, "confidence": confidence, "is_doubtful": is_doubtful}
+
+
+def recognise(images: Iterable[PageImage], *, ocr: OcrOptions, warnings: list[str]) -> Iterator[OcrPage]:
+    """Read these pages, in order. Sentences for the user are appended to `warnings`.
+
+    `images` is consumed in this thread, and never far ahead of what is being read.
+    """
     if shutil.which("tesseract") is None:
         raise OcrUnavailableError(
             "Scanned pages need tesseract, which is not installed on the server (package tesseract-ocr)."
@@ -67,14 +89,28 @@ def recognise(
     languages = _usable_languages(ocr.languages, warnings)
     with ThreadPoolExecutor(PARALLEL_PAGES) as pool:
         waiting: list[Future[OcrPage]] = []
-        for number in pages:
-            # pdfium is not thread-safe: pages are rendered here, and no more of them than are being read.
-            image, scale, origin = _render(document, number)
+        for image in images:
             if len(waiting) > PARALLEL_PAGES:
                 yield waiting.pop(0).result()
-            waiting.append(pool.submit(_read, number, image, scale, origin, languages))
+            waiting.append(pool.submit(_read, image, languages))
         for future in waiting:
             yield future.result()
+
+
+def doubtful_warnings(results: Sequence[OcrPage]) -> list[str]:
+    doubtful = [result.page for result in results if result.is_doubtful]
+    if not doubtful:
+        return []
+    return [f"{pages(doubtful)} {is_or_are(doubtful)} hard to read: check the recognised text against the scan."]
+
+
+def pages(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10])) + (" …" if len(numbers) > 10 else "")
+    return f"Page {shown}" if len(numbers) == 1 else f"Pages {shown}"
+
+
+def is_or_are(numbers: Sequence[int]) -> str:
+    return "is" if len(numbers) == 1 else "are"
 
 
 def _usable_languages(wanted: Sequence[str], warnings: list[str]) -> str:
@@ -94,83 +130,53 @@ def _usable_languages(wanted: Sequence[str], warnings: list[str]) -> str:
     return "+".join(usable or ["eng"])
 
 
-def _render(document: pypdfium2.PdfDocument, number: int) -> tuple[Image, float, tuple[float, float]]:
-    """The page in grey, its scale in pixels per point, and the page's bottom left corner in points."""
-    page = document[number - 1]
-    try:
-        width, height = page.get_size()
-        scale = min(DPI / 72, (MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
-        left, bottom, _, _ = page.get_bbox()
-        # The boxes of the text belong to the page as it is stored, not as a viewer turns it.
-        turned = page.get_rotation()
-        page.set_rotation(0)
-        image = page.render(scale=scale, grayscale=True).to_pil()
-        page.set_rotation(turned)
-        return image.rotate(-turned, expand=True) if turned else image, scale, (left, bottom)
-    finally:
-        page.close()
-
-
-def _read(number: int, image: Image, scale: float, origin: tuple[float, float], languages: str) -> OcrPage:
-    words = _Words(image, languages)
-    turned = 0
-    if words.indexes and words.confidence < DOUBTFUL_CONFIDENCE:
+def _read(page: PageImage, languages: str) -> OcrPage:
+    best = _Words(upright(page.image), languages, page.dpi)
+    if best.confidence < DOUBTFUL_CONFIDENCE:
         # Asking every page for its orientation would cost a third of the time; upright print is never doubtful.
-        turned = _orientation(image)
-        if turned:
-            upright = _Words(image.rotate(-turned, expand=True), languages)
-            words, turned = (upright, turned) if upright.confidence > words.confidence else (words, 0)
-    left, bottom = origin
-
-    def in_points(box: tuple[int, int, int, int]) -> Box:
-        x0, y0, x1, y1 = _turn_back(box, turned, image.size)
-        return (
-            left + x0 / scale,
-            bottom + (image.height - y1) / scale,
-            left + x1 / scale,
-            bottom + (image.height - y0) / scale,
-        )
-
-    paragraphs = tuple(tuple(OcrLine(text, in_points(box)) for text, box in lines) for lines in words.paragraphs())
-    return OcrPage(number, paragraphs, round(words.confidence, 1))
+        for turned in _orientations(page, has_words=bool(best.indexes)):
+            words = _Words(upright(page.image, turned=turned), languages, page.dpi)
+            best = max(best, words, key=lambda found: found.confidence)
+            if best.confidence >= DOUBTFUL_CONFIDENCE:
+                break
+    paragraphs = tuple(
+        tuple(OcrLine(text, page.place(best.page.back(box))) for text, box in lines) for lines in best.paragraphs()
+    )
+    return OcrPage(page.number, paragraphs, round(best.confidence, 1))
 
 
-def _orientation(image: Image) -> int:
-    """Degrees clockwise that the picture must be turned to stand upright; 0 when tesseract cannot tell."""
+def _orientations(page: PageImage, *, has_words: bool) -> Sequence[int]:
+    """Degrees clockwise by which the picture may have to be turned; every quarter where tesseract cannot tell."""
     import pytesseract
 
     try:
-        found = pytesseract.image_to_osd(image, config=f"--dpi {DPI}", timeout=PAGE_SECONDS)
+        found = pytesseract.image_to_osd(_raw(page.image), config=f"--dpi {page.dpi}", timeout=PAGE_SECONDS)
     except (pytesseract.TesseractError, RuntimeError):
-        return 0
+        return (90, 180, 270) if has_words else ()
     match = re.search(r"Rotate: (\d+)", found)
-    return int(match[1]) % 360 if match else 0
+    turned = int(match[1]) % 360 if match else 0
+    return [turned] if turned else []
 
 
-def _turn_back(box: tuple[int, int, int, int], turned: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """A box of the picture turned clockwise by `turned`, in pixels of the picture (of `size`) before that."""
-    x0, y0, x1, y1 = box
-    width, height = size
-    if turned == 90:
-        return y0, height - x1, y1, height - x0
-    if turned == 180:
-        return width - x1, height - y1, width - x0, height - y0
-    if turned == 270:
-        return width - y1, x0, width - y0, x1
-    return box
+def _raw(image: Image) -> Image:
+    """Handed to tesseract as it is: packing a page as PNG takes a tenth of the time that reading it does."""
+    raw = image.copy()
+    raw.format = "PPM"
+    return raw
 
 
 class _Words:
     """What tesseract saw: words with their place in blocks, paragraphs and lines."""
 
-    def __init__(self, image: Image, languages: str) -> None:
+    def __init__(self, page: Upright, languages: str, dpi: int) -> None:
         import pytesseract
 
+        self.page = page
         try:
             self.data: Mapping[str, list[Any]] = pytesseract.image_to_data(
-                image,
+                _raw(page.image),
                 lang=languages,
-                config=f"--dpi {DPI}",
+                config=f"--dpi {dpi}",
                 timeout=PAGE_SECONDS,
                 output_type=pytesseract.Output.DICT,
             )

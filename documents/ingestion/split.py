@@ -200,6 +200,16 @@ def merge_locators(locators: Sequence[Locator]) -> Locator:
             merged["page_end"] = last["page_end"]
             merged["boxes"] = [box for locator in locators for box in locator["boxes"]]
             merged["ocr"] = any(locator["ocr"] for locator in locators)
+        case "image":
+            merged["page_end"] = last["page_end"]
+            merged["boxes"] = [box for locator in locators for box in locator["boxes"]]
+        case "slide":
+            merged["slide_end"] = last["slide_end"]
+            shapes = [tuple(shape) for locator in locators for shape in locator["shapes"]]
+            merged["shapes"] = [list(shape) for shape in dict.fromkeys(shapes)]
+        case "sheet":
+            merged["end"] = last["end"]
+            merged["header"] = last["header"]  # the lines above a table have none
         case "lines" | "section" | "paragraphs" | "rows":
             merged["end"] = last["end"]
         case "element":

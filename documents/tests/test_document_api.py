@@ -17,6 +17,9 @@ from agents.models import Agent
 from conftest import Character
 from documents import jobs, tasks
 from documents.models import Document, DocumentChunk, IngestionJob, LexicalTerm
+from documents.tests.ingestion.builders import picture_of
+from documents.tests.ingestion.conftest import tesseract as tesseract
+from tenants.models import Company
 
 TEXT = b"The X200 pump is made in Lyon.\n\nIts warranty lasts 37 months.\n"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -96,7 +99,7 @@ def docx(parts: dict[str, bytes]) -> bytes:
         ("empty.txt", b"", "DOC_EMPTY"),
         ("blank.txt", b" \n\t ", "DOC_EMPTY"),
         ("program.exe", b"MZ\x90\0" + b"\0" * 100, "DOC_UNSUPPORTED_TYPE"),
-        ("sheet.xlsx", docx({"xl/workbook.xml": b"<x/>"}), "DOC_UNSUPPORTED_TYPE"),
+        ("sheet.ods", docx({"content.xml": b"<x/>"}), "DOC_UNSUPPORTED_TYPE"),
     ],
     ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
@@ -238,3 +241,41 @@ def test_bad_requests_are_400_or_404(acme_api: APIClient, acme: Character, unkno
     assert acme_api.get("/api/v1/document", {"agent_id": "nonsense"}).status_code == 400
     too_many = {"agent_id": str(acme.agent.id), "query": "x", "limit": 51}
     assert post("/api/v1/search/document", too_many).status_code == 400
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_scan_tells_its_language_and_how_sure_each_page_is(acme_api: APIClient, acme: Character) -> None:
+    line = "The warranty of the pump lasts thirty seven months."
+    out = io.BytesIO()
+    picture_of(*[line] * 6).save(out, "TIFF", save_all=True, append_images=[picture_of()])
+    made = upload(acme_api, acme.agent, ("scan.tif", out.getvalue())).json()["documents"][0]
+    assert (made["document_type"], made["language"], "pages" in made) == ("image", "", False)
+    work_off(acme)
+
+    shown = acme_api.get(f"/api/v1/document/{made['id']}").json()["document"]
+    assert (shown["status"], shown["language"], shown["language_name"]) == ("processed", "en", "English")
+    read, blank = shown["pages"]
+    assert (read["page"], read["how"], read["is_doubtful"], read["confidence"] > 80) == (1, "ocr", False, True)
+    assert blank == {"page": 2, "how": "empty", "confidence": None, "is_doubtful": False}
+
+
+def test_the_list_is_filtered_by_language(acme_api: APIClient, acme: Character) -> None:
+    german = b"Die Lieferung erfolgt innerhalb von zwei Tagen nach der Zahlung, und der Versand ist kostenlos."
+    upload(acme_api, acme.agent, ("pump.txt", TEXT * 2), ("versand.txt", german))
+    work_off(acme)
+    found = acme_api.get("/api/v1/document", {"language": "de"}).json()["documents"]
+    assert [(row["filename"], row["language_name"]) for row in found] == [("versand.txt", "German")]
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_the_company_s_languages_are_those_of_recognition(acme_api: APIClient, acme: Character) -> None:
+    """A pack that is not there is told, as nothing else shows which were asked for."""
+    Company.objects.filter(pk=acme.company.pk).update(ocr_languages=["tlh", "eng"])
+    out = io.BytesIO()
+    picture_of("The warranty lasts thirty seven months.").save(out, "PNG")
+    made = upload(acme_api, acme.agent, ("scan.png", out.getvalue())).json()["documents"][0]
+    work_off(acme)
+    shown = acme_api.get(f"/api/v1/document/{made['id']}").json()["document"]
+    assert shown["warnings"] == [
+        "Text recognition lacks the language tlh (package tesseract-ocr-tlh): eng was used instead."
+    ]

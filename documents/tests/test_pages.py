@@ -197,9 +197,36 @@ def test_list_queries(
     for number in range(count):
         document_of(acme, f"{number}.md")
     with django_assert_num_queries(
-        8
-    ):  # two search paths, session, person with company, count, documents, agents, datasets
+        9
+    ):  # two search paths, session, person with company, count, documents, agents, datasets, languages
         assert len(acme_client.get("/documents").context["page_obj"]) == count
+
+
+def test_the_list_is_filtered_by_language(acme: Character, acme_client: Client) -> None:
+    document_of(acme, "a.md", language="de")
+    document_of(acme, "b.md", language="fr")
+    page = acme_client.get("/documents", {"language": "de"})
+    assert [document.original_filename for document in page.context["page_obj"]] == ["a.md"]
+    assert page.context["language_choices"] == [("fr", "French"), ("de", "German")]
+
+
+def test_pages_that_were_hard_to_read_are_shown(acme: Character, acme_client: Client) -> None:
+    pages = [
+        {"page": 1, "how": "ocr", "confidence": 95.2, "is_doubtful": False},
+        {"page": 2, "how": "ocr", "confidence": 41.4, "is_doubtful": True},
+        {"page": 3, "how": "left_out", "confidence": None, "is_doubtful": False},
+    ]
+    document = document_of(acme, "scan.pdf", status="processed", pages=pages, language="en", warnings=["Mind the gap."])
+    text = " ".join(acme_client.get(f"/documents/{document.pk}").content.decode().split())
+    shown = [
+        "Mind the gap.",
+        "<dd>English</dd>",
+        "<dd>3 pages</dd>",
+        "Hard to read</span> 41 % sure",
+        "Not read</span>",
+    ]
+    assert [part for part in shown if part not in text] == []
+    assert "<dt>Page 1</dt>" not in text
 
 
 # --- One document -------------------------------------------------------------------------------------------------

@@ -22,14 +22,15 @@ class CompanySerializer(RecordSerializer[Company]):
     logo = serializers.SerializerMethodField()
     email = serializers.CharField(read_only=True)  # empty where a super admin has made the company
     status = serializers.CharField(read_only=True)
+    ocr_languages = serializers.ListField(child=serializers.CharField(), read_only=True)
     address = serializers.SerializerMethodField()
     deleted_at = serializers.DateTimeField(source="archived_at", read_only=True, allow_null=True)
 
     class Meta:
         model = Company
         fields = (
-            "id", "name", "email", "phone", "website", "industry", "logo", "address", "status", "is_active",
-            "is_verified", "created_at", "updated_at", "deleted_at",
+            "id", "name", "email", "phone", "website", "industry", "logo", "address", "ocr_languages", "status",
+            "is_active", "is_verified", "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -111,6 +112,13 @@ class CompanyChanges(_CompanyFields):
     email = serializers.EmailField(max_length=254, required=False)
     is_active = serializers.BooleanField(required=False)
     is_verified = serializers.BooleanField(required=False)
+    ocr_languages = serializers.ListField(
+        child=serializers.RegexField(r"^[A-Za-z0-9_]{2,30}\Z"),
+        allow_empty=False,
+        max_length=10,
+        required=False,
+        help_text="Of scanned pages, as tesseract calls them (`eng`, `deu`), the most frequent first.",
+    )
 
 
 class CompanyIds(serializers.Serializer[Any]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from django.core.exceptions import ValidationError
@@ -14,7 +14,7 @@ from django_tenants.utils import tenant_context
 
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
-from tenants import provisioning
+from tenants import ocr_languages, provisioning
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, log_of, open_log, record_event
 from tenants.exceptions import AlreadyRegisteredError
@@ -24,7 +24,7 @@ from tenants.models import AgentRoute, Company
 from tenants.selectors import reaches_every_company
 from tenants.signals import company_created
 
-OWN_FIELDS = ("name", "email", "phone", "website", "industry")
+OWN_FIELDS = ("name", "email", "phone", "website", "industry", "ocr_languages")
 GOVERNED_FIELDS = (  # a super admin's alone
     "is_active", "is_verified", "requires_two_factor", "api_key_max_per_hour", "api_key_max_per_day",
     "audit_retention_days",
@@ -78,6 +78,8 @@ def update_company(*, actor: Principal, company: Company, changes: Mapping[str, 
         raise NotFoundError("There is no such company.")
     before = _state(company)
     _check_may_change(actor, company, changes)
+    if "ocr_languages" in changes:
+        _check_languages(company, changes["ocr_languages"])
     if "email" in changes and changes["email"].lower() != company.email.lower():
         _check_email_is_free(changes["email"])
     for name in (*OWN_FIELDS, *GOVERNED_FIELDS):
@@ -129,6 +131,23 @@ def _check_email_is_free(email: str) -> None:
     if Company.objects.live().filter(email__iexact=email).exists():
         message = "A company with this e-mail address exists already."
         raise AlreadyRegisteredError(message, fields={"email": [message]})
+
+
+def _check_languages(company: Company, languages: Sequence[str]) -> None:
+    """What the company has already is not asked for again: a pack may be missing on this server alone."""
+    if not languages:
+        raise _refused_languages("Choose at least one language.")
+    unknown = [name for name in languages if name not in company.ocr_languages]
+    missing = [name for name in unknown if name not in ocr_languages.installed()] if unknown else []
+    if missing:
+        raise _refused_languages(
+            f"The language {', '.join(missing)} is not installed on this server. "
+            f"Ask its operator for the package {ocr_languages.packages(missing)}, or choose another."
+        )
+
+
+def _refused_languages(message: str) -> InvalidInputError:
+    return InvalidInputError(message, fields={"ocr_languages": [message]})
 
 
 def _take_address(actor: Principal, address_id: int | None) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django_tenants.utils import tenant_context
 from PIL import Image
+from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, page_client, super_admin_in_browser
 from tenants.audit.models import AuditEvent
@@ -22,6 +25,7 @@ FORM = {
     "phone": "1",
     "website": "acme.example",
     "industry": "Anvils",
+    "ocr_languages": ["eng"],
 }
 
 
@@ -166,7 +170,7 @@ def test_the_admin_s_actions_go_through_the_services(root: Client, acme: Charact
 
 def test_the_admin_s_form_goes_through_the_services(root: Client, acme: Character, globex: Character) -> None:
     url = f"{LIST}{acme.company.pk}/change/"
-    form = {"name": "Acme Ltd", "email": "office@acme.example", "is_active": "on"}
+    form = {"name": "Acme Ltd", "email": "office@acme.example", "is_active": "on", "ocr_languages": "eng"}
     assert root.post(url, form).status_code == 302
     assert (fresh(acme).name, events(acme.company)) == ("Acme Ltd", [("company.updated", "root@example.com")])
     assert "exists already" in told(root.post(url, form | {"email": "admin@globex.example"}))[-1]
@@ -187,3 +191,44 @@ def test_deleting_for_good_wants_the_name_typed(root: Client, acme: Character) -
 def test_no_company_s_admin_sees_the_admin(acme: Character, acme_client: Client) -> None:
     assert acme_client.post(f"{LIST}{acme.company.pk}/purge/", {"name": "Acme"}).status_code == 302
     assert fresh(acme).purge_started_at is None
+
+
+@pytest.fixture
+def tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with the languages English and German."""
+    program = tmp_path / "tesseract"
+    program.write_text("#!/bin/sh\nprintf 'List of available languages (4):\\neng\\ndeu\\nosd\\nscript/Latin\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_the_languages_of_scans_are_chosen_from_those_installed(acme: Character, acme_client: Client) -> None:
+    form = acme_client.get("/company").context["form"]
+    assert form.fields["ocr_languages"].choices == [("eng", "English (eng)"), ("deu", "German (deu)")]
+    acme_client.post("/company", FORM | {"ocr_languages": ["deu", "eng"]})
+    assert fresh(acme).ocr_languages == ["deu", "eng"]
+    with tenant_context(acme.company):
+        event = AuditEvent.objects.latest("position")
+    assert (event.event_type, event.changes["ocr_languages"]) == ("company.updated", [["eng"], ["deu", "eng"]])
+    acme_client.post("/company", FORM | {"ocr_languages": ["fra"]})
+    assert fresh(acme).ocr_languages == ["deu", "eng"]
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_language_that_is_not_installed_is_refused_with_its_package(acme: Character, acme_api: APIClient) -> None:
+    url = f"/api/v1/company/{acme.company.pk}"
+    refused = acme_api.patch(url, {"ocr_languages": ["eng", "chi_sim"]}, format="json")
+    assert (refused.status_code, refused.json()["errors"]) == (
+        400,
+        {
+            "ocr_languages": [
+                "The language chi_sim is not installed on this server. "
+                "Ask its operator for the package tesseract-ocr-chi-sim, or choose another."
+            ]
+        },
+    )
+    taken = acme_api.patch(url, {"ocr_languages": ["deu"]}, format="json")
+    assert taken.json()["company"]["ocr_languages"] == ["deu"]
+    assert acme_api.patch(url, {"ocr_languages": []}, format="json").status_code == 400
+    assert acme_api.patch(url, {"ocr_languages": ["-psm"]}, format="json").status_code == 400

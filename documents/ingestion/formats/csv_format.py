@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from documents.ingestion.base import Block, DamagedDocumentError, Extraction
@@ -21,15 +21,23 @@ _VALUE = re.compile(r"^[^\w\s]{0,2}[\d.,:/\- ]*\d[\d.,:/\- %€$£]*$|@|^https?:
 
 def extract(path: Path) -> Extraction:
     text = read_text(path)
+    return _extract(text, _delimiter(text), "CSV")
+
+
+def extract_tabs(path: Path) -> Extraction:
+    return _extract(read_text(path), "\t", "TSV")
+
+
+def _extract(text: str, delimiter: str, what: str) -> Extraction:
     csv.field_size_limit(MAX_CHARACTERS)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if any(row)]
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
     except csv.Error as error:
-        raise DamagedDocumentError(f"This CSV file cannot be read: {error}.") from error
+        raise DamagedDocumentError(f"This {what} file cannot be read: {error}.") from error
     if not rows:
         return Extraction(())
-    has_header = _is_header(rows[0], rows[1:50])
-    header = _column_names(rows[0] if has_header else [], max(map(len, rows[:1000])))
+    has_header = is_header(rows[0], rows[1:50])
+    header = column_names(rows[0] if has_header else [], max(map(len, rows[:1000])))
     names = header if has_header else []
     blocks = []
     for number, row in enumerate(rows[1:] if has_header else rows, 1):
@@ -53,6 +61,17 @@ def row_text(header: Sequence[str], row: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
+def named_rows(rows: Sequence[Sequence[str]]) -> Iterator[tuple[int, str]]:
+    """(number from 1, text) of a small table's rows, under the names in the first if it has one for every column."""
+    has_header = len(rows) > 1 and len(rows[0]) > 1 and all(rows[0]) and len(set(rows[0])) == len(rows[0])
+    for number, row in enumerate(rows, 1):
+        if has_header and number == 1:
+            continue
+        text = row_text(rows[0] if has_header else [], row)
+        if text:
+            yield number, text
+
+
 def _delimiter(text: str) -> str:
     """The character that splits the first lines most evenly into the most columns."""
     sample = text[: 64 * 1024].split("\n")[:_SAMPLE_LINES]
@@ -68,7 +87,7 @@ def _delimiter(text: str) -> str:
     return best
 
 
-def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+def is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     """Names are there, short, different from each other, and look like no value."""
     names = [name.strip() for name in first]
     filled = [name for name in names if name]
@@ -80,7 +99,7 @@ def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     return not any([value.strip() for value in row] == names for row in others)
 
 
-def _column_names(header: Sequence[str], width: int) -> list[str]:
+def column_names(header: Sequence[str], width: int) -> list[str]:
     return [
         " ".join(header[index].split()) if index < len(header) and header[index].strip() else f"column {index + 1}"
         for index in range(width)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from documents.ingestion.base import Block, DamagedDocumentError, DangerousDocumentError, Extraction
-from documents.ingestion.formats.csv_format import row_text
-
-MAX_UNPACKED = 200 * 2**20
-# Word's XML compresses 10 to 20 times; small files of much repetition more.
-MAX_RATIO, RATIO_FROM = 100, 10 * 2**20
+from documents.ingestion.base import Block, DamagedDocumentError, Extraction
+from documents.ingestion.formats.archives import DAMAGE, guard
+from documents.ingestion.formats.csv_format import named_rows
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -23,7 +19,7 @@ _HEADING_STYLE = re.compile(r"^heading (\d)$", re.IGNORECASE)
 
 
 def extract(path: Path) -> Extraction:
-    _guard(path)
+    guard(path, "Word document")
     import docx
     from lxml import etree
 
@@ -32,28 +28,11 @@ def extract(path: Path) -> Extraction:
         levels = _heading_levels(document)
         body = document.element.body
         title = document.core_properties.title or ""
-    except (KeyError, ValueError, AttributeError, zipfile.BadZipFile, etree.XMLSyntaxError, OSError) as error:
+    except (*DAMAGE, etree.XMLSyntaxError) as error:
         raise DamagedDocumentError(
             "This Word document is damaged and cannot be opened. Save it again in Word and retry."
         ) from error
     return Extraction(tuple(_blocks(body, levels)), title=title)
-
-
-def _guard(path: Path) -> None:
-    """Refuse an archive that unpacks to far more than it holds, before anything of it is unpacked."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise DamagedDocumentError("This Word document is damaged: it is not a complete archive.") from error
-    if any(part.flag_bits & 1 for part in parts):
-        raise DamagedDocumentError("This Word document is locked inside its archive and cannot be opened.")
-    unpacked = sum(part.file_size for part in parts)
-    packed = max(sum(part.compress_size for part in parts), 1)
-    if unpacked > MAX_UNPACKED or (unpacked > RATIO_FROM and unpacked > MAX_RATIO * packed):
-        raise DangerousDocumentError(
-            "This Word document unpacks to far more data than a document needs, and was not opened."
-        )
 
 
 def _heading_levels(document: Any) -> dict[str, int]:
@@ -152,15 +131,8 @@ def _rows(table: Any) -> Iterator[list[str]]:
 
 
 def _table(rows: list[list[str]], before: int, headings: tuple[str, ...]) -> Iterator[Block]:
-    """A block a row, under the names in the first row when that has a name for every column."""
-    has_header = len(rows) > 1 and len(rows[0]) > 1 and all(rows[0]) and len(set(rows[0])) == len(rows[0])
-    header = rows[0] if has_header else []
-    for number, row in enumerate(rows, before + 1):
-        if has_header and number == before + 1:
-            continue
-        text = row_text(header, row)
-        if text:
-            yield Block(text, _locator(number, headings), headings, atomic=True)
+    for number, text in named_rows(rows):
+        yield Block(text, _locator(before + number, headings), headings, atomic=True)
 
 
 def _locator(number: int, headings: tuple[str, ...]) -> dict[str, Any]:

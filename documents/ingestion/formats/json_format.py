@@ -20,6 +20,14 @@ def extract(path: Path) -> Extraction:
     return Extraction(tuple(_blocks(root)), title=_title(root))
 
 
+def extract_lines(path: Path) -> Extraction:
+    """JSON Lines: each line is a record, and the step of its pointer is its number from 0, blank lines counted."""
+    text = read_text(path).lstrip("\ufeff")
+    records = _parse_lines(text)
+    root = _parse(text) if records is None else records
+    return Extraction(tuple(_blocks(root)), title=_title(root))
+
+
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
@@ -47,7 +55,7 @@ def _parse_lines(text: str) -> list[Any] | None:
             raise TooLargeError(f"Line {number} of this file is nested too deeply to be read.") from error
         except json.JSONDecodeError as error:
             if number <= 1 or not line.lstrip().startswith(("{", "[")):
-                return None
+                return None  # one value over many lines
             raise DamagedDocumentError(
                 f"Line {number} is not valid JSON: {error.msg}, column {error.colno}."
             ) from error

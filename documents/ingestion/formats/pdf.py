@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,20 @@ from documents.ingestion.base import (
     TooLargeError,
 )
 from documents.ingestion.limits import MAX_CHARACTERS
-from documents.ingestion.ocr import OcrLine, OcrOptions, OcrPage, recognise
+from documents.ingestion.ocr import (
+    DPI,
+    MAX_PIXELS,
+    OcrLine,
+    OcrOptions,
+    OcrPage,
+    PageImage,
+    doubtful_warnings,
+    is_or_are,
+    page_record,
+    pages,
+    recognise,
+)
+from documents.ingestion.upright import Upright
 
 Box = tuple[float, float, float, float]
 
@@ -40,10 +54,19 @@ MAX_BOOKMARKS = 5000
 # pdfium ends a line with CR LF, and writes U+FFFE (older versions: 0x02) for a hyphen at the end of a line.
 _LINE = re.compile("[^\r\n\ufffe\x02]+")
 _HYPHENS = "\ufffe\x02"
+# pdfium tells the code that a font draws when the font does not tell the character: a number, from 1 on.
+_UNMAPPED = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
+MAX_UNMAPPED_SHARE = 0.08  # a space is one of six characters
 # pdfium's rectangle: left, top, right, bottom. Reading its fields one by one costs more than asking for it.
 _RECT = struct.Struct("4f")
 _USEFUL = re.compile(r"[^\W_]")
 _SENTENCE_END = re.compile(r"[.!?:;。！？]['\"”’)\]]*$")
+
+
+class _Kind(Enum):
+    TEXT = auto()
+    SCAN = auto()
+    MAPLESS = auto()
 
 
 class _Line(NamedTuple):
@@ -87,19 +110,22 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
 def _extract(document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
     page_count = len(document)
     bookmarks = _bookmarks(document)
-    pages: dict[int, list[Block]] = {}
+    texts: dict[int, list[Block]] = {}
     scans: list[int] = []
+    mapless: list[int] = []
     broken: list[int] = []
     characters = 0
     for number in range(1, page_count + 1):
         try:
-            blocks, is_scan = _read_page(document, number, bookmarks)
+            blocks, kind = _read_page(document, number, bookmarks)
         except pypdfium2.PdfiumError:
             broken.append(number)
             continue
-        pages[number] = blocks
-        if is_scan:
+        texts[number] = blocks
+        if kind is not _Kind.TEXT:
             scans.append(number)
+        if kind is _Kind.MAPLESS:
+            mapless.append(number)
         characters += sum(len(block.text) for block in blocks)
         if characters > MAX_CHARACTERS:
             raise TooLargeError(f"This PDF holds more than {MAX_CHARACTERS:,} characters. Split it into parts.")
@@ -107,17 +133,28 @@ def _extract(document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callabl
             progress(number / page_count, "text")
     if len(broken) == page_count:
         raise DamagedDocumentError("No page of this PDF can be read: the file is damaged.")
-    warnings = [f"{_pages(broken)} could not be read and {_is(broken)} left out."] if broken else []
-    metadata: dict[str, Any] = {}
+    warnings = [f"{pages(broken)} could not be read and {is_or_are(broken)} left out."] if broken else []
+    if mapless:
+        warnings.append(
+            f"The fonts of {pages(mapless).lower()} do not say which characters they draw, "
+            "so the text was taken from the picture of the page instead."
+        )
+    records = [page_record(number, "left_out") for number in broken]
     if scans:
-        warnings += _recognise(document, scans, pages, metadata, ocr, progress)
-    blocks = [block for number in sorted(pages) for block in pages[number]]
-    title = (document.get_metadata_value("Title") or "").strip()
-    return Extraction(tuple(blocks), page_count=page_count, title=title, warnings=tuple(warnings), metadata=metadata)
+        more_warnings, more_records = _recognise(document, scans, texts, ocr, progress)
+        warnings += more_warnings
+        records += more_records
+    return Extraction(
+        tuple(block for number in sorted(texts) for block in texts[number]),
+        page_count=page_count,
+        title=(document.get_metadata_value("Title") or "").strip(),
+        warnings=tuple(warnings),
+        metadata={"pages": sorted(records, key=lambda record: int(record["page"]))} if records else {},
+    )
 
 
-def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark]) -> tuple[list[Block], bool]:
-    """The page's paragraphs, and whether it is a scan."""
+def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark]) -> tuple[list[Block], _Kind]:
+    """The page's paragraphs, and what kind of page it is; none of a page that has no map of its characters."""
     page = document[number - 1]
     try:
         if document.formenv:
@@ -127,6 +164,8 @@ def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bo
         textpage = page.get_textpage()
         try:
             text = textpage.get_text_range()
+            if _UNMAPPED.search(text) and _is_mapless(text):
+                return [], _Kind.MAPLESS
             lines = _lines(textpage, text)
         finally:
             textpage.close()
@@ -144,7 +183,12 @@ def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bo
         locator = page_locator(number, box, ocr=False)
         headings = _headings_at(bookmarks, number, box[3]) if bookmarks else ()
         blocks.append(Block(_join(paragraph, box), locator, headings))
-    return blocks, is_scan
+    return blocks, _Kind.SCAN if is_scan else _Kind.TEXT
+
+
+def _is_mapless(text: str) -> bool:
+    """Many characters that no print shows: what is left of a font that does not say which characters it draws."""
+    return len(_UNMAPPED.findall(text)) > MAX_UNMAPPED_SHARE * len(text)
 
 
 def page_locator(number: int, box: Box, *, ocr: bool) -> dict[str, Any]:
@@ -273,47 +317,70 @@ def _headings_at(bookmarks: list[_Bookmark], page: int, top: float) -> tuple[str
 def _recognise(
     document: pypdfium2.PdfDocument,
     scans: list[int],
-    pages: dict[int, list[Block]],
-    metadata: dict[str, Any],
+    texts: dict[int, list[Block]],
     ocr: OcrOptions,
     progress: Callable[[float, str], None],
-) -> list[str]:
-    """Put the text of scanned pages in their place in `pages`; return warnings."""
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Put the text of scanned pages in their place in `texts`; return warnings and what is kept about the pages."""
+    left_out = [page_record(number, "left_out") for number in scans]
     if not ocr.enabled:
-        return [f"{_pages(scans)} {_is(scans)} scanned, and text recognition is switched off."]
+        return [f"{pages(scans)} {is_or_are(scans)} scanned, and text recognition is switched off."], left_out
     warnings: list[str] = []
     results: list[OcrPage] = []
     try:
-        for done, result in enumerate(recognise(document, scans, ocr=ocr, warnings=warnings), 1):
+        images = (_render(document, number) for number in scans)
+        for done, result in enumerate(recognise(images, ocr=ocr, warnings=warnings), 1):
             results.append(result)
             progress(done / len(scans), "ocr")
     except OcrUnavailableError as error:
-        if not any(pages.values()):
+        if not any(texts.values()):
             raise
-        return [f"{_pages(scans)} {_is(scans)} scanned and left out. {error}"]
+        return [f"{pages(scans)} {is_or_are(scans)} scanned and left out. {error}"], left_out
     for result in results:
         if result.paragraphs:
-            pages[result.page] = [_ocr_block(result.page, paragraph) for paragraph in result.paragraphs]
-    metadata["ocr_pages"] = [{"page": result.page, "confidence": result.confidence} for result in results]
-    doubtful = [result.page for result in results if result.is_doubtful]
-    if doubtful:
-        warnings.append(f"{_pages(doubtful)} {_is(doubtful)} hard to read: check the recognised text against the scan.")
-    return warnings
+            texts[result.page] = [_ocr_block(result.page, paragraph) for paragraph in result.paragraphs]
+    return [*warnings, *doubtful_warnings(results)], [result.record for result in results]
+
+
+def _render(document: pypdfium2.PdfDocument, number: int) -> PageImage:
+    """The page in grey. pdfium is not thread-safe: call this in one thread."""
+    page = document[number - 1]
+    try:
+        width, height = page.get_size()
+        scale = min(DPI / 72, (MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
+        left, bottom, _, _ = page.get_bbox()
+        # The boxes of the text belong to the page as it is stored, not as a viewer turns it.
+        turned = page.get_rotation()
+        page.set_rotation(0)
+        stored = page.render(scale=scale, grayscale=True).to_pil()
+        page.set_rotation(turned)
+    finally:
+        page.close()
+    image = stored.rotate(-turned, expand=True) if turned else stored
+    shown = Upright(image, -turned, stored.size)
+
+    def in_points(box: Box) -> Box:
+        x0, y0, x1, y1 = shown.back(box)
+        return (
+            left + x0 / scale,
+            bottom + (stored.height - y1) / scale,
+            left + x1 / scale,
+            bottom + (stored.height - y0) / scale,
+        )
+
+    return PageImage(number, image, in_points)
 
 
 def _ocr_block(page: int, paragraph: tuple[OcrLine, ...]) -> Block:
+    text, box = join_lines(paragraph)
+    return Block(text, page_locator(page, box, ocr=True))
+
+
+def join_lines(paragraph: tuple[OcrLine, ...]) -> tuple[str, Box]:
+    """A recognised paragraph as one text, and the box around it."""
     lines = []
     for line in paragraph:
         is_hyphenated = len(line.text) > 1 and line.text[-1] in "-\u2010" and line.text[-2].isalpha()
         lines.append(_Line(line.text[:-1] if is_hyphenated else line.text, *line.box, is_hyphenated))
     box = _union(lines)
-    return Block(_join(lines, box), page_locator(page, box, ocr=True))
-
-
-def _pages(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:10])) + (" …" if len(numbers) > 10 else "")
-    return f"Page {shown}" if len(numbers) == 1 else f"Pages {shown}"
-
-
-def _is(numbers: list[int]) -> str:
-    return "is" if len(numbers) == 1 else "are"
+    return _join(lines, box), box

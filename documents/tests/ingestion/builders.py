@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import openpyxl
+import pptx
 import pypdfium2
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 
 from documents.ingestion.base import Block, Chunk, Extraction
 from documents.ingestion.clean import clean_blocks
@@ -115,3 +121,65 @@ def chunked(path: Path, document_type: str, *, chunk_size: int = 30, chunk_overl
 
 def one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def presentation() -> Any:
+    """Three slides: a list with notes and a table, a chart in a group's company, and one that is hidden."""
+    slides = pptx.Presentation()
+    slides.core_properties.title = "Returns 2026"
+    first = slides.slides.add_slide(slides.slide_layouts[1])
+    first.shapes.title.text = "Returns"
+    first.placeholders[1].text = "Goods come back within thirty days.\nReturns are free of charge."
+    first.notes_slide.notes_text_frame.text = "Say twice that returns cost nothing."
+    table = first.shapes.add_table(3, 2, 0, 3_000_000, 1_000_000, 1_000_000).table
+    for row, cells in enumerate([("Country", "Days"), ("France", "14"), ("Norway", "21")]):
+        for column, text in enumerate(cells):
+            table.cell(row, column).text = text
+    second = slides.slides.add_slide(slides.slide_layouts[6])
+    group = second.shapes.add_group_shape()
+    group.shapes.add_textbox(0, 0, 100, 100).text_frame.text = "A text inside a group"
+    data: Any = CategoryChartData()  # type: ignore[no-untyped-call]  # python-pptx has no types
+    data.categories = ["East", "West"]
+    data.add_series("Orders", (12.5, 20))
+    second.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 4_000_000, 3_000_000, 3_000_000, data)
+    hidden = slides.slides.add_slide(slides.slide_layouts[5])
+    hidden.shapes.title.text = "Not for customers"
+    hidden._element.set("show", "0")
+    return slides
+
+
+def workbook() -> openpyxl.Workbook:
+    """A price list under a title with a header of two rows, a plain sheet, and one that is hidden."""
+    book = openpyxl.Workbook()
+    prices = book.active
+    prices.title = "Prices"
+    prices["A1"] = "Price list for pumps"
+    for cell, text in {"A3": "Product", "B3": "2026", "B4": "Q1", "C4": "Q2", "D3": "Since"}.items():
+        prices[cell] = text
+    for area in ("A1:D1", "A3:A4", "B3:C3", "D3:D4"):
+        prices.merge_cells(area)
+    for number in range(5, 45):
+        prices.append([f"Pump X{number}", number * 1.5, number, datetime.date(2026, 3, 1 + number % 28)])
+    stock = book.create_sheet("Stock & places")
+    for row in [("place", "pieces", "checked"), ("Lyon", 1234567, True), ("Oslo", 0.1 + 0.2, False)]:
+        stock.append(row)
+    hidden = book.create_sheet("Margins")
+    hidden["A1"] = "not for customers"
+    hidden.sheet_state = "hidden"
+    return book
+
+
+def picture_of(*lines: str, turned: float = 0, size: int = 28) -> Image.Image:
+    """A white A5 page with these lines of print, turned counterclockwise."""
+    image = Image.new("L", (1160, 1640), 255)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        draw.text((90, 120 + 2 * size * number), line, fill=0, font=ImageFont.load_default(size))
+    return image.rotate(turned, expand=True, fillcolor=255, resample=Image.Resampling.BICUBIC) if turned else image
+
+
+def saved(document: Any, folder: Path, name: str, **options: Any) -> Path:
+    """What has a method `save`, in a file."""
+    path = folder / name
+    document.save(path, **options)
+    return path

@@ -108,7 +108,7 @@ def test_scans_are_recognised(corpus: Path, name: str) -> None:
 @pytest.mark.usefixtures("tesseract")
 def test_a_page_with_a_text_layer_is_not_recognised_again(corpus: Path) -> None:
     result = ingest(corpus / "pdf" / "scans" / "multipage.pdf", ocr=True)
-    assert [page["page"] for page in result.metadata["ocr_pages"]] == [1, 2, 3, 5, 6]
+    assert [page["page"] for page in result.metadata["pages"]] == [1, 2, 3, 5, 6]
 
 
 def test_naughty_strings_survive_every_text_format(corpus: Path, tmp_path: Path) -> None:

@@ -41,13 +41,24 @@ def detect(filename: str, content: bytes) -> str:
         ("readme.md", b"# Title", "md"),
         ("page.htm", b"<p>fragment</p>", "html"),
         ("list.csv", b"a,b\n1,2\n", "csv"),
-        ("list.tsv", b"a\tb\n1\t2\n", "csv"),
+        ("list.tsv", b"a\tb\n1\t2\n", "tsv"),
         ("data.json", b'{"a": 1}', "json"),
-        ("data.jsonl", b'{"a": 1}\n{"a": 2}\n', "json"),
+        ("data.jsonl", b'{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("data.ndjson", b'{"a": 1}', "jsonl"),
+        ("sheet.xlsx", XLSX, "xlsx"),
+        ("sheet", XLSX, "xlsx"),
+        ("slides.pptx", PPTX, "pptx"),
+        ("slides", PPTX, "pptx"),
+        ("scan.png", png(), "image"),
+        ("scan.jpg", b"\xff\xd8\xff\xe0" + bytes(64), "image"),
+        ("scan.tif", b"II*\0" + bytes(64), "image"),
+        ("scan", b"MM\0*" + bytes(64), "image"),
         ("feed.xml", b"<feed/>", "xml"),
         ("page.xml", b"<!DOCTYPE html><html></html>", "html"),
         ("unknown", b'{"a": [1, 2]}', "json"),
-        ("unknown", b'{"a": 1}\n{"a": 2}\n', "json"),
+        ("unknown", b'{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("unknown", b'{"a": 1,\n"b": 2}\n', "json"),
+        ("unknown", b"a\tb\tc\n1\t2\t3\n4\t5\t6\n", "tsv"),
         ("unknown", b'<?xml version="1.0"?><feed/>', "xml"),
         ("unknown", b"<!doctype html><title>x</title>", "html"),
         ("unknown", b"name,age,city\nAnn,4,Rome\nBob,5,Oslo\n", "csv"),
@@ -76,14 +87,16 @@ def test_content_decides_and_among_texts_the_name(filename: str, content: bytes,
         ("page.json", b"<html></html>", TypeMismatchError),
         ("data.xml", b'{"a": 1}', TypeMismatchError),
         ("zeros.txt", b"abc\0def", TypeMismatchError),
-        ("picture.png", png(), UnsupportedTypeError),
-        ("sheet.xlsx", XLSX, UnsupportedTypeError),
-        ("slides.pptx", PPTX, UnsupportedTypeError),
+        ("picture.png", b"only text", TypeMismatchError),
+        ("picture.gif", b"GIF89a" + bytes(64), UnsupportedTypeError),
+        ("sheet.pptx", XLSX, TypeMismatchError),
+        ("sheet.xlsb", zip_of({"xl/workbook.bin": b"x"}), UnsupportedTypeError),
         ("archive.zip", zip_of({"a.txt": b"a"}), UnsupportedTypeError),
         ("letter.doc", OLE, UnsupportedTypeError),
         ("letter.rtf", b"{\\rtf1 hello}", UnsupportedTypeError),
         ("noise", bytes(range(256)), UnsupportedTypeError),
         ("letter.docx", OLE, EncryptedDocumentError),
+        ("sheet.xlsx", OLE, EncryptedDocumentError),
         ("letter.docx", DOCX[:60], DamagedDocumentError),
     ],
     ids=lambda value: "content" if isinstance(value, bytes) else None,
@@ -94,13 +107,28 @@ def test_what_cannot_be_read_is_refused(filename: str, content: bytes, error: ty
     assert type(caught.value) is error
 
 
-def test_the_refusal_says_what_is_supported() -> None:
+@pytest.mark.parametrize(
+    ("filename", "content", "sentence"),
+    [
+        (
+            "letter.odt",
+            zip_of({"mimetype": b"application/vnd.oasis.opendocument.text", "content.xml": b"<x/>"}),
+            "This kind of file is not supported (an OpenDocument file: save it as DOCX, XLSX or PPTX). "
+            "Supported: PDF, DOCX, PPTX, XLSX, PNG, JPEG, TIFF, TXT, Markdown, HTML, CSV, TSV, JSON, JSON Lines "
+            "and XML.",
+        ),
+        (
+            "sheet.xls",
+            OLE,
+            "This is an old Office document (.doc, .xls, .ppt). Save it as .docx, .xlsx or .pptx and upload it again.",
+        ),
+    ],
+    ids=["odt", "xls"],
+)
+def test_the_refusal_says_what_to_do(filename: str, content: bytes, sentence: str) -> None:
     with pytest.raises(UnsupportedTypeError) as caught:
-        detect("sheet.xlsx", XLSX)
-    assert str(caught.value) == (
-        "This kind of file is not supported (an Excel workbook). "
-        "Supported: PDF, DOCX, TXT, Markdown, HTML, CSV, JSON and XML."
-    )
+        detect(filename, content)
+    assert str(caught.value) == sentence
 
 
 def test_an_archive_whose_parts_lie_beyond_the_head(tmp_path: Path) -> None:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
 
 import pypdfium2
 import pytest
+from PIL import Image
 
-from documents.ingestion.base import OcrUnavailableError
+from documents.ingestion.base import Extraction, OcrUnavailableError
 from documents.ingestion.extract import extract
 from documents.ingestion.ocr import OcrOptions
-from documents.tests.ingestion.builders import extracted, lines_down, pdf_of, scan_of, texts, write
+from documents.ingestion.upright import skew_of
+from documents.tests.ingestion.builders import (
+    extracted,
+    lines_down,
+    pdf_of,
+    picture_of,
+    saved,
+    scan_of,
+    texts,
+    write,
+)
 
 LINES = ["Orders are shipped within two days of payment", "Returns are free within thirty days of delivery"]
 PAGE = pdf_of(lines_down(LINES, leading=40))
@@ -38,8 +50,8 @@ def test_only_pages_without_a_text_layer_are_recognised(tmp_path: Path) -> None:
         (2, True),
     ]
     assert texts(extraction.blocks)[1:] == LINES
-    assert [page["page"] for page in extraction.metadata["ocr_pages"]] == [2]
-    assert extraction.metadata["ocr_pages"][0]["confidence"] > 80
+    assert [page["page"] for page in extraction.metadata["pages"]] == [2]
+    assert extraction.metadata["pages"][0]["confidence"] > 80
     assert extraction.warnings == ()
 
 
@@ -56,6 +68,78 @@ def test_boxes_of_recognised_lines_are_where_the_print_is(tmp_path: Path, turned
     expected = {0: (72, 728), 90: (792 - 728, 72), 180: (612 - 72, 792 - 728), 270: (728, 612 - 72)}[turned]
     corner = {0: (x0, y1), 90: (x0, y0), 180: (x1, y0), 270: (x1, y1)}[turned]
     assert corner == pytest.approx(expected, abs=6)
+
+
+@pytest.mark.usefixtures("tesseract")
+@pytest.mark.parametrize("skew", [-9.0, -2.5, 4.0, 12.0])
+def test_a_page_askew_is_levelled_and_its_boxes_stay_on_the_print(tmp_path: Path, skew: float) -> None:
+    lines = [f"Paragraph {number} tells how the pump is kept clean" for number in range(16)]
+    image = picture_of(*lines, turned=skew)
+    assert skew_of(image) == pytest.approx(skew, abs=0.3)
+
+    extraction = extracted(saved(image, tmp_path, "a.png"), "image")
+    assert recall(lines, extraction) >= 0.95
+    for block in extraction.blocks:
+        _, left, top, right, bottom = block.locator["boxes"][0]
+        outside = image.copy()
+        outside.paste(255, (left, top, right, bottom))
+        # What was told is no longer there once its box is painted over.
+        assert ink(outside) < ink(image)
+    blank = image.copy()
+    for block in extraction.blocks:
+        _, left, top, right, bottom = block.locator["boxes"][0]
+        blank.paste(255, (left - 3, top - 3, right + 3, bottom + 3))
+    assert ink(blank) == 0
+
+
+def recall(lines: list[str], extraction: Extraction) -> float:
+    wanted = Counter(" ".join(lines).split())
+    return (wanted & Counter(" ".join(texts(extraction.blocks)).split())).total() / wanted.total()
+
+
+def ink(image: Image.Image) -> int:
+    return sum(image.convert("L").histogram()[:100])
+
+
+@pytest.mark.parametrize("picture", [Image.new("L", (400, 400), 255), Image.effect_noise((400, 400), 90)])
+def test_a_picture_without_lines_is_not_turned(picture: Image.Image) -> None:
+    assert skew_of(picture) == 0.0
+
+
+@pytest.mark.usefixtures("tesseract")
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_picture_on_its_side_is_read(tmp_path: Path, turned: int) -> None:
+    lines = [f"Paragraph {number} tells how the pump is kept clean" for number in range(16)]
+    extraction = extracted(saved(picture_of(*lines, turned=turned), tmp_path, "a.jpg"), "image")
+    assert recall(lines, extraction) >= 0.95
+    assert extraction.metadata["pages"][0]["is_doubtful"] is False
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_text_layer_without_a_map_of_its_characters_is_not_believed(tmp_path: Path) -> None:
+    garbage = "".join(f"\\{code:03o}" for code in (3, 36, 4, 5, 6, 38, 17, 18, 3, 40, 7, 8) * 6)
+    layer = pdf_of(lines_down([garbage]))
+    path = write(tmp_path, "a.pdf", with_layer(scan_of(PAGE), layer))
+    extraction = extracted(path, "pdf")
+    assert texts(extraction.blocks) == LINES
+    assert extraction.metadata["pages"][0]["how"] == "ocr"
+    assert extraction.warnings == (
+        "The fonts of page 1 do not say which characters they draw, "
+        "so the text was taken from the picture of the page instead.",
+    )
+
+
+def with_layer(scan: bytes, layer: bytes) -> bytes:
+    """The first page of `scan` with the text of the first page of `layer`, as large as nothing, on it."""
+    document = pypdfium2.PdfDocument(scan)
+    page = document[0]
+    placed = pypdfium2.PdfDocument(layer).page_as_xobject(0, document).as_pageobject()
+    placed.set_matrix(pypdfium2.PdfMatrix().scale(0.02, 0.02))
+    page.insert_obj(placed)
+    page.gen_content()
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
 
 
 @pytest.mark.usefixtures("tesseract")

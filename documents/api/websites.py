@@ -102,8 +102,9 @@ class WebsitePageSerializer(RecordSerializer[WebsitePage]):
     def get_change_frequency_minutes(self, page: WebsitePage) -> int | None:
         return page.source.crawl_frequency_minutes or None
 
-    def get_raw_storage_path(self, page: WebsitePage) -> None:
+    def get_raw_storage_path(self, page: WebsitePage) -> str | None:
         """Where files lie is nobody's business; the field is there for its readers."""
+        return None
 
     def get_metadata(self, page: WebsitePage) -> dict[str, Any]:
         return {"depth": page.depth, "etag": page.etag, "last_modified": page.last_modified}

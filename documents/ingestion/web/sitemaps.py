@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 from lxml import etree
 
@@ -29,7 +30,7 @@ def read_sitemap(body: bytes, url: str) -> Sitemap:
         return Sitemap(pages=tuple(_addresses([line for line in lines if "://" in line], url)))
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
     try:
-        root = etree.fromstring(body, parser)
+        root: Any = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
         raise DamagedDocumentError("The sitemap cannot be read.") from error
     if root is None:

@@ -46,3 +46,32 @@ class Stage(models.TextChoices):
     EMBEDDING = "embedding", "Making it searchable"
     SAVING = "saving", "Saving"
     DONE = "done", "Done"
+
+
+class CrawlMode(models.TextChoices):
+    """Which pages of a site are read."""
+
+    LINKS = "links", "Follow the links from the address"
+    SITEMAP = "sitemap", "The pages of the site's sitemap"
+    SINGLE = "single", "This page alone"
+
+
+class SourceStatus(models.TextChoices):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    CRAWLING = "crawling"
+    FAILED = "failed"
+
+
+class PageStatus(models.TextChoices):
+    PENDING = "pending"
+    CRAWLED = "crawled"
+    FAILED = "failed"
+    EXCLUDED = "excluded"
+
+
+class CrawlStage(models.TextChoices):
+    WAITING = "waiting", "Waiting for a free worker"
+    CRAWLING = "crawling", "Reading the pages"
+    INDEXING = "indexing", "Making the pages searchable"
+    DONE = "done", "Done"

@@ -11,3 +11,11 @@ class RejectedFileError(InvalidInputError):
 
 class FileTooLargeError(TooLargeError):
     code = "DOC_TOO_LARGE"
+
+
+class CrawlError(Exception):
+    """A website cannot be crawled just now. `str(error)` is a sentence for its owner."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -8,7 +8,17 @@ from django.db.models import Q, QuerySet
 from agents.models import MODEL_RELATIONS, Agent
 from agents.selectors import agents_list
 from documents.ingestion.language import LANGUAGES
-from documents.models import Dataset, Document, DocumentChunk, Home, IngestionJob
+from documents.ingestion.web.addresses import canonical, site_of
+from documents.models import (
+    Crawl,
+    Dataset,
+    Document,
+    DocumentChunk,
+    Home,
+    IngestionJob,
+    WebsitePage,
+    WebsiteSource,
+)
 from knowrithm.errors import NotFoundError
 
 
@@ -106,3 +116,64 @@ def chunks_of(document: Document, *, search: str = "") -> QuerySet[DocumentChunk
     rows = document.chunks.live().defer("embedding", "lexical").order_by("index")
     found: QuerySet[DocumentChunk] = rows.filter(content__icontains=search) if search else rows
     return found
+
+
+def website_sources_list(
+    *, search: str = "", status: str = "", home_id: uuid.UUID | None = None, is_archived: bool = False
+) -> QuerySet[WebsiteSource]:
+    rows = WebsiteSource.objects.select_related("agent", "dataset")
+    rows = rows.archived().order_by("-archived_at") if is_archived else rows.live()
+    if status:
+        rows = rows.filter(last_crawl_status=status)
+    if home_id:
+        rows = rows.filter(Q(agent_id=home_id) | Q(dataset_id=home_id))
+    if search:
+        rows = rows.filter(base_url__icontains=search)
+    found: QuerySet[WebsiteSource] = rows
+    return found
+
+
+def get_website_source(source_id: uuid.UUID, *, include_archived: bool = False) -> WebsiteSource:
+    """A website of the current company. Raises `NotFoundError`, also for another company's."""
+    rows = WebsiteSource.objects.select_related("agent", "dataset")
+    source: WebsiteSource | None = (rows if include_archived else rows.live()).filter(pk=source_id).first()
+    if source is None:
+        raise NotFoundError("There is no such website.")
+    return source
+
+
+def website_pages(source: WebsiteSource, *, search: str = "", status: str = "") -> QuerySet[WebsitePage]:
+    rows = source.pages.defer("links").select_related("document")
+    if status:
+        rows = rows.filter(status=status)
+    if search:
+        rows = rows.filter(Q(url__icontains=search) | Q(title__icontains=search))
+    return rows
+
+
+def latest_crawl(source: WebsiteSource) -> Crawl | None:
+    return source.crawls.order_by("-created_at").first()
+
+
+def website_of_page(agent_id: uuid.UUID, url: str) -> tuple[WebsiteSource | None, WebsitePage | None]:
+    """The agent's website that an address belongs to, and the page that was crawled there."""
+    address = canonical(url)
+    if address is None:
+        return None, None
+    sources = [
+        source
+        for source in WebsiteSource.objects.live().filter(agent_id=agent_id)[:1000]
+        if site_of(source.base_url) == site_of(address)
+    ]
+    page = (
+        WebsitePage.objects.defer("links")
+        .filter(source__in=sources, url=address)
+        .select_related("source")
+        .order_by("created_at")
+        .first()
+    )
+    if page is not None:
+        return page.source, page
+    # The one that begins nearest to the page.
+    source = max(sources, key=lambda one: (address.startswith(one.base_url), len(one.base_url)), default=None)
+    return source, None

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import uuid
+
 from celery import shared_task
 
-from documents import jobs
+from documents import crawl, jobs
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
 PERIOD = 14  # seconds, just under beat's period
@@ -29,3 +31,18 @@ def resume_stalled() -> None:
 @shared_task(name="documents.resume_stalled_everywhere")
 def resume_stalled_everywhere() -> None:
     for_each_company(resume_stalled, expires=PERIOD)
+
+
+@company_task(name="documents.crawl")
+def crawl_website(crawl_id: str) -> None:
+    crawl.run(uuid.UUID(crawl_id), crawl_website, ingest)
+
+
+@company_task(name="documents.crawl_due")
+def crawl_due() -> None:
+    crawl.crawl_due(crawl_website)
+
+
+@shared_task(name="documents.crawl_due_everywhere")
+def crawl_due_everywhere() -> None:
+    for_each_company(crawl_due, expires=55)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from documents import views, views_datasets, views_trial
+from documents import views, views_datasets, views_trial, views_websites
 
 urlpatterns = [
     path("documents", views.documents, name="documents"),
@@ -20,4 +20,14 @@ urlpatterns = [
     path("datasets/<uuid:pk>/edit", views_datasets.edit, name="dataset-edit"),
     path("datasets/<uuid:pk>/archive", views_datasets.archive, name="dataset-archive"),
     path("datasets/<uuid:pk>/restore", views_datasets.restore, name="dataset-restore"),
+    path("websites", views_websites.websites, name="websites"),
+    path("websites/new", views_websites.create, name="website-create"),
+    path("websites/preview", views_websites.preview, name="website-preview"),
+    path("websites/<uuid:pk>", views_websites.website, name="website"),
+    path("websites/<uuid:pk>/edit", views_websites.edit, name="website-edit"),
+    path("websites/<uuid:pk>/crawl", views_websites.crawl, name="website-crawl"),
+    path("websites/<uuid:pk>/stop", views_websites.stop, name="website-stop"),
+    path("websites/<uuid:pk>/pause", views_websites.pause, name="website-pause"),
+    path("websites/<uuid:pk>/archive", views_websites.archive, name="website-archive"),
+    path("websites/<uuid:pk>/restore", views_websites.restore, name="website-restore"),
 ]

@@ -266,6 +266,8 @@ CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
     "documents.resume_stalled*": {"queue": "low"},
+    "documents.crawl": {"queue": "default"},  # waits for other people's servers: in threads
+    "documents.crawl_due*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
     "tenants.purge_company": {"queue": "low"},
     "usage.*": {"queue": "low"},
@@ -290,6 +292,9 @@ LEASE_SECONDS = env.integer("LEASE_SECONDS", 30)  # then the work of a worker th
 INGESTION_MEMORY_MB = env.integer("INGESTION_MEMORY_MB", 1536)  # one document's parsers may take at most this
 EMBEDDING_CACHE_SIZE = env.integer("EMBEDDING_CACHE_SIZE", 50_000)  # vectors that are kept for each company
 TURN_DEADLINE_SECONDS = env.integer("TURN_DEADLINE_SECONDS", 150)  # below the published clients' 180 s
+CRAWLER_CONTACT = env.text("CRAWLER_CONTACT", BASE_URL)  # who a site's owner can turn to, in the User-Agent
+CRAWL_DELAY_MILLISECONDS = env.integer("CRAWL_DELAY_MILLISECONDS", 1000)  # between two requests to one host
+SDK_WAIT_SECONDS = env.integer("SDK_WAIT_SECONDS", 0 if TESTING else 20)  # a synchronous call waits so long at most
 
 # --- Browser ------------------------------------------------------------------------------------------------------
 

@@ -185,5 +185,6 @@ class SearchResultSerializer(serializers.Serializer[Any]):
 class HandshakeInput(serializers.Serializer[Any]):
     agent_id = serializers.UUIDField()
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    domain = serializers.CharField(max_length=300, required=False, allow_blank=True)  # of an older widget
     title = serializers.CharField(max_length=500, required=False, allow_blank=True)
     trigger_crawl = serializers.BooleanField(required=False)

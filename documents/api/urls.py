@@ -5,8 +5,10 @@ from django.urls import path
 from documents.api import views
 from documents.api.datasets import DatasetViewSet
 from documents.api.trial import TrialViewSet
+from documents.api.websites import HandshakeViewSet, WebsiteViewSet
 
 document, chunk, dataset = views.DocumentViewSet, views.ChunkViewSet, DatasetViewSet
+website = WebsiteViewSet
 
 urlpatterns = [
     path("document", document.as_view({"get": "list"})),
@@ -30,7 +32,18 @@ urlpatterns = [
         dataset.as_view({"get": "retrieve", "put": "update", "patch": "update", "delete": "destroy"}),
     ),
     path("dataset/<uuid:dataset_id>/restore", dataset.as_view({"patch": "restore"})),
-    path("website/handshake", views.HandshakeViewSet.as_view({"post": "create"})),
     path("search/trial", TrialViewSet.as_view({"post": "search"})),
+    path("website/handshake", HandshakeViewSet.as_view({"post": "create"})),
+    path("website/source", website.as_view({"get": "list", "post": "create"})),
+    path("website/source/deleted", website.as_view({"get": "deleted"})),
+    path("website/source/<uuid:source_id>", website.as_view({"put": "update", "delete": "destroy"})),
+    path("website/source/<uuid:source_id>/restore", website.as_view({"patch": "restore"})),
+    path("website/source/<uuid:source_id>/crawl", website.as_view({"post": "crawl"})),
+    path("website/source/<uuid:source_id>/crawl/cancel", website.as_view({"post": "cancel"})),
+    path("website/source/<uuid:source_id>/pages", website.as_view({"get": "pages"})),
+    path("website/agent/<uuid:agent_id>/sources", website.as_view({"get": "of_agent"})),
+    path("website/<uuid:source_id>", website.as_view({"get": "retrieve"})),
+    path("sdk/website/source/<uuid:source_id>", website.as_view({"delete": "destroy_now"})),
+    path("sdk/website/source/<uuid:source_id>/crawl", website.as_view({"post": "crawl_now"})),
     path("search/document", views.SearchViewSet.as_view({"post": "search"})),
 ]

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from agents.selectors import company_of_agent, get_agent
+from agents.selectors import get_agent
 from documents import selectors, services
 from documents.api.serializers import (
     FILE_FIELDS,
@@ -20,7 +20,6 @@ from documents.api.serializers import (
     ChunkSerializer,
     DocumentDetailSerializer,
     DocumentSerializer,
-    HandshakeInput,
     SearchInput,
     SearchResultSerializer,
     UploadInput,
@@ -31,7 +30,7 @@ from documents.models import Document, DocumentChunk, Home
 from documents.retrieval import RetrievalSettings, has_evidence, retrieve
 from knowrithm.api.errors import envelope
 from knowrithm.api.pagination import paginate
-from knowrithm.api.permissions import PUBLIC, READ, WRITE
+from knowrithm.api.permissions import READ, WRITE
 from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
@@ -291,25 +290,3 @@ class SearchViewSet(ApiViewSet):
                 "execution_time": round(time.perf_counter() - started, 4),
             }
         )
-
-
-class HandshakeViewSet(ApiViewSet):
-    """The widget says on which page it is."""
-
-    access = PUBLIC
-    throttle_classes = (limit("handshake"),)
-
-    @extend_schema(
-        request=HandshakeInput,
-        responses=answer(
-            "Handshake",
-            website_source=serializers.DictField(allow_null=True),
-            website_page=serializers.DictField(allow_null=True),
-            crawl_task_id=serializers.UUIDField(allow_null=True),
-        ),
-    )
-    def create(self, request: Request) -> Response:
-        """Which of the agent's website sources the page belongs to: none, as long as websites are not crawled."""
-        data = self.validated(HandshakeInput, request)
-        company_of_agent(data["agent_id"])
-        return Response({"website_source": None, "website_page": None, "crawl_task_id": None})

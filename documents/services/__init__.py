@@ -21,6 +21,14 @@ from documents.services.uploads import (
     retry_document,
     upload,
 )
+from documents.services.websites import (
+    archive_website_source,
+    cancel_crawl,
+    create_website_source,
+    restore_website_source,
+    start_crawl,
+    update_website_source,
+)
 
 __all__ = [
     "RejectedUpload",
@@ -29,19 +37,25 @@ __all__ = [
     "archive_dataset",
     "archive_document",
     "archive_documents",
+    "archive_website_source",
+    "cancel_crawl",
     "cancel_document",
     "clean_filename",
     "create_dataset",
     "create_document",
     "create_document_from_url",
+    "create_website_source",
     "printable",
     "queue_ingestion",
     "read_again",
     "restore_chunks",
     "restore_dataset",
     "restore_document",
+    "restore_website_source",
     "retry_document",
+    "start_crawl",
     "stop_jobs",
     "update_dataset",
+    "update_website_source",
     "upload",
 ]

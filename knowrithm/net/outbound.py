@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from email.message import Message
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -31,24 +32,28 @@ USER_AGENT = "Knowrithm/1.0"
 
 @dataclass(frozen=True, slots=True)
 class FetchedPage:
-    """What a server answered, redirects followed: `url` is the last address, `content_type` without parameters."""
+    """What a server answered, redirects followed: `url` is the last address, `content_type` without parameters.
+
+    `headers` have lower-case names.
+    """
 
     url: str
     status: int
     content_type: str
     body: bytes
     filename: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def outbound_client(*, timeout: float, follow_redirects: bool = False) -> httpx2.Client:
+def outbound_client(*, timeout: float, follow_redirects: bool = False, deadline: float | None = None) -> httpx2.Client:
     """An HTTP client that reaches public addresses only (and those of `OUTBOUND_ALLOW`).
 
-    `timeout` is the longest wait in seconds for the next byte. Its calls raise `OutboundRefusedError` for what the
-    policy forbids, `OutboundError` for a name that does not resolve, `httpx2.HTTPError` for the rest. Safe to share
-    between threads; the caller closes it.
+    `timeout` is the longest wait in seconds for the next byte; `deadline` (of `time.monotonic`) ends every wait.
+    Its calls raise `OutboundRefusedError` for what the policy forbids, `OutboundError` for a name that does not
+    resolve, `httpx2.HTTPError` for the rest. Safe to share between threads; the caller closes it.
     """
     return httpx2.Client(
-        transport=_CheckedTransport(),
+        transport=_CheckedTransport(deadline),
         timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         follow_redirects=follow_redirects,
         max_redirects=MAX_REDIRECTS,
@@ -57,21 +62,31 @@ def outbound_client(*, timeout: float, follow_redirects: bool = False) -> httpx2
     )
 
 
-def fetch(url: str, *, max_bytes: int, timeout: float, accept: str = "*/*") -> FetchedPage:
-    """Download one address, following at most five redirects.
+def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    timeout: float,
+    accept: str = "*/*",
+    headers: Mapping[str, str] | None = None,
+    follow_redirects: bool = True,
+    is_wanted: Callable[[str], bool] = lambda content_type: True,
+) -> FetchedPage:
+    """Download one address, following at most five redirects unless `follow_redirects` is off.
 
-    `timeout` bounds the whole download in seconds, `max_bytes` the decoded body, `accept` is the Accept header. Any
-    status is returned, also an error's. Raises `OutboundError` only.
+    `timeout` bounds the whole download in seconds, `max_bytes` the decoded body, `accept` is the Accept header. The
+    body is left unread, and empty, when `is_wanted` says no to its type. Any status is returned, also an error's.
+    Raises `OutboundError` only.
     """
     deadline = time.monotonic() + timeout
     # Compressed bodies could unpack to far more than was sent.
-    headers = {"Accept": accept, "Accept-Encoding": "identity"}
+    sent = {"Accept": accept, "Accept-Encoding": "identity", **(headers or {})}
     try:
         with (
-            outbound_client(timeout=timeout, follow_redirects=True) as client,
-            client.stream("GET", url, headers=headers) as response,
+            outbound_client(timeout=timeout, follow_redirects=follow_redirects, deadline=deadline) as client,
+            client.stream("GET", url, headers=sent) as response,
         ):
-            return _page(response, max_bytes=max_bytes, deadline=deadline)
+            return _page(response, max_bytes=max_bytes, deadline=deadline, is_wanted=is_wanted)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise outbound_error(error) from error
 
@@ -87,7 +102,7 @@ def post_form(
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     try:
         with (
-            outbound_client(timeout=timeout) as client,
+            outbound_client(timeout=timeout, deadline=deadline) as client,
             client.stream("POST", url, data=dict(form), headers=headers, auth=auth) as response,
         ):
             return _page(response, max_bytes=max_bytes, deadline=deadline)
@@ -95,13 +110,21 @@ def post_form(
         raise outbound_error(error) from error
 
 
-def _page(response: httpx2.Response, *, max_bytes: int, deadline: float) -> FetchedPage:
+def _page(
+    response: httpx2.Response,
+    *,
+    max_bytes: int,
+    deadline: float,
+    is_wanted: Callable[[str], bool] = lambda content_type: True,
+) -> FetchedPage:
+    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return FetchedPage(
         url=str(response.url),
         status=response.status_code,
-        content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-        body=_read_body(response, max_bytes=max_bytes, deadline=deadline),
+        content_type=content_type,
+        body=_read_body(response, max_bytes=max_bytes, deadline=deadline) if is_wanted(content_type) else b"",
         filename=_filename(response),
+        headers={name.lower(): value for name, value in response.headers.items()},
     )
 
 
@@ -123,14 +146,37 @@ def _read_body(response: httpx2.Response, *, max_bytes: int, deadline: float) ->
     declared = response.headers.get("Content-Length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
+    late = OutboundError("The server did not send the whole file in time.")
     body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
-        if time.monotonic() > deadline:
-            raise OutboundError("The server did not send the whole file in time.")
+    try:
+        for chunk in _unpacked(response, max_bytes + 1):
+            body += chunk
+            if len(body) > max_bytes:
+                raise too_large
+            if time.monotonic() > deadline:
+                raise late
+    except httpx2.ReadTimeout:
+        raise late from None
     return bytes(body)
+
+
+def _unpacked(response: httpx2.Response, piece_size: int) -> Iterator[bytes]:
+    """The decoded body in pieces of at most `piece_size` bytes: some servers compress although asked not to."""
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding in {"", "identity"}:
+        yield from response.iter_raw()
+        return
+    if coding not in {"gzip", "x-gzip", "deflate"}:
+        raise OutboundError("The server compresses its answer in a way that cannot be read.", permanent=True)
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
+    try:
+        for chunk in response.iter_raw():
+            packed = chunk
+            while packed and not unpacker.eof:
+                yield unpacker.decompress(packed, piece_size)
+                packed = unpacker.unconsumed_tail
+    except zlib.error:
+        raise OutboundError("The server's compressed answer is damaged.", permanent=True) from None
 
 
 def _filename(response: httpx2.Response) -> str:
@@ -143,8 +189,9 @@ def _filename(response: httpx2.Response) -> str:
 
 
 class _CheckedBackend(httpcore2.NetworkBackend):
-    def __init__(self) -> None:
+    def __init__(self, deadline: float | None) -> None:
         self._tcp = httpcore2.SyncBackend()
+        self._deadline = deadline
 
     def connect_tcp(
         self,
@@ -157,21 +204,61 @@ class _CheckedBackend(httpcore2.NetworkBackend):
         addresses = checked_addresses(host, port)[:MAX_ADDRESSES]
         for address in addresses[:-1]:
             try:
-                return self._tcp.connect_tcp(address, port, timeout, local_address, socket_options)
+                return self._connect(address, port, timeout, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 continue
-        return self._tcp.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+        return self._connect(addresses[-1], port, timeout, local_address, socket_options)
+
+    def _connect(self, address: str, port: int, timeout: float | None, *options: Any) -> httpcore2.NetworkStream:
+        if self._deadline is None:
+            return self._tcp.connect_tcp(address, port, timeout, *options)
+        wait = _until(self._deadline, timeout, httpcore2.ConnectTimeout)
+        return _TimedStream(self._tcp.connect_tcp(address, port, wait, *options), self._deadline)
+
+
+class _TimedStream(httpcore2.NetworkStream):
+    """No wait goes beyond the deadline: a server that sends its headers byte by byte would else hold us for ever."""
+
+    def __init__(self, stream: httpcore2.NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _until(self._deadline, timeout, httpcore2.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _until(self._deadline, timeout, httpcore2.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        wait = _until(self._deadline, timeout, httpcore2.ConnectTimeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, wait), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _until(deadline: float, timeout: float | None, late: type[Exception]) -> float:
+    """Seconds to wait at most. Raises `late` when there are none left."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise late("the deadline has passed")
+    return left if timeout is None else min(left, timeout)
 
 
 class _CheckedTransport(httpx2.HTTPTransport):
-    def __init__(self) -> None:
+    def __init__(self, deadline: float | None) -> None:
         # httpx has no parameter for the network backend; the pool is what its transport is made of.
         self._pool = httpcore2.ConnectionPool(
             ssl_context=_ssl_context(),
             max_connections=100,
             max_keepalive_connections=20,
             keepalive_expiry=30.0,
-            network_backend=_CheckedBackend(),
+            network_backend=_CheckedBackend(deadline),
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -23,7 +23,7 @@ from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation
 from documents.enums import DocumentStatus
-from documents.models import Dataset, Document, DocumentChunk
+from documents.models import Crawl, Dataset, Document, DocumentChunk, WebsiteSource
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
@@ -35,7 +35,8 @@ from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
-    "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "api-keys": "api_key_id",
+    "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
+    "api-keys": "api_key_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
@@ -112,6 +113,7 @@ def archived(model: Any, name: str) -> Prepare:
 
 archived_document = archived(Document, "document_id")
 archived_dataset = archived(Dataset, "dataset_id")
+archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
@@ -119,6 +121,10 @@ failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 
 counted_document = changed(Agent, "agent_id", documents_count=1)
+
+
+def running_crawl(treasure: Treasure) -> None:
+    Crawl.objects.create(source_id=str(treasure.ids["source_id"]), max_pages=1)
 
 
 def builtin_model(treasure: Treasure) -> None:

@@ -21,7 +21,7 @@ from conversations.models import Citation, Conversation, Message
 from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
-from documents.models import Document, DocumentChunk, IngestionJob
+from documents.models import Crawl, Document, DocumentChunk, IngestionJob, WebsitePage, WebsiteSource
 from documents.services import create_dataset
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
@@ -63,6 +63,11 @@ def bury(owner: Character) -> Treasure:
         replace_chunks(document, [chunk], model.embed_documents([text]), model.name)
         dataset = create_dataset(actor=actor, name=CANARY, description=CANARY, agent_ids=[agent.id])
         Document.objects.create(dataset=dataset, original_filename=f"{CANARY} of the dataset.txt")
+        website = WebsiteSource.objects.create(agent=agent, base_url=f"https://{CANARY}.example/", notes=CANARY)
+        WebsitePage.objects.create(
+            source=website, url=website.base_url, title=CANARY, cause=CANARY, document=document, status="crawled"
+        )
+        Crawl.objects.create(source=website, status="completed", max_pages=1, error=CANARY)
         job = IngestionJob.objects.create(document=document, status="completed")
         lead = Lead.objects.create(agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org")
         conversation = Conversation.objects.create(
@@ -115,6 +120,7 @@ def bury(owner: Character) -> Treasure:
             "document_id": document.id,
             "chunk_id": row.id,
             "dataset_id": dataset.id,
+            "source_id": website.id,
             "job_id": job.id,
             "lead_id": lead.id,
             "conversation_id": conversation.id,

@@ -22,6 +22,7 @@ SCHEDULE = {
     "knowrithm.worker_beat": 15,
     "conversations.resume_abandoned_everywhere": 15,
     "documents.resume_stalled_everywhere": 15,
+    "documents.crawl_due_everywhere": 60,
     "leads.apply_encryption_everywhere": 300,
     "tenants.resume_purges": 60,
     "tenants.end_impersonations": 60,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -424,6 +426,53 @@ def test_the_client_raises_the_libraries_own_errors_for_faults(canary: Canary) -
     canary.server_close()
     with outbound_client(timeout=5) as client, pytest.raises(httpx2.ConnectError):
         client.get(canary.url())
+
+
+@pytest.mark.usefixtures("allowed")
+def test_headers_that_drip_end_at_the_deadline(canary: Canary) -> None:
+    release = threading.Event()
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not release.wait(0.05):
+                handler.wfile.write(b"x")
+        except OSError:
+            return
+
+    canary.pages["/"] = respond
+    with pytest.raises(OutboundError, match="did not answer in time"):
+        fetch(canary.url(), max_bytes=10_000, timeout=0.5)
+    release.set()
+
+
+@pytest.mark.usefixtures("allowed")
+def test_what_was_compressed_unasked_is_unpacked_within_the_limit(canary: Canary) -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    canary.pages["/bomb"] = _answer(bomb, Content_Encoding="gzip")
+    tracemalloc.start()
+    with pytest.raises(OutboundError, match="larger than the 100000 bytes"):
+        fetch(canary.url("/bomb"), max_bytes=100_000, timeout=5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+    canary.pages["/"] = _answer(gzip.compress(b"hello"), Content_Encoding="gzip")
+    assert fetch(canary.url(), max_bytes=5, timeout=5).body == b"hello"
+    for coding, body in (("br", b"x"), ("gzip, gzip", b"x"), ("gzip", b"no gzip")):
+        canary.pages["/"] = _answer(body, Content_Encoding=coding)
+        with pytest.raises(OutboundError, match=r"compresse") as caught:
+            fetch(canary.url(), max_bytes=100, timeout=5)
+        assert caught.value.permanent
+
+
+@pytest.mark.usefixtures("allowed")
+def test_one_hop_and_only_wanted_types(canary: Canary) -> None:
+    canary.pages["/old"] = _answer(status=301, Location="/new", ETag='"a"')
+    page = fetch(canary.url("/old"), max_bytes=100, timeout=5, follow_redirects=False)
+    assert (page.status, page.headers["location"], page.headers["etag"]) == (301, "/new", '"a"')
+    canary.pages["/film"] = _answer(b"x" * 1000, Content_Type="video/mp4")
+    film = fetch(canary.url("/film"), max_bytes=100, timeout=5, is_wanted=lambda kind: kind == "text/html")
+    assert (film.content_type, film.body) == ("video/mp4", b"")
 
 
 def _wait_and_answer(release: threading.Event, handler: BaseHTTPRequestHandler) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from knowrithm_py.dataclass.error import KnowrithmAPIError
 
+from documents.tests.website import Page, Website, html, serving
 from knowrithm.tests.flows.files import WARRANTY, WARRANTY_QUESTION, library, write_files
 from knowrithm.tests.platform import (
     BUILTIN,
@@ -454,3 +455,63 @@ def test_remote_model_streams_a_cited_answer_from_the_passage(
     prompt = json.dumps(request.json)
     assert WARRANTY in prompt
     assert WARRANTY_QUESTION in prompt
+
+
+# --- Websites -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def website() -> Iterator[Website]:
+    with serving() as web:
+        web.pages |= {
+            "/": html("The shop sells pumps and opens at nine.", "/warranty", "/prices", "/staff"),
+            "/warranty": html("The warranty of the Z9 pump lasts eleven years."),
+            "/prices": html("The Z9 pump costs forty crowns."),
+            "/staff": html("Ada Lovelace leads the workshop."),
+        }
+        yield web
+
+
+def test_a_website_is_crawled_and_searched_until_it_is_deleted(owner: Owner, website: Website) -> None:
+    agent_id, websites = owner.create_agent("Crawler"), owner.client.websites
+    source = websites.register_source({"agent_id": agent_id, "base_url": website.url()})["website_source"]
+    assert (source["agent_id"], source["base_url"], source["is_active"]) == (agent_id, website.url(), True)
+    again = refused(websites.register_source, {"agent_id": agent_id, "base_url": website.url("/#top")})
+    assert (again.status_code, again.error_code) == (409, "WEBSITE_EXISTS")
+    assert [row["id"] for row in websites.list_sources(agent_id=agent_id)["website_sources"]] == [source["id"]]
+
+    crawled = websites.trigger_crawl(source["id"], max_pages=3)
+    assert (crawled["website_source_id"], crawled["processed_pages"], crawled["failures"]) == (source["id"], 3, [])
+    pages = websites.list_source_pages(source["id"])
+    assert (pages["website_source"]["id"], pages["website_source"]["last_crawl_status"]) == (source["id"], "active")
+    assert {page["canonical_url"] for page in pages["pages"]} == set(crawled["discovered_urls"])
+    assert {page["last_crawl_status"] for page in pages["pages"]} == {"crawled"}
+
+    def search() -> list[str]:
+        query = {"agent_id": agent_id, "query": "How long is the warranty of the Z9?"}
+        found = owner.platform.post("/api/v1/search/document", headers=owner.headers, json=query).json()
+        return [result["content"] for result in found["results"]]
+
+    assert "The warranty of the Z9 pump lasts eleven years." in search()[0]
+    greeting = owner.platform.client().websites.handshake(agent_id, website.url("/warranty"), trigger_crawl=False)
+    assert greeting["website_source"]["id"] == source["id"]
+    assert greeting["website_page"]["canonical_url"] == website.url("/warranty")
+    assert greeting["crawl_task_id"] is None
+
+    assert websites.delete_source(source["id"])["status"] == "deleted"
+    assert websites.delete_source(source["id"])["status"] == "already_inactive"
+    assert websites.list_sources(agent_id=agent_id)["website_sources"] == []
+    assert search() == []
+
+
+def test_a_website_that_cannot_be_crawled_says_why(owner: Owner, website: Website) -> None:
+    agent_id, websites = owner.create_agent("Shut out"), owner.client.websites
+    website.pages["/robots.txt"] = Page(b"User-agent: *\nDisallow: /")
+    source = websites.register_source({"agent_id": agent_id, "url": website.url()})["website_source"]
+    error = refused(websites.trigger_crawl, source["id"])
+    assert (error.message, error.response_data["error_code"]) == (
+        "The site's robots.txt forbids the address that the crawl would begin with.",
+        "CRAWL_FORBIDDEN",
+    )
+    [row] = websites.list_sources(agent_id=agent_id)["website_sources"]
+    assert (row["last_crawl_status"], row["last_error"]) == ("failed", error.message)

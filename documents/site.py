@@ -1,0 +1,162 @@
+"""A website from a crawler's side: what it lets us do, and asking it politely."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from django.conf import settings
+
+from documents.exceptions import CrawlError
+from documents.ingestion.base import IngestionError
+from documents.ingestion.web import robots
+from documents.ingestion.web.addresses import canonical, host_of, path_of, site_of
+from documents.ingestion.web.reader import PageReader
+from documents.ingestion.web.robots import ALLOWS_ALL, ALLOWS_NOTHING, Robots, parse_robots
+from knowrithm.db.redis import sync_redis
+from knowrithm.net.outbound import FetchedPage, OutboundError, OutboundRefusedError, fetch
+
+PRODUCT = "KnowrithmBot"
+SECONDS = 20  # for one answer
+MAX_PAGE_BYTES = 10 * 2**20
+TURN_MILLISECONDS = 60_000  # longer than one answer may take
+MAX_SITEMAPS = 20
+HTML_TYPES = frozenset({"text/html", "application/xhtml+xml", ""})
+FILE_TYPES = {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md"}
+_SITEMAP_TYPES = frozenset({"application/octet-stream", "application/gzip", "application/x-gzip", "text/plain", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPages:
+    """What the sitemaps of a site name. `problems` are sentences."""
+
+    addresses: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    sitemaps: int = 0
+
+
+class Site:
+    """`check` is called before every wait and raises what shall end the crawl."""
+
+    def __init__(self, base_url: str, reader: PageReader, check: Callable[[], None] = lambda: None) -> None:
+        self.base_url = base_url
+        self.reader = reader
+        self.slower = 1.0  # how much longer than usual to wait: the site has complained
+        self._check = check
+        self._robots: dict[str, Robots] = {}
+
+    def allows(self, url: str) -> bool:
+        """Raises `CrawlError` when nobody can tell just now."""
+        return self.robots_of(url).allows(path_of(url))
+
+    def is_own(self, url: str) -> bool:
+        return site_of(url) == site_of(self.base_url)
+
+    def robots_of(self, url: str) -> Robots:
+        host = host_of(url)
+        if host not in self._robots:
+            try:
+                self._robots[host] = self._fetch_robots(f"{urlsplit(url).scheme}://{host}/robots.txt")
+            except CrawlError:
+                if host == host_of(self.base_url):
+                    raise
+                self._robots[host] = ALLOWS_NOTHING
+        return self._robots[host]
+
+    def _fetch_robots(self, url: str) -> Robots:
+        try:
+            page = self._ask(url, delay=0, max_bytes=10 * robots.MAX_BYTES, follow_redirects=True)
+        except OutboundRefusedError as error:
+            raise CrawlError(str(error), "CRAWL_REFUSED") from error
+        except OutboundError as error:
+            if error.permanent and "redirects" in str(error):
+                return ALLOWS_ALL
+            raise CrawlError(str(error), "CRAWL_UNREACHABLE") from error
+        if page.status >= 500:
+            text = f"The site's robots.txt answers with status {page.status}: until it does not, no page may be read."
+            raise CrawlError(text, "CRAWL_ROBOTS_UNAVAILABLE")
+        if page.status >= 300:
+            return ALLOWS_ALL
+        return parse_robots(page.body[: robots.MAX_BYTES].decode("utf-8", "replace"), PRODUCT)
+
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> FetchedPage:
+        """One answer, redirects not followed; the body of a page or file alone. Raises `OutboundError`."""
+        delay = max(settings.CRAWL_DELAY_MILLISECONDS / 1000, self.robots_of(url).delay or 0) * self.slower
+        return self._ask(
+            url,
+            delay=delay,
+            max_bytes=settings.MAX_FILE_SIZE,
+            headers=headers,
+            is_wanted=lambda kind: kind in HTML_TYPES or kind in FILE_TYPES,
+        )
+
+    def sitemap_pages(self, limit: int) -> FoundPages:
+        """The addresses of this site that its sitemaps name, at most `limit` of them."""
+        named = self.robots_of(self.base_url).sitemaps
+        waiting = [address for one in named if (address := canonical(one, self.base_url))]
+        waiting = waiting or [urljoin(self.base_url, "/sitemap.xml")]
+        asked: set[str] = set()
+        found: dict[str, None] = {}
+        problems: list[str] = []
+        while waiting and len(asked) < MAX_SITEMAPS and len(found) < limit:
+            url = waiting.pop(0)
+            if url in asked:
+                continue
+            asked.add(url)
+            try:
+                page = self._ask(
+                    url,
+                    delay=settings.CRAWL_DELAY_MILLISECONDS / 1000,
+                    max_bytes=MAX_PAGE_BYTES,
+                    follow_redirects=True,
+                    is_wanted=lambda kind: "xml" in kind or kind in _SITEMAP_TYPES,
+                )
+                if page.status >= 400 or not page.body:
+                    problems.append(f"{url} is no sitemap (status {page.status}).")
+                    continue
+                read = self.reader.read_sitemap(page.body, url)
+            except (OutboundError, IngestionError) as error:
+                problems.append(f"{url}: {error}")
+                continue
+            waiting += read.sitemaps
+            found |= dict.fromkeys(address for address in read.pages if self.is_own(address))
+        return FoundPages(tuple(found)[:limit], tuple(problems), len(asked) - len(problems))
+
+    def _ask(
+        self,
+        url: str,
+        *,
+        delay: float,
+        max_bytes: int,
+        headers: Mapping[str, str] | None = None,
+        follow_redirects: bool = False,
+        is_wanted: Callable[[str], bool] = lambda content_type: True,
+    ) -> FetchedPage:
+        with self._turn(host_of(url), delay):
+            return fetch(
+                url,
+                max_bytes=max_bytes,
+                timeout=SECONDS,
+                accept="text/html,application/xhtml+xml,application/pdf;q=0.9,*/*;q=0.5",
+                headers={"User-Agent": f"{PRODUCT}/1.0 (+{settings.CRAWLER_CONTACT})", **(headers or {})},
+                follow_redirects=follow_redirects,
+                is_wanted=is_wanted,
+            )
+
+    @contextmanager
+    def _turn(self, host: str, delay: float) -> Iterator[None]:
+        """One request at a time to a host, whichever company's crawl it is, and `delay` seconds after each."""
+        key, redis = f"crawl-turn:{hashlib.sha256(host.encode()).hexdigest()[:32]}", sync_redis()
+        self._check()
+        while not redis.set(key, "1", nx=True, px=TURN_MILLISECONDS):
+            left = int(redis.pttl(key))  # type: ignore[arg-type]  # the client's types mix in its async twin
+            time.sleep(min(max(left / 1000, 0.01), 0.5))
+            self._check()
+        try:
+            yield
+        finally:
+            redis.pexpire(key, max(int(delay * 1000), 1))

@@ -101,6 +101,9 @@ class Agent(ArchivableModel):
     languages = models.JSONField(default=list, blank=True)
     welcome_text = models.CharField(max_length=500, blank=True)
     starter_questions = models.JSONField(default=list, blank=True)
+    # How its documents are cut into chunks, in words; documents read before a change stay as they are.
+    chunk_size = models.PositiveSmallIntegerField(default=220)
+    chunk_overlap = models.PositiveSmallIntegerField(default=40)
     last_trained = models.DateTimeField(null=True, blank=True)
     # Counted by the apps above, so that a list of agents needs one query.
     documents_count = models.PositiveIntegerField(default=0, editable=False)

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,21 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from agents.models import Agent, LLMSettings
-from documents.chunks import replace_chunks
+from documents.chunks import replace_chunks, with_edits
 from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.ingestion.base import Chunk, IngestionError
 from documents.ingestion.detect import detect_type
 from documents.ingestion.extract import OcrOptions
-from documents.ingestion.sandbox import ExtractionCancelledError, IngestionResult, Limits, extract_limited
+from documents.ingestion.sandbox import (
+    Chunking,
+    ExtractionCancelledError,
+    IngestionResult,
+    Limits,
+    extract_limited,
+)
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
+from documents.versions import settle
 from knowrithm import jobs as task_records
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import enqueue
@@ -123,6 +131,7 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
             _fetch(document)
     with clock.stage(Stage.EXTRACTING), _local_copy(document) as path:
         result = _extract(path, document, clock, held)
+    result = replace(result, chunks=with_edits(document, result.chunks))
     with clock.stage(Stage.EMBEDDING):
         vectors, model_name, identity = _embed(result, document, clock)
     with clock.stage(Stage.SAVING):
@@ -150,10 +159,17 @@ def _fetch(document: Document) -> None:
 def _local_copy(document: Document) -> Iterator[Path]:
     """The document as a file on this machine, whatever the storage."""
     try:
-        yield Path(document.file.path)
+        path = Path(document.file.path)
     except NotImplementedError:
-        with tempfile.NamedTemporaryFile(suffix=f".{document.document_type}") as copy:
-            for piece in document.file.chunks():
+        path = None
+    if path is not None:
+        yield path
+    else:
+        with (
+            document.file.open() as original,
+            tempfile.NamedTemporaryFile(suffix=f".{document.document_type}") as copy,
+        ):
+            for piece in original.chunks():
                 copy.write(piece)
             copy.flush()
             yield Path(copy.name)
@@ -169,6 +185,7 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
         path,
         document.document_type,
         ocr=OcrOptions(),
+        chunking=Chunking(document.home.chunk_size, document.home.chunk_overlap),
         limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=min(deadline, 3600)),
         on_progress=on_progress,
         cancelled=lambda: not held.is_set(),
@@ -209,7 +226,6 @@ def _save(
             raise EmbedderChangedError
         replace_chunks(document, result.chunks, vectors, model_name)
         document.status = DocumentStatus.PROCESSED
-        document.title = (result.title or "")[:300]
         document.page_count = result.page_count
         document.word_count = _words(result.chunks)
         document.chunk_count = len(result.chunks)
@@ -217,10 +233,13 @@ def _save(
         document.processing_error = document.error_code = ""
         document.save(
             update_fields=[
-                "status", "title", "page_count", "word_count", "chunk_count", "warnings", "processing_error",
+                "status", "page_count", "word_count", "chunk_count", "warnings", "processing_error",
                 "error_code", "updated_at",
             ]
         )  # fmt: skip
+        # A title that somebody has given it stays.
+        Document.objects.filter(pk=document.pk, title="").update(title=(result.title or "")[:300])
+        settle(document)
         if document.agent_id:
             Agent.objects.filter(pk=document.agent_id).update(last_trained=now)
 

@@ -7,8 +7,14 @@ from documents.services.archive import (
     restore_chunks,
     restore_document,
 )
+from documents.services.chunking import check_chunking, set_chunking
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
+from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
+from documents.services.preview import SplitPreview, preview_split
+from documents.services.replacing import replace_document
+from documents.services.tags import clean_tags
 from documents.services.uploads import (
+    Duplicate,
     RejectedUpload,
     UploadOutcome,
     clean_filename,
@@ -22,23 +28,33 @@ from documents.services.uploads import (
 )
 
 __all__ = [
+    "Duplicate",
     "RejectedUpload",
+    "SplitPreview",
     "UploadOutcome",
     "archive_chunks",
     "archive_dataset",
     "archive_document",
     "archive_documents",
+    "check_chunking",
     "clean_filename",
+    "clean_tags",
     "create_dataset",
     "create_document",
     "create_document_from_url",
+    "edit_chunk",
+    "preview_split",
     "printable",
     "queue_ingestion",
     "read_again",
+    "replace_document",
     "restore_chunks",
     "restore_dataset",
     "restore_document",
     "retry_document",
+    "set_chunking",
+    "undo_chunk_edit",
     "update_dataset",
+    "update_document",
     "upload",
 ]

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
+from documents.enums import DocumentStatus
 from documents.models import Document, DocumentChunk
-from documents.services.records import count_documents, record_documents
+from documents.services.records import record_documents
+from documents.versions import count_documents, withdraw
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.services import record_event
@@ -24,20 +26,27 @@ def archive_document(*, actor: Principal, document: Document) -> int:
 
 
 def _archive(document: Document) -> int:
-    now = timezone.now()
-    # One UPDATE decides: of two at once only one counts.
-    if Document.objects.live().filter(pk=document.pk).update(archived_at=now, updated_at=now):
-        count_documents(document.home, -1)
+    withdraw(document)
     return document.chunks.live().count()
 
 
 @transaction.atomic
 def restore_document(*, actor: Principal, document: Document) -> Document:
+    """Back into the answers. An earlier version takes the place of the one that answers now."""
+    for other in _other_versions(document):
+        withdraw(other)
     if Document.objects.archived().filter(pk=document.pk).update(archived_at=None, updated_at=timezone.now()):
         count_documents(document.home, +1)
     document.archived_at = None
     record_documents(actor, "document.restored", [document])
     return document
+
+
+def _other_versions(document: Document) -> list[Document]:
+    if document.lineage is None or not document.is_archived or document.status == DocumentStatus.FAILED:
+        return []
+    rows = Document.objects.live().filter(lineage=document.lineage).exclude(pk=document.pk)
+    return list(rows.select_related("agent", "dataset"))
 
 
 @transaction.atomic

@@ -114,6 +114,7 @@ archived_document = archived(Document, "document_id")
 archived_dataset = archived(Dataset, "dataset_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
+edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 

@@ -30,6 +30,7 @@ from knowrithm.tests.audit import (
     call,
     client_for,
     counted_document,
+    edited_chunk,
     enrolled,
     failed_document,
     is_page,
@@ -52,6 +53,7 @@ NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
+CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
     "max_tokens": "500",
@@ -210,6 +212,12 @@ WROTE: dict[str, Wrote] = {
         "document_chunk.restored", prepare=archived_chunk
     ),
     "DELETE /api/v1/document/chunk/<uuid:chunk_id>": Wrote("document_chunk.archived"),
+    "PATCH /api/v1/document/chunk/<uuid:chunk_id>": Wrote("document_chunk.edited", {"content": "Better said."}),
+    "POST /api/v1/document/chunk/<uuid:chunk_id>/undo": Wrote("document_chunk.edit_undone", prepare=edited_chunk),
+    "PATCH /api/v1/document/<uuid:document_id>": Wrote("document.updated", {"tags": ["new"]}),
+    "POST /api/v1/document/<uuid:document_id>/replace": Wrote("document.replaced", {"url": "https://a.example"}),
+    "PUT /api/v1/agent/<uuid:agent_id>/chunking": Wrote("agent.chunking_changed", CHUNKING),
+    "PUT /api/v1/dataset/<uuid:dataset_id>/chunking": Wrote("dataset.chunking_changed", CHUNKING),
     "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Wrote("document_chunk.restored", prepare=archived_chunk),
     "POST /documents/upload": Wrote("document.uploaded", {"home": "{agent_id}", "url": "https://a.example"}),
     "POST /api/v1/dataset": Wrote("dataset.created", {"name": "New", "agent_ids": ["{agent_id}"]}),
@@ -241,6 +249,7 @@ WROTE: dict[str, Wrote] = {
 UNCHANGED = {
     "POST /api/v1/auth/refresh": "goes on with the same session; the end of a session is recorded",
     "POST /api/v1/search/document": "reads",
+    "POST /api/v1/document/preview": "reads; nothing is stored",
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
     "POST /verify-email/send": "answers alike for every address; the worker that mails the link writes the row",

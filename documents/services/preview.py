@@ -14,6 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from documents.enums import DocumentType
 from documents.exceptions import RejectedFileError
 from documents.ingestion.base import Chunk, IngestionError
+from documents.ingestion.locators import describe
 from documents.ingestion.sandbox import Chunking, Limits, extract_limited
 from documents.services.uploads import checked_type, clean_filename
 from knowrithm.db.schema import release_connection
@@ -34,6 +35,14 @@ class SplitPreview:
     document_type: str
     page_count: int | None
     warnings: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The chunks with their places in words."""
+        return [
+            {"index": one.index, "text": one.text, "word_count": one.word_count, "label": describe(one.locator)}
+            for one in self.chunks
+        ]
 
 
 def preview_split(

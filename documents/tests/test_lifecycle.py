@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
@@ -451,3 +452,99 @@ def test_queued_twice_is_read_once_more(acme_api: APIClient, acme: Character) ->
         queue_ingestion(Document.objects.get(pk=document_id))
     work_off(acme)
     assert len(acme_api.get(f"{DOCUMENT}/{document_id}").json()["chunks"]) == 1
+
+
+# --- Pages --------------------------------------------------------------------------------------------------------
+
+
+def test_details_are_edited_on_a_page(acme_client: Client, acme_api: APIClient, acme: Character) -> None:
+    document_id = learn(acme_api, acme)
+    page = acme_client.post(f"/documents/{document_id}/edit", {"title": "The pump", "tags": "a, b"}, follow=True)
+    assert b"The pump" in page.content
+    assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["document"]["tags"] == ["a", "b"]
+    assert b"at most 50 tags" in acme_client.post(f"/documents/{document_id}/edit", {"tags": "x" * 51}).content
+    names = [row.original_filename for row in acme_client.get("/documents", {"tag": "b"}).context["page_obj"]]
+    assert names == ["pump.txt"]
+    assert list(acme_client.get("/documents", {"tag": "c"}).context["page_obj"]) == []
+
+
+def test_a_document_is_replaced_on_its_page(acme_client: Client, acme_api: APIClient, acme: Character) -> None:
+    old = learn(acme_api, acme)
+    page = acme_client.post(f"/documents/{old}/replace", {"file": file(NEWER)}, follow=True)
+    new = page.context["document"]
+    assert new.version == 2
+    assert b"This version answers until the new one has been read" in acme_client.get(f"/documents/{old}").content
+    work_off(acme)
+    assert b"it was replaced by" in acme_client.get(f"/documents/{old}").content
+    assert [row.version for row in acme_client.get(f"/documents/{new.pk}").context["versions"]] == [2, 1]
+    refused = acme_client.post(f"/documents/{new.pk}/replace", {"file": file(NEWER)}, follow=True)
+    assert b"This is the same file as before." in refused.content
+    acme_client.post(f"/documents/{old}/restore")
+    assert [row["id"] for row in acme_api.get(DOCUMENT).json()["documents"]] == [old]
+
+
+def test_passages_are_edited_and_switched_in_place(acme_client: Client, acme_api: APIClient, acme: Character) -> None:
+    document_id = learn(acme_api, acme)
+    chunk = only_chunk(acme_api, document_id)["id"]
+    url = f"/documents/chunk/{chunk}"
+    assert b"<textarea" in acme_client.get(f"{url}/edit").content
+    refused = acme_client.post(f"{url}/edit", {"content": " "}).content
+    assert b"at least one word" in refused
+    assert b"<textarea" in refused
+    assert b"Edited" in acme_client.post(f"{url}/edit", {"content": "Zebras."}).content
+    assert only_chunk(acme_api, document_id)["content"] == "Zebras."
+    assert b"Edited" not in acme_client.post(f"{url}/undo").content
+    assert "toast" in acme_client.post(f"{url}/undo")["HX-Trigger"]
+    assert b"Switched off" in acme_client.post(f"{url}/switch").content
+    assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["chunks"] == []
+    assert f'id="chunk-{chunk}"' in acme_client.get(f"/documents/{document_id}").content.decode()
+    assert b"Switched off" not in acme_client.post(f"{url}/switch").content
+
+
+def test_splitting_is_tried_and_saved_on_a_page(acme_client: Client, acme_api: APIClient, acme: Character) -> None:
+    document_id = learn(acme_api, acme)
+    url = f"/documents/splitting/{acme.agent.pk}"
+    assert b"Save and read all again" in acme_client.get(url).content
+    form = {"chunk_size": "20", "chunk_overlap": "0", "text": "This says so. " * 30, "action": "preview"}
+    preview = acme_client.post(url, form).context["preview"]
+    assert preview.total == len(preview.rows) == 5
+    assert b"between 20 and 600 words" in acme_client.post(url, {**form, "chunk_size": "5"}).content
+    assert b"Send a file" in acme_client.post(url, {**form, "text": ""}).content
+    acme_client.post(url, {**form, "action": "save"})
+    assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["document"]["status"] == "processed"
+    acme_client.post(url, {**form, "action": "read_again"})
+    assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["document"]["status"] == "pending"
+    assert acme_api.get(f"/api/v1/agent/{acme.agent.pk}/chunking").json() == {"chunk_size": 20, "chunk_overlap": 0}
+
+
+def test_an_upload_that_is_there_already_is_told(acme_client: Client, acme_api: APIClient, acme: Character) -> None:
+    learn(acme_api, acme)
+    form = {"home": str(acme.agent.pk), "files": file(PUMP, "copy.txt")}
+    body = acme_client.post("/documents/upload", form, headers={"HX-Request": "true"}).content
+    assert b"1 file is there already" in body
+    assert b"hx-swap-oob" not in body
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "{document}/edit"),
+        ("post", "{document}/replace"),
+        ("get", "{document}/download"),
+        ("get", "chunk/{chunk}"),
+        ("post", "chunk/{chunk}/edit"),
+        ("post", "chunk/{chunk}/undo"),
+        ("post", "chunk/{chunk}/switch"),
+        ("get", "splitting/{agent}"),
+        ("post", "splitting/{agent}"),
+    ],
+)
+def test_no_page_opens_another_company_s(
+    globex_client: Client, acme_api: APIClient, acme: Character, method: str, path: str
+) -> None:
+    document_id = learn(acme_api, acme)
+    chunk = only_chunk(acme_api, document_id)["id"]
+    url = f"/documents/{path.format(document=document_id, chunk=chunk, agent=acme.agent.pk)}"
+    form = {"content": "taken over", "chunk_size": "50", "chunk_overlap": "0", "action": "save"}
+    assert getattr(globex_client, method)(url, form).status_code == 404
+    assert only_chunk(acme_api, document_id)["content"] != "taken over"

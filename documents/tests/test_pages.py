@@ -197,8 +197,8 @@ def test_list_queries(
     for number in range(count):
         document_of(acme, f"{number}.md")
     with django_assert_num_queries(
-        8
-    ):  # two search paths, session, person with company, count, documents, agents, datasets
+        9
+    ):  # two search paths, session, person with company, count, documents, agents, datasets, tags
         assert len(acme_client.get("/documents").context["page_obj"]) == count
 
 

@@ -36,6 +36,7 @@ from tenants.services import create_company, start_session
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
     "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "api-keys": "api_key_id",
+    "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
@@ -236,7 +237,8 @@ def call(client: Any, route: Route, probe: Wrote, treasure: Treasure) -> Any:
     if not is_page(route):
         data = "" if body is None else json.dumps(body)
         return client.generic(route.method, path, data=data, content_type="application/json")
-    row = PAGE_ROWS.get(path.split("/")[1], "conversation_id")
+    first, second = path.split("/")[1:3]
+    row = PAGE_ROWS.get(f"{first}/{second}") or PAGE_ROWS.get(first, "conversation_id")
     for kind in ("uuid", "int"):
         path = path.replace(f"<{kind}:pk>", str(treasure.ids[row]))
     return client.post(path, body or {})

@@ -240,6 +240,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AgentStatusEnum": "agents.enums.AgentStatus",
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
+        "DocumentTypeEnum": "documents.enums.DocumentType",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "LeadStatusEnum": "leads.enums.LeadStatus",
         "UserStatusEnum": "tenants.enums.UserStatus",

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from django.db import connection
 from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest
 from pgvector import SparseVector, Vector
 
 from documents.ingestion.base import Chunk
@@ -68,7 +69,8 @@ def rewrite_chunk(chunk: DocumentChunk, text: str, vector: Sequence[float]) -> N
     original = chunk.content if chunk.original_content is None else chunk.original_content
     _count_terms([" ".join((*chunk.headings, chunk.content))], -1)
     words = count_words(text)
-    Document.objects.filter(pk=chunk.document_id).update(word_count=F("word_count") + words - chunk.word_count)
+    word_count = Greatest(F("word_count") + words - chunk.word_count, 0)  # a figure that is off must not stop an edit
+    Document.objects.filter(pk=chunk.document_id).update(word_count=word_count)
     searched = " ".join((*chunk.headings, text))
     chunk.content, chunk.word_count = text, words
     chunk.original_content = None if text == original else original

@@ -237,8 +237,8 @@ def call(client: Any, route: Route, probe: Wrote, treasure: Treasure) -> Any:
     if not is_page(route):
         data = "" if body is None else json.dumps(body)
         return client.generic(route.method, path, data=data, content_type="application/json")
-    first, second = path.split("/")[1:3]
-    row = PAGE_ROWS.get(f"{first}/{second}") or PAGE_ROWS.get(first, "conversation_id")
+    parts = path.split("/")
+    row = PAGE_ROWS.get("/".join(parts[1:3])) or PAGE_ROWS.get(parts[1], "conversation_id")
     for kind in ("uuid", "int"):
         path = path.replace(f"<{kind}:pk>", str(treasure.ids[row]))
     return client.post(path, body or {})

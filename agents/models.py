@@ -106,6 +106,9 @@ class Agent(ArchivableModel):
     retrieval_top_k = models.PositiveSmallIntegerField(null=True, blank=True)
     retrieval_dense_weight = models.FloatField(null=True, blank=True)
     retrieval_threshold = models.FloatField(null=True, blank=True)
+    # How its documents are cut into chunks, in words; documents read before a change stay as they are.
+    chunk_size = models.PositiveSmallIntegerField(default=220)
+    chunk_overlap = models.PositiveSmallIntegerField(default=40)
     last_trained = models.DateTimeField(null=True, blank=True)
     # Counted by the apps above, so that a list of agents needs one query.
     documents_count = models.PositiveIntegerField(default=0, editable=False)

@@ -24,8 +24,8 @@ from tenants.services import add_agent_route
 
 AGENT_FIELDS = (
     "name", "description", "avatar_url", "status", "personality_traits", "capabilities", "operating_hours",
-    "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
-    "retrieval_threshold",
+    "languages", "welcome_text", "starter_questions", "chunk_size", "chunk_overlap", "retrieval_top_k",
+    "retrieval_dense_weight", "retrieval_threshold",
 )  # fmt: skip
 SETTINGS_FIELDS = (
     "name", "llm_api_key", "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params",

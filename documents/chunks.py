@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from django.db import connection
+from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest
 from pgvector import SparseVector, Vector
 
 from documents.ingestion.base import Chunk
 from documents.ingestion.lexical import term_id, term_weights, terms
+from documents.ingestion.split import count_words
 from documents.models import LEXICAL_DIMENSIONS, Document, DocumentChunk, LexicalTerm
 
 ALL_CHUNKS = 0  # the "term" whose row counts every chunk
@@ -20,7 +24,11 @@ ASSUMED_LENGTH, ENOUGH_CHUNKS = 110.0, 100
 def replace_chunks(
     document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]], embedding_model: str
 ) -> None:
-    """Make `chunks` the document's only ones. Call inside the transaction that finishes the job."""
+    """Make `chunks` the document's only ones. Call inside the transaction that finishes the job.
+
+    A chunk that had been switched off stays so, where the same text was read again.
+    """
+    switched_off = _by_text(document.chunks.archived())
     _remove_all(document)
     average = _average_length()
     texts = [" ".join((*chunk.headings, chunk.text)) for chunk in chunks]
@@ -35,11 +43,58 @@ def replace_chunks(
             embedding=Vector(list(vector)),
             embedding_model=embedding_model,
             lexical=SparseVector(term_weights(text, average_length=average), LEXICAL_DIMENSIONS),
+            original_content=chunk.original,
+            archived_at=_taken(switched_off, _read_text(chunk)).archived_at,
         )
         for chunk, vector, text in zip(chunks, vectors, texts, strict=True)
     ]
     DocumentChunk.objects.bulk_create(rows, batch_size=500)
     _count_terms(texts, +1)
+
+
+def with_edits(document: Document, chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The chunks as a person had edited them, where the text that was edited has been read again."""
+    edits = _by_text(document.chunks.exclude(original_content=None))
+    if not edits:
+        return list(chunks)
+    edited = []
+    for chunk in chunks:
+        text = _taken(edits, chunk.text).content
+        edited.append(replace(chunk, text=text, original=chunk.text, word_count=count_words(text)) if text else chunk)
+    return edited
+
+
+def rewrite_chunk(chunk: DocumentChunk, text: str, vector: Sequence[float]) -> None:
+    """Give a chunk another text, embedded by the same model as before; what was read stays beside it."""
+    original = chunk.content if chunk.original_content is None else chunk.original_content
+    _count_terms([" ".join((*chunk.headings, chunk.content))], -1)
+    words = count_words(text)
+    word_count = Greatest(F("word_count") + words - chunk.word_count, 0)  # a figure that is off must not stop an edit
+    Document.objects.filter(pk=chunk.document_id).update(word_count=word_count)
+    searched = " ".join((*chunk.headings, text))
+    chunk.content, chunk.word_count = text, words
+    chunk.original_content = None if text == original else original
+    chunk.embedding = Vector(list(vector))
+    chunk.lexical = SparseVector(term_weights(searched, average_length=_average_length()), LEXICAL_DIMENSIONS)
+    chunk.save(update_fields=["content", "original_content", "word_count", "embedding", "lexical", "updated_at"])
+    _count_terms([searched], +1)
+
+
+def _by_text(rows: QuerySet[DocumentChunk]) -> dict[str, list[DocumentChunk]]:
+    """By the text that was read, in the order of the document: a text may stand in it several times."""
+    found: dict[str, list[DocumentChunk]] = {}
+    for row in rows.defer("embedding", "lexical").order_by("-index"):
+        found.setdefault(row.content if row.original_content is None else row.original_content, []).append(row)
+    return found
+
+
+def _taken(rows: dict[str, list[DocumentChunk]], text: str) -> DocumentChunk:
+    """The first chunk of this text, which is then no more there for the next one; an empty one where there is none."""
+    return rows[text].pop() if rows.get(text) else DocumentChunk()
+
+
+def _read_text(chunk: Chunk) -> str:
+    return chunk.text if chunk.original is None else chunk.original
 
 
 def _remove_all(document: Document) -> None:

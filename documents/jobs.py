@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,15 +33,22 @@ from redis.exceptions import RedisError
 
 from agents.models import Agent, LLMSettings
 from documents import embeddings
-from documents.chunks import replace_chunks
+from documents.chunks import replace_chunks, with_edits
 from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.ingestion.base import Chunk, IngestionError, TooLargeError
 from documents.ingestion.detect import detect_type
 from documents.ingestion.extract import OcrOptions
 from documents.ingestion.language import detect_language
-from documents.ingestion.sandbox import ExtractionCancelledError, IngestionResult, Limits, extract_limited
+from documents.ingestion.sandbox import (
+    Chunking,
+    ExtractionCancelledError,
+    IngestionResult,
+    Limits,
+    extract_limited,
+)
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
+from documents.versions import settle
 from knowrithm import jobs as task_records
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema, enqueue, is_usable
@@ -232,6 +240,7 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
     clock.expected = _expected(document)
     with clock.stage(Stage.EXTRACTING), _local_copy(document) as path:
         result = _extract(path, document, clock, held)
+    result = replace(result, chunks=with_edits(document, result.chunks))
     with clock.stage(Stage.EMBEDDING):
         vectors, model_name, identity = _embed(result, document, clock)
     with clock.stage(Stage.SAVING):
@@ -265,10 +274,17 @@ def _fetch(document: Document) -> None:
 def _local_copy(document: Document) -> Iterator[Path]:
     """The document as a file on this machine, whatever the storage."""
     try:
-        yield Path(document.file.path)
+        path = Path(document.file.path)
     except NotImplementedError:
-        with tempfile.NamedTemporaryFile(suffix=f".{document.document_type}") as copy:
-            for piece in document.file.chunks():
+        path = None
+    if path is not None:
+        yield path
+    else:
+        with (
+            document.file.open() as original,
+            tempfile.NamedTemporaryFile(suffix=f".{document.document_type}") as copy,
+        ):
+            for piece in original.chunks():
                 copy.write(piece)
             copy.flush()
             yield Path(copy.name)
@@ -284,6 +300,7 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
         path,
         document.document_type,
         ocr=OcrOptions(languages=ocr_languages()),
+        chunking=Chunking(document.home.chunk_size, document.home.chunk_overlap),
         limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=min(deadline, LONGEST_READING)),
         on_progress=on_progress,
         cancelled=lambda: not held.is_set() or not clock.job.is_held(),
@@ -332,7 +349,6 @@ def _save(
             raise EmbedderChangedError
         replace_chunks(document, result.chunks, vectors, model_name)
         document.status = DocumentStatus.PROCESSED
-        document.title = (result.title or "")[:300]
         document.page_count = result.page_count
         document.pages = list(result.metadata.get("pages", ()))
         document.language = language
@@ -342,10 +358,13 @@ def _save(
         document.processing_error = document.error_code = ""
         document.save(
             update_fields=[
-                "status", "title", "page_count", "pages", "language", "word_count", "chunk_count", "warnings",
+                "status", "page_count", "pages", "language", "word_count", "chunk_count", "warnings",
                 "processing_error", "error_code", "updated_at",
             ]
         )  # fmt: skip
+        # A title that somebody has given it stays.
+        Document.objects.filter(pk=document.pk, title="").update(title=(result.title or "")[:300])
+        settle(document)
         if document.agent_id:
             Agent.objects.filter(pk=document.agent_id).update(last_trained=now)
 

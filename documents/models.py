@@ -6,6 +6,8 @@ import uuid
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -29,6 +31,7 @@ from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 
 LEXICAL_DIMENSIONS = 1_000_000_000  # what pgvector allows; term ids are hashes below it
+MAX_TAG_LENGTH, MAX_TAGS = 50, 50
 
 
 # Stages that are over, in words.
@@ -66,6 +69,9 @@ class Dataset(ArchivableModel):
     # What its documents are embedded with; nothing else of these settings matters here.
     llm_settings = models.ForeignKey(LLMSettings, models.PROTECT, related_name="datasets")
     agents = models.ManyToManyField(Agent, through="DatasetGrant", related_name="datasets")
+    # As on an agent: how its documents are cut into chunks, in words.
+    chunk_size = models.PositiveSmallIntegerField(default=220)
+    chunk_overlap = models.PositiveSmallIntegerField(default=40)
     documents_count = models.PositiveIntegerField(default=0, editable=False)
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
@@ -107,7 +113,11 @@ def owned_by(home: Home) -> dict[str, Home]:
 
 
 class Document(ArchivableModel):
-    """Belongs to one agent, or to a dataset."""
+    """Belongs to one agent, or to a dataset.
+
+    All versions of one document share a `lineage`; a document that was never replaced has none. At most one version of
+    a lineage is live once it has been read: `documents.versions` sees to that.
+    """
 
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="documents", null=True, blank=True)
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="documents", null=True, blank=True)
@@ -130,6 +140,10 @@ class Document(ArchivableModel):
     error_code = models.CharField(max_length=60, blank=True)
     warnings = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    tags = ArrayField(models.CharField(max_length=MAX_TAG_LENGTH), default=list, blank=True)
+    lineage = models.UUIDField(null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    replaces = models.ForeignKey("self", models.SET_NULL, related_name="replaced_by", null=True, editable=False)
 
     objects = models.Manager.from_queryset(DocumentQuerySet)()
 
@@ -138,11 +152,14 @@ class Document(ArchivableModel):
         indexes = [
             models.Index(fields=["agent", "archived_at", "-created_at"]),
             models.Index(fields=["dataset", "archived_at", "-created_at"]),
+            models.Index(fields=["sha256"]),
+            GinIndex(fields=["tags"], name="document_tags"),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["lineage", "version"], name="version_unique_in_lineage"),
             models.CheckConstraint(
                 condition=models.Q(agent=None) ^ models.Q(dataset=None), name="document_has_one_home"
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -210,12 +227,14 @@ class DocumentChunk(ArchivableModel):
 
     `lexical` holds the chunk's saturated BM25 term weights, so that its inner product with the query's inverse
     document frequencies is the BM25 score. `embedding` has no fixed dimension: vectors of different models live side
-    by side and are compared within one `embedding_model` only.
+    by side and are compared within one `embedding_model` only. `original_content` is what was read, where `content` has
+    been edited by hand.
     """
 
     document = models.ForeignKey(Document, models.CASCADE, related_name="chunks")
     index = models.PositiveIntegerField()
     content = models.TextField()
+    original_content = models.TextField(null=True, blank=True)
     headings = models.JSONField(default=list, blank=True)
     locator = models.JSONField(default=dict)
     word_count = models.PositiveIntegerField(default=0)
@@ -235,6 +254,10 @@ class DocumentChunk(ArchivableModel):
     @property
     def locator_label(self) -> str:
         return describe(self.locator)
+
+    @property
+    def is_edited(self) -> bool:
+        return self.original_content is not None
 
 
 class LexicalTerm(models.Model):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, Func, Q, QuerySet
 
 from agents.models import MODEL_RELATIONS, Agent
 from agents.selectors import agents_list
@@ -31,6 +31,7 @@ def documents_list(
     home_id: uuid.UUID | None = None,
     document_type: str = "",
     language: str = "",
+    tags: Sequence[str] = (),
     is_archived: bool = False,
 ) -> QuerySet[Document]:
     rows = Document.objects.with_progress()
@@ -47,6 +48,8 @@ def documents_list(
         rows = rows.filter(document_type=document_type)
     if language:
         rows = rows.filter(language=language)
+    if tags:
+        rows = rows.filter(tags__contains=list(tags))
     if search:
         rows = rows.filter(Q(original_filename__icontains=search) | Q(title__icontains=search))
     found: QuerySet[Document] = rows.defer("pages")  # a long scan has many
@@ -106,14 +109,16 @@ def task_ids(documents: Sequence[Document]) -> list[uuid.UUID]:
 
 
 def get_chunk(chunk_id: uuid.UUID) -> DocumentChunk:
-    chunk: DocumentChunk | None = DocumentChunk.objects.select_related("document").filter(pk=chunk_id).first()
+    rows = DocumentChunk.objects.select_related("document__agent", "document__dataset")
+    chunk: DocumentChunk | None = rows.filter(pk=chunk_id).first()
     if chunk is None:
         raise NotFoundError("There is no such chunk.")
     return chunk
 
 
-def chunks_of(document: Document, *, search: str = "") -> QuerySet[DocumentChunk]:
-    rows = document.chunks.live().defer("embedding", "lexical").order_by("index")
+def chunks_of(document: Document, *, search: str = "", include_archived: bool = False) -> QuerySet[DocumentChunk]:
+    rows = document.chunks.all() if include_archived else document.chunks.live()
+    rows = rows.defer("embedding", "lexical").order_by("index")
     found: QuerySet[DocumentChunk] = rows.filter(content__icontains=search) if search else rows
     return found
 
@@ -177,3 +182,17 @@ def website_of_page(agent_id: uuid.UUID, url: str) -> tuple[WebsiteSource | None
     # The one that begins nearest to the page.
     source = max(sources, key=lambda one: (address.startswith(one.base_url), len(one.base_url)), default=None)
     return source, None
+
+
+def archived_chunks(*, document_id: uuid.UUID | None = None, search: str = "") -> QuerySet[DocumentChunk]:
+    rows = DocumentChunk.objects.archived().defer("embedding", "lexical").order_by("-archived_at", "pk")
+    if document_id:
+        rows = rows.filter(document_id=document_id)
+    found: QuerySet[DocumentChunk] = rows.filter(content__icontains=search) if search else rows
+    return found
+
+
+def tags_in_use() -> list[str]:
+    """The tags of all live documents, by name."""
+    rows = Document.objects.live().values_list(Func("tags", function="unnest", output_field=CharField()), flat=True)
+    return sorted(rows.order_by().distinct(), key=str.casefold)

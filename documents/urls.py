@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from documents import views, views_datasets, views_trial, views_websites
+from documents import views, views_datasets, views_lifecycle, views_trial, views_websites
 
 urlpatterns = [
     path("documents", views.documents, name="documents"),
@@ -14,6 +14,14 @@ urlpatterns = [
     path("documents/<uuid:pk>/archive", views.archive, name="document-archive"),
     path("documents/<uuid:pk>/restore", views.restore, name="document-restore"),
     path("agents/<uuid:pk>/retrieval", views_trial.trial, name="agent-retrieval"),
+    path("documents/<uuid:pk>/edit", views_lifecycle.edit, name="document-edit"),
+    path("documents/<uuid:pk>/download", views_lifecycle.download, name="document-download"),
+    path("documents/<uuid:pk>/replace", views_lifecycle.replace, name="document-replace"),
+    path("documents/splitting/<uuid:pk>", views_lifecycle.splitting, name="document-splitting"),
+    path("documents/chunk/<uuid:pk>", views_lifecycle.chunk, name="chunk"),
+    path("documents/chunk/<uuid:pk>/edit", views_lifecycle.chunk_edit, name="chunk-edit"),
+    path("documents/chunk/<uuid:pk>/undo", views_lifecycle.chunk_undo, name="chunk-undo"),
+    path("documents/chunk/<uuid:pk>/switch", views_lifecycle.chunk_switch, name="chunk-switch"),
     path("datasets", views_datasets.datasets, name="datasets"),
     path("datasets/new", views_datasets.create, name="dataset-create"),
     path("datasets/<uuid:pk>", views_datasets.dataset, name="dataset"),

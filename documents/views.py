@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from documents import selectors, services
 from documents.enums import DocumentStatus
 from documents.ingestion.detect import EXTENSIONS, SUPPORTED
 from documents.models import Document, DocumentChunk
+from documents.versions import versions_of
 from knowrithm.api.throttling import check_rate
 from knowrithm.errors import NotFoundError, RateLimitedError, ServiceError
 from tenants.pages import (
@@ -38,17 +39,25 @@ CHUNKS_PER_PAGE = 50
 
 @company_page
 def documents(request: PageRequest) -> HttpResponse:
-    search, status, home, language = (query_text(request, name) for name in ("q", "status", "home", "language"))
+    search, status, home, tag, language = (
+        query_text(request, name) for name in ("q", "status", "home", "tag", "language")
+    )
     is_archived = bool(request.GET.get("archived"))
     rows = selectors.documents_list(
-        search=search, status=status, home_id=as_uuid(home), language=language, is_archived=is_archived
+        search=search,
+        status=status,
+        home_id=as_uuid(home),
+        tags=[tag] if tag else [],
+        language=language,
+        is_archived=is_archived,
     )
     context = {
         "page_obj": page_of(request, rows, per_page=PER_PAGE),
         "homes": selectors.homes(),
         "status_choices": DocumentStatus.choices,
         "language_choices": selectors.languages_found(),
-        "is_filtered": bool(search or status or home or language or is_archived),
+        "tags": selectors.tags_in_use(),
+        "is_filtered": bool(search or status or home or tag or language or is_archived),
         **upload_context(),
     }
     return render(request, "documents/list.html", context)
@@ -66,14 +75,27 @@ def upload_context() -> dict[str, Any]:
 @company_page
 def document(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = selectors.get_document(pk, include_archived=True)
-    chunks = selectors.chunks_of(found, search=query_text(request, "q"))
-    context = {"document": found, "page_obj": page_of(request, chunks, per_page=CHUNKS_PER_PAGE)}
+    chunks = selectors.chunks_of(found, search=query_text(request, "q"), include_archived=True)
+    versions = list(versions_of(found)) if found.lineage else [found]
+    context = {
+        "document": found,
+        "page_obj": page_of(request, chunks, per_page=CHUNKS_PER_PAGE),
+        "versions": versions,
+        "replaced_by": _replaced_by(found, versions),
+        **upload_context(),
+    }
     return render(request, "documents/detail.html", context)
+
+
+def _replaced_by(found: Document, versions: Sequence[Document]) -> Document | None:
+    """The version that answers instead, or will once it has been read."""
+    later = [one for one in versions if one.version > found.version and not one.is_archived]
+    return later[0] if later else None
 
 
 def chunk_url(chunk: DocumentChunk) -> str:
     """Where a chunk is shown: its page of its document, and its place there."""
-    before = selectors.chunks_of(chunk.document).filter(index__lt=chunk.index).count()
+    before = selectors.chunks_of(chunk.document, include_archived=True).filter(index__lt=chunk.index).count()
     return f"{reverse('document', args=[chunk.document_id])}?page={before // CHUNKS_PER_PAGE + 1}#chunk-{chunk.pk}"
 
 
@@ -88,10 +110,12 @@ def upload(request: PageRequest) -> HttpResponse:
     except ServiceError as error:
         outcome = services.UploadOutcome(rejected=[services.RejectedUpload("Upload", str(error), error.code)])
     if request.htmx:
-        context = {"accepted": outcome.documents, "rejected": outcome.rejected}
+        context = {"accepted": outcome.documents, "rejected": outcome.rejected, "duplicates": outcome.duplicates}
         return render(request, "documents/_upload_results.html", context)
     for rejected in outcome.rejected:
         messages.error(request, f"{rejected.name}: {rejected.error}")
+    for known in outcome.duplicates:
+        messages.info(request, known.sentence)
     if outcome.documents:
         messages.success(request, "Taken. It is being read now.")
     return way_back(request, "documents")

@@ -139,9 +139,21 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "knowrithm" / "static"]
 STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.AppDirectoriesFinder"]
+# With a bucket, files lie there instead; any server that speaks the protocol of S3 will do.
+S3_BUCKET_NAME = env.text("S3_BUCKET_NAME")
+S3_OPTIONS = {
+    "bucket_name": S3_BUCKET_NAME,
+    "endpoint_url": env.text("AWS_S3_ENDPOINT_URL") or None,
+    "region_name": env.text("AWS_REGION") or None,
+    "access_key": env.text("AWS_ACCESS_KEY_ID") or None,  # None: what boto3 finds by itself, such as a machine's role
+    "secret_key": env.text("AWS_SECRET_ACCESS_KEY") or None,
+    "signature_version": "s3v4",
+}
 STORAGES = {
     # Below MEDIA_ROOT, in the folder of the company's schema; with a location of its own it would not add that.
-    "default": {"BACKEND": "django_tenants.files.storage.TenantFileSystemStorage"},
+    "default": {"BACKEND": "knowrithm.storage.CompanyBucketStorage", "OPTIONS": S3_OPTIONS}
+    if S3_BUCKET_NAME
+    else {"BACKEND": "django_tenants.files.storage.TenantFileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
@@ -228,6 +240,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AgentStatusEnum": "agents.enums.AgentStatus",
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
+        "DocumentTypeEnum": "documents.enums.DocumentType",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "LeadStatusEnum": "leads.enums.LeadStatus",
         "UserStatusEnum": "tenants.enums.UserStatus",

@@ -8,11 +8,18 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from documents.enums import DocumentType
+from documents.ingestion.base import Chunk
+from documents.ingestion.locators import describe
 from documents.models import Dataset, Document, DocumentChunk
 from knowrithm.api.serializers import RecordSerializer
 
 FILE_FIELDS = ("files", "file", "files[]")
-NOT_METADATA = {*FILE_FIELDS, "agent_id", "dataset_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id"}
+NOT_METADATA = {
+    *FILE_FIELDS, "agent_id", "dataset_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id", "tags",
+    "allow_duplicate",
+}  # fmt: skip
+MAX_METADATA = 20_000  # characters of JSON
 
 
 class DocumentSerializer(RecordSerializer[Document]):
@@ -27,6 +34,8 @@ class DocumentSerializer(RecordSerializer[Document]):
     seconds_left = serializers.IntegerField(allow_null=True)
     timings = serializers.DictField(child=serializers.FloatField())
     language_name = serializers.CharField()
+    metadata = serializers.SerializerMethodField()
+    replaces_id = serializers.UUIDField(allow_null=True)
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
@@ -34,11 +43,14 @@ class DocumentSerializer(RecordSerializer[Document]):
         fields = (
             "id", "agent_id", "dataset_id", "original_filename", "filename", "title", "document_type", "type", "status",
             "progress", "stage", "seconds_left", "timings", "file_size", "page_count", "language", "language_name",
-            "word_count", "chunk_count",
-            "processing_error", "error_code", "warnings", "source_url", "metadata", "user_id", "created_at",
-            "updated_at", "deleted_at",
+            "word_count", "chunk_count", "processing_error", "error_code", "warnings", "source_url", "metadata", "tags",
+            "version", "replaces_id", "user_id", "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
+
+    def get_metadata(self, document: Document) -> dict[str, Any]:
+        """With the tags, which clients send and look for there."""
+        return {**document.metadata, "tags": document.tags} if document.tags else document.metadata
 
 
 class PageRecordSerializer(serializers.Serializer[Any]):
@@ -64,13 +76,14 @@ class ChunkSerializer(RecordSerializer[DocumentChunk]):
     text = serializers.CharField(source="content")
     locator = serializers.DictField()
     locator_label = serializers.CharField()
+    is_edited = serializers.BooleanField()
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = DocumentChunk
         fields = (
             "id", "document_id", "chunk_index", "content", "text", "headings", "locator", "locator_label",
-            "word_count", "embedding_model", "created_at", "deleted_at",
+            "word_count", "embedding_model", "is_edited", "original_content", "created_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -86,6 +99,8 @@ class UploadInput(serializers.Serializer[Any]):
     files = serializers.ListField(child=serializers.FileField(), required=False)
     url = serializers.CharField(required=False)
     urls = serializers.ListField(child=serializers.CharField(), required=False)
+    tags = serializers.ListField(child=serializers.CharField(), required=False)
+    allow_duplicate = serializers.BooleanField(required=False)
 
 
 def uploaded_urls(request: Request) -> list[str]:
@@ -124,6 +139,73 @@ def uploaded_metadata(request: Request) -> dict[str, Any]:
     return {**extra, **nested} if isinstance(nested, dict) else extra
 
 
+def uploaded_tags(request: Request) -> list[str]:
+    """`tags`, which arrive as a list, a repeated field, or a text with commas."""
+    data = request.data
+    given: Any = data.getlist("tags") if isinstance(data, QueryDict) else None
+    if given is None:
+        given = data.get("tags") or [] if isinstance(data, dict) else []
+    values = given if isinstance(given, list) else [given]
+    if not all(isinstance(value, str) for value in values):
+        raise serializers.ValidationError({"tags": ["Give a list of texts."]})
+    return values if len(values) > 1 else [tag for value in values for tag in value.split(",")]
+
+
+class DocumentUpdateInput(serializers.Serializer[Any]):
+    title = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField(), required=False)
+    metadata = serializers.DictField(required=False)
+
+    def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        if len(json.dumps(metadata)) > MAX_METADATA:
+            raise serializers.ValidationError(f"Metadata may have at most {MAX_METADATA:,} characters of JSON.")
+        return {name: value for name, value in metadata.items() if name != "tags"}
+
+
+class ReplaceInput(serializers.Serializer[Any]):
+    file = serializers.FileField(required=False, allow_empty_file=True)
+    url = serializers.CharField(required=False, max_length=2000)
+
+
+class ChunkInput(serializers.Serializer[Any]):
+    content = serializers.CharField(trim_whitespace=False)
+
+
+class ChunkingSerializer(serializers.Serializer[Any]):
+    chunk_size = serializers.IntegerField()
+    chunk_overlap = serializers.IntegerField()
+    documents_read_again = serializers.IntegerField(required=False)
+
+
+class ChunkingInput(serializers.Serializer[Any]):
+    chunk_size = serializers.IntegerField()
+    chunk_overlap = serializers.IntegerField()
+    read_again = serializers.BooleanField(required=False, default=False)
+
+
+class PreviewInput(serializers.Serializer[Any]):
+    """A file or a text, and how to cut it."""
+
+    file = serializers.FileField(required=False, allow_empty_file=True)
+    text = serializers.CharField(required=False, trim_whitespace=False)
+    agent_id = serializers.UUIDField(required=False)
+    dataset_id = serializers.UUIDField(required=False)
+    chunk_size = serializers.IntegerField(required=False)
+    chunk_overlap = serializers.IntegerField(required=False)
+
+
+class PreviewChunkSerializer(serializers.Serializer[Any]):
+    chunk_index = serializers.IntegerField(source="index")
+    content = serializers.CharField(source="text")
+    headings = serializers.ListField(child=serializers.CharField())
+    locator = serializers.DictField()
+    locator_label = serializers.SerializerMethodField()
+    word_count = serializers.IntegerField()
+
+    def get_locator_label(self, chunk: Chunk) -> str:
+        return describe(chunk.locator)
+
+
 class BulkDeleteInput(serializers.Serializer[Any]):
     document_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=1000)
 
@@ -157,12 +239,34 @@ class DatasetUpdateInput(DatasetInput):
     name = serializers.CharField(max_length=200, required=False)
 
 
+def is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+class FiltersInput(serializers.Serializer[Any]):
+    """A document has all the tags, is one of each list, and has each pair of the metadata."""
+
+    tags = serializers.ListField(child=serializers.CharField(), required=False, max_length=50)
+    document_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
+    document_types = serializers.ListField(
+        child=serializers.ChoiceField(DocumentType.choices), required=False, max_length=50
+    )
+    dataset_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
+    metadata = serializers.DictField(required=False)
+
+    def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        if not all(map(is_scalar, metadata.values())):
+            raise serializers.ValidationError("Compare with a text, a number, true, false or null.")
+        return metadata
+
+
 class SearchInput(serializers.Serializer[Any]):
     query = serializers.CharField(max_length=4000)
     agent_id = serializers.UUIDField()
     limit = serializers.IntegerField(min_value=1, max_value=50, required=False)
     top_k = serializers.IntegerField(min_value=1, max_value=50, required=False)
     include_content = serializers.BooleanField(required=False, default=True)
+    filters = FiltersInput(required=False)
 
 
 class SearchResultSerializer(serializers.Serializer[Any]):

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -17,17 +18,20 @@ from documents import selectors, services
 from documents.api.serializers import (
     FILE_FIELDS,
     BulkDeleteInput,
+    ChunkInput,
     ChunkSerializer,
     DocumentDetailSerializer,
     DocumentSerializer,
+    DocumentUpdateInput,
     SearchInput,
     SearchResultSerializer,
     UploadInput,
     uploaded_metadata,
+    uploaded_tags,
     uploaded_urls,
 )
 from documents.models import Document, DocumentChunk, Home
-from documents.retrieval import RetrievalSettings, has_evidence, retrieve
+from documents.retrieval import Filters, RetrievalSettings, has_evidence, retrieve
 from knowrithm.api.errors import envelope
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, WRITE
@@ -39,6 +43,7 @@ from knowrithm.errors import UnavailableError
 from knowrithm.llm.base import ProviderError
 
 DocumentAnswer = answer("DocumentAnswer", document=DocumentSerializer())
+ChunkAnswer = answer("ChunkAnswer", chunk=ChunkSerializer())
 DocumentPage = page("DocumentPage", "documents", DocumentSerializer(many=True))
 LIST_PARAMETERS = [
     *PAGE_PARAMETERS,
@@ -46,12 +51,28 @@ LIST_PARAMETERS = [
     OpenApiParameter("search", str),
     OpenApiParameter("document_type", str),
     OpenApiParameter("language", str, description="ISO 639-1, such as `en`."),
+    OpenApiParameter("tags", str, description="Repeated, or separated by commas: a document has all of them."),
+]
+
+HOMES_PARAMETERS = [
+    *LIST_PARAMETERS,
+    OpenApiParameter("agent_id", uuid.UUID),
+    OpenApiParameter("dataset_id", uuid.UUID),
 ]
 
 
 def _id_filter(request: Request, name: str) -> uuid.UUID | None:
     given = request.query_params.get(name)
     return serializers.UUIDField().run_validation(given) if given else None
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and serializers.BooleanField().run_validation(value)
+
+
+def _tags_filter(request: Request) -> list[str]:
+    """`tags`, repeated or with commas: a document has all of them."""
+    return [tag.strip() for given in request.query_params.getlist("tags") for tag in given.split(",") if tag.strip()]
 
 
 def _home(data: dict[str, Any]) -> Home:
@@ -69,6 +90,7 @@ class DocumentViewSet(ApiViewSet):
         "of_agent": READ,
         "deleted": READ,
         "retrieve": READ,
+        "update": WRITE,
         "destroy": WRITE,
         "restore": WRITE,
         "retry": WRITE,
@@ -91,11 +113,16 @@ class DocumentViewSet(ApiViewSet):
                 total_submitted=serializers.IntegerField(),
                 task_ids=serializers.ListField(child=serializers.UUIDField()),
                 errors=serializers.ListField(child=serializers.DictField()),
+                warnings=serializers.ListField(child=serializers.DictField()),
             )
         },
     )
     def upload(self, request: Request) -> Response:
-        """Take files and addresses; 207 when some of them could not be taken, 400 when none could."""
+        """Take files and addresses; 207 when some of them could not be taken, 400 when none could.
+
+        For a file whose content is there already the document that has it is answered, with a warning and its id in
+        `duplicate_of`; `allow_duplicate` takes it again.
+        """
         data = request.data if isinstance(request.data, dict) else {}
         files: list[UploadedFile[bytes]] = [file for name in FILE_FIELDS for file in request.FILES.getlist(name)]
         outcome = services.upload(
@@ -104,8 +131,12 @@ class DocumentViewSet(ApiViewSet):
             files=files,
             urls=uploaded_urls(request),
             metadata=uploaded_metadata(request),
+            tags=uploaded_tags(request),
+            allow_duplicate=_is_set(data.get("allow_duplicate")),
         )
-        records = DocumentSerializer(outcome.documents, many=True).data
+        records = [*DocumentSerializer(outcome.documents, many=True).data]
+        for known in outcome.duplicates:
+            records.append({**DocumentSerializer(known.document).data, "duplicate_of": known.document.pk})
         errors = [asdict(rejected) for rejected in outcome.rejected]
         body = {
             "success": not errors,
@@ -117,6 +148,15 @@ class DocumentViewSet(ApiViewSet):
             "errors": errors,
             "errors_count": len(errors),
             "error_summary": {error["name"]: error["error"] for error in errors},
+            "warnings": [
+                {
+                    "name": known.name,
+                    "warning": known.sentence,
+                    "code": "DOC_DUPLICATE",
+                    "duplicate_of": known.document.pk,
+                }
+                for known in outcome.duplicates
+            ],
         }
         if not records:
             first = errors[0]
@@ -125,11 +165,7 @@ class DocumentViewSet(ApiViewSet):
         return Response(body, status=status)
 
     @extend_schema(
-        parameters=[
-            *LIST_PARAMETERS,
-            OpenApiParameter("agent_id", uuid.UUID),
-            OpenApiParameter("dataset_id", uuid.UUID),
-        ],
+        parameters=HOMES_PARAMETERS,
         responses=DocumentPage,
     )
     def list(self, request: Request) -> Response:
@@ -140,24 +176,29 @@ class DocumentViewSet(ApiViewSet):
         return self._page(request, get_agent(agent_id).id)
 
     def _page(self, request: Request, agent_id: uuid.UUID | None) -> Response:
+        rows, pagination = paginate(request, self._found(request, agent_id), per_page=10)
+        return Response(listing(["document", "documents"], DocumentSerializer(rows, many=True).data, pagination))
+
+    def _found(self, request: Request, agent_id: uuid.UUID | None, *, is_archived: bool = False) -> QuerySet[Document]:
         query = request.query_params
-        found = selectors.documents_list(
+        return selectors.documents_list(
             agent_id=agent_id,
             dataset_id=_id_filter(request, "dataset_id"),
             search=query.get("search", ""),
             status=query.get("status", ""),
             document_type=query.get("document_type", ""),
             language=query.get("language", ""),
+            tags=_tags_filter(request),
+            is_archived=is_archived,
         )
-        rows, pagination = paginate(request, found, per_page=10)
-        return Response(listing(["document", "documents"], DocumentSerializer(rows, many=True).data, pagination))
 
     @extend_schema(
-        parameters=PAGE_PARAMETERS,
+        parameters=HOMES_PARAMETERS,
         responses=page("DeletedDocuments", "deleted_documents", DocumentSerializer(many=True)),
     )
     def deleted(self, request: Request) -> Response:
-        rows, pagination = paginate(request, selectors.documents_list(is_archived=True), per_page=10)
+        found = self._found(request, _id_filter(request, "agent_id"), is_archived=True)
+        rows, pagination = paginate(request, found, per_page=10)
         return Response(
             listing(["deleted_documents", "documents"], DocumentSerializer(rows, many=True).data, pagination)
         )
@@ -173,6 +214,14 @@ class DocumentViewSet(ApiViewSet):
         records = ChunkSerializer(chunks, many=True).data
         record = DocumentDetailSerializer(document).data
         return Response(single("document", record, chunks=records, pagination=pagination))
+
+    @extend_schema(request=DocumentUpdateInput, responses=DocumentAnswer)
+    def update(self, request: Request, document_id: uuid.UUID) -> Response:
+        """Change title, tags or metadata; each that is given replaces what was there."""
+        changes = self.validated(DocumentUpdateInput, request)
+        document = selectors.get_document(document_id)
+        services.update_document(actor=self.principal(), document=document, changes=changes)
+        return Response(single("document", DocumentSerializer(document).data))
 
     @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, document_id: uuid.UUID) -> Response:
@@ -214,15 +263,39 @@ class DocumentViewSet(ApiViewSet):
 
 
 class ChunkViewSet(ApiViewSet):
-    access = {"deleted": READ, "destroy": WRITE, "restore": WRITE, "destroy_all": WRITE, "restore_all": WRITE}
+    access = {
+        "deleted": READ,
+        "update": WRITE,
+        "undo": WRITE,
+        "destroy": WRITE,
+        "restore": WRITE,
+        "destroy_all": WRITE,
+        "restore_all": WRITE,
+    }
 
     @extend_schema(
-        parameters=PAGE_PARAMETERS, responses=page("DeletedChunks", "deleted_chunks", ChunkSerializer(many=True))
+        parameters=[*PAGE_PARAMETERS, OpenApiParameter("document_id", uuid.UUID), OpenApiParameter("search", str)],
+        responses=page("DeletedChunks", "deleted_chunks", ChunkSerializer(many=True)),
     )
     def deleted(self, request: Request) -> Response:
-        archived = DocumentChunk.objects.archived().defer("embedding", "lexical").order_by("-archived_at")
+        archived = selectors.archived_chunks(
+            document_id=_id_filter(request, "document_id"), search=request.query_params.get("search", "")
+        )
         rows, pagination = paginate(request, archived, per_page=50)
         return Response(listing(["deleted_chunks", "chunks"], ChunkSerializer(rows, many=True).data, pagination))
+
+    @extend_schema(request=ChunkInput, responses=ChunkAnswer)
+    def update(self, request: Request, chunk_id: uuid.UUID) -> Response:
+        """Edit its text. It is searched and quoted so from now on; reading the document again keeps the edit."""
+        content = self.validated(ChunkInput, request)["content"]
+        chunk = services.edit_chunk(actor=self.principal(), chunk=selectors.get_chunk(chunk_id), content=content)
+        return Response(single("chunk", ChunkSerializer(chunk).data))
+
+    @extend_schema(request=None, responses=ChunkAnswer)
+    def undo(self, request: Request, chunk_id: uuid.UUID) -> Response:
+        """Back to the text that was read."""
+        chunk = services.undo_chunk_edit(actor=self.principal(), chunk=selectors.get_chunk(chunk_id))
+        return Response(single("chunk", ChunkSerializer(chunk).data))
 
     @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, chunk_id: uuid.UUID) -> Response:
@@ -269,13 +342,13 @@ class SearchViewSet(ApiViewSet):
         ),
     )
     def search(self, request: Request) -> Response:
-        """The passages of one agent that bear on the query, best first."""
+        """The passages of one agent that bear on the query, best first; `filters` narrow it to some documents."""
         data = self.validated(SearchInput, request)
         started = time.perf_counter()
         agent = get_agent(data["agent_id"])
         search = replace(RetrievalSettings.of(agent), top_k=data.get("limit") or data.get("top_k") or 10)
         try:
-            passages = retrieve(agent, data["query"], settings=search)
+            passages = retrieve(agent, data["query"], settings=search, filters=Filters(**data.get("filters", {})))
         except ProviderError as error:
             raise UnavailableError(str(error), code=error.code) from error
         results: Any = SearchResultSerializer(passages, many=True).data

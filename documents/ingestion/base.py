@@ -47,13 +47,17 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of text to embed and cite. `index` counts from 0; `word_count` counts `text`'s words."""
+    """A piece of text to embed and cite. `index` counts from 0; `word_count` counts `text`'s words.
+
+    `original` is what stands in the document, where a person has changed `text` by hand.
+    """
 
     index: int
     text: str
     locator: Locator
     headings: tuple[str, ...] = ()
     word_count: int = 0
+    original: str | None = None
 
 
 class IngestionError(Exception):

@@ -8,8 +8,14 @@ from documents.services.archive import (
     restore_document,
 )
 from documents.services.cancel import cancel_document, stop_jobs
+from documents.services.chunking import check_chunking, set_chunking
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
+from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
+from documents.services.preview import SplitPreview, preview_split
+from documents.services.replacing import replace_document
+from documents.services.tags import clean_tags
 from documents.services.uploads import (
+    Duplicate,
     RejectedUpload,
     UploadOutcome,
     clean_filename,
@@ -31,7 +37,9 @@ from documents.services.websites import (
 )
 
 __all__ = [
+    "Duplicate",
     "RejectedUpload",
+    "SplitPreview",
     "UploadOutcome",
     "archive_chunks",
     "archive_dataset",
@@ -40,22 +48,30 @@ __all__ = [
     "archive_website_source",
     "cancel_crawl",
     "cancel_document",
+    "check_chunking",
     "clean_filename",
+    "clean_tags",
     "create_dataset",
     "create_document",
     "create_document_from_url",
     "create_website_source",
+    "edit_chunk",
+    "preview_split",
     "printable",
     "queue_ingestion",
     "read_again",
+    "replace_document",
     "restore_chunks",
     "restore_dataset",
     "restore_document",
     "restore_website_source",
     "retry_document",
+    "set_chunking",
     "start_crawl",
     "stop_jobs",
+    "undo_chunk_edit",
     "update_dataset",
+    "update_document",
     "update_website_source",
     "upload",
 ]

@@ -11,8 +11,9 @@ from django.utils import timezone
 from documents.enums import ACTIVE_STATUSES, DocumentStatus
 from documents.models import Document, DocumentChunk
 from documents.services.cancel import stop_jobs
-from documents.services.records import count_documents, record_documents
+from documents.services.records import record_documents
 from documents.services.uploads import queue_ingestion
+from documents.versions import count_documents, withdraw
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.services import record_event
@@ -27,18 +28,20 @@ def archive_document(*, actor: Principal, document: Document) -> int:
 
 
 def _archive(document: Document) -> int:
-    now = timezone.now()
     stop_jobs(document)
     Document.objects.filter(pk=document.pk, status=DocumentStatus.PROCESSING).update(status=DocumentStatus.PENDING)
-    # One UPDATE decides: of two at once only one counts.
-    if Document.objects.live().filter(pk=document.pk).update(archived_at=now, updated_at=now):
-        count_documents(document.home, -1)
+    withdraw(document)
     return document.chunks.live().count()
 
 
 @transaction.atomic
 def restore_document(*, actor: Principal, document: Document) -> Document:
-    """Back into answers. What was still to be read when it was archived is read now."""
+    """Back into answers. What was still to be read when it was archived is read now.
+
+    An earlier version takes the place of the one that answers now.
+    """
+    for other in _other_versions(document):
+        withdraw(other)
     if Document.objects.archived().filter(pk=document.pk).update(archived_at=None, updated_at=timezone.now()):
         count_documents(document.home, +1)
         if document.status in ACTIVE_STATUSES:
@@ -46,6 +49,13 @@ def restore_document(*, actor: Principal, document: Document) -> Document:
     document.archived_at = None
     record_documents(actor, "document.restored", [document])
     return document
+
+
+def _other_versions(document: Document) -> list[Document]:
+    if document.lineage is None or not document.is_archived or document.status == DocumentStatus.FAILED:
+        return []
+    rows = Document.objects.live().filter(lineage=document.lineage).exclude(pk=document.pk)
+    return list(rows.select_related("agent", "dataset"))
 
 
 @transaction.atomic

@@ -1,14 +1,10 @@
-"""What the other services share: the audit row of documents, and the counts beside them."""
+"""What the other services share: the audit row of documents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models import F
-from django.db.models.functions import Greatest
-
-from agents.models import Agent
-from documents.models import Dataset, Document
+from documents.models import Document
 from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import record_event
@@ -27,8 +23,3 @@ def record_documents(actor: Principal, event_type: str, documents: Sequence[Docu
         changes={} if is_one else {"documents": (None, names)},
         risk_level=RiskLevel.MEDIUM if event_type == "document.archived" and not is_one else RiskLevel.LOW,
     )
-
-
-def count_documents(home: Agent | Dataset, difference: int) -> None:
-    count = Greatest(F("documents_count") + difference, 0)  # a figure that is off must not keep a document from going
-    type(home)._default_manager.filter(pk=home.pk).update(documents_count=count)

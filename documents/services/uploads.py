@@ -22,7 +22,9 @@ from documents.ingestion.detect import detect_type
 from documents.jobs import ask_for_worker
 from documents.models import Document, Home, IngestionJob, owned_by
 from documents.services.cancel import stop_jobs
-from documents.services.records import count_documents, record_documents
+from documents.services.records import record_documents
+from documents.services.tags import clean_tags
+from documents.versions import count_documents
 from knowrithm.errors import InvalidInputError
 from knowrithm.jobs import create_task
 from knowrithm.principal import Principal
@@ -38,9 +40,24 @@ class RejectedUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A file whose content is there already, as `document`."""
+
+    name: str
+    document: Document
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.name} is there already, as {self.document.name}. It was not taken again."
+
+
+@dataclass(frozen=True, slots=True)
 class UploadOutcome:
+    """`documents` are new; `duplicates` were there already."""
+
     documents: list[Document] = field(default_factory=list)
     rejected: list[RejectedUpload] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
 
 
 @transaction.atomic
@@ -51,27 +68,45 @@ def upload(
     files: Sequence[UploadedFile[Any]] = (),
     urls: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    allow_duplicate: bool = False,
 ) -> UploadOutcome:
-    """Take every file and address that can be taken; say of each other why not. One bad file spoils no other."""
+    """Take every file and address that can be taken; say of each other why not. One bad file spoils no other.
+
+    A file whose content the agent or dataset has already is not taken again, unless `allow_duplicate`.
+    """
     if not files and not urls:
         raise InvalidInputError("Send at least one file (field `files`) or address (field `urls`).")
     outcome = UploadOutcome()
+    options: dict[str, Any] = {"actor": actor, "home": home, "metadata": metadata, "tags": clean_tags(tags)}
     for file in files:
         name = clean_filename(file.name or "")
+        if not allow_duplicate and (known := _known(home, file)):
+            outcome.duplicates.append(Duplicate(name, known))
+            continue
         try:
-            document = create_document(actor=actor, home=home, file=file, filename=name, metadata=metadata)
+            document = create_document(file=file, filename=name, **options)
         except (RejectedFileError, FileTooLargeError) as error:
             outcome.rejected.append(RejectedUpload(name, str(error), error.code))
         else:
             outcome.documents.append(document)
     for url in urls:
         try:
-            outcome.documents.append(create_document_from_url(actor=actor, home=home, url=url, metadata=metadata))
+            outcome.documents.append(create_document_from_url(url=url, **options))
         except RejectedFileError as error:
             outcome.rejected.append(RejectedUpload(printable(url)[:300], str(error), error.code))
     if outcome.documents:
         record_documents(actor, "document.uploaded", outcome.documents)
     return outcome
+
+
+def _known(home: Home, file: UploadedFile[Any]) -> Document | None:
+    """What the agent or dataset has of the same content. One that could not be read does not count."""
+    if not file.size or file.size > settings.MAX_FILE_SIZE:
+        return None
+    rows = Document.objects.with_progress().live().filter(**owned_by(home), sha256=sha256_of(file))
+    known: Document | None = rows.exclude(status=DocumentStatus.FAILED).order_by("created_at").first()
+    return known
 
 
 def clean_filename(name: str) -> str:
@@ -92,27 +127,24 @@ def create_document(
     file: UploadedFile[Any],
     filename: str,
     metadata: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    version: Mapping[str, Any] | None = None,
 ) -> Document:
     """Store a file and queue its reading: one of those that `upload` takes, and records together.
 
-    Raises `RejectedFileError` or `FileTooLargeError`.
+    `version` are the fields of a later version of another document. Raises `RejectedFileError` or `FileTooLargeError`.
     """
-    size = file.size or 0
-    if size > settings.MAX_FILE_SIZE:
-        limit = filesizeformat(settings.MAX_FILE_SIZE)
-        raise FileTooLargeError(f"{filename} is {filesizeformat(size)}; at most {limit} can be taken.")
-    try:
-        document_type = _detect_type(file, filename)
-    except IngestionError as error:
-        raise RejectedFileError(str(error), code=error.code) from None
+    document_type = checked_type(file, filename)
     document = Document(
         **owned_by(home),
+        **(version or {}),
         user_id=actor.user_id,
         original_filename=filename,
         document_type=document_type,
-        file_size=size,
-        sha256=_sha256(file),
+        file_size=file.size or 0,
+        sha256=sha256_of(file),
         metadata=dict(metadata or {}),
+        tags=list(tags),
     )
     file.seek(0)
     document.file.save("original", file, save=False)
@@ -124,7 +156,13 @@ def create_document(
 
 @transaction.atomic
 def create_document_from_url(
-    *, actor: Principal, home: Home, url: str, metadata: Mapping[str, Any] | None = None
+    *,
+    actor: Principal,
+    home: Home,
+    url: str,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    version: Mapping[str, Any] | None = None,
 ) -> Document:
     """Queue the fetching and reading of one address; the worker fetches it. Raises `RejectedFileError`."""
     url = url.strip()
@@ -138,25 +176,40 @@ def create_document_from_url(
         raise RejectedFileError("An address must start with http:// or https://.", code="DOC_BAD_URL")
     document = Document.objects.create(
         **owned_by(home),
+        **(version or {}),
         user_id=actor.user_id,
         original_filename=clean_filename(PurePath(parts.path).name or parts.hostname),
         source_url=url.strip(),
         metadata=dict(metadata or {}),
+        tags=list(tags),
     )
     count_documents(home, +1)
     queue_ingestion(document)
     return document
 
 
+def checked_type(file: UploadedFile[Any], filename: str) -> str:
+    """The type of a file that may be taken. Raises `RejectedFileError` or `FileTooLargeError`."""
+    size = file.size or 0
+    if size > settings.MAX_FILE_SIZE:
+        limit = filesizeformat(settings.MAX_FILE_SIZE)
+        raise FileTooLargeError(f"{filename} is {filesizeformat(size)}; at most {limit} can be taken.")
+    try:
+        return _detect_type(file, filename)
+    except IngestionError as error:
+        raise RejectedFileError(str(error), code=error.code) from None
+
+
 def _detect_type(file: UploadedFile[Any], filename: str) -> str:
     size = file.size or 0
+    file.seek(0)
     if isinstance(file, TemporaryUploadedFile):  # a large one, on disk
         path = Path(file.temporary_file_path())
         return detect_type(filename=filename, head=file.read(HEAD_SIZE), size=size, path=path)
     return detect_type(filename=filename, head=file.read(), size=size)
 
 
-def _sha256(file: UploadedFile[Any]) -> str:
+def sha256_of(file: UploadedFile[Any]) -> str:
     digest = hashlib.sha256()
     file.seek(0)
     for piece in file.chunks():

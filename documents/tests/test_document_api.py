@@ -224,7 +224,7 @@ def test_a_chunk_of_an_archived_document_is_not_restored(acme_api: APIClient, ac
 def test_list_needs_the_same_queries_for_any_number(
     acme_api: APIClient, acme: Character, django_assert_num_queries: DjangoAssertNumQueries, count: int
 ) -> None:
-    upload(acme_api, acme.agent, *[(f"{n}.txt", TEXT) for n in range(count)])
+    upload(acme_api, acme.agent, *[(f"{n}.txt", TEXT + b"%d" % n) for n in range(count)])
     # session, path, page with the jobs' progress
     with django_assert_num_queries(3):
         assert len(acme_api.get("/api/v1/document").json()["documents"]) == count

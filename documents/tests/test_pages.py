@@ -198,7 +198,7 @@ def test_list_queries(
         document_of(acme, f"{number}.md")
     with django_assert_num_queries(
         9
-    ):  # two search paths, session, person with company, count, documents, agents, datasets, languages
+    ):  # two search paths, session, person with company, count, documents, agents, datasets, languages, tags
         assert len(acme_client.get("/documents").context["page_obj"]) == count
 
 

@@ -37,6 +37,7 @@ Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
     "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
     "api-keys": "api_key_id",
+    "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
@@ -117,6 +118,7 @@ archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
+edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 
@@ -242,7 +244,8 @@ def call(client: Any, route: Route, probe: Wrote, treasure: Treasure) -> Any:
     if not is_page(route):
         data = "" if body is None else json.dumps(body)
         return client.generic(route.method, path, data=data, content_type="application/json")
-    row = PAGE_ROWS.get(path.split("/")[1], "conversation_id")
+    parts = path.split("/")
+    row = PAGE_ROWS.get("/".join(parts[1:3])) or PAGE_ROWS.get(parts[1], "conversation_id")
     for kind in ("uuid", "int"):
         path = path.replace(f"<{kind}:pk>", str(treasure.ids[row]))
     return client.post(path, body or {})

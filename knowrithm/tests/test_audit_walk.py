@@ -32,6 +32,7 @@ from knowrithm.tests.audit import (
     call,
     client_for,
     counted_document,
+    edited_chunk,
     enrolled,
     failed_document,
     is_page,
@@ -55,6 +56,7 @@ NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
+CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
     "max_tokens": "500",
@@ -217,6 +219,12 @@ WROTE: dict[str, Wrote] = {
         "document_chunk.restored", prepare=archived_chunk
     ),
     "DELETE /api/v1/document/chunk/<uuid:chunk_id>": Wrote("document_chunk.archived"),
+    "PATCH /api/v1/document/chunk/<uuid:chunk_id>": Wrote("document_chunk.edited", {"content": "Better said."}),
+    "POST /api/v1/document/chunk/<uuid:chunk_id>/undo": Wrote("document_chunk.edit_undone", prepare=edited_chunk),
+    "PATCH /api/v1/document/<uuid:document_id>": Wrote("document.updated", {"tags": ["new"]}),
+    "POST /api/v1/document/<uuid:document_id>/replace": Wrote("document.replaced", {"url": "https://a.example"}),
+    "PUT /api/v1/agent/<uuid:agent_id>/chunking": Wrote("agent.chunking_changed", CHUNKING),
+    "PUT /api/v1/dataset/<uuid:dataset_id>/chunking": Wrote("dataset.chunking_changed", CHUNKING),
     "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Wrote("document_chunk.restored", prepare=archived_chunk),
     "POST /documents/upload": Wrote("document.uploaded", {"home": "{agent_id}", "url": "https://a.example"}),
     "POST /api/v1/dataset": Wrote("dataset.created", {"name": "New", "agent_ids": ["{agent_id}"]}),
@@ -267,6 +275,12 @@ WROTE: dict[str, Wrote] = {
     "POST /websites/<uuid:pk>/pause": Wrote("website_source.updated"),
     "POST /websites/<uuid:pk>/archive": Wrote("website_source.archived"),
     "POST /websites/<uuid:pk>/restore": Wrote("website_source.restored", prepare=archived_website),
+    "POST /documents/<uuid:pk>/edit": Wrote("document.updated", {"title": "New", "tags": "a, b"}),
+    "POST /documents/<uuid:pk>/replace": Wrote("document.replaced", {"url": "https://a.example"}),
+    "POST /documents/splitting/<uuid:pk>": Wrote("agent.chunking_changed", CHUNKING),
+    "POST /documents/chunk/<uuid:pk>/edit": Wrote("document_chunk.edited", {"content": "Better said."}),
+    "POST /documents/chunk/<uuid:pk>/undo": Wrote("document_chunk.edit_undone", prepare=edited_chunk),
+    "POST /documents/chunk/<uuid:pk>/switch": Wrote("document_chunk.archived"),
     "POST /documents/<uuid:pk>/retry": Wrote("document.retried", prepare=failed_document),
     "POST /documents/<uuid:pk>/cancel": Wrote("document.cancelled", prepare=active_document),
     "POST /documents/<uuid:pk>/archive": Wrote("document.archived", prepare=counted_document),
@@ -289,6 +303,7 @@ UNCHANGED = {
     "POST /api/v1/auth/refresh": "goes on with the same session; the end of a session is recorded",
     "POST /api/v1/search/document": "reads",
     "POST /api/v1/search/trial": "reads",
+    "POST /api/v1/document/preview": "reads; nothing is stored",
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
     "POST /verify-email/send": "answers alike for every address; the worker that mails the link writes the row",
@@ -323,6 +338,8 @@ READING_PAGES = {
     "/websites/<uuid:pk>": "shows",
     "/documents/<uuid:pk>": "shows",
     "/documents/<uuid:pk>/row": "shows",
+    "/documents/<uuid:pk>/download": "downloads",
+    "/documents/chunk/<uuid:pk>": "shows",
     "/home": "shows",
     "/agents/<uuid:pk>": "shows",
     "/agents/<uuid:pk>/chat": "shows",

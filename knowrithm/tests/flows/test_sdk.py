@@ -310,6 +310,54 @@ def test_single_address_is_fetched(owner: Owner, site: str) -> None:
     assert (document["status"], document["source_url"]) == ("processed", f"{site}/parking.html")
 
 
+def test_documents_and_chunks_are_deleted_and_restored(owner: Owner, folder: Path) -> None:
+    """Scenario 32 of the contract, whole."""
+    documents, search = owner.client.documents, owner.client.analytics.search_documents
+    agent_id = owner.create_agent("Forgets")
+    pump_id, stock_id = owner.learn(agent_id, folder / "pump.txt", folder / "stock.csv")
+
+    def found() -> set[str]:
+        return {hit["document_id"] for hit in search(WARRANTY_QUESTION, agent_id, limit=10)["results"]}
+
+    def deleted(listing: dict[str, Any], key: str) -> set[str]:
+        return {row["id"] for row in listing[key]} & {pump_id, *chunk_ids}
+
+    hits = search(WARRANTY_QUESTION, agent_id, limit=10)["results"]
+    chunk_ids = {hit["chunk_id"] for hit in hits if hit["document_id"] == pump_id}
+    chunk_id = hits[0]["chunk_id"]
+    assert documents.delete_document(pump_id)["deleted_chunks_count"] == len(chunk_ids) == 1
+    assert found() == {stock_id}
+    assert deleted(documents.list_deleted_documents(), "deleted_documents") == {pump_id}
+    assert documents.restore_document(pump_id)["filename"] == "pump.txt"
+    assert found() == {pump_id, stock_id}
+
+    assert documents.delete_document_chunk(chunk_id)["chunk_index"] == 0
+    assert deleted(documents.list_deleted_chunks(), "deleted_chunks") == {chunk_id}
+    assert found() == {stock_id}
+    documents.restore_document_chunk(chunk_id)
+    assert documents.delete_document_chunks(pump_id)["deleted_chunks_count"] == 1
+    assert found() == {stock_id}
+    assert documents.restore_all_document_chunks(pump_id)["restored_chunks_count"] == 1
+    assert found() == {pump_id, stock_id}
+
+    gone = documents.bulk_delete_documents([pump_id, stock_id])
+    assert gone["deleted_documents_count"] == 2
+    assert found() == set()
+    assert refused(documents.bulk_delete_documents, [pump_id, UNKNOWN_ID]).status_code == 404
+
+
+def test_the_same_file_is_taken_once(owner: Owner, folder: Path) -> None:
+    agent_id = owner.create_agent("Once")
+    [first] = owner.learn(agent_id, folder / "pump.txt")
+    again = owner.client.documents.upload_documents(agent_id, file_paths=[folder / "pump.txt"])
+    assert (again["documents_processed"], again["errors"]) == (1, [])
+    assert [document["duplicate_of"] for document in again["documents"]] == [first]
+    other = owner.client.documents.upload_documents(
+        agent_id, file_paths=[folder / "pump.txt"], metadata={"allow_duplicate": "true"}
+    )
+    assert other["documents"][0]["id"] != first
+
+
 def test_search_finds_the_passage_of_the_right_agent_until_it_is_deleted(owner: Owner, folder: Path) -> None:
     agent_id, other_id = owner.create_agent("Knows"), owner.create_agent("Knows nothing")
     pump_id, _ = owner.learn(agent_id, folder / "pump.txt", folder / "stock.csv")

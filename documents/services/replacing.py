@@ -1,0 +1,55 @@
+"""A new version of a document. The one before it answers until the new one has been read (documents.versions)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import Max
+
+from documents.models import Document
+from documents.services.uploads import clean_filename, create_document, create_document_from_url, sha256_of
+from knowrithm.errors import ConflictError, InvalidInputError
+from knowrithm.principal import Principal
+from tenants.audit.services import record_event
+
+
+@transaction.atomic
+def replace_document(
+    *, actor: Principal, document: Document, file: UploadedFile[Any] | None = None, url: str = ""
+) -> Document:
+    """Take a file or the address of one as the next version of a live document, with its tags and metadata.
+
+    Raises `ConflictError` while another new version is being read, and as `create_document` does.
+    """
+    if (file is None) == (not url):
+        raise InvalidInputError("Send the new version as a file (field `file`) or as an address (field `url`).")
+    old = Document.objects.select_for_update(of=("self",)).select_related("agent", "dataset").get(pk=document.pk)
+    if file is not None and sha256_of(file) == old.sha256:
+        raise InvalidInputError("This is the same file as before. Send one that has changed.", code="DOC_DUPLICATE")
+    inherited: dict[str, Any] = {"actor": actor, "home": old.home, "metadata": old.metadata, "tags": old.tags}
+    inherited["version"] = _next_version(old)
+    if file is None:
+        new = create_document_from_url(url=url, **inherited)
+    else:
+        new = create_document(file=file, filename=clean_filename(file.name or ""), **inherited)
+    record_event(
+        actor=actor,
+        event_type="document.replaced",
+        entity=new,
+        changes={"replaces": (None, old.pk), "version": (old.version, new.version)},
+    )
+    return new
+
+
+def _next_version(old: Document) -> dict[str, Any]:
+    """The fields that make a document the next version of `old`."""
+    if old.lineage is None:
+        old.lineage = old.pk
+        old.save(update_fields=["lineage"])
+    family = Document.objects.filter(lineage=old.lineage)
+    if any(one.is_active_job for one in family.live().filter(version__gt=old.version)):
+        raise ConflictError("A new version of this document is being read already. Wait until that is done.")
+    newest = family.aggregate(newest=Max("version"))["newest"]
+    return {"lineage": old.lineage, "version": newest + 1, "replaces": old}

@@ -1,6 +1,7 @@
 """Workers killed at every step, Redis lost, PostgreSQL restarted: no document is lost, none is stored twice.
 
-`CRASH_SEEDS=20` takes twenty runs, each with kills at other moments.
+`CRASH_SEEDS=20` takes twenty runs, each with kills at other moments. Without it none is taken: they need a machine that
+does nothing else.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from knowrithm.tests.platform import FLOW, Owner, Platform, wait_for
 
 pytestmark = FLOW
 
-SEEDS = int(os.environ.get("CRASH_SEEDS", "1"))
+SEEDS = int(os.environ.get("CRASH_SEEDS", "0"))
 RECOVERED_WITHIN = 60  # seconds
 DYING = 60  # seconds that a step may take to be reached
 PARAGRAPHS = 50

@@ -514,9 +514,9 @@ def test_schedules(in_acme: Character, web: Website) -> None:
     assert 3500 < (source.next_crawl_at - timezone.now()).total_seconds() <= 3600
     crawl.crawl_due(crawl_website)
     assert Crawl.objects.count() == 1
-    update_website_source(actor=in_acme.principal, source=source, changes={"is_paused": True})
+    source = update_website_source(actor=in_acme.principal, source=source, changes={"is_paused": True})
     assert source.next_crawl_at is None
-    update_website_source(actor=in_acme.principal, source=source, changes={"is_paused": False})
+    source = update_website_source(actor=in_acme.principal, source=source, changes={"is_paused": False})
     assert source.next_crawl_at is not None
     WebsiteSource.objects.filter(pk=source.pk).update(next_crawl_at=timezone.now())
     crawl.crawl_due(crawl_website)

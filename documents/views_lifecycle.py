@@ -56,18 +56,17 @@ def download(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @company_page
 def replace(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    found = selectors.get_document(pk)
+    shown = found = selectors.get_document(pk)
     with errors_as_messages(request):
         check_rate("upload", str(request.user.company_id))
-        new = services.replace_document(
+        shown = services.replace_document(
             actor=principal_of(request.user),
             document=found,
             file=request.FILES.get("file"),
             url=request.POST.get("url", "").strip(),
         )
         messages.success(request, "The new version is being read. Until that is done the one before it answers.")
-        return redirect("document", pk=new.pk)
-    return redirect("document", pk=pk)
+    return redirect("document", pk=shown.pk)
 
 
 # --- Passages -----------------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ def test_the_old_version_answers_until_the_new_one_has_been_read(acme_api: APICl
     versions = acme_api.get(f"{DOCUMENT}/{old}/versions").json()["versions"]
     assert [(row["version"], row["id"]) for row in versions] == [(2, new["id"]), (1, old)]
     with tenant_context(acme.company):
-        assert DocumentChunk.objects.filter(document=old).count() == 1  # what old answers cite
+        assert DocumentChunk.objects.filter(document_id=old).count() == 1  # what old answers cite
         assert Agent.objects.get(pk=acme.agent.pk).documents_count == 1
 
     assert acme_api.patch(f"{DOCUMENT}/{old}/restore").status_code == 200
@@ -320,7 +320,7 @@ def test_edits_and_switched_off_chunks_survive_another_reading(acme_api: APIClie
         assert (busy.status_code, busy.json()["error_code"]) == (409, "DOC_BUSY")
     work_off(acme)
     with tenant_context(acme.company):
-        rows = list(DocumentChunk.objects.filter(document=document_id).order_by("index"))
+        rows = list(DocumentChunk.objects.filter(document_id=document_id).order_by("index"))
     assert [row.is_edited for row in rows] == [False, True, False, False]
     assert [row.is_archived for row in rows] == [False, False, True, False]
     assert (rows[1].content, rows[1].original_content) == ("Edited by hand.", chunks[1]["content"])
@@ -354,7 +354,7 @@ def test_deleted_chunks_are_filtered(acme_api: APIClient, acme: Character) -> No
     ids = [learn(acme_api, acme, content) for content in (PUMP, b"Green tea is steeped at 80 degrees.")]
     for document_id in ids:
         acme_api.delete(f"{DOCUMENT}/{document_id}/chunk")
-    queries = ({}, {"document_id": ids[0]}, {"search": "GREEN"}, {"search": "coffee"})
+    queries: tuple[dict[str, str], ...] = ({}, {"document_id": ids[0]}, {"search": "GREEN"}, {"search": "coffee"})
     deleted = [acme_api.get(f"{DOCUMENT}/chunk/deleted", query).json()["deleted_chunks"] for query in queries]
     assert [{row["document_id"] for row in rows} for rows in deleted] == [set(ids), {ids[0]}, {ids[1]}, set()]
 

@@ -514,18 +514,10 @@ def test_schedules(in_acme: Character, web: Website) -> None:
     assert 3500 < (source.next_crawl_at - timezone.now()).total_seconds() <= 3600
     crawl.crawl_due(crawl_website)
     assert Crawl.objects.count() == 1
-<<<<<<< HEAD
-    moments = []
-    for is_paused in (True, False):
-        update_website_source(actor=in_acme.principal, source=source, changes={"is_paused": is_paused})
-        moments.append(source.next_crawl_at)
-    assert [moment is None for moment in moments] == [True, False]
-=======
     source = update_website_source(actor=in_acme.principal, source=source, changes={"is_paused": True})
     assert source.next_crawl_at is None
     source = update_website_source(actor=in_acme.principal, source=source, changes={"is_paused": False})
     assert source.next_crawl_at is not None
->>>>>>> websites
     WebsiteSource.objects.filter(pk=source.pk).update(next_crawl_at=timezone.now())
     crawl.crawl_due(crawl_website)
     assert Crawl.objects.count() == 2

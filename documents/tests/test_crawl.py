@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from conftest import Character
 from documents import crawl, site
+from documents.crawl.base import UNFINISHED
+from documents.crawl.visits import Round
 from documents.enums import JobStatus, PageStatus, SourceStatus
 from documents.jobs import run as read_document
 from documents.models import Crawl, Document, WebsitePage, WebsiteSource
@@ -49,7 +51,7 @@ def go(source: WebsiteSource, *, max_pages: int | None = None) -> Crawl:
     for _ in range(20):
         crawl.run(begun.pk, crawl_website, ingest)
         begun.refresh_from_db()
-        if begun.status not in crawl.UNFINISHED:
+        if begun.status not in UNFINISHED:
             break
         for page in source.pages.exclude(document=None).select_related("document"):
             assert page.document is not None
@@ -444,17 +446,17 @@ def test_a_crawl_goes_on_where_its_worker_died(
     class WorkerDiedError(BaseException):
         pass
 
-    visited = crawl._Round._visit
+    visited = Round._visit
 
     def die(self: Any, page: WebsitePage) -> None:
         if page.url.endswith("/a"):
             raise WorkerDiedError
         visited(self, page)
 
-    monkeypatch.setattr(crawl._Round, "_visit", die)
+    monkeypatch.setattr(Round, "_visit", die)
     with pytest.raises(WorkerDiedError):
         crawl.run(begun.pk, crawl_website, ingest)
-    monkeypatch.setattr(crawl._Round, "_visit", visited)
+    monkeypatch.setattr(Round, "_visit", visited)
     assert source.pages.filter(visited_in=begun.pk).count() == 1
     Crawl.objects.filter(pk=begun.pk).update(lease_until=timezone.now())
     web.asked.clear()
@@ -486,14 +488,14 @@ def test_a_crawl_that_is_stopped_meanwhile_writes_no_more(
     web.pages |= {"/": html("The shop opens at nine.", "/a"), "/a": html("Page a says this.")}
     source = register(in_acme, web)
     begun = start_crawl(actor=in_acme.principal, source=source)
-    real = crawl._Round._visit
+    real = Round._visit
 
     def visit(self: Any, page: WebsitePage) -> None:
         if page.url.endswith("/a"):
             cancel_crawl(actor=in_acme.principal, source=source)
         real(self, page)
 
-    monkeypatch.setattr(crawl._Round, "_visit", visit)
+    monkeypatch.setattr(Round, "_visit", visit)
     crawl.run(begun.pk, crawl_website, ingest)
     begun.refresh_from_db()
     assert (begun.status, Document.objects.count()) == (JobStatus.CANCELLED, 1)

@@ -1,31 +1,27 @@
-"""What a worker does with a crawl: claim, find the pages, read each, hand what has changed to ingestion, finish.
-
-Pages are rows, found and visited: a crawl whose worker has died goes on where it stopped. A worker gives a long crawl
-back now and then, so that others have their turn. A crawl always ends completed, cancelled, or failed with its cause.
-"""
+"""One round through a website: from page to page, until all have been visited or the limit is reached."""
 
 from __future__ import annotations
 
 import hashlib
-import random
-import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 from celery import Task
-from django.core.files.base import ContentFile
-from django.db import OperationalError, transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Greatest
+from django.db import transaction
 from django.utils import timezone
 
-from documents.enums import CrawlMode, CrawlStage, DocumentStatus, JobStatus, PageStatus, SourceStatus
+from documents.crawl.base import (
+    FORBIDDEN,
+    GONE,
+    NOT_COUNTED,
+    REDIRECTED,
+    LostLeaseError,
+)
+from documents.crawl.pages import bring_back, set_aside, store
+from documents.enums import CrawlMode, CrawlStage, PageStatus
 from documents.exceptions import CrawlError
 from documents.ingestion.base import IngestionError
 from documents.ingestion.web.addresses import (
@@ -38,106 +34,19 @@ from documents.ingestion.web.addresses import (
 )
 from documents.ingestion.web.pages import WebPage
 from documents.ingestion.web.reader import PageReader
-from documents.jobs import ask_for_worker
-from documents.models import Crawl, Document, IngestionJob, WebsitePage, WebsiteSource, owned_by
+from documents.models import Crawl, WebsitePage
 from documents.site import FILE_TYPES, HTML_TYPES, MAX_PAGE_BYTES, Site
 from knowrithm import jobs as task_records
-from knowrithm.db.redis import sync_redis
 from knowrithm.db.schema import release_connection
-from knowrithm.jobs import create_task, enqueue
 from knowrithm.net.outbound import FetchedPage, OutboundError
-from tenants.audit.services import record_event
 
 log = structlog.get_logger(__name__)
 
-RELATED = ("source__agent", "source__dataset")
-MAX_ATTEMPTS = 4
-SLOTS = 4  # crawls at a time
-SLOT_MILLISECONDS = 90_000  # longer than a crawl is silent
-SLICE = 60.0  # seconds that one worker works on one crawl at a stretch
 MAX_REDIRECTS = 5
 MAX_FORBIDDEN = 200  # addresses that robots.txt forbids, of which a crawl tells
-INDEXING_PATIENCE = timedelta(minutes=15)
-KEPT_CRAWLS = 20
-UNFINISHED = (JobStatus.PENDING, JobStatus.PROCESSING)
-GONE, UNLINKED, FORBIDDEN, REDIRECTED = "PAGE_GONE", "PAGE_UNLINKED", "PAGE_FORBIDDEN", "PAGE_REDIRECTED"
-NOT_COUNTED = (FORBIDDEN, REDIRECTED)  # against the limit of pages
 
 
-class LostLeaseError(Exception):
-    """The crawl was cancelled, or another worker has taken it over: this one must not write any more."""
-
-
-class SliceOverError(Exception):
-    """Somebody else's turn."""
-
-
-def run(crawl_id: uuid.UUID, task: Task[Any, Any], ingest: Task[Any, Any]) -> None:
-    """Work on a crawl if it is free. `task` is queued again when there is more to do, `ingest` for each document."""
-    with _slot() as slot:
-        if slot is not None:
-            _work_on(crawl_id, task, ingest, slot)
-        elif Crawl.objects.filter(pk=crawl_id, status=JobStatus.PENDING).update(updated_at=timezone.now()):
-            enqueue(task, str(crawl_id), countdown=3)
-
-
-@contextmanager
-def _slot() -> Iterator[str | None]:
-    """The right to crawl now: the threads that crawl are those that answer questions. None: too many crawl already."""
-    redis, mine = sync_redis(), None
-    for number in random.sample(range(SLOTS), SLOTS):
-        key = f"crawl-slot:{number}"
-        if redis.set(key, "1", nx=True, px=SLOT_MILLISECONDS):
-            mine = key
-            break
-    try:
-        yield mine
-    finally:
-        if mine is not None:
-            redis.delete(mine)
-
-
-def _work_on(crawl_id: uuid.UUID, task: Task[Any, Any], ingest: Task[Any, Any], slot: str) -> None:
-    crawl = Crawl.claim(crawl_id, *RELATED)
-    if crawl is None:
-        return  # finished, cancelled, or another worker's
-    try:
-        if crawl.stage != CrawlStage.INDEXING:
-            with crawl.kept_alive() as held, PageReader() as reader:
-                deadline = time.monotonic() + SLICE
-
-                def check() -> None:
-                    sync_redis().pexpire(slot, SLOT_MILLISECONDS)
-                    if not held.is_set():
-                        raise LostLeaseError
-                    if time.monotonic() > deadline:
-                        raise SliceOverError
-
-                _Round(crawl, reader, check, ingest).work()
-            _finish_pages(crawl)
-        if not _await_documents(crawl, task):
-            _complete(crawl)
-    except SliceOverError:
-        _go_on_later(crawl, task, 0)
-    except LostLeaseError:
-        log.warning("crawl_lease_lost", crawl=str(crawl.id))
-    except CrawlError as error:
-        _fail(crawl, str(error), error.code)
-    except OperationalError as error:
-        log.warning("crawl_database_unavailable", crawl=str(crawl.id), error=str(error))
-        raise  # the lease runs out and the crawl is resumed
-    except Exception:
-        log.exception("crawl_failed", crawl=str(crawl.id))
-        if crawl.attempts >= MAX_ATTEMPTS:
-            _fail(crawl, "The website could not be crawled because of a fault on our side.", "CRAWL_INTERNAL_ERROR")
-        else:
-            _go_on_later(crawl, task, 5.0 * 3**crawl.attempts, is_progress=False)
-
-
-# --- The round ----------------------------------------------------------------------------------------------------
-
-
-class _Round:
+class Round:
     def __init__(self, crawl: Crawl, reader: PageReader, check: Callable[[], None], ingest: Task[Any, Any]) -> None:
         self.crawl, self.source, self.ingest = crawl, crawl.source, ingest
         self.reader = reader
@@ -223,7 +132,7 @@ class _Round:
             if page.cause_code in NOT_COUNTED:
                 page.status, page.cause, page.cause_code = PageStatus.PENDING, "", ""
             if code:
-                _set_aside(page, "The site's robots.txt forbids reading this page.", code)
+                set_aside(page, "The site's robots.txt forbids reading this page.", code)
                 page.visited_in = self.crawl.id
             page.save()
 
@@ -375,17 +284,17 @@ class _Round:
         is_new = content is not None and (page.content_hash != digest or page.document is None)
         with transaction.atomic():
             if is_new and content is not None:
-                _store(page, content, self.ingest)
+                store(page, content, self.ingest)
                 page.last_changed_at = timezone.now()
             elif page.is_document_out:
-                _bring_back(page)
+                bring_back(page)
             page.status, page.cause, page.cause_code, page.content_hash = PageStatus.CRAWLED, "", "", digest
             self._done(page, links, changed=is_new)
         self._follow(page, links)
 
     def _aside(self, page: WebsitePage, cause: str, code: str, links: list[str] | None = None) -> None:
         with transaction.atomic():
-            self.crawl.archived_count += _set_aside(page, cause, code)
+            self.crawl.archived_count += set_aside(page, cause, code)
             self._done(page, links or [])
         self._follow(page, links or [])
 
@@ -440,229 +349,3 @@ def _remember_version(page: WebsitePage, response: FetchedPage) -> None:
     etag, modified = response.headers.get("etag", ""), response.headers.get("last-modified", "")
     page.etag = etag if len(etag) <= 300 and etag.isascii() and etag.isprintable() else ""
     page.last_modified = modified if len(modified) <= 100 and modified.isascii() and modified.isprintable() else ""
-
-
-# --- Documents ----------------------------------------------------------------------------------------------------
-
-
-def _store(page: WebsitePage, content: tuple[str, str, bytes], ingest: Task[Any, Any]) -> None:
-    """The page's document with this content, to be read."""
-    name, kind, body = content
-    source = page.source
-    document = page.document
-    if document is None:
-        document = Document(**owned_by(source.home), source_url=page.url)
-        _count(source, +1)
-    else:
-        document.jobs.filter(status__in=UNFINISHED).update(status=JobStatus.CANCELLED, finished_at=timezone.now())
-        if page.is_document_out and document.archived_at is not None:
-            document.archived_at = None
-            _count(source, +1)
-    document.original_filename, document.document_type = name[-300:], kind
-    document.title = page.title
-    document.status, document.processing_error, document.error_code = DocumentStatus.PENDING, "", ""
-    document.file_size, document.sha256 = len(body), hashlib.sha256(body).hexdigest()
-    old, storage = document.file.name, document.file.storage
-    document.file.save("original", ContentFile(body), save=False)
-    if old and old != document.file.name:
-        transaction.on_commit(lambda: storage.delete(old), robust=True)
-    document.save()
-    page.document, page.is_document_out = document, False
-    IngestionJob.objects.create(document=document, task_id=create_task(), is_bulk=True)
-    ask_for_worker(ingest)
-
-
-def _set_aside(page: WebsitePage, cause: str, code: str) -> int:
-    """No answer comes from this page any more. Returns how many documents were archived for it."""
-    page.status, page.cause, page.cause_code = PageStatus.EXCLUDED, cause.replace("\0", ""), code
-    page.etag = page.last_modified = ""
-    if page.document is None or not archive_documents(page.source, [page.document.pk]):
-        return 0
-    page.is_document_out = True
-    return 1
-
-
-def _bring_back(page: WebsitePage) -> None:
-    rows = Document.objects.archived().filter(pk=page.document_id)
-    if rows.update(archived_at=None, updated_at=timezone.now()):
-        _count(page.source, +1)
-    page.is_document_out = False
-
-
-def archive_documents(source: WebsiteSource, ids: Iterable[uuid.UUID]) -> int:
-    """Take documents of this source's pages out of every answer. Returns how many were not so already."""
-    now = timezone.now()
-    taken = Document.objects.live().filter(pk__in=list(ids)).update(archived_at=now, updated_at=now)
-    if taken:
-        _count(source, -taken)
-    return taken
-
-
-def restore_documents(source: WebsiteSource, ids: Iterable[uuid.UUID]) -> int:
-    brought = Document.objects.archived().filter(pk__in=list(ids)).update(archived_at=None, updated_at=timezone.now())
-    if brought:
-        _count(source, brought)
-    return brought
-
-
-def _count(source: WebsiteSource, difference: int) -> None:
-    count = Greatest(F("documents_count") + difference, 0)
-    type(source.home)._default_manager.filter(pk=source.home.pk).update(documents_count=count)
-
-
-# --- The end ------------------------------------------------------------------------------------------------------
-
-
-def _pages_of(crawl: Crawl) -> QuerySet[WebsitePage]:
-    return crawl.source.pages.filter(visited_in=crawl.id)
-
-
-def _finish_pages(crawl: Crawl) -> None:
-    """Every page has been visited: archive those that are linked from nowhere any more."""
-    source = crawl.source
-    if not _pages_of(crawl).filter(status=PageStatus.CRAWLED).exists():
-        page = _pages_of(crawl).exclude(cause_code=REDIRECTED).first() or _pages_of(crawl).first()
-        cause = f"No page could be read. {page.url}: {page.cause}" if page else "No page could be read."
-        raise CrawlError(cause, "CRAWL_NO_PAGES")
-    with transaction.atomic():
-        if not (crawl.is_cut_short or crawl.has_outages):
-            lost = source.pages.exclude(found_in=crawl.id).exclude(cause_code__in=(GONE, UNLINKED))
-            for page in lost.select_related("document"):
-                page.source = source
-                crawl.archived_count += _set_aside(
-                    page, "The crawl does not come to this page any more: no other one links to it.", UNLINKED
-                )
-                page.save()
-        crawl.stage, crawl.pages_done_at = CrawlStage.INDEXING, timezone.now()
-        source.pages_count = source.pages.filter(status=PageStatus.CRAWLED).count()
-        WebsiteSource.objects.filter(pk=source.pk).update(pages_count=source.pages_count)
-        if not crawl.update_if_held(
-            stage=crawl.stage, pages_done_at=crawl.pages_done_at, archived_count=crawl.archived_count
-        ):
-            raise LostLeaseError
-
-
-def _await_documents(crawl: Crawl, task: Task[Any, Any]) -> bool:
-    """Come back until what was read can be found, without holding a worker meanwhile. False: nothing to wait for."""
-    unfinished = (DocumentStatus.PENDING, DocumentStatus.PROCESSING)
-    waiting = _pages_of(crawl).filter(document__status__in=unfinished, document__archived_at=None).count()
-    since = crawl.pages_done_at or timezone.now()
-    if not waiting or timezone.now() - since > INDEXING_PATIENCE:
-        return False
-    task_records.report_progress(str(crawl.task_id), 90, CrawlStage.INDEXING.label)
-    _go_on_later(crawl, task, min(1 + waiting / 10, 10))
-    return True
-
-
-def _go_on_later(crawl: Crawl, task: Task[Any, Any], seconds: float, *, is_progress: bool = True) -> None:
-    with transaction.atomic():
-        attempts = 0 if is_progress else crawl.attempts
-        if crawl.update_if_held(
-            status=JobStatus.PENDING, lease_until=None, attempts=attempts, updated_at=timezone.now()
-        ):
-            enqueue(task, str(crawl.id), countdown=seconds)
-
-
-def result_of(crawl: Crawl) -> dict[str, Any]:
-    """What the published clients read of a crawl that has ended."""
-    pages = list(_pages_of(crawl).values_list("url", "status", "cause", "cause_code")[:2000])
-    return {
-        "status": "completed" if crawl.status == JobStatus.COMPLETED else str(crawl.status),
-        "website_source_id": str(crawl.source_id),
-        "processed_pages": crawl.processed_count,
-        "changed_pages": crawl.changed_count,
-        "archived_pages": crawl.archived_count,
-        "is_cut_short": crawl.is_cut_short,
-        "discovered_urls": [url for url, _, _, code in pages if code not in NOT_COUNTED],
-        "failures": [{"url": url, "error": cause} for url, status, cause, _ in pages if status == PageStatus.FAILED],
-    }
-
-
-def _complete(crawl: Crawl) -> None:
-    source, now = crawl.source, timezone.now()
-    with transaction.atomic():
-        if not crawl.update_if_held(status=JobStatus.COMPLETED, stage=CrawlStage.DONE, finished_at=now):
-            raise LostLeaseError
-        crawl.status = JobStatus.COMPLETED
-        _end(source, SourceStatus.ACTIVE, last_crawl_completed_at=now)
-        counts = {name: (None, getattr(crawl, name)) for name in ("processed_count", "changed_count", "archived_count")}
-        record_event(actor=None, event_type="website_source.crawled", entity=source, changes=counts)
-    task_records.complete_task(str(crawl.task_id), result_of(crawl))
-
-
-def _fail(crawl: Crawl, cause: str, code: str) -> None:
-    cause = cause.replace("\0", "")
-    with transaction.atomic():
-        if not crawl.update_if_held(
-            status=JobStatus.FAILED, error=cause, error_code=code, finished_at=timezone.now(), lease_until=None
-        ):
-            return
-        _end(crawl.source, SourceStatus.FAILED, last_error=cause, error_code=code)
-    task_records.fail_task(str(crawl.task_id), cause, code)
-
-
-def _end(source: WebsiteSource, status: SourceStatus, **values: Any) -> None:
-    now = timezone.now()
-    source.refresh_from_db(fields=["crawl_frequency_minutes", "is_paused"])
-    minutes = source.crawl_frequency_minutes if source.is_scheduled else 0
-    values = {"last_error": "", "error_code": "", **values}
-    next_at = now + timedelta(minutes=minutes) if minutes else None
-    rows = WebsiteSource.objects.filter(pk=source.pk)
-    rows.update(last_crawl_status=status, next_crawl_at=next_at, updated_at=now, **values)
-    kept = source.crawls.order_by("-created_at").values_list("pk", flat=True)[:KEPT_CRAWLS]
-    source.crawls.exclude(pk__in=list(kept)).delete()
-
-
-def cancel(source: WebsiteSource) -> bool:
-    """End the crawl that goes on. What it has read stays. False when there is none."""
-    crawl = source.crawls.filter(status__in=UNFINISHED).first()
-    if crawl is None:
-        return False
-    stopped = Crawl.objects.filter(pk=crawl.pk, status__in=UNFINISHED).update(
-        status=JobStatus.CANCELLED, finished_at=timezone.now(), lease_until=None
-    )
-    if stopped:
-        _end(source, SourceStatus.ACTIVE)
-        pages_count = source.pages.filter(status=PageStatus.CRAWLED).count()
-        WebsiteSource.objects.filter(pk=source.pk).update(pages_count=pages_count)
-        task_id = str(crawl.task_id)
-        transaction.on_commit(lambda: task_records.fail_task(task_id, "The crawl was stopped.", "CRAWL_CANCELLED"))
-    return bool(stopped)
-
-
-# --- Beginning ----------------------------------------------------------------------------------------------------
-
-
-def begin(source: WebsiteSource, task: Task[Any, Any], *, max_pages: int | None = None) -> Crawl | None:
-    """Queue a crawl; None when one goes on already. Call inside a transaction."""
-    locked = WebsiteSource.objects.select_for_update().get(pk=source.pk)
-    if locked.crawls.filter(status__in=UNFINISHED).exists():
-        return None
-    limit = 1 if source.mode == CrawlMode.SINGLE else max_pages or source.max_pages
-    crawl = Crawl.objects.create(source=source, max_pages=limit, task_id=create_task())
-    now = timezone.now()
-    source.last_crawl_status, source.last_crawl_started_at = SourceStatus.CRAWLING, now
-    WebsiteSource.objects.filter(pk=source.pk).update(
-        last_crawl_status=SourceStatus.CRAWLING, last_crawl_started_at=now, next_crawl_at=None
-    )
-    enqueue(task, str(crawl.id))
-    return crawl
-
-
-def crawl_due(task: Task[Any, Any]) -> None:
-    """What beat asks for: crawls whose worker has died or whose message was lost, and sources whose time has come."""
-    now = timezone.now()
-    lost = Crawl.objects.filter(status=JobStatus.PENDING, updated_at__lt=now - timedelta(minutes=5))
-    for crawl in [*Crawl.abandoned(), *lost]:
-        if crawl.attempts >= MAX_ATTEMPTS and crawl.status == JobStatus.PROCESSING:
-            claimed = Crawl.claim(crawl.pk, *RELATED)
-            if claimed is not None:
-                _fail(claimed, "Crawling this website failed several times.", "CRAWL_INTERNAL_ERROR")
-            continue
-        Crawl.objects.filter(pk=crawl.pk).update(updated_at=now)
-        enqueue(task, str(crawl.id))
-    due = WebsiteSource.objects.live().filter(next_crawl_at__lte=now, is_paused=False, crawl_frequency_minutes__gt=0)
-    due = due.filter(Q(agent__isnull=False, agent__archived_at=None) | Q(dataset__archived_at=None, agent=None))
-    for source in due.select_related("agent", "dataset")[:100]:
-        with transaction.atomic():
-            begin(source, task)

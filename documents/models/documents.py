@@ -1,32 +1,27 @@
-"""What an agent has read: documents, their chunks, and the jobs that read them."""
+"""Documents, their chunks, the jobs that read them, and what ranking needs beside them."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models.functions import Lower
 from django.utils import timezone
 from pgvector.django import SparseVectorField, VectorField
 
-from agents.models import Agent, LLMSettings
+from agents.models import Agent
 from documents.enums import (
     ACTIVE_STATUSES,
-    CrawlMode,
-    CrawlStage,
     DocumentStatus,
     DocumentType,
     JobStatus,
-    PageStatus,
-    SourceStatus,
     Stage,
 )
 from documents.ingestion.language import LANGUAGES
 from documents.ingestion.locators import describe
+from documents.models.datasets import Dataset, Home
 from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 
@@ -59,57 +54,6 @@ class DocumentQuerySet(ArchivableQuerySet):
             job_seconds_left=models.Subquery(latest.values("seconds_left")[:1]),
             job_timings=models.Subquery(latest.values("timings")[:1]),
         )
-
-
-class Dataset(ArchivableModel):
-    """Documents that several agents may share: those to which it is granted."""
-
-    name = models.CharField(max_length=200)
-    description = models.CharField(max_length=2000, blank=True)
-    # What its documents are embedded with; nothing else of these settings matters here.
-    llm_settings = models.ForeignKey(LLMSettings, models.PROTECT, related_name="datasets")
-    agents = models.ManyToManyField(Agent, through="DatasetGrant", related_name="datasets")
-    # As on an agent: how its documents are cut into chunks, in words.
-    chunk_size = models.PositiveSmallIntegerField(default=220)
-    chunk_overlap = models.PositiveSmallIntegerField(default=40)
-    documents_count = models.PositiveIntegerField(default=0, editable=False)
-
-    objects = models.Manager.from_queryset(ArchivableQuerySet)()
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                Lower("name"),
-                condition=models.Q(archived_at=None),
-                name="dataset_name_unique",
-                violation_error_message="There is a dataset of this name already.",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class DatasetGrant(BaseModel):
-    """The agent may answer from the dataset."""
-
-    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="grants")
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="grants")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["dataset", "agent"], name="dataset_granted_once")]
-
-    def __str__(self) -> str:
-        return f"{self.dataset_id} for {self.agent_id}"
-
-
-Home = Agent | Dataset
-
-
-def owned_by(home: Home) -> dict[str, Home]:
-    """As fields of a `Document`, or a filter."""
-    return {"dataset" if isinstance(home, Dataset) else "agent": home}
 
 
 class Document(ArchivableModel):
@@ -317,145 +261,3 @@ class KnownEmbedding(models.Model):
 
     def __str__(self) -> str:
         return str(self.key)
-
-
-class WebsiteSource(ArchivableModel):
-    """A website, or a part of one, whose pages become documents of an agent or a dataset."""
-
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="website_sources", null=True, blank=True)
-    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="website_sources", null=True, blank=True)
-    base_url = models.CharField(max_length=2000)
-    seed_urls = models.JSONField(default=list, blank=True)
-    mode = models.CharField(max_length=10, choices=CrawlMode, default=CrawlMode.LINKS)
-    allowed_paths = models.JSONField(default=list, blank=True)
-    disallowed_paths = models.JSONField(default=list, blank=True)
-    max_pages = models.PositiveIntegerField(default=100)
-    max_depth = models.PositiveSmallIntegerField(default=3)
-    crawl_frequency_minutes = models.PositiveIntegerField(default=0)  # 0: only when somebody asks
-    is_paused = models.BooleanField(default=False)
-    notes = models.CharField(max_length=2000, blank=True)
-    last_crawl_status = models.CharField(max_length=10, choices=SourceStatus, default=SourceStatus.ACTIVE)
-    last_crawl_started_at = models.DateTimeField(null=True, blank=True)
-    last_crawl_completed_at = models.DateTimeField(null=True, blank=True)
-    next_crawl_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True)
-    error_code = models.CharField(max_length=60, blank=True)
-    pages_count = models.PositiveIntegerField(default=0, editable=False)  # that answers come from
-
-    objects = models.Manager.from_queryset(ArchivableQuerySet)()
-
-    class Meta:
-        ordering = ["-created_at"]
-        indexes = [models.Index(fields=["archived_at", "next_crawl_at"])]
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(agent=None) ^ models.Q(dataset=None), name="website_source_has_one_home"
-            ),
-            models.UniqueConstraint(
-                fields=["agent", "base_url"], condition=models.Q(archived_at=None), name="website_source_once_per_agent"
-            ),
-            models.UniqueConstraint(
-                fields=["dataset", "base_url"],
-                condition=models.Q(archived_at=None),
-                name="website_source_once_per_dataset",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.base_url
-
-    @property
-    def home(self) -> Home:
-        home = self.dataset or self.agent
-        assert home is not None  # noqa: S101  # website_source_has_one_home
-        return home
-
-    @property
-    def domain(self) -> str:
-        return urlsplit(self.base_url).netloc
-
-    @property
-    def status(self) -> str:
-        return SourceStatus.INACTIVE if self.is_archived else self.last_crawl_status
-
-    @property
-    def is_crawling(self) -> bool:
-        return self.last_crawl_status == SourceStatus.CRAWLING
-
-    @property
-    def is_scheduled(self) -> bool:
-        return self.crawl_frequency_minutes > 0 and not self.is_paused
-
-
-class WebsitePage(BaseModel):
-    """An address of a website source. The crawl that goes on finds its way by `found_in` and `visited_in`."""
-
-    source = models.ForeignKey(WebsiteSource, models.CASCADE, related_name="pages")
-    url = models.CharField(max_length=2000)
-    depth = models.PositiveSmallIntegerField(default=0)
-    position = models.PositiveIntegerField(default=0)  # in the order in which the crawl found them
-    status = models.CharField(max_length=10, choices=PageStatus, default=PageStatus.PENDING)
-    cause = models.TextField(blank=True)
-    cause_code = models.CharField(max_length=60, blank=True)
-    title = models.CharField(max_length=300, blank=True)
-    language = models.CharField(max_length=20, blank=True)
-    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
-    etag = models.CharField(max_length=300, blank=True)
-    last_modified = models.CharField(max_length=100, blank=True)
-    content_hash = models.CharField(max_length=64, blank=True)
-    content_length = models.PositiveIntegerField(default=0)
-    links = models.JSONField(default=list, blank=True)  # for when the page answers that it has not changed
-    document = models.ForeignKey(Document, models.SET_NULL, related_name="website_pages", null=True, blank=True)
-    is_document_out = models.BooleanField(default=False)  # archived because of the page, not by a person
-    found_in = models.UUIDField(null=True, blank=True, editable=False)  # crawls
-    visited_in = models.UUIDField(null=True, blank=True, editable=False)
-    last_seen_at = models.DateTimeField(null=True, blank=True)
-    last_crawled_at = models.DateTimeField(null=True, blank=True)
-    last_changed_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["depth", "position", "url"]
-        indexes = [models.Index(fields=["source", "found_in", "depth", "position"])]
-        constraints = [models.UniqueConstraint(fields=["source", "url"], name="website_page_once_per_source")]
-
-    def __str__(self) -> str:
-        return self.url
-
-
-class Crawl(LeasedModel, BaseModel):
-    """One round through a website source, worked on like an `IngestionJob`."""
-
-    source = models.ForeignKey(WebsiteSource, models.CASCADE, related_name="crawls")
-    status = models.CharField(max_length=12, choices=JobStatus, default=JobStatus.PENDING)
-    stage = models.CharField(max_length=12, choices=CrawlStage, default=CrawlStage.WAITING)
-    task_id = models.UUIDField(default=uuid.uuid4, editable=False)
-    max_pages = models.PositiveIntegerField()
-    requests = models.PositiveIntegerField(default=0)  # for pages, redirects included
-    processed_count = models.PositiveIntegerField(default=0)
-    changed_count = models.PositiveIntegerField(default=0)
-    archived_count = models.PositiveIntegerField(default=0)
-    is_cut_short = models.BooleanField(default=False)  # there were more pages than the limit
-    has_outages = models.BooleanField(default=False)  # some pages could not be had just now
-    error = models.TextField(blank=True)
-    error_code = models.CharField(max_length=60, blank=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    pages_done_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-created_at"]
-        indexes = [models.Index(fields=["status", "lease_until"])]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["source"],
-                condition=models.Q(status__in=[JobStatus.PENDING, JobStatus.PROCESSING]),
-                name="one_crawl_at_a_time",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.source_id}: {self.status}"
-
-    @property
-    def progress(self) -> int:
-        return min(99, 100 * self.processed_count // max(self.max_pages, 1))

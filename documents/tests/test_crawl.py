@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from conftest import Character
 from documents import crawl, site
+from documents.crawl import work
 from documents.crawl.base import UNFINISHED
 from documents.crawl.visits import Round
 from documents.enums import JobStatus, PageStatus, SourceStatus
@@ -436,7 +437,7 @@ def test_a_crawl_goes_on_where_its_worker_died(
     }
     source = register(in_acme, web)
     begun = start_crawl(actor=None, source=source)
-    monkeypatch.setattr(crawl, "SLICE", 0.0)  # over before the first page
+    monkeypatch.setattr(work, "SLICE", 0.0)  # over before the first page
     crawl.run(begun.pk, crawl_website, ingest)
     begun.refresh_from_db()
     assert begun.status == JobStatus.PENDING

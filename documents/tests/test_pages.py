@@ -196,9 +196,8 @@ def test_list_queries(
 ) -> None:
     for number in range(count):
         document_of(acme, f"{number}.md")
-    with django_assert_num_queries(
-        9
-    ):  # two search paths, session, person with company, count, documents, agents, datasets, languages, tags
+    # Two search paths, session, person with company, count, documents, agents, datasets, languages, tags.
+    with django_assert_num_queries(10):
         assert len(acme_client.get("/documents").context["page_obj"]) == count
 
 

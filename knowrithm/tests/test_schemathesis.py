@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import hypothesis
+import hypothesis.errors
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
@@ -42,10 +44,21 @@ CHECKS = [
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 
+class ReadToTheEnd(Handler):
+    """As a server does: a streamed answer is read, and what it reads from is closed."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        response: Any = super().__call__(environ, start_response)
+        try:
+            return [b"".join(response)]
+        finally:
+            response.close()
+
+
 @cache
 def api_operations() -> list[Any]:
     schema: Any = schemathesis.openapi.from_dict(document())
-    schema.app = Handler()
+    schema.app = ReadToTheEnd()
     return [found.ok() for found in schema.get_all_operations()]
 
 
@@ -84,7 +97,8 @@ def test_every_answer_is_one_that_the_document_describes(
         for mode, in_path in modes:
             if mode == NEGATIVE and not (operation.body or operation.query or ids):
                 continue  # nothing in it can be wrong
-            _run(operation, mode, in_path, headers, faults)
+            with suppress(hypothesis.errors.Unsatisfiable):  # all that can be made up for it is right
+                _run(operation, mode, in_path, headers, faults)
     assert faults == {}
 
 

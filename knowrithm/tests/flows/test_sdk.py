@@ -282,12 +282,12 @@ def test_files_and_addresses_are_taken_together_and_a_bad_file_spoils_no_other(
     owner: Owner, folder: Path, tmp_path: Path, site: str
 ) -> None:
     agent_id = owner.create_agent()
-    [picture] = write_files(tmp_path, {"photo.png": b"\x89PNG\r\n\x1a\n" + bytes(100)})
+    [picture] = write_files(tmp_path, {"photo.gif": b"GIF89a" + bytes(100)})
     answer = owner.client.documents.upload_documents(
         agent_id, file_paths=[folder / "pump.txt", picture], urls=[f"{site}/parking.html", f"{site}/valve.pdf"]
     )
     assert (answer["documents_processed"], answer["documents_failed"]) == (3, 1)
-    assert [(error["name"], error["code"]) for error in answer["errors"]] == [("photo.png", "DOC_UNSUPPORTED_TYPE")]
+    assert [(error["name"], error["code"]) for error in answer["errors"]] == [("photo.gif", "DOC_UNSUPPORTED_TYPE")]
     documents = [owner.await_document(document["id"]) for document in answer["documents"]]
     assert [(document["original_filename"], document["document_type"]) for document in documents] == [
         ("pump.txt", "txt"),
@@ -298,7 +298,7 @@ def test_files_and_addresses_are_taken_together_and_a_bad_file_spoils_no_other(
 
 
 def test_upload_of_nothing_but_an_unsupported_file_is_refused(owner: Owner, agent_id: str, tmp_path: Path) -> None:
-    [picture] = write_files(tmp_path, {"photo.png": b"\x89PNG\r\n\x1a\n" + bytes(100)})
+    [picture] = write_files(tmp_path, {"photo.gif": b"GIF89a" + bytes(100)})
     error = refused(owner.client.documents.upload_documents, agent_id, file_paths=[picture])
     assert (error.status_code, error.error_code) == (400, "DOC_UNSUPPORTED_TYPE")
 

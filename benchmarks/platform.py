@@ -116,12 +116,12 @@ def _await_workers(address: str, process: subprocess.Popen[bytes], log: Path) ->
 def _await_quiet(pid: int) -> None:
     """The first start teaches the demo agent for a minute, with all that the machine has."""
     deadline = time.monotonic() + START_SECONDS
-    parts = psutil.Process(pid).children(recursive=True)
-    while time.monotonic() < deadline:
+    quiet = 0
+    while time.monotonic() < deadline and quiet < 4:  # between two documents it is quiet for a moment too
+        parts = psutil.Process(pid).children(recursive=True)
         before = _cpu_seconds(parts)
         time.sleep(2)
-        if _cpu_seconds(parts) - before < QUIET * 2:
-            return
+        quiet = quiet + 1 if _cpu_seconds(parts) - before < QUIET * 2 else 0
 
 
 def _cpu_seconds(parts: Sequence[psutil.Process]) -> float:

@@ -66,6 +66,14 @@ class AgentSerializer(RecordSerializer[Agent]):
         return str(self.context["company_id"])
 
 
+class AgentRowSerializer(AgentSerializer):
+    """Of `selectors.agents_list`, whose rows carry what they show of the settings."""
+
+    model_name = serializers.CharField()
+    temperature = serializers.FloatField()
+    max_tokens = serializers.IntegerField()
+
+
 class PublicAgentSerializer(RecordSerializer[Agent]):
     """What a visitor of any site may see."""
 

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from agents import selectors, services
 from agents.api.serializers import (
     AgentInput,
+    AgentRowSerializer,
     AgentSerializer,
     AgentUpdateInput,
     CloneInput,
@@ -78,7 +79,7 @@ class AgentViewSet(ApiViewSet):
         query = request.query_params
         rows = selectors.agents_page(search=query.get("search", ""), status=query.get("status", ""))
         agents, pagination = paginate(request, rows, per_page=10)
-        records = AgentSerializer(agents, many=True, context={"company_id": self.principal().company_id}).data
+        records = AgentRowSerializer(agents, many=True, context={"company_id": self.principal().company_id}).data
         return Response(listing(["agents"], records, pagination))
 
     @extend_schema(responses=AgentAnswer)
@@ -86,7 +87,8 @@ class AgentViewSet(ApiViewSet):
         agent = selectors.agents_list().filter(name__iexact=name).first()
         if agent is None:
             raise NotFoundError("There is no agent of this name.")
-        return Response(single("agent", self._record(agent)))
+        record = dict(AgentRowSerializer(agent, context={"company_id": self.principal().company_id}).data)
+        return Response(single("agent", record))
 
     @extend_schema(responses=answer("PublicAgentAnswer", agent=PublicAgentSerializer()))
     def retrieve(self, request: Request, agent_id: uuid.UUID) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from agents.api.serializers import AgentSerializer
+from agents.api.serializers import AgentRowSerializer, AgentSerializer
 from agents.enums import AgentStatus
 from agents.models import Agent
 from analytics.enums import MetricType
@@ -137,6 +137,10 @@ class ConsoleAgentSerializer(AgentSerializer):
 
     def get_average_rating(self, agent: Any) -> float:
         return 0.0  # nobody can rate an answer yet
+
+
+class ConsoleAgentRowSerializer(AgentRowSerializer, ConsoleAgentSerializer):
+    """Of `agents.selectors.agents_list`."""
 
 
 # --- Reports ------------------------------------------------------------------------------------------------------

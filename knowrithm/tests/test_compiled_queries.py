@@ -8,13 +8,14 @@ from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import tenant_context
 
 from agents.models import Agent
-from agents.selectors import agents_list
 from agents.services import create_agent
 from conftest import Character
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 
 NAMES = ["Ada", "Bea", "Cleo", "Gus"]
-BY_NAME: CompiledQuery[Agent] = CompiledQuery(lambda: agents_list().filter(name__in=NAMES).order_by("name"))
+BY_NAME: CompiledQuery[Agent] = CompiledQuery(
+    lambda: Agent.objects.live().select_related("llm_settings__llm_model").filter(name__in=NAMES).order_by("name")
+)
 BY_ID: CompiledQuery[Agent] = CompiledQuery(lambda: Agent.objects.select_related("llm_settings").filter(pk=ANY_ID))
 
 

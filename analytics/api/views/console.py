@@ -20,6 +20,7 @@ from analytics.api.serializers import (
     AgentQuery,
     AnyUserQuery,
     CompanyQuery,
+    ConsoleAgentRowSerializer,
     ConsoleAgentSerializer,
     ConsoleCompanyChanges,
     DocumentQuery,
@@ -136,7 +137,7 @@ class CompanyConsole(ConsoleViewSet):
         company = _ready(company_by_id(company_id))
         with tenant_context(company):
             agents, pagination = paginate(request, agents_list(**self.query(AgentQuery, request)), per_page=25)
-            records = ConsoleAgentSerializer(agents, many=True, context={"company_id": company.pk}).data
+            records = ConsoleAgentRowSerializer(agents, many=True, context={"company_id": company.pk}).data
         return Response(listing(["agents"], records, pagination))
 
     @extend_schema(

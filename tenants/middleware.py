@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.http import HttpRequest, HttpResponseBase
@@ -35,13 +36,16 @@ class KeyUseMiddleware:
         response = self.get_response(request)
         use, match = key_use.current_use(), request.resolver_match
         if use is not None and match is not None:
-            key_use.count_use(
+            count = partial(
+                key_use.count_use,
                 use,
                 method=str(request.method),
                 endpoint=key_use.endpoint_of(match.route),
                 status=response.status_code,
                 milliseconds=(time.perf_counter() - started) * 1000,
             )
+            # Once the caller has the answer. The thread does it before it takes the next request.
+            response._resource_closers.append(count)  # type: ignore[attr-defined]  # not in the stubs
             for name, value in use.headers.items():
                 response[name] = value
         return response

@@ -59,7 +59,8 @@ with Supervisor(cwd=Path("/")) as supervisor:
     supervisor.watch()
 """
     with program(script(body)) as supervisor:
-        one, two = pid_in(supervisor.wait_for_line("one ")), pid_in(supervisor.wait_for_line("two "))
+        started = [supervisor.wait_for_line("pid"), supervisor.wait_for_line("pid")]  # in either order
+        one, two = (pid_in(line) for line in sorted(started))
         os.kill(one, signal.SIGKILL)
         end = supervisor.wait_for_line("knowrithm")
         again = pid_in(supervisor.wait_for_line("one "))

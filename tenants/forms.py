@@ -5,6 +5,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from knowrithm.principal import Principal, Role, Scope
 from tenants import ocr_languages
@@ -77,7 +78,7 @@ class NewPersonForm(forms.Form):
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         label="Reason", max_length=300, help_text="The company reads it in its audit log.",
-        widget=forms.Textarea({"rows": 3}),
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )  # fmt: skip
 
 

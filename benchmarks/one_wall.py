@@ -26,4 +26,4 @@ def _shared_row(self: Any, query: str, parameters: Sequence[Any]) -> tuple[Any, 
 
 
 del DatabaseWrapper._handle_search_path
-DatabaseWrapper.shared_row = _shared_row  # type: ignore[method-assign]
+DatabaseWrapper.shared_row = _shared_row  # type: ignore[method-assign]  # only the benchmark may do this

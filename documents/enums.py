@@ -36,6 +36,9 @@ class JobStatus(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+UNFINISHED_JOBS = (JobStatus.PENDING, JobStatus.PROCESSING)
+
+
 class Stage(models.TextChoices):
     """Where a job is, in words for its owner."""
 

@@ -34,7 +34,7 @@ from redis.exceptions import RedisError
 from agents.models import Agent, LLMSettings
 from documents import embeddings
 from documents.chunks import replace_chunks, with_edits
-from documents.enums import DocumentStatus, JobStatus, Stage
+from documents.enums import UNFINISHED_JOBS, DocumentStatus, JobStatus, Stage
 from documents.ingestion.base import Chunk, IngestionError, TooLargeError
 from documents.ingestion.detect import detect_type
 from documents.ingestion.extract import OcrOptions
@@ -87,6 +87,24 @@ def ask_for_worker(task: Task[Any, Any], *, countdown: float = 0) -> None:
     if not countdown:
         transaction.on_commit(partial(ask_for_turn, TURNS, current_schema()), robust=True)
     enqueue(task, countdown=countdown)
+
+
+def queue_job(document: Document, task: Task[Any, Any], *, is_bulk: bool = False) -> IngestionJob:
+    """Have the document read, instead of whatever reads it now. `is_bulk` lets others of the company go first."""
+    stop_jobs(document)
+    job = IngestionJob.objects.create(document=document, task_id=task_records.create_task(), is_bulk=is_bulk)
+    ask_for_worker(task)
+    return job
+
+
+def stop_jobs(document: Document) -> None:
+    """Cancel the jobs that would read the document or do. Call inside the transaction that says what comes instead."""
+    for job in document.jobs.filter(status__in=UNFINISHED_JOBS).select_for_update():
+        job.status, job.finished_at, job.lease_until, job.seconds_left = JobStatus.CANCELLED, timezone.now(), None, None
+        job.save(update_fields=["status", "finished_at", "lease_until", "seconds_left", "updated_at"])
+        cause = "Reading this document was cancelled."
+        tell = partial(task_records.fail_task, str(job.task_id), cause, "DOC_CANCELLED")
+        transaction.on_commit(tell, robust=True)
 
 
 def work_in_turn(schema: str, task: Task[Any, Any]) -> bool:

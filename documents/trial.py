@@ -1,4 +1,4 @@
-"""A search looked at from within: what an agent would find for a question, and what each leg says of it."""
+"""A search that somebody asks for: what an agent would find, how sure it would be, and how long that took."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.models import Agent
-from documents.retrieval import Passage, RetrievalSettings, has_evidence, retrieve
+from documents.retrieval import NO_FILTERS, Filters, Passage, RetrievalSettings, has_evidence, retrieve
 from knowrithm.errors import UnavailableError
 from knowrithm.llm.base import ProviderError
 
@@ -34,12 +34,14 @@ class Trial:
         return max((passage.evidence for passage in self.passages), default=0.0)
 
 
-def try_search(*, agent: Agent, question: str, previous: str, settings: RetrievalSettings) -> Trial:
+def try_search(
+    *, agent: Agent, question: str, settings: RetrievalSettings, previous: str = "", filters: Filters = NO_FILTERS
+) -> Trial:
     """As a turn searches. Raises `UnavailableError` when the embedder does not answer."""
     searched = f"{previous}\n{question}" if previous else question
     started = time.perf_counter()
     try:
-        passages = retrieve(agent, searched, question=question, settings=settings)
+        passages = retrieve(agent, searched, question=question, settings=settings, filters=filters)
     except ProviderError as error:
         raise UnavailableError(str(error), code=error.code) from error
     return Trial(searched, settings, passages, round(time.perf_counter() - started, 4))

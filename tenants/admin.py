@@ -22,12 +22,18 @@ from tenants import services
 from tenants.audit.admin import AuditedAdmin, audit_link
 from tenants.browser import start_acting
 from tenants.enums import SessionKind, UserStatus
-from tenants.forms import ReasonForm
 from tenants.models import ApiKey, Company, EmailDomain, Invitation, SystemConfig, User, UserSession
 from tenants.pages import as_uuid, errors_as_messages, errors_in, post_data
 from tenants.selectors import get_person, related_rows
 
 admin.site.unregister(Group)  # roles are on the user; groups would promise something else
+
+
+class _ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label="Reason", max_length=300, help_text="The company reads it in its audit log.",
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+    )  # fmt: skip
 
 
 class _NoDelete(AuditedAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
@@ -153,7 +159,7 @@ class UserAdmin(_NoAdd):
     @action(description="Act as this person", url_path="act-as", icon="switch_account")  # type: ignore[untyped-decorator]  # unfold has no types
     def act_as(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Asks for the reason, then opens the dashboard as the person."""
-        form = ReasonForm(post_data(request))
+        form = _ReasonForm(post_data(request))
         found = _person(request, object_id)
         if form.is_valid():
             with errors_in(form):
@@ -185,7 +191,7 @@ class UserAdmin(_NoAdd):
         self, request: HttpRequest, object_id: str, what: str, *, status: str = "", role: str = ""
     ) -> HttpResponse:
         """A link leads here, so a page asks first, for the reason too."""
-        form = ReasonForm(post_data(request))
+        form = _ReasonForm(post_data(request))
         found = _person(request, object_id)
         if form.is_valid():
             with errors_in(form):

@@ -5,7 +5,6 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from knowrithm.principal import Principal, Role, Scope
 from tenants import ocr_languages
@@ -73,13 +72,6 @@ class NewPersonForm(forms.Form):
     password = password_field(
         "First password", autocomplete="new-password", help_text=f"{RULES} Tell it to the person in a safe way."
     )
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        label="Reason", max_length=300, help_text="The company reads it in its audit log.",
-        widget=UnfoldAdminTextareaWidget({"rows": 3}),
-    )  # fmt: skip
 
 
 class ApiKeyChangeForm(forms.Form):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import asdict, replace
 from typing import Any
@@ -31,7 +30,8 @@ from documents.api.serializers import (
     uploaded_urls,
 )
 from documents.models import Document, DocumentChunk, Home
-from documents.retrieval import Filters, RetrievalSettings, has_evidence, retrieve
+from documents.retrieval import Filters, RetrievalSettings
+from documents.trial import try_search
 from knowrithm.api.errors import envelope
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, WRITE
@@ -39,8 +39,6 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
-from knowrithm.errors import UnavailableError
-from knowrithm.llm.base import ProviderError
 
 DocumentAnswer = answer("DocumentAnswer", document=DocumentSerializer())
 ChunkAnswer = answer("ChunkAnswer", chunk=ChunkSerializer())
@@ -344,14 +342,14 @@ class SearchViewSet(ApiViewSet):
     def search(self, request: Request) -> Response:
         """The passages of one agent that bear on the query, best first; `filters` narrow it to some documents."""
         data = self.validated(SearchInput, request)
-        started = time.perf_counter()
         agent = get_agent(data["agent_id"])
-        search = replace(RetrievalSettings.of(agent), top_k=data.get("limit") or data.get("top_k") or 10)
-        try:
-            passages = retrieve(agent, data["query"], settings=search, filters=Filters(**data.get("filters", {})))
-        except ProviderError as error:
-            raise UnavailableError(str(error), code=error.code) from error
-        results: Any = SearchResultSerializer(passages, many=True).data
+        found = try_search(
+            agent=agent,
+            question=data["query"],
+            settings=replace(RetrievalSettings.of(agent), top_k=data.get("limit") or data.get("top_k") or 10),
+            filters=Filters(**data.get("filters", {})),
+        )
+        results: Any = SearchResultSerializer(found.passages, many=True).data
         if not data["include_content"]:
             results = [{name: result[name] for name in result if name not in {"content", "text"}} for result in results]
         return Response(
@@ -359,7 +357,7 @@ class SearchViewSet(ApiViewSet):
                 "query": data["query"],
                 "results": results,
                 "total_results": len(results),
-                "has_evidence": has_evidence(passages, search.threshold),
-                "execution_time": round(time.perf_counter() - started, 4),
+                "has_evidence": found.has_evidence,
+                "execution_time": found.seconds,
             }
         )

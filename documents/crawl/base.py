@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from documents.enums import JobStatus
-
 RELATED = ("source__agent", "source__dataset")
 MAX_ATTEMPTS = 4
-UNFINISHED = (JobStatus.PENDING, JobStatus.PROCESSING)
 GONE, UNLINKED, FORBIDDEN, REDIRECTED = "PAGE_GONE", "PAGE_UNLINKED", "PAGE_FORBIDDEN", "PAGE_REDIRECTED"
 NOT_COUNTED = (FORBIDDEN, REDIRECTED)  # against the limit of pages
 

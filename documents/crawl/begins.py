@@ -5,31 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from celery import Task
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from documents.crawl.base import (
-    MAX_ATTEMPTS,
-    RELATED,
-    UNFINISHED,
-)
-from documents.crawl.ends import (
-    fail,
-)
-from documents.enums import CrawlMode, JobStatus, SourceStatus
+from documents.crawl.base import MAX_ATTEMPTS, RELATED
+from documents.crawl.ends import fail
+from documents.enums import UNFINISHED_JOBS, CrawlMode, JobStatus, SourceStatus
 from documents.models import Crawl, WebsiteSource
 from knowrithm.jobs import create_task, enqueue
-
-log = structlog.get_logger(__name__)
 
 
 def begin(source: WebsiteSource, task: Task[Any, Any], *, max_pages: int | None = None) -> Crawl | None:
     """Queue a crawl; None when one goes on already. Call inside a transaction."""
     locked = WebsiteSource.objects.select_for_update().get(pk=source.pk)
-    if locked.crawls.filter(status__in=UNFINISHED).exists():
+    if locked.crawls.filter(status__in=UNFINISHED_JOBS).exists():
         return None
     limit = 1 if source.mode == CrawlMode.SINGLE else max_pages or source.max_pages
     crawl = Crawl.objects.create(source=source, max_pages=limit, task_id=create_task())

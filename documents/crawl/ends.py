@@ -5,29 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from celery import Task
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from documents.crawl.base import (
-    GONE,
-    NOT_COUNTED,
-    REDIRECTED,
-    UNFINISHED,
-    UNLINKED,
-    LostLeaseError,
-)
+from documents.crawl.base import GONE, NOT_COUNTED, REDIRECTED, UNLINKED, LostLeaseError
 from documents.crawl.pages import set_aside
-from documents.enums import CrawlStage, DocumentStatus, JobStatus, PageStatus, SourceStatus
+from documents.enums import UNFINISHED_JOBS, CrawlStage, DocumentStatus, JobStatus, PageStatus, SourceStatus
 from documents.exceptions import CrawlError
 from documents.models import Crawl, WebsitePage, WebsiteSource
 from knowrithm import jobs as task_records
 from knowrithm.jobs import enqueue
 from tenants.audit.services import record_event
-
-log = structlog.get_logger(__name__)
 
 INDEXING_PATIENCE = timedelta(minutes=15)
 KEPT_CRAWLS = 20
@@ -135,10 +125,10 @@ def end(source: WebsiteSource, status: SourceStatus, **values: Any) -> None:
 
 def cancel(source: WebsiteSource) -> bool:
     """End the crawl that goes on. What it has read stays. False when there is none."""
-    crawl = source.crawls.filter(status__in=UNFINISHED).first()
+    crawl = source.crawls.filter(status__in=UNFINISHED_JOBS).first()
     if crawl is None:
         return False
-    stopped = Crawl.objects.filter(pk=crawl.pk, status__in=UNFINISHED).update(
+    stopped = Crawl.objects.filter(pk=crawl.pk, status__in=UNFINISHED_JOBS).update(
         status=JobStatus.CANCELLED, finished_at=timezone.now(), lease_until=None
     )
     if stopped:

@@ -7,22 +7,15 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-import structlog
 from celery import Task
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import timezone
 
-from documents.crawl.base import (
-    UNFINISHED,
-)
-from documents.enums import DocumentStatus, JobStatus, PageStatus
-from documents.jobs import ask_for_worker
-from documents.models import Document, IngestionJob, WebsitePage, WebsiteSource, owned_by
+from documents.enums import DocumentStatus, PageStatus
+from documents.jobs import queue_job
+from documents.models import Document, WebsitePage, WebsiteSource, owned_by
 from documents.versions import count_documents
-from knowrithm.jobs import create_task
-
-log = structlog.get_logger(__name__)
 
 
 def store(page: WebsitePage, content: tuple[str, str, bytes], ingest: Task[Any, Any]) -> None:
@@ -33,11 +26,9 @@ def store(page: WebsitePage, content: tuple[str, str, bytes], ingest: Task[Any, 
     if document is None:
         document = Document(**owned_by(source.home), source_url=page.url)
         count_documents(source.home, +1)
-    else:
-        document.jobs.filter(status__in=UNFINISHED).update(status=JobStatus.CANCELLED, finished_at=timezone.now())
-        if page.is_document_out and document.archived_at is not None:
-            document.archived_at = None
-            count_documents(source.home, +1)
+    elif page.is_document_out and document.archived_at is not None:
+        document.archived_at = None
+        count_documents(source.home, +1)
     document.original_filename, document.document_type = name[-300:], kind
     document.title = page.title
     document.status, document.processing_error, document.error_code = DocumentStatus.PENDING, "", ""
@@ -48,8 +39,7 @@ def store(page: WebsitePage, content: tuple[str, str, bytes], ingest: Task[Any, 
         transaction.on_commit(lambda: storage.delete(old), robust=True)
     document.save()
     page.document, page.is_document_out = document, False
-    IngestionJob.objects.create(document=document, task_id=create_task(), is_bulk=True)
-    ask_for_worker(ingest)
+    queue_job(document, ingest, is_bulk=True)
 
 
 def set_aside(page: WebsitePage, cause: str, code: str) -> int:

@@ -8,18 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from celery import Task
 from django.db import transaction
 from django.utils import timezone
 
-from documents.crawl.base import (
-    FORBIDDEN,
-    GONE,
-    NOT_COUNTED,
-    REDIRECTED,
-    LostLeaseError,
-)
+from documents.crawl.base import FORBIDDEN, GONE, NOT_COUNTED, REDIRECTED, LostLeaseError
 from documents.crawl.pages import bring_back, set_aside, store
 from documents.enums import CrawlMode, CrawlStage, PageStatus
 from documents.exceptions import CrawlError
@@ -39,8 +32,6 @@ from documents.site import FILE_TYPES, HTML_TYPES, MAX_PAGE_BYTES, Site
 from knowrithm import jobs as task_records
 from knowrithm.db.schema import release_connection
 from knowrithm.net.outbound import FetchedPage, OutboundError
-
-log = structlog.get_logger(__name__)
 
 MAX_REDIRECTS = 5
 MAX_FORBIDDEN = 200  # addresses that robots.txt forbids, of which a crawl tells

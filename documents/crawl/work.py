@@ -14,19 +14,8 @@ from celery import Task
 from django.db import OperationalError
 from django.utils import timezone
 
-from documents.crawl.base import (
-    MAX_ATTEMPTS,
-    RELATED,
-    LostLeaseError,
-    SliceOverError,
-)
-from documents.crawl.ends import (
-    await_documents,
-    complete,
-    fail,
-    finish_pages,
-    go_on_later,
-)
+from documents.crawl.base import MAX_ATTEMPTS, RELATED, LostLeaseError, SliceOverError
+from documents.crawl.ends import await_documents, complete, fail, finish_pages, go_on_later
 from documents.crawl.visits import Round
 from documents.enums import CrawlStage, JobStatus
 from documents.exceptions import CrawlError

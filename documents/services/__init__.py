@@ -7,7 +7,7 @@ from documents.services.archive import (
     restore_chunks,
     restore_document,
 )
-from documents.services.cancel import cancel_document, stop_jobs
+from documents.services.cancel import cancel_document
 from documents.services.chunking import check_chunking, set_chunking
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
 from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
@@ -68,7 +68,6 @@ __all__ = [
     "retry_document",
     "set_chunking",
     "start_crawl",
-    "stop_jobs",
     "undo_chunk_edit",
     "update_dataset",
     "update_document",

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from documents.enums import ACTIVE_STATUSES, DocumentStatus
+from documents.jobs import stop_jobs
 from documents.models import Document, DocumentChunk
-from documents.services.cancel import stop_jobs
 from documents.services.records import record_documents
 from documents.services.uploads import queue_ingestion
 from documents.versions import count_documents, withdraw

@@ -19,14 +19,12 @@ from documents.enums import DocumentStatus
 from documents.exceptions import FileTooLargeError, RejectedFileError
 from documents.ingestion.base import IngestionError
 from documents.ingestion.detect import detect_type
-from documents.jobs import ask_for_worker
+from documents.jobs import queue_job
 from documents.models import Document, Home, IngestionJob, owned_by
-from documents.services.cancel import stop_jobs
 from documents.services.records import record_documents
 from documents.services.tags import clean_tags
 from documents.versions import count_documents
 from knowrithm.errors import InvalidInputError
-from knowrithm.jobs import create_task
 from knowrithm.principal import Principal
 
 HEAD_SIZE = 64 * 1024  # bytes of a file that its type is told from
@@ -218,11 +216,7 @@ def sha256_of(file: UploadedFile[Any]) -> str:
 
 
 def queue_ingestion(document: Document, *, is_bulk: bool = False) -> IngestionJob:
-    """Have the document read, instead of whatever reads it now. `is_bulk` lets others of the company go first."""
-    stop_jobs(document)
-    job = IngestionJob.objects.create(document=document, task_id=create_task(), is_bulk=is_bulk)
-    ask_for_worker(tasks.ingest)
-    return job
+    return queue_job(document, tasks.ingest, is_bulk=is_bulk)
 
 
 @transaction.atomic

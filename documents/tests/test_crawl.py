@@ -13,9 +13,8 @@ from django.utils import timezone
 from conftest import Character
 from documents import crawl, site
 from documents.crawl import work
-from documents.crawl.base import UNFINISHED
 from documents.crawl.visits import Round
-from documents.enums import JobStatus, PageStatus, SourceStatus
+from documents.enums import UNFINISHED_JOBS, JobStatus, PageStatus, SourceStatus
 from documents.jobs import run as read_document
 from documents.models import Crawl, Document, WebsitePage, WebsiteSource
 from documents.retrieval import retrieve
@@ -52,7 +51,7 @@ def go(source: WebsiteSource, *, max_pages: int | None = None) -> Crawl:
     for _ in range(20):
         crawl.run(begun.pk, crawl_website, ingest)
         begun.refresh_from_db()
-        if begun.status not in UNFINISHED:
+        if begun.status not in UNFINISHED_JOBS:
             break
         for page in source.pages.exclude(document=None).select_related("document"):
             assert page.document is not None
@@ -362,7 +361,7 @@ def impatient(web: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds are short in this test."""
     import threading
 
-    web.ended = threading.Event()  # type: ignore[attr-defined]
+    web.ended = threading.Event()  # type: ignore[attr-defined]  # for the handler above
     monkeypatch.setattr(site, "SECONDS", 1)
 
 
@@ -530,7 +529,7 @@ def test_archiving_a_website_takes_its_documents_along(in_acme: Character, web: 
     web.pages |= {"/": html("The shop opens at nine.", "/a"), "/a": html("Page a says this.")}
     source = register(in_acme, web)
     go(source)
-    archive_document(actor=in_acme.principal, document=source.pages.get(url=web.url("/a")).document)  # type: ignore[arg-type]
+    archive_document(actor=in_acme.principal, document=source.pages.get(url=web.url("/a")).document)  # type: ignore[arg-type]  # it has one
     archive_website_source(actor=in_acme.principal, source=source)
     in_acme.agent.refresh_from_db()
     assert (Document.objects.live().count(), in_acme.agent.documents_count) == (0, 0)

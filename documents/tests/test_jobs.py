@@ -47,7 +47,7 @@ def read(document: Document) -> dict[str, float]:
     work_off()
     document.refresh_from_db()
     assert (document.status, document.processing_error) == ("processed", "")
-    timings: dict[str, float] = document.jobs.first().timings  # type: ignore[union-attr]
+    timings: dict[str, float] = document.jobs.first().timings  # type: ignore[union-attr]  # there is one
     return timings
 
 

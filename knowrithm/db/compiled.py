@@ -52,7 +52,7 @@ class CompiledQuery(Generic[Row]):
         compiled = self._compiled[key]
         rows = compiled.rows.all()
         given = tuple(row_id if value == ANY_ID else value for value in compiled.parameters)
-        rows.query.get_compiler = partial(_compiler, compiled, given)  # type: ignore[method-assign]
+        rows.query.get_compiler = partial(_compiler, compiled, given)  # type: ignore[method-assign]  # this one query's
         return rows
 
     def _compile(self, part: slice) -> _Compiled[Row]:

@@ -445,7 +445,7 @@ def test_a_token_signed_with_something_shared_is_refused(sso: SingleSignOn, prov
 def test_a_key_that_the_provider_does_not_publish_is_refused(sso: SingleSignOn, provider: OidcServer) -> None:
     published = provider.jwks()
     provider.rotate()
-    provider.jwks = lambda: published  # type: ignore[method-assign]
+    provider.jwks = lambda: published  # type: ignore[method-assign]  # of this server alone
     browser = Client()
     why = refused(browser, sign_in(browser))
     assert why == "The provider's ID token was refused: it is signed with a key that the provider does not publish."
@@ -455,7 +455,7 @@ def test_a_key_that_the_provider_does_not_publish_is_refused(sso: SingleSignOn, 
 def test_another_key_under_a_known_name_is_refused(sso: SingleSignOn, provider: OidcServer) -> None:
     (other,) = provider.jwks()["keys"]
     provider.rotate()
-    provider.jwks = lambda: {"keys": [{**other, "kid": provider.keys[0].kid}]}  # type: ignore[method-assign]
+    provider.jwks = lambda: {"keys": [{**other, "kid": provider.keys[0].kid}]}  # type: ignore[method-assign]  # of this server alone
     browser = Client()
     assert refused(browser, sign_in(browser)) == "The provider's ID token was refused: its signature is not right."
 
@@ -598,7 +598,7 @@ def test_garbage_of_the_provider_lets_nobody_in(sso: SingleSignOn, provider: Oid
 def test_garbage_for_keys_lets_nobody_in(sso: SingleSignOn, provider: OidcServer, keys: Any) -> None:
     kid = provider.keys[0].kid
     named = [{**key, "kid": kid} if isinstance(key, dict) else key for key in keys] if isinstance(keys, list) else keys
-    provider.jwks = lambda: {"keys": named}  # type: ignore[method-assign]
+    provider.jwks = lambda: {"keys": named}  # type: ignore[method-assign]  # of this server alone
     browser = Client()
     assert refused(browser, sign_in(browser)).startswith("The provider's ")
 

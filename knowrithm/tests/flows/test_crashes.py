@@ -262,7 +262,8 @@ def wrecker(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) 
 
 @pytest.mark.last
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("wrecker", range(SEEDS), indirect=True)
+@pytest.mark.skipif(not SEEDS, reason="needs a machine that does nothing else: set CRASH_SEEDS")
+@pytest.mark.parametrize("wrecker", range(SEEDS or 1), indirect=True)
 def test_nothing_is_lost_or_doubled_whatever_dies(wrecker: Wrecker) -> None:
     for step in wrecker.seed.sample(STEPS, len(STEPS)):
         step(wrecker)

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -64,8 +65,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = exceptions.PermissionDenied()
     elif isinstance(error, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
         return Response(envelope("The request is too large.", "TOO_LARGE"), status=413)
-    if isinstance(error, RedisError):
-        log.warning("redis_unavailable", error=str(error))
+    if isinstance(error, RedisError | OperationalError | InterfaceError):
+        # A restart of Redis or PostgreSQL: nothing has been done, and the next try finds a new connection.
+        log.error("service_unavailable", exc_info=error)
         message = "A part of the service is not available at the moment. Try again in a few seconds."
         return Response(envelope(message, "UNAVAILABLE"), status=503, headers={"Retry-After": "5"})
     if isinstance(error, exceptions.ValidationError):

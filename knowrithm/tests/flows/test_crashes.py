@@ -14,15 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
 import redis
+from knowrithm_py.dataclass.error import KnowrithmAPIError
 from PIL import Image, ImageDraw
 
 from knowrithm.tests.flows.files import write_files
@@ -30,10 +32,26 @@ from knowrithm.tests.platform import FLOW, Owner, Platform, wait_for
 
 pytestmark = FLOW
 
+T = TypeVar("T")
+
 SEEDS = int(os.environ.get("CRASH_SEEDS", "0"))
 RECOVERED_WITHIN = 60  # seconds
 DYING = 60  # seconds that a step may take to be reached
 PARAGRAPHS = 50
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """As a client that is told to come back: 503 while PostgreSQL or Redis starts again. Nothing else is excused."""
+
+    def taken() -> T | None:
+        try:
+            return call()
+        except KnowrithmAPIError as error:
+            if error.status_code != 503:
+                raise
+            return None
+
+    return wait_for(taken, seconds=DYING, pause=0.5)
 
 
 @dataclass
@@ -51,14 +69,13 @@ class Wrecker:
     def send(self, step: str, content: bytes, extension: str = "txt") -> str:
         name = f"{step}-{self.seed.random()}.{extension}"
         [path] = write_files(self.folder, {name: content})
-        [document_id] = self.owner.upload(self.agent_id, path)
+        [document_id] = patiently(lambda: self.owner.upload(self.agent_id, path))
         self.documents[document_id] = step
         return document_id
 
     def fetch(self, step: str, url: str) -> str:
-        answer = self.owner.platform.post(
-            "/api/v1/document/upload", headers=self.owner.headers, json={"agent_id": self.agent_id, "url": url}
-        ).json()
+        client = self.owner.client
+        answer = patiently(lambda: client.documents.upload_documents(self.agent_id, url=url))
         document_id = str(answer["documents"][0]["id"])
         self.documents[document_id] = step
         return document_id
@@ -271,7 +288,7 @@ def test_nothing_is_lost_or_doubled_whatever_dies(wrecker: Wrecker) -> None:
     ends = {}
     for document_id, step_name in wrecker.documents.items():
         left = RECOVERED_WITHIN - (time.monotonic() - struck)
-        document = wrecker.owner.await_document(document_id, seconds=max(left, 1))
+        document = patiently(partial(wrecker.owner.await_document, document_id, seconds=max(left, 1)))
         ends[step_name] = document["status"], document["processing_error"]
         assert [chunk["chunk_index"] for chunk in document["chunks"]] == list(range(document["chunk_count"]))
         assert document["chunk_count"] > 0

@@ -121,14 +121,17 @@ class Platform:
         return self.log.read_text(errors="replace")
 
     def processes(self, *words: str) -> list[Process]:
-        """Those of its processes whose command line has all the words. Each carries the data folder's name."""
+        """Those of its processes whose command line has all the words.
+
+        Each carries the data folder's name, but for Valkey, which writes its own title: the supervisor has started it.
+        """
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 command = folder.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if str(self.data_dir) not in command and not self._is_ours(folder):
-                    continue
                 parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+                if not (str(self.data_dir) in command or parent == self.supervisor.pid or self._is_ours(folder)):
+                    continue
             except (OSError, ValueError):
                 continue  # it has just ended, or is another user's
             if all(word in command for word in words):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyotp
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
@@ -102,6 +103,17 @@ def acme(db: None) -> Character:
 @pytest.fixture
 def globex(db: None) -> Character:
     return character("globex")
+
+
+@pytest.fixture
+def made_today(acme: Character, globex: Character) -> None:
+    """For tests that count by days: the characters are as old as the run, and that may have begun before midnight."""
+    now = timezone.now()
+    Company.objects.update(created_at=now)
+    User.objects.update(created_at=now)
+    for who in (acme, globex):
+        with tenant_context(who.company):
+            Agent.objects.update(created_at=now)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -20,16 +21,7 @@ from tenants.services import principal_of
 NAMES = ("top_k", "dense_weight", "threshold")
 
 
-class TrialForm(forms.Form):
-    query = forms.CharField(
-        label="Question", max_length=4000, required=False, widget=forms.TextInput({"placeholder": "As a visitor asks"})
-    )
-    previous = forms.CharField(
-        label="The question before",
-        max_length=4000,
-        required=False,
-        help_text="For a follow-up, such as: And in winter?",
-    )
+class SettingsForm(forms.Form):
     top_k = forms.IntegerField(
         label="Passages", min_value=1, max_value=MOST_PASSAGES, help_text="How many the model answers from."
     )
@@ -52,19 +44,33 @@ class TrialForm(forms.Form):
         return RetrievalSettings(**{name: self.cleaned_data[name] for name in NAMES})
 
 
+class TrialForm(SettingsForm):
+    query = forms.CharField(
+        label="Question", max_length=4000, widget=forms.TextInput({"placeholder": "As a visitor asks"})
+    )
+    previous = forms.CharField(
+        label="The question before it",
+        max_length=4000,
+        required=False,
+        help_text="When the question above follows on another one, such as: And in winter?",
+    )
+
+
 @company_page
 def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """GET tries, POST saves."""
     agent = get_agent(pk)
     own = RetrievalSettings.of(agent)
-    given = request.POST if request.method == "POST" else request.GET
-    # A link may hold a question alone.
-    form = TrialForm({**{name: getattr(own, name) for name in NAMES}, **given.dict()})
-    context = {"agent": agent, "tab": "retrieval", "form": form, "usual": RetrievalSettings()}
-    if form.is_valid():
-        if request.method == "POST":
-            return _save(request, agent, form)
-        if form.cleaned_data["query"]:
+    values = {name: getattr(own, name) for name in NAMES}
+    context: dict[str, Any] = {"agent": agent, "tab": "retrieval", "usual": RetrievalSettings()}
+    if request.method == "POST":
+        settings = SettingsForm(request.POST)
+        if settings.is_valid():
+            return _save(request, agent, settings)
+        form = TrialForm(request.POST)
+    elif request.GET.get("query"):  # a link may hold a question alone
+        form = TrialForm({**values, **request.GET.dict()})
+        if form.is_valid():
             with errors_in(form):
                 context["trial"] = try_search(
                     agent=agent,
@@ -72,10 +78,12 @@ def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
                     previous=form.cleaned_data["previous"],
                     settings=form.settings(),
                 )
-    return render(request, "agents/retrieval.html", context)
+    else:
+        form = TrialForm(initial=values)
+    return render(request, "agents/retrieval.html", {**context, "form": form})
 
 
-def _save(request: PageRequest, agent: Agent, form: TrialForm) -> HttpResponse:
+def _save(request: PageRequest, agent: Agent, form: SettingsForm) -> HttpResponse:
     """What is the platform's own value is not written down, so that a better one will reach the agent."""
     usual, chosen = RetrievalSettings(), form.settings()
     changes = {

@@ -11,6 +11,8 @@ from conftest import PASSWORD, Character, super_admin_in_browser
 from tenants.models import User
 from tenants.services import update_company
 
+pytestmark = pytest.mark.usefixtures("made_today")
+
 
 @pytest.fixture
 def admin_client(db: None) -> Client:

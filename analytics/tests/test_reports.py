@@ -23,6 +23,8 @@ from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.services import record_event
 from tenants.models import User, UserSession
 
+pytestmark = pytest.mark.usefixtures("made_today")
+
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 

@@ -105,7 +105,8 @@ def test_the_page_tries_and_saves(acme_client: Client, acme: Character, taught: 
     form = {"query": "Who won the cup?", "top_k": "3", "dense_weight": "0.5", "threshold": "0.5"}
     assert b"It would say that it does not know." in acme_client.get(url, form).content
     assert b"Ensure this value is less than" in acme_client.get(url, {**form, "threshold": "7"}).content
-    assert acme_client.post(url, form).status_code == 302
+    assert b"Ensure this value is less than" in acme_client.post(url, {**form, "threshold": "7"}).content
+    assert acme_client.post(url, {**form, "query": ""}).status_code == 302
     with tenant_context(acme.company):
         agent = Agent.objects.get(pk=taught.pk)
     assert (agent.retrieval_top_k, agent.retrieval_dense_weight, agent.retrieval_threshold) == (3, None, 0.5)

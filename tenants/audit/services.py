@@ -22,6 +22,7 @@ from tenants.audit.models import AuditEvent, AuditHead, RiskLevel
 
 log = structlog.get_logger(__name__)
 
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+")  # of a class's name
 REDACTED = "[redacted]"
 SECRET_NAME = re.compile(
     r"password|secret|api_?key$|(^|_)token$|recovery_codes|connection_(string|url)|_hash$|^authorization$"
@@ -66,7 +67,7 @@ def record_event(
     """
     origin = current_origin()
     label = entity_label or (str(entity) if entity is not None else "")
-    kind = entity_type or (entity._meta.model_name or "" if entity is not None else "")
+    kind = entity_type or ("_".join(WORDS.findall(str(entity._meta.object_name))).lower() if entity is not None else "")
     event = AuditEvent(
         # The order of the rows is that of `position`: two processes' clocks may differ.
         created_at=timezone.now(),

@@ -148,7 +148,7 @@ def _own_key(actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
 def _record(actor: Principal, row: ApiKey, verb: str, changes: Changes, risk: RiskLevel) -> None:
     with log_of(row.company):
         record_event(
-            actor=actor, event_type=f"api_key.{verb}", entity=row, entity_type="api_key", entity_label=row.name,
+            actor=actor, event_type=f"api_key.{verb}", entity=row, entity_label=row.name,
             changes=changes, risk_level=risk,
         )  # fmt: skip
 

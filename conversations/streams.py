@@ -55,6 +55,12 @@ def publish(schema: str, conversation_id: uuid.UUID | str, name: str, data: dict
     pipe.execute()
 
 
+def newest_id(schema: str, conversation_id: uuid.UUID | str) -> str:
+    """The place of what was said last; "0" before anything was."""
+    entries: Any = sync_redis().xrevrange(stream_key(schema, conversation_id), count=1)
+    return str(entries[0][0]) if entries else "0"
+
+
 def parse(entries: Sequence[tuple[str, dict[str, str]]]) -> list[Event]:
     return [Event(identifier, fields["event"], json.loads(fields["data"])) for identifier, fields in entries]
 

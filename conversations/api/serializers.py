@@ -40,6 +40,9 @@ class ConversationInput(serializers.Serializer[Any]):
 
 class ChatInput(serializers.Serializer[Any]):
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)
+    stream = serializers.BooleanField(
+        required=False, help_text="Answer with the events of the turn, as `Accept: text/event-stream` asks for."
+    )
 
 
 class SourceSerializer(serializers.Serializer[Any]):

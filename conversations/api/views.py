@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
+from django.core.handlers.asgi import ASGIRequest
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -11,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from agents.selectors import get_agent
-from conversations import selectors, services
+from conversations import selectors, services, sse, streams
 from conversations.api.serializers import (
     ChatAccepted,
     ChatInput,
@@ -29,6 +33,7 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, ErrorSerializer, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
+from knowrithm.jobs import current_schema
 
 ConversationPage = page("ConversationPage", "conversations", ConversationSerializer(many=True))
 
@@ -143,12 +148,25 @@ class ConversationViewSet(ApiViewSet):
         found, pagination = paginate(request, rows, per_page=50)
         return Response(listing(["messages"], [message_record(message) for message in found], pagination))
 
-    @extend_schema(request=ChatInput, responses={202: ChatAccepted})
-    def chat(self, request: Request, conversation_id: uuid.UUID) -> Response:
-        """Ask. The answer comes through the task, the message list or the stream, whichever you prefer."""
-        text = self.validated(ChatInput, request)["message"]
-        turn = services.start_turn(actor=self.principal(), conversation_id=conversation_id, text=text)
-        return Response(accepted_turn(turn), status=202)
+    @extend_schema(
+        request=ChatInput,
+        responses={202: ChatAccepted, (200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer},
+    )
+    def chat(self, request: Request, conversation_id: uuid.UUID) -> HttpResponseBase:
+        """Ask. The answer comes through the task, the message list or the stream, whichever you prefer.
+
+        With `"stream": true`, or `Accept: text/event-stream`, it comes on this connection: the stream's events, of this
+        turn alone, until it has ended. A connection that breaks loses nothing: the other ways stay open.
+        """
+        data = self.validated(ChatInput, request)
+        ask = partial(services.start_turn, actor=self.principal(), conversation_id=conversation_id)
+        if not (data.get("stream") or "text/event-stream" in request.headers.get("Accept", "")):
+            return Response(accepted_turn(ask(text=data["message"])), status=202)
+        if not isinstance(request._request, ASGIRequest):
+            raise StreamingUnavailableError("Streaming is not configured on this server. Leave `stream` out and poll.")
+        before = streams.newest_id(current_schema(), conversation_id)
+        events = sse.answer_to(ask(text=data["message"]), scope=request._request.scope, after=before)
+        return StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8", headers=sse.UNBUFFERED)
 
     @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer})
     def stream(self, request: Request, conversation_id: uuid.UUID) -> Response:

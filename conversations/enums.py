@@ -23,3 +23,8 @@ class MessageStatus(models.TextChoices):
     PROCESSING = "processing"
     COMPLETED = "completed"
     FAILED = "failed"
+
+
+class Feedback(models.IntegerChoices):
+    BAD = -1
+    GOOD = 1

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from agents.models import Agent
-from conversations.enums import ConversationStatus, EntityType, MessageRole, MessageStatus
+from conversations.enums import ConversationStatus, EntityType, Feedback, MessageRole, MessageStatus
 from documents.ingestion.locators import describe
 from documents.models import Document, DocumentChunk
 from knowrithm.db.lease import LeasedModel
@@ -28,7 +28,8 @@ class Conversation(ArchivableModel):
     metadata = models.JSONField(default=dict, blank=True)
     tags = models.JSONField(default=list, blank=True)
     max_context_length = models.PositiveIntegerField(default=4000)
-    message_count = models.PositiveIntegerField(default=0)
+    message_count = models.PositiveIntegerField(default=0)  # live ones
+    last_position = models.PositiveIntegerField(default=0, editable=False)
     total_tokens = models.PositiveBigIntegerField(default=0)
     last_activity = models.DateTimeField(default=timezone.now)
 
@@ -50,14 +51,18 @@ class Conversation(ArchivableModel):
 
 
 class Message(LeasedModel, ArchivableModel):
-    """A message. An assistant's is made empty together with the question it replies to, and filled by the turn."""
+    """A message. An assistant's is made empty together with the question it replies to, and filled by the turn.
+
+    A question that was put anew, or an answer made again, `replaces` the one before, which is archived.
+    """
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     position = models.PositiveIntegerField()
     role = models.CharField(max_length=9, choices=MessageRole)
     content = models.TextField(blank=True)
     status = models.CharField(max_length=10, choices=MessageStatus, default=MessageStatus.COMPLETED)
-    reply_to = models.OneToOneField("self", models.CASCADE, null=True, blank=True, related_name="reply")
+    reply_to = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="replies")
+    replaces = models.OneToOneField("self", models.SET_NULL, null=True, blank=True, related_name="replaced_by")
     task_id = models.UUIDField(null=True, blank=True, editable=False)
     is_refusal = models.BooleanField(default=False)
     model_used = models.CharField(max_length=160, blank=True)
@@ -69,6 +74,8 @@ class Message(LeasedModel, ArchivableModel):
     warnings = models.JSONField(default=list, blank=True)  # what was mended in the answer, in sentences
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
+    user_feedback = models.SmallIntegerField(null=True, blank=True, choices=Feedback)
+    feedback_comment = models.CharField(max_length=2000, blank=True)
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -76,6 +83,9 @@ class Message(LeasedModel, ArchivableModel):
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(fields=["conversation", "position"], name="message_position_unique"),
+            models.UniqueConstraint(
+                fields=["reply_to"], condition=models.Q(archived_at=None), name="message_one_live_reply"
+            ),
         ]
         indexes = [models.Index(fields=["status", "lease_until"])]
 

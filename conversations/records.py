@@ -21,11 +21,13 @@ def message_record(message: Message) -> dict[str, Any]:
         "status": message.status,
         "is_refusal": message.is_refusal,
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
+        "replaces": str(message.replaces_id) if message.replaces_id else None,
         "model_used": message.model_used,
         "processing_time": message.processing_time or 0,
         "tokens_used": message.input_tokens + message.output_tokens,
         "confidence_score": message.confidence_score,
-        "user_feedback": None,
+        "user_feedback": message.user_feedback,
+        "feedback_comment": message.feedback_comment,
         "context_used": [str(citation.chunk_id) for citation in citations if citation.chunk_id],
         "sources": [source_record(citation) for citation in cited],
         "metadata": {
@@ -35,6 +37,7 @@ def message_record(message: Message) -> dict[str, Any]:
         },
         "error": message.error or None,
         "created_at": message.created_at.isoformat(),
+        "deleted_at": message.archived_at.isoformat() if message.archived_at else None,
     }
 
 

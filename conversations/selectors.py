@@ -3,10 +3,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from conversations.engine.prompt import Exchange
-from conversations.enums import MessageRole, MessageStatus
+from conversations.enums import ConversationStatus, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
@@ -49,6 +49,52 @@ def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversat
     if conversation is None or not _is_open_to(actor, conversation):
         raise NotFoundError("There is no such conversation.")
     return conversation
+
+
+def conversations_with(actor: Principal, *, search: str = "", status: str = "active") -> QuerySet[Conversation]:
+    """Of `conversations_for`: those whose title or any message holds `search`. `status` may be deleted, or all."""
+    rows = conversations_for(actor)
+    if status in {ConversationStatus.DELETED, "all"}:
+        rows = Conversation.objects.select_related("agent", "lead")
+        if status == ConversationStatus.DELETED:
+            rows = rows.archived()
+    elif status:
+        rows = rows.filter(status=status)
+    if search:
+        said = Message.objects.live().filter(conversation=OuterRef("pk"), content__icontains=search)
+        rows = rows.filter(Q(title__icontains=search) | Exists(said))
+    return rows
+
+
+def get_message(actor: Principal, message_id: uuid.UUID) -> Message:
+    """A live message of a conversation that the caller may open, with its conversation and agent."""
+    rows = Message.objects.live().select_related("conversation__agent", "reply_to")
+    message: Message | None = rows.filter(pk=message_id, conversation__archived_at=None).first()
+    if message is None or not _is_open_to(actor, message.conversation):
+        raise NotFoundError("There is no such message.")
+    return message
+
+
+def archived_messages() -> QuerySet[Message]:
+    """Archived one by one, newest first, with their citations. Those of archived conversations are not listed."""
+    rows: QuerySet[Message] = (
+        Message.objects.archived()
+        .filter(conversation__archived_at=None, replaced_by=None)
+        .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
+        .order_by("-archived_at", "position")
+    )
+    return rows
+
+
+def newest_question(conversation: Conversation) -> Message | None:
+    rows = Message.objects.live().filter(conversation=conversation, role=MessageRole.USER)
+    question: Message | None = rows.order_by("-position").first()
+    return question
+
+
+def live_reply(question: Message) -> Message | None:
+    reply: Message | None = Message.objects.live().filter(reply_to=question).first()
+    return reply
 
 
 def archived_conversations() -> QuerySet[Conversation]:

@@ -21,7 +21,7 @@ from rest_framework.test import APIClient
 from agents.catalog.models import ProviderModel
 from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
-from conversations.models import Conversation
+from conversations.models import Conversation, Message
 from documents.enums import DocumentStatus
 from documents.models import Crawl, Dataset, Document, DocumentChunk, WebsiteSource
 from knowrithm.routes import Route
@@ -117,12 +117,18 @@ archived_dataset = archived(Dataset, "dataset_id")
 archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
+archived_message = archived(Message, "message_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
 edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 
 counted_document = changed(Agent, "agent_id", documents_count=1)
+
+
+def the_question(treasure: Treasure) -> None:
+    """In `message_id`, which otherwise is that of its answer."""
+    treasure.ids["message_id"] = Message.objects.get(pk=treasure.ids["message_id"]).reply_to_id  # type: ignore[assignment]  # an answer has one
 
 
 def running_crawl(treasure: Treasure) -> None:

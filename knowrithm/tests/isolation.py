@@ -71,7 +71,7 @@ def bury(owner: Character) -> Treasure:
         job = IngestionJob.objects.create(document=document, status="completed")
         lead = Lead.objects.create(agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org")
         conversation = Conversation.objects.create(
-            agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2
+            agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2, last_position=2
         )
         question = Message.objects.create(
             conversation=conversation, position=1, role=MessageRole.USER, content=f"{CANARY}?"
@@ -123,6 +123,7 @@ def bury(owner: Character) -> Treasure:
             "source_id": website.id,
             "job_id": job.id,
             "lead_id": lead.id,
+            "entity_id": lead.id,
             "conversation_id": conversation.id,
             "message_id": reply.id,
             "citation_id": citation.id,

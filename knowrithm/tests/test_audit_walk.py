@@ -25,6 +25,7 @@ from knowrithm.tests.audit import (
     archived_conversation,
     archived_dataset,
     archived_document,
+    archived_message,
     archived_website,
     begun_two_factor,
     block_logs,
@@ -46,6 +47,7 @@ from knowrithm.tests.audit import (
     prepare,
     running_crawl,
     state_of,
+    the_question,
     unclaimed_company,
     unused_settings,
     writes_after_the_row,
@@ -295,6 +297,16 @@ WROTE: dict[str, Wrote] = {
         "conversation.restored", prepare=archived_conversation
     ),
     "POST /api/v1/conversation/<uuid:conversation_id>/chat": Wrote("message.sent", {"message": "Hello?"}),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>": Wrote("conversation.updated", {"tags": ["new"]}),
+    "DELETE /api/v1/conversation/<uuid:conversation_id>/messages": Wrote("messages.archived"),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>/message/restore-all": Wrote(
+        "messages.restored", prepare=archived_message
+    ),
+    "PATCH /api/v1/message/<uuid:message_id>": Wrote("message.edited", {"message": "Hello?"}, prepare=the_question),
+    "DELETE /api/v1/message/<uuid:message_id>": Wrote("message.archived"),
+    "PATCH /api/v1/message/<uuid:message_id>/restore": Wrote("message.restored", prepare=archived_message),
+    "POST /api/v1/message/<uuid:message_id>/regenerate": Wrote("message.answered_again"),
+    "POST /api/v1/message/<uuid:message_id>/feedback": Wrote("message.rated", {"rating": 1}),
     "POST /conversations/<uuid:pk>/archive": Wrote("conversation.archived"),
     "POST /conversations/<uuid:pk>/restore": Wrote("conversation.restored", prepare=archived_conversation),
 }

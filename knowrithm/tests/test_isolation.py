@@ -178,7 +178,18 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/conversation": Probe(query={**AGENT, "search": CANARY}, expected=200),
     "POST /api/v1/conversation": Probe(AGENT),
     "GET /api/v1/conversation/deleted": LIST,
+    "GET /api/v1/conversation/entity": LIST,
+    "GET /api/v1/conversation/entity/<uuid:entity_id>": LIST,
     "GET /api/v1/conversation/agent/<uuid:agent_id>": Probe(),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>": Probe({"title": "mine"}),
+    "DELETE /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>/message/restore-all": Probe(),
+    "GET /api/v1/message/deleted": LIST,
+    "PATCH /api/v1/message/<uuid:message_id>": Probe({"message": "hello"}),
+    "DELETE /api/v1/message/<uuid:message_id>": Probe(),
+    "PATCH /api/v1/message/<uuid:message_id>/restore": Probe(),
+    "POST /api/v1/message/<uuid:message_id>/regenerate": Probe(),
+    "POST /api/v1/message/<uuid:message_id>/feedback": Probe({"rating": 1}),
     "DELETE /api/v1/conversation/<uuid:conversation_id>": Probe(),
     "PATCH /api/v1/conversation/<uuid:conversation_id>/restore": Probe(),
     "GET /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
@@ -313,6 +324,9 @@ LEAD_ROUTES = {
     "GET /api/v1/conversation/<uuid:conversation_id>/messages",
     "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream",
     "POST /api/v1/conversation/<uuid:conversation_id>/chat",
+    "PATCH /api/v1/message/<uuid:message_id>",
+    "POST /api/v1/message/<uuid:message_id>/regenerate",
+    "POST /api/v1/message/<uuid:message_id>/feedback",
 }
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from conversations.engine.prompt import Exchange
 from conversations.enums import ConversationStatus, MessageRole, MessageStatus
@@ -19,14 +19,18 @@ def conversations_for(actor: Principal) -> QuerySet[Conversation]:
     A lead's token may have been issued to anybody who typed the lead's address, so it opens a conversation only
     together with that conversation's unguessable id, and no endpoint lists conversations to leads.
     """
-    rows: QuerySet[Conversation] = Conversation.objects.live().select_related("agent", "lead")
+    return _open_to(actor, Conversation.objects.live().select_related("agent", "lead"))
+
+
+def _open_to(actor: Principal, rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
     if actor.kind == PrincipalKind.LEAD:
         return rows.filter(lead_id=actor.id, agent=actor.agent_id)
     return rows
 
 
-def get_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversation:
-    conversation = conversations_for(actor).filter(pk=conversation_id).first()
+def get_conversation(actor: Principal, conversation_id: uuid.UUID, *, include_archived: bool = False) -> Conversation:
+    rows = conversations_with(actor, status="all") if include_archived else conversations_for(actor)
+    conversation = rows.filter(pk=conversation_id).first()
     if conversation is None:
         raise NotFoundError("There is no such conversation.")
     return conversation
@@ -53,17 +57,27 @@ def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversat
 
 def conversations_with(actor: Principal, *, search: str = "", status: str = "active") -> QuerySet[Conversation]:
     """Of `conversations_for`: those whose title or any message holds `search`. `status` may be deleted, or all."""
-    rows = conversations_for(actor)
-    if status in {ConversationStatus.DELETED, "all"}:
-        rows = Conversation.objects.select_related("agent", "lead")
-        if status == ConversationStatus.DELETED:
-            rows = rows.archived()
-    elif status:
-        rows = rows.filter(status=status)
+    rows: QuerySet[Conversation] = _open_to(actor, Conversation.objects.select_related("agent", "lead"))
+    if status == ConversationStatus.DELETED:
+        rows = rows.exclude(archived_at=None)
+    elif status != "all":
+        rows = rows.filter(archived_at=None, status=status)
     if search:
         said = Message.objects.live().filter(conversation=OuterRef("pk"), content__icontains=search)
         rows = rows.filter(Q(title__icontains=search) | Exists(said))
     return rows
+
+
+def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    """With what a list shows of the answers: `has_refusal`, `has_failure`, `best_feedback` and `worst_feedback`."""
+    answers = Message.objects.live().filter(conversation=OuterRef("pk"), role=MessageRole.ASSISTANT)
+    rated = answers.exclude(user_feedback=None)
+    return rows.annotate(
+        has_refusal=Exists(answers.filter(is_refusal=True)),
+        has_failure=Exists(answers.filter(status=MessageStatus.FAILED)),
+        best_feedback=Subquery(rated.order_by("-user_feedback").values("user_feedback")[:1]),
+        worst_feedback=Subquery(rated.order_by("user_feedback").values("user_feedback")[:1]),
+    )
 
 
 def get_message(actor: Principal, message_id: uuid.UUID) -> Message:

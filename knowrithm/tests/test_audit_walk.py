@@ -307,6 +307,9 @@ WROTE: dict[str, Wrote] = {
     "PATCH /api/v1/message/<uuid:message_id>/restore": Wrote("message.restored", prepare=archived_message),
     "POST /api/v1/message/<uuid:message_id>/regenerate": Wrote("message.answered_again"),
     "POST /api/v1/message/<uuid:message_id>/feedback": Wrote("message.rated", {"rating": 1}),
+    "POST /conversations/<uuid:pk>": Wrote("conversation.updated", {"title": "New", "tags": "a, b"}),
+    "POST /conversations/<uuid:pk>/close": Wrote("conversation.updated"),
+    "POST /conversations/<uuid:pk>/reopen": Wrote("conversation.updated"),
     "POST /conversations/<uuid:pk>/archive": Wrote("conversation.archived"),
     "POST /conversations/<uuid:pk>/restore": Wrote("conversation.restored", prepare=archived_conversation),
 }
@@ -355,6 +358,7 @@ READING_PAGES = {
     "/home": "shows",
     "/agents/<uuid:pk>": "shows",
     "/agents/<uuid:pk>/chat": "shows",
+    "/conversations": "shows",
     "/conversations/passage/<uuid:pk>": "shows",
     "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",
 }

@@ -128,7 +128,9 @@ counted_document = changed(Agent, "agent_id", documents_count=1)
 
 def the_question(treasure: Treasure) -> None:
     """In `message_id`, which otherwise is that of its answer."""
-    treasure.ids["message_id"] = Message.objects.get(pk=treasure.ids["message_id"]).reply_to_id  # type: ignore[assignment]  # an answer has one
+    answer = Message.objects.get(pk=str(treasure.ids["message_id"]))
+    assert answer.reply_to_id is not None
+    treasure.ids["message_id"] = answer.reply_to_id
 
 
 def running_crawl(treasure: Treasure) -> None:

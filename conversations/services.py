@@ -18,13 +18,14 @@ from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
 from conversations.selectors import lock_conversation
-from knowrithm.errors import InvalidInputError, NotFoundError
+from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
 from tenants.audit.services import record_event
 
 MAX_MESSAGE_LENGTH = 16_000  # characters
 DEFAULT_TITLE = "New Conversation"
+DEFAULT_TEST_QUESTION = "What can you help me with?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,14 @@ def _record(actor: Principal, event_type: str, row: Conversation | Message, agen
     record_event(actor=actor, event_type=event_type, entity=row, entity_label=f"with {agent.name}")
 
 
-def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Turn:
-    """Save the question and an empty reply, and queue the answering. Raises `InvalidInputError`, `NotFoundError`."""
+def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str, is_draft: bool = False) -> Turn:
+    """Save the question and an empty reply, and queue the answering. `is_draft` asks the agent's draft, if it has one.
+
+    Raises `InvalidInputError`, `NotFoundError`, and `ForbiddenError` for a visitor who asks for a draft.
+    """
     text = clean_message(text)
+    if is_draft and actor.kind == PrincipalKind.LEAD:
+        raise ForbiddenError("Only the company's people can ask a draft.")
     with transaction.atomic():
         # The row's lock puts two messages at once into an order.
         locked = lock_conversation(actor, conversation_id)
@@ -87,6 +93,7 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Tu
             status=MessageStatus.PENDING,
             reply_to=question,
             task_id=uuid.UUID(create_task()),
+            is_draft=is_draft and locked.agent.has_draft,
         )
         Message.objects.bulk_create([question, reply])
         title = text[:80] if locked.title == DEFAULT_TITLE else locked.title
@@ -98,6 +105,40 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Tu
         enqueue(tasks.answer, str(reply.id), expires=3600)
         _record(actor, "message.sent", question, locked.agent)
     return turn
+
+
+@transaction.atomic
+def start_test(*, actor: Principal, agent: Agent, query: str = "", is_draft: bool = False) -> str:
+    """Put a question to an agent as a visitor would. Returns the task's id.
+
+    Its conversation is archived from the start and deleted at its end, so it is in no list and no figure. Without
+    `query` it is the agent's first starter question. Raises `InvalidInputError`.
+    """
+    starters = [*agent.starter_questions, DEFAULT_TEST_QUESTION]
+    text = clean_message(query if query.strip() else str(starters[0]))
+    conversation = Conversation.objects.create(
+        agent=agent,
+        entity_type=EntityType.USER,
+        user_id=actor.user_id,
+        title="Test",
+        message_count=2,
+        archived_at=timezone.now(),
+    )
+    question = Message(conversation=conversation, position=1, role=MessageRole.USER, content=text)
+    reply = Message(
+        conversation=conversation,
+        position=2,
+        role=MessageRole.ASSISTANT,
+        status=MessageStatus.PENDING,
+        reply_to=question,
+        task_id=uuid.UUID(create_task()),
+        is_draft=is_draft and agent.has_draft,
+    )
+    Message.objects.bulk_create([question, reply])
+    task_id = create_task()
+    enqueue(tasks.test_agent, str(reply.id), task_id, expires=3600)
+    record_event(actor=actor, event_type="agent.tested", entity=agent)
+    return task_id
 
 
 def _check_available(actor: Principal, agent: Agent) -> None:

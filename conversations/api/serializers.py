@@ -40,6 +40,9 @@ class ConversationInput(serializers.Serializer[Any]):
 
 class ChatInput(serializers.Serializer[Any]):
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)
+    draft = serializers.BooleanField(
+        required=False, help_text="Ask the agent's draft, where there is one. Not for visitors."
+    )
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -65,6 +68,8 @@ class MessageSerializer(serializers.Serializer[Any]):
     content = serializers.CharField()
     status = serializers.CharField()
     is_refusal = serializers.BooleanField()
+    agent_version = serializers.IntegerField(allow_null=True, help_text="The version of the agent that answered.")
+    is_draft = serializers.BooleanField(help_text="The agent's draft answered, for somebody of the company.")
     reply_to = serializers.UUIDField(allow_null=True)
     model_used = serializers.CharField()
     processing_time = serializers.FloatField()

@@ -146,8 +146,13 @@ class ConversationViewSet(ApiViewSet):
     @extend_schema(request=ChatInput, responses={202: ChatAccepted})
     def chat(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """Ask. The answer comes through the task, the message list or the stream, whichever you prefer."""
-        text = self.validated(ChatInput, request)["message"]
-        turn = services.start_turn(actor=self.principal(), conversation_id=conversation_id, text=text)
+        data = self.validated(ChatInput, request)
+        turn = services.start_turn(
+            actor=self.principal(),
+            conversation_id=conversation_id,
+            text=data["message"],
+            is_draft=data.get("draft", False),
+        )
         return Response(accepted_turn(turn), status=202)
 
     @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer})

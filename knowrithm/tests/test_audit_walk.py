@@ -61,7 +61,7 @@ AGENT = {"agent_id": "{agent_id}"}
 CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
-    "max_tokens": "500",
+    "max_tokens": "500", "answer_length": "short",
 }  # fmt: skip
 SESSION = "the new person's session is a second transaction: a company is there even if signing in to it fails"
 INVITED = {"token": TOKEN, "password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron"}
@@ -206,9 +206,12 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/settings/providers/seed": Wrote("catalogue.completed", log="platform", prepare=missing_model),
     "POST /agents/new": Wrote("agent.created", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/retrieval": Wrote(
-        "agent.updated", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
+        "agent.draft_saved", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
     ),
-    "POST /agents/<uuid:pk>/edit": Wrote("agent.updated", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/edit": Wrote("agent.draft_saved", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/publish": Wrote("agent.published", prepare=drafted_agent),
+    "POST /agents/<uuid:pk>/discard": Wrote("agent.draft_discarded", prepare=drafted_agent),
+    "POST /agents/<uuid:pk>/rollback": Wrote("agent.rolled_back", {"number": "1"}, prepare=changed_agent),
     "POST /agents/<uuid:pk>/archive": Wrote("agent.archived", prepare=free_agent),
     "POST /agents/<uuid:pk>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
     # documents
@@ -335,6 +338,7 @@ READING_PAGES = {
     "/company-logo/<uuid:company_id>/<slug:digest>.png": "downloads",
     "/agents": "shows",
     "/agents/<uuid:pk>/embed": "shows",
+    "/agents/<uuid:pk>/versions": "shows",
     "/people": "shows",
     "/people/<uuid:pk>": "shows",
     "/agents/<uuid:pk>/preview": "shows",

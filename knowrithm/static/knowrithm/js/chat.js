@@ -1,5 +1,5 @@
 // The streaming chat: [data-chat] with data-api, data-agent and, once there is one, data-conversation;
-// data-token makes it a visitor's chat, otherwise the session is the credential.
+// data-token makes it a visitor's chat, otherwise the session is the credential; data-draft asks the agent's draft.
 import { renderAnswer } from "./answer.js";
 import { openDrawer } from "./drawer.js";
 import { RequestError, send } from "./http.js";
@@ -16,6 +16,7 @@ function wireChat(root) {
   const input = form?.querySelector("textarea");
   const button = form?.querySelector("[type=submit]");
   const { api, agent, token } = root.dataset;
+  const draft = root.hasAttribute("data-draft");
   let busy = false;
 
   log.querySelectorAll(".message-assistant").forEach((message) => {
@@ -62,7 +63,7 @@ function wireChat(root) {
     wireRetry(message, question);
     await receive(message, async () => {
       root.dataset.conversation ||= await createConversation();
-      await send(`${conversationUrl()}/chat`, { method: "POST", body: { message: question }, token });
+      await send(`${conversationUrl()}/chat`, { method: "POST", body: draft ? { message: question, draft } : { message: question }, token });
     });
   }
 
@@ -95,7 +96,7 @@ function wireChat(root) {
   async function createConversation() {
     const response = await send(`${api}/conversation`, { method: "POST", body: { agent_id: agent }, token });
     const { conversation } = await response.json();
-    if (!token) history.replaceState(null, "", `?conversation=${conversation.id}`);
+    if (!token && !draft) history.replaceState(null, "", `?conversation=${conversation.id}`);
     return conversation.id;
   }
 
@@ -123,7 +124,7 @@ function wireChat(root) {
       }
       if (event === "chat_response") {
         if (value.status === "failed") fail(message, value.error);
-        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered" });
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message) });
         keepInView(message);
         return true;
       }
@@ -163,8 +164,16 @@ function storedAnswer(message) {
   return { text: message.querySelector("[data-message-text]").textContent.trim(), sources, state: message.dataset.state };
 }
 
-function show(message, { text, sources, state }) {
+/** Which version of the agent answered, for the company's people. */
+function versionOf({ is_draft: isDraft, agent_version: number }) {
+  if (isDraft) return "Draft";
+  return number ? `Version ${number}` : "";
+}
+
+function show(message, { text, sources, state, version }) {
   message.dataset.state = state;
+  const place = message.querySelector("[data-version]");
+  if (place && version !== undefined) place.textContent = version;
   const byNumber = new Map(sources.map((source) => [source.source_number, source]));
   renderAnswer(message.querySelector("[data-message-text]"), text, (number) => citeButton(number, byNumber.get(number)));
   message.querySelector("[data-sources]").replaceChildren(...sources.map(sourceButton));

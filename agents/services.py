@@ -231,7 +231,7 @@ def create_agent(
     Raises `ForbiddenError` for a person who is no admin.
     """
     agent = _make_agent(actor, name, settings_id, choices, fields)
-    freeze(agent, actor=actor)
+    freeze(agent, actor=actor, note="Created.")
     record_event(
         actor=actor,
         event_type="agent.created",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +38,14 @@ def versions(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """With `from` and `to`, each a number or `draft`, it shows what differs between them."""
     agent = get_agent(pk)
     rows = AgentVersion.objects.filter(agent=agent).defer("configuration")
+    numbers = list(rows.values_list("number", flat=True)[:OFFERED])
     chosen = {"from": query_text(request, "from"), "to": query_text(request, "to")}
     context: dict[str, Any] = {
         "agent": agent,
         "tab": "versions",
         "page_obj": page_of(request, rows, per_page=PER_PAGE),
-        "numbers": list(rows.values_list("number", flat=True)[:OFFERED]),
-        "chosen": chosen,
+        "numbers": numbers,
+        "chosen": chosen if all(chosen.values()) else _usual_pair(numbers, has_draft=agent.has_draft),
     }
     if agent.has_draft:
         context["draft_changes"] = _changes(configuration_of(agent), configuration_of(drafted(agent)))
@@ -92,6 +93,12 @@ def roll_back(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         made = drafts.roll_back_agent(actor=principal_of(request.user), agent=agent, version=version)
         messages.success(request, f"Version {made.number} answers now. It says what version {version.number} said.")
     return redirect("agent-versions", pk=pk)
+
+
+def _usual_pair(numbers: Sequence[int], *, has_draft: bool) -> dict[str, str]:
+    """What most people want to compare: the last two."""
+    newest = [*(["draft"] if has_draft else []), *map(str, numbers[:2])]
+    return {"from": newest[1] if len(newest) > 1 else "", "to": newest[0] if newest else ""}
 
 
 def _changes(before: Configuration, after: Configuration) -> list[ShownChange]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import F
 
 from agents.models import Agent
+from agents.versions import drafted
 from conversations import turn
 from conversations.enums import MessageStatus
 from conversations.models import Conversation, Message
@@ -31,16 +32,14 @@ def run(reply_id: uuid.UUID, task_id: str) -> None:
 
 def result_of(reply: Message) -> dict[str, Any]:
     """What the contract names for `POST /agent/{id}/test`, with what a chat's result has."""
-    agent, sources = reply.conversation.agent, list(reply.citations.order_by("number"))
-    settings = agent.llm_settings
-    used = agent.draft_settings if reply.is_draft and agent.draft_settings else settings
-    result = task_result(reply)
+    agent = drafted(reply.conversation.agent) if reply.is_draft else reply.conversation.agent
+    sources, settings, result = reply.citations.order_by("number"), agent.llm_settings, task_result(reply)
     return {
         **{name: result[name] for name in ("response", "content", "model_used", "processing_time", "is_refusal")},
         "agent": {"id": str(agent.pk), "name": agent.name, "version": reply.agent_version, "is_draft": reply.is_draft},
         "query": reply.reply_to.content if reply.reply_to else "",
         "citations": [source_record(source) for source in sources],
-        "llm_config": {"provider": used.llm_provider.slug, "model": used.llm_model.name},
+        "llm_config": {"provider": settings.llm_provider.slug, "model": settings.llm_model.name},
         "metadata": {
             "all_sources": result["metadata"]["all_sources"],
             "cited_sources": result["metadata"]["cited_sources"],

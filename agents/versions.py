@@ -66,7 +66,7 @@ def configuration_of(agent: Agent) -> Configuration:
     configuration |= settings_configuration(agent.llm_settings)
     configuration["llm_settings_id"] = str(agent.llm_settings_id)
     for _, added in agent_freezing.send(sender=Agent, agent=agent):
-        configuration |= added
+        configuration |= dict(added or {})
     return configuration
 
 

@@ -51,7 +51,7 @@ def _copy(document: Document, copy_id: uuid.UUID, clone: Agent) -> None:
     original_id, file = document.pk, document.file
     document.pk, document.agent, document.created_at = copy_id, clone, timezone.now()
     document.lineage, document.version, document.replaces = None, 1, None
-    if file and file.storage.exists(file.name):
+    if file.name and file.storage.exists(file.name):
         with file.open("rb") as content:
             document.file.save("original", File(content), save=False)  # below the copy's own id
     with transaction.atomic():
@@ -63,7 +63,7 @@ def _copy(document: Document, copy_id: uuid.UUID, clone: Agent) -> None:
 def _copy_chunks(original_id: uuid.UUID, copy_id: uuid.UUID) -> None:
     """Within the database: no vector leaves it."""
     table = DocumentChunk._meta.db_table
-    names = [field.column for field in DocumentChunk._meta.concrete_fields]
+    names = [str(field.column) for field in DocumentChunk._meta.concrete_fields]
     changed = {"id": "gen_random_uuid()", "document_id": "%(copy)s", "created_at": "now()", "updated_at": "now()"}
     columns = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(changed.get(name, f'"{name}"') for name in names)

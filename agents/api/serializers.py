@@ -211,17 +211,17 @@ class AgentVersionRowSerializer(RecordSerializer[AgentVersion]):
         read_only_fields = fields
 
     def get_is_published(self, version: AgentVersion) -> bool:
-        return version.number == self.context["published"]
+        return bool(version.number == self.context["published"])
 
 
 class AgentVersionSerializer(AgentVersionRowSerializer):
     class Meta(AgentVersionRowSerializer.Meta):
-        fields = (*AgentVersionRowSerializer.Meta.fields, "configuration")  # type: ignore[assignment]  # a longer tuple
+        fields: Any = (*AgentVersionRowSerializer.Meta.fields, "configuration")
         read_only_fields = fields
 
 
 class FieldChangeSerializer(serializers.Serializer[Any]):
-    field = serializers.CharField()  # type: ignore[assignment]  # the name on the wire
+    field = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]  # likewise
     before = serializers.JSONField(allow_null=True)
     after = serializers.JSONField(allow_null=True)

@@ -37,9 +37,9 @@ class AgentVersionViewSet(ApiViewSet):
         "discard": WRITE,
     }
 
-    def _answer(self, version: AgentVersion, agent: Agent, **options: int) -> Response:
+    def _answer(self, version: AgentVersion, agent: Agent, status: int = 200) -> Response:
         record = AgentVersionSerializer(version, context={"published": agent.version}).data
-        return Response(single("version", record), **options)
+        return Response(single("version", record), status=status)
 
     @extend_schema(
         parameters=PAGE_PARAMETERS, responses=page("AgentVersionPage", "versions", AgentVersionRowSerializer(many=True))

@@ -123,7 +123,7 @@ failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 
 drafted_agent = changed(Agent, "agent_id", draft={"name": "Drafted"})
-changed_agent = changed(Agent, "agent_id", name="Changed")
+changed_agent = changed(Agent, "agent_id", description="Changed")
 counted_document = changed(Agent, "agent_id", documents_count=1)
 
 

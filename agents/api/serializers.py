@@ -222,7 +222,7 @@ class AgentVersionSerializer(AgentVersionRowSerializer):
 
 class FieldChangeSerializer(serializers.Serializer[Any]):
     field = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]  # likewise
+    label = serializers.CharField()  # type: ignore[assignment]  # the base class has an attribute of this name
     before = serializers.JSONField(allow_null=True)
     after = serializers.JSONField(allow_null=True)
 

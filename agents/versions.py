@@ -65,8 +65,9 @@ def configuration_of(agent: Agent) -> Configuration:
     configuration = {name: getattr(agent, name) for name in VERSIONED_FIELDS}
     configuration |= settings_configuration(agent.llm_settings)
     configuration["llm_settings_id"] = str(agent.llm_settings_id)
-    for _, added in agent_freezing.send(sender=Agent, agent=agent):
-        configuration |= dict(added or {})
+    answers: Any = agent_freezing.send(sender=Agent, agent=agent)  # declared as texts by the stubs
+    for _, added in answers:
+        configuration |= added
     return configuration
 
 

@@ -13,3 +13,15 @@ class SettingsInUseError(ConflictError):
 
 class DefaultSettingsError(InvalidInputError):
     code = "DEFAULT_SETTINGS"
+
+
+class NoDraftError(ConflictError):
+    code = "NO_DRAFT"
+
+
+class VersionUnchangedError(ConflictError):
+    code = "VERSION_UNCHANGED"
+
+
+class SettingsGoneError(ConflictError):
+    code = "SETTINGS_GONE"

@@ -7,7 +7,7 @@ from typing import Any, Self
 from django.db import models
 
 from agents.catalog.models import Provider, ProviderModel
-from agents.enums import AgentStatus
+from agents.enums import AgentStatus, AnswerLength
 from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.llm.base import ProviderConfig
@@ -97,6 +97,7 @@ class Agent(ArchivableModel):
     status = models.CharField(max_length=20, choices=AgentStatus, default=AgentStatus.ACTIVE)
     llm_settings = models.ForeignKey(LLMSettings, models.PROTECT, related_name="agents")
     personality_traits = models.JSONField(default=dict, blank=True)
+    answer_length = models.CharField(max_length=8, choices=AnswerLength, default=AnswerLength.BALANCED)
     capabilities = models.JSONField(default=list, blank=True)
     operating_hours = models.JSONField(default=dict, blank=True)
     languages = models.JSONField(default=list, blank=True)
@@ -110,6 +111,12 @@ class Agent(ArchivableModel):
     chunk_size = models.PositiveSmallIntegerField(default=220)
     chunk_overlap = models.PositiveSmallIntegerField(default=40)
     last_trained = models.DateTimeField(null=True, blank=True)
+    # The number of the published AgentVersion; 0 until an agent older than versions is changed for the first time.
+    version = models.PositiveIntegerField(default=0, editable=False)
+    # What was saved and not published: values of VERSIONED_FIELDS that differ from the published ones beside it, and
+    # the model settings. What answers visitors never reads it.
+    draft = models.JSONField(null=True, blank=True, editable=False)
+    draft_settings = models.ForeignKey(LLMSettings, models.PROTECT, null=True, related_name="+", editable=False)
     # Counted by the apps above, so that a list of agents needs one query.
     documents_count = models.PositiveIntegerField(default=0, editable=False)
     total_conversations = models.PositiveIntegerField(default=0, editable=False)
@@ -129,9 +136,44 @@ class Agent(ArchivableModel):
         return self.name
 
     @property
+    def has_draft(self) -> bool:
+        return self.draft is not None or self.draft_settings_id is not None
+
+    @property
     def tone(self) -> str:
         """The personality in words: what the prompt and the form show of `personality_traits`."""
         traits: Any = self.personality_traits
         if isinstance(traits, dict):
             return str(traits.get("tone", "")) or ", ".join(f"{name}: {value}" for name, value in traits.items())
         return ", ".join(str(trait) for trait in traits) if isinstance(traits, list) else ""
+
+
+class ImmutableError(Exception):
+    """Somebody tried to change what is kept as it was: a fault of ours."""
+
+
+class AgentVersion(BaseModel):
+    """An agent as it was published: frozen, and never changed or deleted while the agent is there.
+
+    `configuration` holds what `agents.versions.configuration_of` makes of an agent; no secrets are in it.
+    """
+
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    configuration = models.JSONField()
+    note = models.CharField(max_length=500, blank=True)
+    restored_number = models.PositiveIntegerField(null=True, blank=True)  # the version that was rolled back to
+    published_by_id = models.UUIDField(null=True, blank=True)
+    published_by = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["agent", "number"], name="version_number_unique_in_agent")]
+
+    def __str__(self) -> str:
+        return f"Version {self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise ImmutableError("A version of an agent is never changed. Publish another one.")
+        super().save(*args, **kwargs)

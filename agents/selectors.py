@@ -8,6 +8,7 @@ from django.db.models import F, QuerySet
 
 from agents.catalog.models import ProviderModel
 from agents.models import Agent
+from agents.versions import drafted
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from tenants.models import AgentRoute, Company
@@ -44,11 +45,16 @@ _AGENT_WITH_SETTINGS: CompiledQuery[Agent] = CompiledQuery(
 )
 
 
-def agent_to_answer(agent_id: uuid.UUID) -> Agent:
-    """An agent with its models, in two queries: PostgreSQL plans one join of six tables for longer than it runs."""
+def agent_to_answer(agent_id: uuid.UUID, *, is_draft: bool = False) -> Agent:
+    """An agent with its models, in two queries: PostgreSQL plans one join of six tables for longer than it runs.
+
+    `is_draft` gives it as its draft would make it: what is published, where there is none any more.
+    """
     agent = _AGENT_WITH_SETTINGS.get(agent_id)
     if agent is None:
         raise Agent.DoesNotExist
+    if is_draft:
+        return drafted(agent)
     settings = agent.llm_settings
     models = ProviderModel.objects.select_related("provider").in_bulk(
         [settings.llm_model_id, settings.embedding_model_id]

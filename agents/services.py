@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.catalog.models import ModelKind, Provider, ProviderModel
@@ -15,18 +16,15 @@ from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
 from agents.models import Agent, LLMSettings
-from agents.signals import agent_archiving, embedder_changed, settings_deleting
+from agents.signals import agent_archiving, agent_cloned, embedder_changed, settings_deleting
+from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
 from knowrithm.errors import ForbiddenError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, log_of, record_event
 from tenants.services import add_agent_route
 
-AGENT_FIELDS = (
-    "name", "description", "avatar_url", "status", "personality_traits", "capabilities", "operating_hours",
-    "languages", "welcome_text", "starter_questions", "chunk_size", "chunk_overlap", "retrieval_top_k",
-    "retrieval_dense_weight", "retrieval_threshold",
-)  # fmt: skip
+AGENT_FIELDS = (*VERSIONED_FIELDS, "status", "chunk_size", "chunk_overlap")
 SETTINGS_FIELDS = (
     "name", "llm_api_key", "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params",
     "embedding_api_key", "embedding_api_base_url", "embedding_dimension", "embedding_additional_params",
@@ -86,7 +84,12 @@ def _make_settings(choices: Mapping[str, Any], *, is_default: bool) -> LLMSettin
 def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     """An API key that is empty or absent stays as it is: clients send back what they were shown."""
     before = fields_of(settings, RECORDED_SETTINGS)
+    users = list(Agent.objects.live().filter(llm_settings=settings))
+    for agent in users:
+        freeze_first(agent)
     _change_settings(actor, settings, choices)
+    for agent in users:
+        freeze(agent, actor=actor, note="The settings of its models were changed.")
     _record_settings(actor, "llm_settings.updated", settings, before)
     return settings
 
@@ -120,7 +123,7 @@ def _record_settings(actor: Principal, event_type: str, settings: LLMSettings, b
 def delete_settings(*, actor: Principal, settings: LLMSettings) -> None:
     if settings.is_default:
         raise DefaultSettingsError("These are the company's default settings. Make others the default first.")
-    if Agent.objects.filter(llm_settings=settings).exists():
+    if Agent.objects.filter(Q(llm_settings=settings) | Q(draft_settings=settings)).exists():
         raise SettingsInUseError("Agents use these settings. Give them others first.")
     settings_deleting.send(sender=LLMSettings, settings=settings)
     settings_id, label = settings.pk, str(settings)
@@ -228,6 +231,7 @@ def create_agent(
     Raises `ForbiddenError` for a person who is no admin.
     """
     agent = _make_agent(actor, name, settings_id, choices, fields)
+    freeze(agent, actor=actor, note="Created.")
     record_event(
         actor=actor,
         event_type="agent.created",
@@ -265,10 +269,15 @@ def update_agent(
     changes: Mapping[str, Any],
     settings_id: uuid.UUID | None = None,
     choices: Mapping[str, Any] | None = None,
+    note: str = "",
 ) -> Agent:
-    """Change an agent; `choices` change its own settings, and give it a copy when it shares them with others."""
+    """Change an agent at once, as a new version, for which `note` says why; a draft stays beside it.
+
+    `choices` change its own settings, and give it a copy when it shares them with others.
+    """
     before = _recorded(agent)
     _change_agent(actor, agent, changes, settings_id, choices)
+    freeze(agent, actor=actor, note=note)
     after = changed_fields(before, _recorded(agent))
     configures = settings_id is not None or bool(choices)
     record_event(
@@ -287,6 +296,7 @@ def create_settings_for(*, actor: Principal, agent: Agent, choices: Mapping[str,
     before = _recorded(agent)
     settings = _make_settings(choices, is_default=False)
     _change_agent(actor, agent, {}, settings.id, None)
+    freeze(agent, actor=actor)
     record_event(
         actor=actor,
         event_type="agent.updated",
@@ -312,6 +322,7 @@ def _change_agent(
     settings_id: uuid.UUID | None,
     choices: Mapping[str, Any] | None,
 ) -> None:
+    freeze_first(agent)
     before = agent.llm_settings.embedding_identity
     for name in AGENT_FIELDS:
         if name in changes:
@@ -360,18 +371,35 @@ def restore_agent(*, actor: Principal, agent: Agent) -> Agent:
 
 
 @transaction.atomic
-def clone_agent(*, actor: Principal, agent: Agent, name: str = "", settings_id: uuid.UUID | None = None) -> Agent:
-    """A copy with the same settings and no knowledge, inactive until somebody has looked at it."""
+def clone_agent(
+    *,
+    actor: Principal,
+    agent: Agent,
+    name: str = "",
+    settings_id: uuid.UUID | None = None,
+    with_knowledge: bool = False,
+) -> Agent:
+    """A copy with the same settings, inactive until somebody has looked at it; its draft is not copied.
+
+    `with_knowledge` gives it copies of the documents, without embedding them again, and the same datasets.
+    """
     fields = {key: getattr(agent, key) for key in AGENT_FIELDS} | {
         "status": AgentStatus.INACTIVE,
     }
     del fields["name"]
     clone_name = name or f"{agent.name} (copy)"[:200]
     clone = _make_agent(actor, clone_name, settings_id or agent.llm_settings_id, None, fields)
+    if with_knowledge:
+        agent_cloned.send(sender=Agent, source=agent, clone=clone)
+    freeze(clone, actor=actor, note=f"A copy of {agent.name}.")
     record_event(
         actor=actor,
         event_type="agent.cloned",
         entity=clone,
-        changes={"name": (agent.name, clone.name), "cloned_from": (None, agent.id)},
+        changes={
+            "name": (agent.name, clone.name),
+            "cloned_from": (None, agent.id),
+            "with_knowledge": (None, with_knowledge),
+        },
     )
     return clone

@@ -65,6 +65,8 @@ class Message(LeasedModel, ArchivableModel):
     replaces = models.OneToOneField("self", models.SET_NULL, null=True, blank=True, related_name="replaced_by")
     task_id = models.UUIDField(null=True, blank=True, editable=False)
     is_refusal = models.BooleanField(default=False)
+    agent_version = models.PositiveIntegerField(null=True, blank=True)  # of the agent that answered
+    is_draft = models.BooleanField(default=False)  # asked of the agent's draft, by the company's people
     model_used = models.CharField(max_length=160, blank=True)
     processing_time = models.FloatField(null=True, blank=True)  # seconds
     input_tokens = models.PositiveIntegerField(default=0)

@@ -20,6 +20,8 @@ def message_record(message: Message) -> dict[str, Any]:
         "content_type": "text",
         "status": message.status,
         "is_refusal": message.is_refusal,
+        "agent_version": message.agent_version,
+        "is_draft": message.is_draft,
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
         "replaces": str(message.replaces_id) if message.replaces_id else None,
         "model_used": message.model_used,

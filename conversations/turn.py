@@ -26,8 +26,9 @@ from redis.exceptions import RedisError
 from agents.models import Agent
 from agents.selectors import agent_to_answer
 from conversations import streams
+from conversations.brief import brief_of, closed_answer
 from conversations.engine.citations import CheckedAnswer, check_citations
-from conversations.engine.prompt import AgentBrief, build_request, retrieval_query
+from conversations.engine.prompt import build_request, retrieval_query
 from conversations.enums import MessageStatus
 from conversations.models import Citation, Conversation, Message
 from conversations.records import message_record, task_result
@@ -90,7 +91,7 @@ class _Turn:
         self.reply = reply
         self.question = reply.reply_to
         self.conversation = reply.conversation
-        self.agent: Agent = agent_to_answer(reply.conversation.agent_id)
+        self.agent: Agent = agent_to_answer(reply.conversation.agent_id, is_draft=reply.is_draft)
         self.schema = current_schema()
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
@@ -102,6 +103,9 @@ class _Turn:
     def answer(self, is_held: Any) -> None:
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
         report_progress(str(self.reply.task_id), 10, "Searching")
+        if closed := closed_answer(self.agent, self.conversation):
+            self._say(closed, [])
+            return
         history = exchanges_before(self.question)
         question = self.question.content
         in_context = retrieval_query(question, history)
@@ -111,7 +115,7 @@ class _Turn:
         if has_evidence(passages, search.threshold):
             settings_row = self.agent.llm_settings
             request = build_request(
-                agent=AgentBrief(self.agent.name, self.agent.description, self.agent.tone),
+                agent=brief_of(self.agent),
                 question=question,
                 standalone_question=question if is_self_contained(question) else in_context,
                 history=history,
@@ -122,10 +126,14 @@ class _Turn:
             )
             answer = self._ask(chat_model(settings_row.chat_config()), request, is_held)
             answer.model = settings_row.llm_model.name
+            self._finish(answer, passages)
         else:
-            answer = _Answer(NO_ANSWER)
-            self.publish(streams.DELTA, message_id=str(self.reply.id), text=NO_ANSWER)
-        self._finish(answer, passages)
+            self._say(NO_ANSWER, passages)
+
+    def _say(self, text: str, passages: Sequence[Passage]) -> None:
+        """Answer in the platform's words, without a model."""
+        self.publish(streams.DELTA, message_id=str(self.reply.id), text=text)
+        self._finish(_Answer(text), passages)
 
     def _lap(self, stage: str) -> None:
         self.timings[stage] = round(time.monotonic() - self.started - sum(self.timings.values()), 4)
@@ -169,6 +177,7 @@ class _Turn:
                 content=checked.text,
                 is_refusal=checked.text == NO_ANSWER,
                 model_used=answer.model or "none",
+                agent_version=None if self.reply.is_draft else self.agent.version or None,
                 processing_time=round(time.monotonic() - self.started, 3),
                 input_tokens=answer.usage.input_tokens,
                 output_tokens=answer.usage.output_tokens,

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from agents.models import Agent
 from agents.selectors import agents_list, get_agent
+from agents.versions import drafted
 from conversations import services
 from conversations.dashboard import CompanyStats, agent_stats, cited_passage, company_stats
 from conversations.demo import demo_agent
@@ -128,8 +129,12 @@ def _model_facts(found: Agent) -> dict[str, Any]:
 def chat(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = get_agent(pk)
     conversation = _conversation(request, found)
+    is_draft = found.has_draft and query_text(request, "draft") == "1"
+    if is_draft:
+        found = drafted(found)
     context = {
         "agent": found,
+        "is_draft": is_draft,
         "tab": "chat",
         "conversation": conversation,
         "chat_messages": _last_messages(conversation) if conversation else [],

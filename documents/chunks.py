@@ -80,6 +80,11 @@ def rewrite_chunk(chunk: DocumentChunk, text: str, vector: Sequence[float]) -> N
     _count_terms([searched], +1)
 
 
+def count_copies(texts: Iterable[str]) -> None:
+    """Tell BM25's counts of chunks that were copied as rows, by their headings and content."""
+    _count_terms(texts, +1)
+
+
 def _by_text(rows: QuerySet[DocumentChunk]) -> dict[str, list[DocumentChunk]]:
     """By the text that was read, in the order of the document: a text may stand in it several times."""
     found: dict[str, list[DocumentChunk]] = {}

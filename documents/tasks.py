@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from documents import crawl, jobs
+from documents import cloning, crawl, jobs
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
 PERIOD = 14  # seconds, just under beat's period
@@ -46,3 +46,8 @@ def crawl_due() -> None:
 @shared_task(name="documents.crawl_due_everywhere")
 def crawl_due_everywhere() -> None:
     for_each_company(crawl_due, expires=55)
+
+
+@company_task(name="documents.copy_knowledge")
+def copy_knowledge(source_id: str, clone_id: str) -> None:
+    cloning.run(uuid.UUID(source_id), uuid.UUID(clone_id))

@@ -5,8 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from agents.catalog.models import Provider, ProviderModel
-from agents.enums import AgentStatus
-from agents.models import MOST_PASSAGES, Agent, LLMSettings
+from agents.enums import AgentStatus, AnswerLength
+from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
 from knowrithm.api.serializers import RecordSerializer
 
 
@@ -49,14 +49,16 @@ class AgentSerializer(RecordSerializer[Agent]):
     model_name = serializers.CharField(source="llm_settings.llm_model.name")
     temperature = serializers.FloatField(source="llm_settings.llm_temperature")
     max_tokens = serializers.IntegerField(source="llm_settings.llm_max_tokens")
+    has_draft = serializers.BooleanField()
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Agent
         fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
-            "temperature", "max_tokens", "personality_traits", "capabilities", "operating_hours", "languages",
-            "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight", "retrieval_threshold",
+            "temperature", "max_tokens", "personality_traits", "answer_length", "capabilities", "operating_hours",
+            "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
+            "retrieval_threshold", "version", "has_draft",
             "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
             "deleted_at",
         )  # fmt: skip
@@ -127,8 +129,12 @@ class AgentFields(serializers.Serializer[Any]):
     avatar_url = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
     status = serializers.ChoiceField(choices=AgentStatus.choices, required=False)
     personality_traits = serializers.JSONField(required=False)
+    answer_length = serializers.ChoiceField(choices=AnswerLength.choices, required=False)
     capabilities = serializers.ListField(required=False)
-    operating_hours = serializers.DictField(required=False)
+    operating_hours = serializers.DictField(
+        required=False,
+        help_text="`timezone`; by day, spans like 09:00 to 17:00; `outside`, answer or closed; `closed_text`.",
+    )
     languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False)
     welcome_text = serializers.CharField(max_length=500, required=False, allow_blank=True)
     starter_questions = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
@@ -171,11 +177,54 @@ class AgentInput(AgentFields, SettingsChoices):
 
 class AgentUpdateInput(AgentInput):
     name = serializers.CharField(max_length=200, required=False)
+    draft = serializers.BooleanField(required=False, help_text="Save as a draft: visitors are answered as before.")
+    note = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, help_text="Why, for the list of versions."
+    )
 
 
 class CloneInput(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200, required=False, allow_blank=True)
     llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
+    with_knowledge = serializers.BooleanField(
+        required=False, help_text="With copies of its documents, and with the same datasets."
+    )
+
+
+class PublishInput(serializers.Serializer[Any]):
+    note = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, help_text="Why, for the list of versions."
+    )
+
+
+class AgentVersionRowSerializer(RecordSerializer[AgentVersion]):
+    agent_id = serializers.UUIDField()
+    is_published = serializers.SerializerMethodField()
+    published_at = serializers.DateTimeField(source="created_at")
+
+    class Meta:
+        model = AgentVersion
+        fields = (
+            "id", "agent_id", "number", "note", "restored_number", "is_published", "published_by_id", "published_by",
+            "published_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_is_published(self, version: AgentVersion) -> bool:
+        return bool(version.number == self.context["published"])
+
+
+class AgentVersionSerializer(AgentVersionRowSerializer):
+    class Meta(AgentVersionRowSerializer.Meta):
+        fields: Any = (*AgentVersionRowSerializer.Meta.fields, "configuration")
+        read_only_fields = fields
+
+
+class FieldChangeSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # the base class has an attribute of this name
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
 
 
 class ProviderModelSerializer(RecordSerializer[ProviderModel]):

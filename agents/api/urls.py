@@ -5,6 +5,7 @@ from typing import Any
 from django.urls import path
 
 from agents.api import views
+from agents.api.versions import AgentVersionViewSet as version
 
 agent, settings, provider = views.AgentViewSet, views.SettingsViewSet, views.ProviderViewSet
 one: Any = {"put": "update", "delete": "destroy"}
@@ -18,7 +19,12 @@ urlpatterns = [
     path("agent/<uuid:agent_id>/restore", agent.as_view({"patch": "restore"})),
     path("agent/<uuid:agent_id>/clone", agent.as_view({"post": "clone"})),
     path("agent/<uuid:agent_id>/embed-code", agent.as_view({"get": "embed_code"})),
-    path("agent/<uuid:agent_id>/stats", agent.as_view({"get": "stats"})),
+    path("agent/<uuid:agent_id>/versions", version.as_view({"get": "list"})),
+    path("agent/<uuid:agent_id>/versions/compare", version.as_view({"get": "compare"})),
+    path("agent/<uuid:agent_id>/versions/<int:number>", version.as_view({"get": "retrieve"})),
+    path("agent/<uuid:agent_id>/versions/<int:number>/rollback", version.as_view({"post": "rollback"})),
+    path("agent/<uuid:agent_id>/publish", version.as_view({"post": "publish"})),
+    path("agent/<uuid:agent_id>/draft", version.as_view({"delete": "discard"})),
     path("settings", settings.as_view({"post": "create"})),
     path("sdk/settings", settings.as_view({"post": "create"})),
     path("settings/providers", provider.as_view({"get": "by_kind"})),

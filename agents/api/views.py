@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents import selectors, services
+from agents import drafts, selectors, services
 from agents.api.serializers import (
     AgentInput,
     AgentRowSerializer,
@@ -49,7 +49,6 @@ class AgentViewSet(ApiViewSet):
         "restore": WRITE,
         "clone": WRITE,
         "embed_code": READ,
-        "stats": READ,
     }
 
     def _record(self, agent: Agent) -> dict[str, Any]:
@@ -101,14 +100,15 @@ class AgentViewSet(ApiViewSet):
 
     @extend_schema(request=AgentUpdateInput, responses=AgentAnswer)
     def update(self, request: Request, agent_id: uuid.UUID) -> Response:
+        """Publishes at once, as a new version; with `"draft": true` it is saved beside what is published."""
         data = self.validated(AgentUpdateInput, request)
-        agent = services.update_agent(
-            actor=self.principal(),
-            agent=selectors.get_agent(agent_id),
-            settings_id=data.pop("settings_id"),
-            choices=data.pop("choices"),
-            changes=data,
-        )
+        actor, agent = self.principal(), selectors.get_agent(agent_id)
+        settings: dict[str, Any] = {"settings_id": data.pop("settings_id"), "choices": data.pop("choices")}
+        is_draft, note = data.pop("draft", False), data.pop("note", "")
+        if is_draft:
+            drafts.save_draft(actor=actor, agent=agent, changes=data, **settings)
+        else:
+            services.update_agent(actor=actor, agent=agent, changes=data, note=note, **settings)
         return Response(single("agent", self._record(agent), initiated_by=str(self.principal().id)))
 
     @extend_schema(responses=SentenceSerializer)
@@ -130,6 +130,7 @@ class AgentViewSet(ApiViewSet):
             agent=selectors.get_agent(agent_id),
             name=data.get("name", ""),
             settings_id=data.get("llm_settings_id"),
+            with_knowledge=data.get("with_knowledge", False),
         )
         return Response(single("agent", self._record(clone), clone_agent_id=clone.id), status=201)
 
@@ -140,26 +141,6 @@ class AgentViewSet(ApiViewSet):
     )
     def embed_code(self, request: Request, agent_id: uuid.UUID) -> Response:
         return Response(selectors.embed_code(selectors.get_agent(agent_id)))
-
-    @extend_schema(responses=OpenApiTypes.OBJECT)
-    def stats(self, request: Request, agent_id: uuid.UUID) -> Response:
-        agent = selectors.get_agent(agent_id)
-        return Response(
-            {
-                "agent_id": agent.id,
-                "agent_name": agent.name,
-                "status": agent.status,
-                "total_conversations": agent.total_conversations,
-                "total_messages": agent.total_messages,
-                "average_rating": None,
-                "documents_count": agent.documents_count,
-                "databases_count": 0,
-                "llm_provider": agent.llm_settings.llm_provider.slug,
-                "llm_model": agent.llm_settings.llm_model.name,
-                "last_trained": agent.last_trained,
-                "created_at": agent.created_at,
-            }
-        )
 
 
 SettingsAnswer = answer("SettingsAnswer", settings=LLMSettingsSerializer())

@@ -74,6 +74,9 @@ class ChatInput(serializers.Serializer[Any]):
     stream = serializers.BooleanField(
         required=False, help_text="Answer with the events of the turn, as `Accept: text/event-stream` asks for."
     )
+    draft = serializers.BooleanField(
+        required=False, help_text="Ask the agent's draft, where there is one. Not for visitors."
+    )
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -99,6 +102,8 @@ class MessageSerializer(serializers.Serializer[Any]):
     content = serializers.CharField()
     status = serializers.CharField()
     is_refusal = serializers.BooleanField()
+    agent_version = serializers.IntegerField(allow_null=True, help_text="The version of the agent that answered.")
+    is_draft = serializers.BooleanField(help_text="The agent's draft answered, for somebody of the company.")
     reply_to = serializers.UUIDField(allow_null=True)
     model_used = serializers.CharField()
     processing_time = serializers.FloatField()

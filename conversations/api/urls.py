@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from django.urls import path
 
+from conversations.api.agents import AgentTrialViewSet
 from conversations.api.messages import MessageViewSet
 from conversations.api.views import ConversationViewSet
 
 urlpatterns = [
+    path("agent/<uuid:agent_id>/stats", AgentTrialViewSet.as_view({"get": "stats"})),
+    path("agent/<uuid:agent_id>/test", AgentTrialViewSet.as_view({"post": "test"})),
     path("conversation", ConversationViewSet.as_view({"get": "list", "post": "create"})),
     path("conversation/deleted", ConversationViewSet.as_view({"get": "deleted"})),
     path("conversation/entity", ConversationViewSet.as_view({"get": "of_caller"})),

@@ -207,13 +207,19 @@ class ConversationViewSet(ApiViewSet):
         turn alone, until it has ended. A connection that breaks loses nothing: the other ways stay open.
         """
         data = self.validated(ChatInput, request)
-        ask = partial(services.start_turn, actor=self.principal(), conversation_id=conversation_id)
+        ask = partial(
+            services.start_turn,
+            actor=self.principal(),
+            conversation_id=conversation_id,
+            text=data["message"],
+            is_draft=data.get("draft", False),
+        )
         if not (data.get("stream") or "text/event-stream" in request.headers.get("Accept", "")):
-            return Response(accepted_turn(ask(text=data["message"])), status=202)
+            return Response(accepted_turn(ask()), status=202)
         if not isinstance(request._request, ASGIRequest):
             raise StreamingUnavailableError("Streaming is not configured on this server. Leave `stream` out and poll.")
         before = streams.newest_id(current_schema(), conversation_id)
-        events = sse.answer_to(ask(text=data["message"]), scope=request._request.scope, after=before)
+        events = sse.answer_to(ask(), scope=request._request.scope, after=before)
         return StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8", headers=sse.UNBUFFERED)
 
     @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer})

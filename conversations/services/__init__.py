@@ -14,9 +14,19 @@ from conversations.services.messages import (
     restore_message,
     restore_messages,
 )
-from conversations.services.turns import MAX_MESSAGE_LENGTH, Turn, ask_again, clean_message, edit_question, start_turn
+from conversations.services.turns import (
+    DEFAULT_TEST_QUESTION,
+    MAX_MESSAGE_LENGTH,
+    Turn,
+    ask_again,
+    clean_message,
+    edit_question,
+    start_test,
+    start_turn,
+)
 
 __all__ = [
+    "DEFAULT_TEST_QUESTION",
     "DEFAULT_TITLE",
     "MAX_MESSAGE_LENGTH",
     "Turn",
@@ -31,6 +41,7 @@ __all__ = [
     "restore_conversation",
     "restore_message",
     "restore_messages",
+    "start_test",
     "start_turn",
     "update_conversation",
 ]

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
+from agents.models import Agent
 from conversations import streams, tasks
-from conversations.enums import MessageRole, MessageStatus
+from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import NotNewestError, StillAnsweringError
 from conversations.models import Conversation, Message
 from conversations.selectors import get_message, live_reply, lock_conversation, newest_question
 from conversations.services.directory import DEFAULT_TITLE, check_available
 from conversations.services.records import record
-from knowrithm.errors import InvalidInputError
+from knowrithm.errors import ForbiddenError, InvalidInputError
 from knowrithm.jobs import create_task, current_schema, enqueue
-from knowrithm.principal import Principal
+from knowrithm.principal import Principal, PrincipalKind
+from tenants.audit.services import record_event
 
+DEFAULT_TEST_QUESTION = "What can you help me with?"
 MAX_MESSAGE_LENGTH = 16_000  # characters
 
 
@@ -35,14 +38,19 @@ class Turn:
         return str(self.reply.task_id)
 
 
-def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Turn:
-    """Save the question and an empty reply, and queue the answering. Raises `InvalidInputError`, `NotFoundError`."""
+def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str, is_draft: bool = False) -> Turn:
+    """Save the question and an empty reply, and queue the answering. `is_draft` asks the agent's draft, if it has one.
+
+    Raises `InvalidInputError`, `NotFoundError`, and `ForbiddenError` for a visitor who asks for a draft.
+    """
     text = clean_message(text)
+    if is_draft and actor.kind == PrincipalKind.LEAD:
+        raise ForbiddenError("Only the company's people can ask a draft.")
     with transaction.atomic():
         # The row's lock puts two messages at once into an order.
         conversation = lock_conversation(actor, conversation_id)
         check_available(actor, conversation.agent)
-        turn = _ask(conversation, text)
+        turn = _ask(conversation, text, is_draft=is_draft)
         record(actor, "message.sent", turn.question, conversation.agent)
     return turn
 
@@ -56,7 +64,9 @@ def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn
         check_available(actor, conversation.agent)
         reply = _ended_reply_to_newest(conversation, question)
         _archive(conversation, [question, *([reply] if reply else [])])
-        turn = _ask(conversation, text, instead_of=question, instead_of_reply=reply)
+        turn = _ask(
+            conversation, text, is_draft=bool(reply and reply.is_draft), instead_of=question, instead_of_reply=reply
+        )
         record(actor, "message.edited", turn.question, conversation.agent)
     return turn
 
@@ -70,7 +80,7 @@ def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
         question = message.reply_to or message
         reply = _ended_reply_to_newest(conversation, question)
         _archive(conversation, [reply] if reply else [])
-        turn = _answer_to(conversation, question, instead_of=reply)
+        turn = _answer_to(conversation, question, is_draft=bool(reply and reply.is_draft), instead_of=reply)
         record(actor, "message.answered_again", question, conversation.agent)
     return turn
 
@@ -90,7 +100,12 @@ def _archive(conversation: Conversation, messages: Sequence[Message]) -> None:
 
 
 def _ask(
-    conversation: Conversation, text: str, *, instead_of: Message | None = None, instead_of_reply: Message | None = None
+    conversation: Conversation,
+    text: str,
+    *,
+    is_draft: bool,
+    instead_of: Message | None = None,
+    instead_of_reply: Message | None = None,
 ) -> Turn:
     conversation.last_position += 1
     question = Message(
@@ -102,10 +117,12 @@ def _ask(
     )
     if conversation.title == DEFAULT_TITLE:
         conversation.title = " ".join(text[:80].split())
-    return _answer_to(conversation, question, instead_of=instead_of_reply)
+    return _answer_to(conversation, question, is_draft=is_draft, instead_of=instead_of_reply)
 
 
-def _answer_to(conversation: Conversation, question: Message, *, instead_of: Message | None = None) -> Turn:
+def _answer_to(
+    conversation: Conversation, question: Message, *, is_draft: bool, instead_of: Message | None = None
+) -> Turn:
     """An empty reply, and the work to fill it. The question is saved with it when it is new."""
     conversation.last_position += 1
     reply = Message(
@@ -116,6 +133,7 @@ def _answer_to(conversation: Conversation, question: Message, *, instead_of: Mes
         reply_to=question,
         replaces=instead_of,
         task_id=uuid.UUID(create_task()),
+        is_draft=is_draft and conversation.agent.has_draft,
     )
     new = [question, reply] if question._state.adding else [reply]
     Message.objects.bulk_create(new)
@@ -129,6 +147,41 @@ def _answer_to(conversation: Conversation, question: Message, *, instead_of: Mes
     _announce(turn)
     enqueue(tasks.answer, str(reply.id), expires=3600)
     return turn
+
+
+@transaction.atomic
+def start_test(*, actor: Principal, agent: Agent, query: str = "", is_draft: bool = False) -> str:
+    """Put a question to an agent as a visitor would. Returns the task's id.
+
+    Its conversation is archived from the start and deleted at its end, so it is in no list and no figure. Without
+    `query` it is the agent's first starter question. Raises `InvalidInputError`.
+    """
+    starters = [*agent.starter_questions, DEFAULT_TEST_QUESTION]
+    text = clean_message(query if query.strip() else str(starters[0]))
+    conversation = Conversation.objects.create(
+        agent=agent,
+        entity_type=EntityType.USER,
+        user_id=actor.user_id,
+        title="Test",
+        message_count=2,
+        last_position=2,
+        archived_at=timezone.now(),
+    )
+    question = Message(conversation=conversation, position=1, role=MessageRole.USER, content=text)
+    reply = Message(
+        conversation=conversation,
+        position=2,
+        role=MessageRole.ASSISTANT,
+        status=MessageStatus.PENDING,
+        reply_to=question,
+        task_id=uuid.UUID(create_task()),
+        is_draft=is_draft and agent.has_draft,
+    )
+    Message.objects.bulk_create([question, reply])
+    task_id = create_task()
+    enqueue(tasks.test_agent, str(reply.id), task_id, expires=3600)
+    record_event(actor=actor, event_type="agent.tested", entity=agent)
+    return task_id
 
 
 def clean_message(text: str) -> str:

@@ -9,6 +9,7 @@ from documents.services.archive import (
 )
 from documents.services.cancel import cancel_document
 from documents.services.chunking import check_chunking, set_chunking
+from documents.services.cloning import clone_knowledge
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
 from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
 from documents.services.preview import SplitPreview, preview_split
@@ -51,6 +52,7 @@ __all__ = [
     "check_chunking",
     "clean_filename",
     "clean_tags",
+    "clone_knowledge",
     "create_dataset",
     "create_document",
     "create_document_from_url",

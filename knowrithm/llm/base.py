@@ -32,8 +32,9 @@ class Evidence:
 class ChatRequest:
     """One completion.
 
-    `messages` carry everything a remote model needs, the evidence already rendered into them. `question` and
-    `evidence` repeat the same in structured form for models that quote instead of writing (the built-in one).
+    `messages` carry everything a remote model needs, the evidence already rendered into them. `question`, `evidence`
+    and `length` (short, balanced or detailed) repeat the same in structured form for models that quote instead of
+    writing (the built-in one).
     """
 
     messages: Sequence[ChatMessage]
@@ -41,6 +42,7 @@ class ChatRequest:
     max_tokens: int = 1000
     question: str = ""
     evidence: Sequence[Evidence] = ()
+    length: str = "balanced"
 
 
 @dataclass(frozen=True, slots=True)

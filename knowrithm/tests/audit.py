@@ -123,6 +123,8 @@ edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was re
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 
+drafted_agent = changed(Agent, "agent_id", draft={"name": "Drafted"})
+changed_agent = changed(Agent, "agent_id", description="Changed")
 counted_document = changed(Agent, "agent_id", documents_count=1)
 
 

@@ -137,6 +137,7 @@ def bury(owner: Character) -> Treasure:
             "state_id": state.pk,
             "city_id": city.pk,
             "address_id": address.pk,
+            "number": 1,
         }
     )
 

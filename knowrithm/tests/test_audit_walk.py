@@ -31,8 +31,10 @@ from knowrithm.tests.audit import (
     block_logs,
     builtin_model,
     call,
+    changed_agent,
     client_for,
     counted_document,
+    drafted_agent,
     edited_chunk,
     enrolled,
     failed_document,
@@ -61,7 +63,7 @@ AGENT = {"agent_id": "{agent_id}"}
 CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
-    "max_tokens": "500",
+    "max_tokens": "500", "answer_length": "short",
 }  # fmt: skip
 SESSION = "the new person's session is a second transaction: a company is there even if signing in to it fails"
 INVITED = {"token": TOKEN, "password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron"}
@@ -192,7 +194,13 @@ WROTE: dict[str, Wrote] = {
     "DELETE /api/v1/agent/<uuid:agent_id>": Wrote("agent.archived", prepare=free_agent),
     "DELETE /api/v1/sdk/agent/<uuid:agent_id>": Wrote("agent.archived", prepare=free_agent),
     "PATCH /api/v1/agent/<uuid:agent_id>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
-    "POST /api/v1/agent/<uuid:agent_id>/clone": Wrote("agent.cloned"),
+    "POST /api/v1/agent/<uuid:agent_id>/clone": Wrote("agent.cloned", {"with_knowledge": True}),
+    "POST /api/v1/agent/<uuid:agent_id>/test": Wrote("agent.tested"),
+    "POST /api/v1/agent/<uuid:agent_id>/publish": Wrote("agent.published", prepare=drafted_agent),
+    "POST /api/v1/agent/<uuid:agent_id>/versions/<int:number>/rollback": Wrote(
+        "agent.rolled_back", prepare=changed_agent
+    ),
+    "DELETE /api/v1/agent/<uuid:agent_id>/draft": Wrote("agent.draft_discarded", prepare=drafted_agent),
     "POST /api/v1/settings": Wrote("llm_settings.created", {"name": "New", "llm_max_tokens": 5}),
     "POST /api/v1/sdk/settings": Wrote("agent.updated", {**AGENT, "name": "New", "llm_max_tokens": 5}),
     "PUT /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.updated", {"llm_max_tokens": 5}),
@@ -200,9 +208,12 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/settings/providers/seed": Wrote("catalogue.completed", log="platform", prepare=missing_model),
     "POST /agents/new": Wrote("agent.created", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/retrieval": Wrote(
-        "agent.updated", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
+        "agent.draft_saved", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
     ),
-    "POST /agents/<uuid:pk>/edit": Wrote("agent.updated", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/edit": Wrote("agent.draft_saved", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/publish": Wrote("agent.published", prepare=drafted_agent),
+    "POST /agents/<uuid:pk>/discard": Wrote("agent.draft_discarded", prepare=drafted_agent),
+    "POST /agents/<uuid:pk>/rollback": Wrote("agent.rolled_back", {"number": "1"}, prepare=changed_agent),
     "POST /agents/<uuid:pk>/archive": Wrote("agent.archived", prepare=free_agent),
     "POST /agents/<uuid:pk>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
     # documents
@@ -342,6 +353,7 @@ READING_PAGES = {
     "/company-logo/<uuid:company_id>/<slug:digest>.png": "downloads",
     "/agents": "shows",
     "/agents/<uuid:pk>/embed": "shows",
+    "/agents/<uuid:pk>/versions": "shows",
     "/people": "shows",
     "/people/<uuid:pk>": "shows",
     "/agents/<uuid:pk>/preview": "shows",

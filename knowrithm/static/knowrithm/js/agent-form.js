@@ -24,3 +24,10 @@ provider.addEventListener("change", () => {
   refresh();
 });
 refresh();
+
+// Hours are asked for only where there are any.
+const hours = form.querySelector("[data-hours]");
+const hasHours = form.querySelector("[data-hours-switch] input");
+const showHours = () => { hours.hidden = !hasHours.checked; };
+hasHours.addEventListener("change", showHours);
+showHours();

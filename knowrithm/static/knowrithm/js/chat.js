@@ -1,5 +1,5 @@
 // The streaming chat: [data-chat] with data-api, data-agent and, once there is one, data-conversation;
-// data-token makes it a visitor's chat, otherwise the session is the credential.
+// data-token makes it a visitor's chat, otherwise the session is the credential; data-draft asks the agent's draft.
 import { renderAnswer } from "./answer.js";
 import { openDrawer } from "./drawer.js";
 import { RequestError, send } from "./http.js";
@@ -17,6 +17,7 @@ function wireChat(root) {
   const input = form?.querySelector("textarea");
   const button = form?.querySelector("[type=submit]");
   const { api, agent, token } = root.dataset;
+  const draft = root.hasAttribute("data-draft");
   let busy = false;
   let editing = null; // the question that is being changed
 
@@ -80,7 +81,7 @@ function wireChat(root) {
     await receive(message, async () => {
       root.dataset.conversation ||= await createConversation();
       const [url, method] = instead ? [`${api}/message/${instead}`, "PATCH"] : [`${conversationUrl()}/chat`, "POST"];
-      const response = await send(url, { method, body: { message: question }, token });
+      const response = await send(url, { method, body: draft ? { message: question, draft } : { message: question }, token });
       asked.dataset.id = (await response.json()).message_id;
     });
   }
@@ -143,7 +144,7 @@ function wireChat(root) {
   async function createConversation() {
     const response = await send(`${api}/conversation`, { method: "POST", body: { agent_id: agent }, token });
     const { conversation } = await response.json();
-    if (!token) history.replaceState(null, "", `?conversation=${conversation.id}`);
+    if (!token && !draft) history.replaceState(null, "", `?conversation=${conversation.id}`);
     return conversation.id;
   }
 
@@ -172,7 +173,7 @@ function wireChat(root) {
       if (event === "chat_response") {
         message.dataset.id = value.message.id;
         if (value.status === "failed") fail(message, value.error);
-        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered" });
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message) });
         keepInView(message);
         return true;
       }
@@ -217,8 +218,16 @@ function showRating(message, rating) {
   message.querySelectorAll("[data-rate]").forEach((thumb) => thumb.setAttribute("aria-pressed", String(thumb.dataset.rate === message.dataset.rating)));
 }
 
-function show(message, { text, sources, state }) {
+/** Which version of the agent answered, for the company's people. */
+function versionOf({ is_draft: isDraft, agent_version: number }) {
+  if (isDraft) return "Draft";
+  return number ? `Version ${number}` : "";
+}
+
+function show(message, { text, sources, state, version }) {
   message.dataset.state = state;
+  const place = message.querySelector("[data-version]");
+  if (place && version !== undefined) place.textContent = version;
   const byNumber = new Map(sources.map((source) => [source.source_number, source]));
   renderAnswer(message.querySelector("[data-message-text]"), text, (number) => citeButton(number, byNumber.get(number)));
   message.querySelector("[data-sources]").replaceChildren(...sources.map(sourceButton));

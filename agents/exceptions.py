@@ -13,3 +13,11 @@ class SettingsInUseError(ConflictError):
 
 class DefaultSettingsError(InvalidInputError):
     code = "DEFAULT_SETTINGS"
+
+
+class DuplicateEntryError(ConflictError):
+    code = "DUPLICATE_ENTRY"
+
+
+class BuiltinProviderError(ConflictError):
+    code = "BUILTIN_PROVIDER"

@@ -29,6 +29,7 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, ErrorSerializer, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
+from knowrithm.principal import PrincipalKind
 
 ConversationPage = page("ConversationPage", "conversations", ConversationSerializer(many=True))
 
@@ -141,7 +142,9 @@ class ConversationViewSet(ApiViewSet):
         if request.query_params.get("include_pending", "").lower() != "true":
             rows = rows.exclude(status__in=[MessageStatus.PENDING, MessageStatus.PROCESSING])
         found, pagination = paginate(request, rows, per_page=50)
-        return Response(listing(["messages"], [message_record(message) for message in found], pagination))
+        is_visitor = self.principal().kind == PrincipalKind.LEAD
+        records = [message_record(message, for_visitor=is_visitor) for message in found]
+        return Response(listing(["messages"], records, pagination))
 
     @extend_schema(request=ChatInput, responses={202: ChatAccepted})
     def chat(self, request: Request, conversation_id: uuid.UUID) -> Response:

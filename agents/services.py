@@ -33,7 +33,7 @@ SETTINGS_FIELDS = (
     "widget_script_url", "widget_config", "is_active", "llm_price_currency", "fallback_after",
 )  # fmt: skip
 PRICES = ("llm_input_price", "llm_output_price")  # empty is the catalogue's
-MOST_FALLBACKS = 5
+MOST_FALLBACKS = 3
 COPIED_FIELDS = (
     *SETTINGS_FIELDS,
     *PRICES,

@@ -49,7 +49,10 @@ def create(request: PageRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             agent = services.create_agent(
-                actor=principal_of(request.user), choices=form.choices(), **form.agent_fields()
+                actor=principal_of(request.user),
+                settings_id=form.settings_id(),
+                choices=form.choices(),
+                **form.agent_fields(),
             )
             messages.success(request, f"“{agent.name}” was created.")
             return redirect("agent", pk=agent.pk)
@@ -63,7 +66,11 @@ def edit(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             services.update_agent(
-                actor=principal_of(request.user), agent=agent, changes=form.agent_fields(), choices=form.choices()
+                actor=principal_of(request.user),
+                agent=agent,
+                changes=form.agent_fields(),
+                settings_id=form.settings_id(),
+                choices=form.choices(),
             )
             messages.success(request, "The changes were saved.")
             return redirect("agent", pk=pk)

@@ -256,6 +256,7 @@ RATE_LIMIT_ENABLED = env.boolean("RATE_LIMIT_ENABLED", default=not TESTING)
 RATE_LIMITS = {
     "login": env.text("RATE_LIMIT_LOGIN", "30/minute"),
     "login_account": env.text("RATE_LIMIT_LOGIN_ACCOUNT", "20/minute"),  # per e-mail address, from wherever
+    "model_test": env.text("RATE_LIMIT_MODEL_TEST", "30/minute"),  # per company
     "register": env.text("RATE_LIMIT_REGISTER", "20/hour"),
     "mail": env.text("RATE_LIMIT_MAIL", "10/hour"),  # per asking address, and per e-mail address
     "invitation": env.text("RATE_LIMIT_INVITATION", "100/hour"),  # per company

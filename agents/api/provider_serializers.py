@@ -110,6 +110,8 @@ class ModelInput(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         same = {"display_name": "label", "provider_model_id": "name", "context_length": "context_window"}
         fields = _merged(attrs, same)
+        if "provider_model_id" in attrs and attrs.get("name") not in {None, attrs["provider_model_id"]}:
+            fields.setdefault("label", attrs["name"])
         kind = _merged(fields, {"model_type": "type"}).get("type")
         for name in ("type", "model_type"):
             fields.pop(name, None)

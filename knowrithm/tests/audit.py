@@ -35,7 +35,7 @@ from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
-    "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
+    "agents": "agent_id", "models": "settings_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
     "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
@@ -131,6 +131,16 @@ def running_crawl(treasure: Treasure) -> None:
 
 def builtin_model(treasure: Treasure) -> None:
     treasure.ids["model_id"] = ProviderModel.objects.get(name="extractive").pk
+
+
+def catalogue_rows(treasure: Treasure) -> None:
+    model = ProviderModel.objects.get(provider__slug="openai", name="gpt-4o")
+    treasure.ids |= {"provider_id": model.provider_id, "model_id": model.pk}
+
+
+def builtin_models(treasure: Treasure) -> None:
+    builtin_model(treasure)
+    treasure.ids["embedding_model_id"] = ProviderModel.objects.get(provider__slug="builtin", kind="embedding").pk
 
 
 def missing_model(_: Treasure) -> None:

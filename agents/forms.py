@@ -43,7 +43,7 @@ class AgentForm(forms.Form):
     shared_settings = forms.ChoiceField(
         label="Settings",
         required=False,
-        help_text="Settings that several agents share stand on the page Models. Choose “As below” for this agent alone.",
+        help_text="Those of the page Models, or “As below” for this agent alone.",
     )
     provider = forms.ChoiceField()
     model = forms.ChoiceField()

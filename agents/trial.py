@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from agents.models import LLMSettings
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema
-from knowrithm.llm.base import ChatMessage, ChatRequest, Evidence, ProviderError
+from knowrithm.llm.base import ChatMessage, ChatModel, ChatRequest, Embedder, Evidence, ProviderError
 from knowrithm.llm.registry import chat_model, embedder
 from knowrithm.net.outbound import Allowance, within
+
+M = TypeVar("M")
 
 SECONDS = 20.0  # for each of the two
 MOST_BYTES = 2_000_000
@@ -55,16 +57,16 @@ def try_chat(settings: LLMSettings) -> Trial:
         evidence=[Evidence(1, SENTENCE, "Test")],
     )
 
-    def ask() -> dict[str, Any]:
+    def ask(model: ChatModel) -> dict[str, Any]:
         text = ""
-        with closing(cast(Any, chat_model(config).stream(request))) as stream:
+        with closing(cast(Any, model.stream(request))) as stream:
             for delta in stream:
                 text += delta.text
                 if len(text) > LONGEST_REPLY:
                     break
         return {"response": text[:LONGEST_REPLY]}
 
-    trial = _trial(names, ask)
+    trial = _trial(names, lambda: chat_model(config), ask)
     if trial.is_working:
         Circuits(current_schema()).succeeded(config)  # it is asked again at once
     return trial
@@ -74,27 +76,29 @@ def try_embedding(settings: LLMSettings) -> Trial:
     names = settings.embedding_provider.label, settings.embedding_model.name
     config = settings.embedding_config()
 
-    def ask() -> dict[str, Any]:
-        dimension = len(embedder(config).embed_query(SENTENCE))
+    def ask(model: Embedder) -> dict[str, Any]:
+        dimension = len(model.embed_query(SENTENCE))
         if dimension != settings.embedding_dimension:
             raise ProviderError(
                 f"The model returns {dimension} dimensions; the settings say {settings.embedding_dimension}."
             )
         return {"dimension": dimension}
 
-    return _trial(names, ask)
+    return _trial(names, lambda: embedder(config), ask)
 
 
-def _trial(names: tuple[str, str], ask: Callable[[], dict[str, Any]]) -> Trial:
+def _trial(names: tuple[str, str], build: Callable[[], M], ask: Callable[[M], dict[str, Any]]) -> Trial:
     release_connection()
-    provider, model = names
+    provider, name = names
     started = time.monotonic()
     try:
+        model = build()
+        started = time.monotonic()  # loading an SDK is not the provider's time
         with within(Allowance(deadline=started + SECONDS, bytes_left=MOST_BYTES)):
-            found = ask()
+            found = ask(model)
     except ProviderError as error:
-        return Trial(provider, model, _since(started), error=str(error), error_code=error.code)
-    return Trial(provider, model, _since(started), **found)
+        return Trial(provider, name, _since(started), error=str(error), error_code=error.code)
+    return Trial(provider, name, _since(started), **found)
 
 
 def _since(started: float) -> int:

@@ -19,6 +19,9 @@ class Price:
     output: Decimal
     currency: str = "USD"
 
+    def __str__(self) -> str:
+        return f"{self.input.normalize():f} in, {self.output.normalize():f} out, {self.currency}"
+
     def of(self, usage: Usage) -> Decimal | None:
         """The cost of one answer; None where the provider counted no tokens, unless it is free anyway."""
         if not usage.total_tokens and (self.input or self.output):

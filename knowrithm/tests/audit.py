@@ -35,8 +35,8 @@ from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
-    "agents": "agent_id", "models": "settings_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
-    "api-keys": "api_key_id",
+    "agents": "agent_id", "models": "settings_id", "documents": "document_id", "datasets": "dataset_id",
+    "websites": "source_id", "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip

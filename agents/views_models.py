@@ -30,7 +30,7 @@ def models(request: PageRequest) -> HttpResponse:
     rows = LLMSettings.objects.with_models().annotate(
         agents_count=Count("agents", filter=Q(agents__archived_at=None), distinct=True)
     )
-    rows = rows.order_by(*LLMSettings._meta.ordering)  # which counting has dropped
+    rows = rows.order_by("-is_default", "-created_at")  # the model's, which counting has dropped
     page = page_of(request, rows, per_page=PER_PAGE)
     shown = list(page.object_list)
     names = {

@@ -143,7 +143,7 @@ class ProviderInput(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=100, required=False, help_text="`value` and `label` in one.")
     value = serializers.CharField(max_length=60, required=False)
-    label = serializers.CharField(max_length=100, required=False)
+    label = serializers.CharField(max_length=100, required=False)  # type: ignore[assignment]  # DRF's name
     type = serializers.ChoiceField(choices=ProviderKind.choices, required=False)
     provider_type = serializers.ChoiceField(choices=ProviderKind.choices, required=False)
     protocol = serializers.ChoiceField(choices=Protocol.choices, required=False)

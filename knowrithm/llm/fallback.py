@@ -165,7 +165,7 @@ def _pause(attempt: int, error: ProviderError, took: float) -> float | None:
     """Seconds until another try, with jitter; None where another try is not sensible."""
     if error.permanent or took > SLOW_FAILURE:
         return None
-    pause = 0.3 * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, not a secret
+    pause: float = 0.3 * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, not a secret
     if error.retry_after is None:
         return pause
     return None if error.retry_after > LONGEST_RETRY_AFTER else max(pause, error.retry_after)

@@ -135,7 +135,7 @@ def builtin_model(treasure: Treasure) -> None:
 
 def catalogue_rows(treasure: Treasure) -> None:
     model = ProviderModel.objects.get(provider__slug="openai", name="gpt-4o")
-    treasure.ids |= {"provider_id": model.provider_id, "model_id": model.pk}
+    treasure.ids.update(provider_id=model.provider_id, model_id=model.pk)
 
 
 def builtin_models(treasure: Treasure) -> None:

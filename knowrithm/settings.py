@@ -239,6 +239,8 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["knowrithm.api.schema.only_canonical_prefix"],
     "ENUM_NAME_OVERRIDES": {
         "AgentStatusEnum": "agents.enums.AgentStatus",
+        "ProviderKindEnum": "agents.catalog.models.ProviderKind",
+        "CatalogueStatusEnum": "agents.api.provider_serializers.STATUSES",
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
         "DocumentTypeEnum": "documents.enums.DocumentType",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",

@@ -138,7 +138,7 @@ class ProviderViewSet(ApiViewSet):
         record = single("model", ProviderModelSerializer(model).data, message="Model created.")
         return Response(record, status=201)
 
-    @extend_schema(responses=ProviderModelSerializer)
+    @extend_schema(operation_id="provider_model_retrieve", responses=ProviderModelSerializer)
     def model(self, request: Request, provider_id: uuid.UUID, model_id: uuid.UUID) -> Response:
         return Response(ProviderModelSerializer(self._get_model(provider_id, model_id)).data)
 

@@ -241,7 +241,7 @@ class SettingsViewSet(ApiViewSet):
         """
         return self._try(request, services.settings_by_id(settings_id))
 
-    @extend_schema(request=SettingsChoices, responses=SettingsTrialSerializer)
+    @extend_schema(operation_id="settings_values_test", request=SettingsChoices, responses=SettingsTrialSerializer)
     def try_values(self, request: Request) -> Response:
         """The same for settings that are not saved yet; what is not given is the company's default."""
         return self._try(request, None)

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context, tenant_context
 from rest_framework.test import APIClient
 
-from agents.catalog.models import ProviderModel
+from agents.catalog.models import Provider, ProviderModel
 from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation
@@ -80,7 +80,7 @@ def all_rows() -> set[Row]:
 def state_of(who: Character) -> str:
     """A hash over what the routes change: the company's rows, and everybody's in the shared tables."""
     digest = hashlib.sha256(fingerprint(who).encode())
-    for model in (Company, User, UserSession, ApiKey, ProviderModel):
+    for model in (Company, User, UserSession, ApiKey, Provider, ProviderModel):
         for row in model._default_manager.order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()

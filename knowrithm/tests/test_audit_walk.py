@@ -371,6 +371,7 @@ READING_PAGES = {
     "/datasets": "shows",
     "/datasets/<uuid:pk>": "shows",
     "/websites": "shows",
+    "/models": "shows",
     "/websites/preview": "asks the site what may be read",
     "/websites/<uuid:pk>": "shows",
     "/documents/<uuid:pk>": "shows",

@@ -25,3 +25,11 @@ class VersionUnchangedError(ConflictError):
 
 class SettingsGoneError(ConflictError):
     code = "SETTINGS_GONE"
+
+
+class DuplicateEntryError(ConflictError):
+    code = "DUPLICATE_ENTRY"
+
+
+class BuiltinProviderError(ConflictError):
+    code = "BUILTIN_PROVIDER"

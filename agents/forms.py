@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from datetime import time
 from typing import Any
@@ -75,6 +76,11 @@ class AgentForm(forms.Form):
         widget=forms.Textarea({"rows": 3}),
         help_text=f"One in a line, at most {MOST_STARTERS}. Visitors ask them with one press.",
     )
+    shared_settings = forms.ChoiceField(
+        label="Settings",
+        required=False,
+        help_text="Those of the page Models, or “As below” for this agent alone.",
+    )
     provider = forms.ChoiceField()
     model = forms.ChoiceField()
     api_key = forms.CharField(
@@ -114,6 +120,11 @@ class AgentForm(forms.Form):
         model.choices = [  # type: ignore[attr-defined]  # both are ChoiceFields, declared above
             (row.label, [(str(one.pk), str(one)) for one in row.models.all()]) for row in self.providers.values()
         ]
+        if agent and not settings.is_default and settings.name not in {"", agent.name[:120]}:
+            self.initial["shared_settings"] = str(settings.pk)
+        shared = LLMSettings.objects.filter(is_active=True).select_related("llm_model")
+        named = [(str(row.pk), f"{row} · {row.llm_model}") for row in shared if row.name or row.is_default]
+        self.fields["shared_settings"].choices = [("", "As below"), *named]  # type: ignore[attr-defined]  # declared above
         if settings.llm_api_key:
             self.fields["api_key"].help_text = "A key is stored. Leave this empty to keep it."
 
@@ -163,6 +174,8 @@ class AgentForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         self._clean_hours()
         data = self.cleaned_data
+        if self.settings_id():
+            return data  # the rest is not used
         provider = self.providers.get(data.get("provider", ""))
         if provider is None:
             return data
@@ -199,8 +212,15 @@ class AgentForm(forms.Form):
                 hours[day] = spans
         return hours | ({"closed_text": data["closed_text"]} if data["closed_text"] else {})
 
+    def settings_id(self) -> uuid.UUID | None:
+        """Settings that exist already, instead of `choices`."""
+        chosen = self.cleaned_data.get("shared_settings", "")
+        return uuid.UUID(chosen) if chosen and chosen != str(self.settings.pk) else None
+
     def choices(self) -> dict[str, Any]:
         """What they take of the model: only what differs from `settings`, so that nothing is copied without need."""
+        if self.settings_id():
+            return {}
         data, before = self.cleaned_data, _settings_values(self.settings)
         is_other_provider = data["provider"] != before["provider"]
         chosen = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from agents.catalog.models import Provider, ProviderModel
@@ -11,9 +13,16 @@ from agents.enums import AgentStatus, AnswerLength
 from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.llm.base import ProviderConfig
+from knowrithm.llm.fallback import Candidate
+from knowrithm.llm.prices import Price
 
 MOST_PASSAGES = 20  # that a model is given to answer from
 MODEL_RELATIONS = ("llm_provider", "llm_model", "embedding_provider", "embedding_model")
+
+
+def key_hint(key: str) -> str:
+    """Its last four characters, by which a person knows it again; of a short one nothing."""
+    return f"…{key[-4:]}" if len(key) >= 12 else "…" if key else ""
 
 
 class LLMSettingsQuerySet(models.QuerySet[Any, Any]):
@@ -35,6 +44,13 @@ class LLMSettings(BaseModel):
     llm_temperature = models.FloatField(default=0.7)
     llm_max_tokens = models.PositiveIntegerField(default=1000)
     llm_additional_params = models.JSONField(default=dict, blank=True)
+    # What the company pays per million tokens, where that is not the catalogue's price.
+    llm_input_price = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
+    llm_output_price = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
+    llm_price_currency = models.CharField(max_length=3, blank=True)  # empty: the catalogue's
+    # Other settings of the company whose models answer, in this order, when this one fails or is silent for so long.
+    fallback_ids = ArrayField(models.UUIDField(), default=list, blank=True)
+    fallback_after = models.FloatField(default=2.5)  # seconds
     embedding_provider = models.ForeignKey(Provider, models.DO_NOTHING, related_name="+")
     embedding_model = models.ForeignKey(ProviderModel, models.DO_NOTHING, related_name="+")
     embedding_api_key = EncryptedTextField(blank=True, default="")
@@ -67,16 +83,40 @@ class LLMSettings(BaseModel):
 
     def chat_config(self) -> ProviderConfig:
         return ProviderConfig(
-            provider=self.llm_provider.slug,
+            provider=self.llm_provider.protocol,
             model=self.llm_model.name,
             api_key=self.llm_api_key,
             base_url=self.llm_api_base_url or self.llm_provider.default_base_url,
             params=self.llm_additional_params,
         )
 
+    def candidate(self) -> Candidate:
+        return Candidate(self.chat_config(), self.llm_temperature, self.llm_max_tokens, self.fallback_after)
+
+    @property
+    def price(self) -> Price | None:
+        """What an answer costs: the company's own price, else the catalogue's, else unknown."""
+        own, listed = (self.llm_input_price, self.llm_output_price), self.llm_model.price
+        if own == (None, None):
+            return listed
+        base = listed or Price(Decimal(), Decimal())
+        return Price(
+            base.input if own[0] is None else own[0],
+            base.output if own[1] is None else own[1],
+            self.llm_price_currency or base.currency,
+        )
+
+    @property
+    def llm_key_hint(self) -> str:
+        return key_hint(self.llm_api_key)
+
+    @property
+    def embedding_key_hint(self) -> str:
+        return key_hint(self.embedding_api_key)
+
     def embedding_config(self) -> ProviderConfig:
         return ProviderConfig(
-            provider=self.embedding_provider.slug,
+            provider=self.embedding_provider.protocol,
             model=self.embedding_model.name,
             api_key=self.embedding_api_key,
             base_url=self.embedding_api_base_url or self.embedding_provider.default_base_url,

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 
 from agents.catalog.models import ProviderModel
-from agents.models import Agent
+from agents.models import Agent, LLMSettings
 from agents.versions import drafted
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
@@ -64,6 +64,14 @@ def agent_to_answer(agent_id: uuid.UUID, *, is_draft: bool = False) -> Agent:
         setattr(settings, f"{kind}_model", model)
         setattr(settings, f"{kind}_provider", model.provider)
     return agent
+
+
+def settings_in_order(settings: LLMSettings) -> list[LLMSettings]:
+    """These and the ones that they fall back on, in the order in which their models are asked."""
+    if not settings.fallback_ids:
+        return [settings]
+    rows = LLMSettings.objects.with_models().filter(is_active=True).in_bulk(settings.fallback_ids)
+    return [settings, *(rows[key] for key in settings.fallback_ids if key in rows)]
 
 
 def get_agent(agent_id: uuid.UUID, *, include_archived: bool = False) -> Agent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -18,7 +18,7 @@ from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownM
 from agents.models import Agent, LLMSettings
 from agents.signals import agent_archiving, agent_cloned, embedder_changed, settings_deleting
 from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
-from knowrithm.errors import ForbiddenError, NotFoundError
+from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, log_of, record_event
@@ -28,9 +28,19 @@ AGENT_FIELDS = (*VERSIONED_FIELDS, "status", "chunk_size", "chunk_overlap")
 SETTINGS_FIELDS = (
     "name", "llm_api_key", "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params",
     "embedding_api_key", "embedding_api_base_url", "embedding_dimension", "embedding_additional_params",
-    "widget_script_url", "widget_config", "is_active",
+    "widget_script_url", "widget_config", "is_active", "llm_price_currency", "fallback_after",
 )  # fmt: skip
-COPIED_FIELDS = (*SETTINGS_FIELDS, "llm_provider", "llm_model", "embedding_provider", "embedding_model")
+PRICES = ("llm_input_price", "llm_output_price")  # empty is the catalogue's
+MOST_FALLBACKS = 3
+COPIED_FIELDS = (
+    *SETTINGS_FIELDS,
+    *PRICES,
+    "fallback_ids",
+    "llm_provider",
+    "llm_model",
+    "embedding_provider",
+    "embedding_model",
+)
 RECORDED_SETTINGS = (*COPIED_FIELDS, "is_default")
 RECORDED_AGENT_FIELDS = (*AGENT_FIELDS, "llm_settings")
 
@@ -63,6 +73,7 @@ def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default:
 
     What is not chosen comes from the company's default. Raises `UnknownModelError`.
     """
+    _check_may_configure(actor)
     settings = _make_settings(choices, is_default=is_default)
     _record_settings(actor, "llm_settings.created", settings, {})
     return settings
@@ -121,10 +132,13 @@ def _record_settings(actor: Principal, event_type: str, settings: LLMSettings, b
 
 @transaction.atomic
 def delete_settings(*, actor: Principal, settings: LLMSettings) -> None:
+    _check_may_configure(actor)
     if settings.is_default:
         raise DefaultSettingsError("These are the company's default settings. Make others the default first.")
     if Agent.objects.filter(Q(llm_settings=settings) | Q(draft_settings=settings)).exists():
         raise SettingsInUseError("Agents use these settings. Give them others first.")
+    if LLMSettings.objects.filter(fallback_ids__contains=[settings.pk]).exists():
+        raise SettingsInUseError("Other settings fall back on these. Take them off their list first.")
     settings_deleting.send(sender=LLMSettings, settings=settings)
     settings_id, label = settings.pk, str(settings)
     settings.delete()
@@ -155,6 +169,24 @@ def _choose(settings: LLMSettings, choices: Mapping[str, Any]) -> None:
     for name in SETTINGS_FIELDS:
         if choices.get(name) is not None:
             setattr(settings, name, choices[name])
+    for name in PRICES:
+        if name in choices:
+            setattr(settings, name, choices[name])
+    if choices.get("fallback_models") is not None:
+        settings.fallback_ids = _checked_fallbacks(settings, choices["fallback_models"])
+
+
+def _checked_fallbacks(settings: LLMSettings, wanted: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    ids = list(dict.fromkeys(wanted))
+    known = set(LLMSettings.objects.filter(pk__in=ids).exclude(pk=settings.pk).values_list("pk", flat=True))
+    fault = ""
+    if len(ids) > MOST_FALLBACKS:
+        fault = f"At most {MOST_FALLBACKS} models can follow."
+    elif set(ids) != known:
+        fault = "Choose other settings of your company; these are unknown, or the same."
+    if fault:
+        raise InvalidInputError(fault, fields={"fallback_models": [fault]})
+    return ids
 
 
 def _chosen_model(
@@ -196,6 +228,21 @@ def settings_by_id(settings_id: uuid.UUID) -> LLMSettings:
     if settings is None:
         raise NotFoundError("There are no such settings.")
     return settings
+
+
+def settings_to_try(
+    *, actor: Principal, settings: LLMSettings | None = None, choices: Mapping[str, Any] | None = None
+) -> LLMSettings:
+    """Unsaved settings for `agents.trial`: a copy of `settings`, or of the default, with the `choices`.
+
+    A stored key goes to no other provider or address than the one it was stored for.
+    """
+    _check_may_configure(actor)
+    base = settings or default_settings()
+    trial = LLMSettings(**{name: getattr(base, name) for name in COPIED_FIELDS})
+    given = choices or {}
+    _choose(trial, {name: value for name, value in given.items() if value or not name.endswith("_api_key")})
+    return trial
 
 
 @transaction.atomic

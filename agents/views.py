@@ -53,6 +53,7 @@ def create(request: PageRequest) -> HttpResponse:
         with errors_in(form):
             agent = services.create_agent(
                 actor=principal_of(request.user),
+                settings_id=form.settings_id(),
                 choices=form.choices(),
                 status=form.cleaned_data["status"],
                 **form.agent_fields(),
@@ -80,7 +81,13 @@ def _save(request: PageRequest, agent: Agent, form: AgentForm) -> HttpResponse:
     with transaction.atomic():
         if status != agent.status:
             services.update_agent(actor=actor, agent=agent, changes={"status": status})
-        drafts.save_draft(actor=actor, agent=agent, changes=form.agent_fields(), choices=form.choices())
+        drafts.save_draft(
+            actor=actor,
+            agent=agent,
+            changes=form.agent_fields(),
+            settings_id=form.settings_id(),
+            choices=form.choices(),
+        )
         if is_published and agent.has_draft:
             drafts.publish_draft(actor=actor, agent=agent)
     if is_published:

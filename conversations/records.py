@@ -6,9 +6,16 @@ from typing import Any
 
 from conversations.models import Citation, Message
 
+VISITORS_SENTENCE = "I cannot answer at the moment. Please try again in a little while."
 
-def message_record(message: Message) -> dict[str, Any]:
-    """The contract's Message (section 4.8), JSON-ready. Reads `message.citations`: prefetch them for lists."""
+
+def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, Any]:
+    """The contract's Message (section 4.8), JSON-ready. Reads `message.citations`: prefetch them for lists.
+
+    A visitor is not told why there is no answer, nor what it cost: that is between the company and its provider.
+    """
+    error = VISITORS_SENTENCE if message.error and for_visitor else message.error
+    company_only = {} if for_visitor else _for_company(message)
     citations = list(message.citations.all())
     cited = [citation for citation in citations if citation.is_cited]
     return {
@@ -16,7 +23,7 @@ def message_record(message: Message) -> dict[str, Any]:
         "conversation_id": str(message.conversation_id),
         "role": message.role,
         # A client that knows no failed messages would show an empty bubble.
-        "content": message.content or message.error,
+        "content": message.content or error,
         "content_type": "text",
         "status": message.status,
         "is_refusal": message.is_refusal,
@@ -37,9 +44,19 @@ def message_record(message: Message) -> dict[str, Any]:
             "cited_sources": [citation.number for citation in cited],
             "citation_warnings": message.warnings,
         },
-        "error": message.error or None,
+        "error": error or None,
+        **company_only,
         "created_at": message.created_at.isoformat(),
         "deleted_at": message.archived_at.isoformat() if message.archived_at else None,
+    }
+
+
+def _for_company(message: Message) -> dict[str, Any]:
+    return {
+        "error_code": message.error_code or None,
+        "cost": None if message.cost is None else format(message.cost, "f"),
+        "currency": message.cost_currency or None,
+        "model_failures": message.model_failures,
     }
 
 

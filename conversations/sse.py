@@ -337,7 +337,7 @@ def _subscription(request: AsgiRequest, conversation_id: str, *, is_new: bool = 
         conversation = get_conversation(principal, _uuid(conversation_id))
         return Subscription(
             streams.stream_key(company.schema_name, conversation.id),
-            _fallback(conversation.id),
+            _fallback(conversation.id, for_visitor=conversation.lead_id is not None),
             use.headers if use else {},
         )
 
@@ -364,13 +364,14 @@ def _principal(request: AsgiRequest, *, is_new: bool = True) -> Principal | None
     return principal_of(user)
 
 
-def _fallback(conversation_id: uuid.UUID) -> list[Event]:
+def _fallback(conversation_id: uuid.UUID, *, for_visitor: bool) -> list[Event]:
     reply = newest_reply(conversation_id)
     if reply is None or reply.status not in {MessageStatus.COMPLETED, MessageStatus.FAILED}:
         return []
     common = {"conversation_id": str(conversation_id), "task_id": str(reply.task_id), "status": reply.status}
-    response = {**common, "message": message_record(reply)}
+    record = message_record(reply, for_visitor=for_visitor)
+    response = {**common, "message": record}
     if reply.error:
-        response["error"] = reply.error
+        response["error"] = record["error"]
     status = {**common, "message_id": str(reply.reply_to_id)}
     return [Event("", streams.STATUS, status), Event("", streams.RESPONSE, response)]

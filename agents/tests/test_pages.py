@@ -17,9 +17,11 @@ from agents.selectors import get_agent
 from agents.services import create_agent
 from conftest import Character
 
+COMPATIBLE = ["ollama", "vllm", "groq", "mistral", "deepseek", "openrouter", "azure"]
+
 
 def model_id(name: str) -> str:
-    return str(ProviderModel.objects.get(name=name).pk)
+    return str(ProviderModel.objects.filter(name=name).order_by("provider__sort_order")[0].pk)
 
 
 def filled(**changes: Any) -> dict[str, Any]:
@@ -134,7 +136,13 @@ def test_traits_of_an_api_client_survive_an_edit_that_does_not_touch_them(acme: 
 
 def test_form_s_script_learns_which_models_belong_to_which_provider(acme_client: Client) -> None:
     catalog = acme_client.get("/agents/new").context["model_catalog"]
-    assert list(catalog) == ["builtin", "google", "openai", "anthropic"]  # Hugging Face offers no chat model
+    assert list(catalog) == [
+        "builtin",
+        "google",
+        "openai",
+        "anthropic",
+        *COMPATIBLE,
+    ]  # Hugging Face offers no chat model
     assert catalog["builtin"] == {"requires_key": False, "takes_base_url": False, "models": [model_id("extractive")]}
     assert catalog["openai"]["models"][0] == model_id("gpt-4o-mini")  # the recommended one
 

@@ -115,6 +115,10 @@ class MessageSerializer(serializers.Serializer[Any]):
     sources = SourceSerializer(many=True)
     metadata = serializers.DictField()
     error = serializers.CharField(allow_null=True)
+    error_code = serializers.CharField(allow_null=True, required=False)
+    cost = serializers.CharField(allow_null=True, required=False, help_text="Not for visitors, like the next two.")
+    currency = serializers.CharField(allow_null=True, required=False)
+    model_failures = serializers.ListField(child=serializers.DictField(), required=False)
     created_at = serializers.DateTimeField()
     deleted_at = serializers.DateTimeField(allow_null=True)
 

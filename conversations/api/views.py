@@ -38,6 +38,7 @@ from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import InvalidInputError
 from knowrithm.jobs import current_schema
+from knowrithm.principal import PrincipalKind
 
 DIRECTORY: list[Any] = [*PAGE_PARAMETERS, Directory]
 ConversationPage = page("ConversationPage", "conversations", ConversationSerializer(many=True))
@@ -182,7 +183,9 @@ class ConversationViewSet(ApiViewSet):
         if request.query_params.get("include_pending", "").lower() != "true":
             rows = rows.exclude(status__in=[MessageStatus.PENDING, MessageStatus.PROCESSING])
         found, pagination = paginate(request, rows, per_page=50)
-        return Response(listing(["messages"], [message_record(message) for message in found], pagination))
+        is_visitor = self.principal().kind == PrincipalKind.LEAD
+        records = [message_record(message, for_visitor=is_visitor) for message in found]
+        return Response(listing(["messages"], records, pagination))
 
     @extend_schema(responses=SentenceSerializer)
     def destroy_messages(self, request: Request, conversation_id: uuid.UUID) -> Response:

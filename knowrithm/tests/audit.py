@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context, tenant_context
 from rest_framework.test import APIClient
 
-from agents.catalog.models import ProviderModel
+from agents.catalog.models import Provider, ProviderModel
 from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation, Message
@@ -35,8 +35,8 @@ from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
-    "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
-    "api-keys": "api_key_id",
+    "agents": "agent_id", "models": "settings_id", "documents": "document_id", "datasets": "dataset_id",
+    "websites": "source_id", "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip
@@ -80,7 +80,7 @@ def all_rows() -> set[Row]:
 def state_of(who: Character) -> str:
     """A hash over what the routes change: the company's rows, and everybody's in the shared tables."""
     digest = hashlib.sha256(fingerprint(who).encode())
-    for model in (Company, User, UserSession, ApiKey, ProviderModel):
+    for model in (Company, User, UserSession, ApiKey, Provider, ProviderModel):
         for row in model._default_manager.order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()
@@ -141,6 +141,16 @@ def running_crawl(treasure: Treasure) -> None:
 
 def builtin_model(treasure: Treasure) -> None:
     treasure.ids["model_id"] = ProviderModel.objects.get(name="extractive").pk
+
+
+def catalogue_rows(treasure: Treasure) -> None:
+    model = ProviderModel.objects.get(provider__slug="openai", name="gpt-4o")
+    treasure.ids.update(provider_id=model.provider_id, model_id=model.pk)
+
+
+def builtin_models(treasure: Treasure) -> None:
+    builtin_model(treasure)
+    treasure.ids["embedding_model_id"] = ProviderModel.objects.get(provider__slug="builtin", kind="embedding").pk
 
 
 def missing_model(_: Treasure) -> None:

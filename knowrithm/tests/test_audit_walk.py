@@ -30,7 +30,9 @@ from knowrithm.tests.audit import (
     begun_two_factor,
     block_logs,
     builtin_model,
+    builtin_models,
     call,
+    catalogue_rows,
     changed_agent,
     client_for,
     counted_document,
@@ -64,6 +66,11 @@ CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
     "max_tokens": "500", "answer_length": "short",
+}  # fmt: skip
+MODELS_FORM = {
+    "name": "Renamed", "llm_provider": "builtin", "llm_model": "{model_id}", "llm_temperature": "0.5",
+    "llm_max_tokens": "500", "embedding_provider": "builtin", "embedding_model": "{embedding_model_id}",
+    "embedding_dimension": "384", "fallback_after": "2.5",
 }  # fmt: skip
 SESSION = "the new person's session is a second transaction: a company is there even if signing in to it fails"
 INVITED = {"token": TOKEN, "password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron"}
@@ -206,6 +213,32 @@ WROTE: dict[str, Wrote] = {
     "PUT /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.updated", {"llm_max_tokens": 5}),
     "DELETE /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.deleted", prepare=unused_settings),
     "POST /api/v1/settings/providers/seed": Wrote("catalogue.completed", log="platform", prepare=missing_model),
+    "POST /api/v1/providers": Wrote("provider.created", {"name": "Acme AI"}, log="platform", by_root=True),
+    "POST /api/v1/providers/bulk-import": Wrote(
+        "catalogue.imported",
+        {"providers": [{"name": "Acme AI", "models": [{"name": "m-1"}]}]},
+        log="platform",
+        by_root=True,
+    ),
+    "PUT /api/v1/providers/<uuid:provider_id>": Wrote(
+        "provider.updated", {"label": "Renamed"}, log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "DELETE /api/v1/providers/<uuid:provider_id>": Wrote(
+        "provider.deleted", log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "POST /api/v1/providers/<uuid:provider_id>/models": Wrote(
+        "provider_model.created", {"name": "m-1"}, log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "PUT /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": Wrote(
+        "provider_model.updated", {"input_price": 7}, log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "DELETE /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": Wrote(
+        "provider_model.deleted", log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "POST /models/new": Wrote("llm_settings.created", MODELS_FORM, prepare=builtin_models),
+    "POST /models/<uuid:pk>/edit": Wrote("llm_settings.updated", MODELS_FORM, prepare=builtin_models),
+    "POST /models/<uuid:pk>/default": Wrote("llm_settings.updated"),
+    "POST /models/<uuid:pk>/delete": Wrote("llm_settings.deleted", prepare=unused_settings),
     "POST /agents/new": Wrote("agent.created", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/retrieval": Wrote(
         "agent.draft_saved", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
@@ -329,6 +362,10 @@ UNCHANGED = {
     "POST /api/v1/auth/refresh": "goes on with the same session; the end of a session is recorded",
     "POST /api/v1/search/document": "reads",
     "POST /api/v1/search/trial": "reads",
+    "POST /api/v1/settings/test": "asks a provider something; nothing is stored",
+    "POST /api/v1/settings/test/<uuid:settings_id>": "asks a provider something; nothing is stored",
+    "POST /models/test": "asks a provider something; nothing is stored",
+    "POST /models/<uuid:pk>/test": "asks a provider something; nothing is stored",
     "POST /api/v1/document/preview": "reads; nothing is stored",
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
@@ -361,6 +398,7 @@ READING_PAGES = {
     "/datasets": "shows",
     "/datasets/<uuid:pk>": "shows",
     "/websites": "shows",
+    "/models": "shows",
     "/websites/preview": "asks the site what may be read",
     "/websites/<uuid:pk>": "shows",
     "/documents/<uuid:pk>": "shows",

@@ -128,6 +128,8 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/settings/<uuid:settings_id>": Probe(),
     "PUT /api/v1/settings/<uuid:settings_id>": Probe({"name": "taken over"}),
     "DELETE /api/v1/settings/<uuid:settings_id>": Probe(),
+    "POST /api/v1/settings/test/<uuid:settings_id>": Probe({"llm_max_tokens": 5}),
+    "POST /api/v1/settings/test": Probe({"fallback_models": ["{settings_id}"]}, expected=400),
     # documents
     "GET /api/v1/document": Probe(query={**AGENT, "search": CANARY}, expected=200),
     "POST /api/v1/document/upload": Probe({**AGENT, "url": "https://example.org/"}),
@@ -246,6 +248,8 @@ PROBES: dict[str, Probe] = {
 
 PLACES = "public by contract; what a company has added shows to itself alone: tested below"
 
+CATALOGUE = "the catalogue is shared, and super admins alone change it: tested in agents/catalog"
+
 NO_COMPANY = {
     "GET /health": "says nothing of any company",
     "GET /api/health": "says nothing of any company",
@@ -284,6 +288,14 @@ NO_COMPANY = {
     "GET /api/v1/providers": "the catalogue is shared",
     "GET /api/v1/providers/<uuid:provider_id>": "the catalogue is shared",
     "GET /api/v1/providers/<uuid:provider_id>/models": "the catalogue is shared",
+    "GET /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": "the catalogue is shared",
+    "POST /api/v1/providers": CATALOGUE,
+    "POST /api/v1/providers/bulk-import": CATALOGUE,
+    "PUT /api/v1/providers/<uuid:provider_id>": CATALOGUE,
+    "DELETE /api/v1/providers/<uuid:provider_id>": CATALOGUE,
+    "POST /api/v1/providers/<uuid:provider_id>/models": CATALOGUE,
+    "PUT /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": CATALOGUE,
+    "DELETE /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": CATALOGUE,
 }
 
 API_ROUTES = [route for route in all_routes() if not route.is_page]
@@ -395,6 +407,7 @@ def page_ids(route: Route) -> str:
     first = route.path.strip("/").split("/")[0]
     kinds = {
         "agents": "agent_id",
+        "models": "settings_id",
         "documents": "document_id",
         "datasets": "dataset_id",
         "websites": "source_id",

@@ -12,6 +12,7 @@ it runs:
 * `required_key`: answer 401 to any other API key,
 * `dimension`: length of the embeddings, which are made of the text's words (shared words: higher cosine),
 * `cut_after`: drop the connection after so many words,
+* `by_hand`: a function of the request's handler that writes whatever it likes, after which the connection is closed,
 * `stream_error_after`: send the protocol's own error event after so many words.
 
 `server.fail(503, "overloaded", times=2)` answers the next calls with an error, `server.requests` holds what came in,

@@ -23,3 +23,8 @@ class MessageStatus(models.TextChoices):
     PROCESSING = "processing"
     COMPLETED = "completed"
     FAILED = "failed"
+
+
+class TopicEmbedder(models.TextChoices):
+    BUILTIN = "builtin", "Built in"
+    COMPANY = "company", "The agent's own"

@@ -20,6 +20,7 @@ def message_record(message: Message) -> dict[str, Any]:
         "content_type": "text",
         "status": message.status,
         "is_refusal": message.is_refusal,
+        "is_blocked": message.is_blocked,
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
         "model_used": message.model_used,
         "processing_time": message.processing_time or 0,

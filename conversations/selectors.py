@@ -3,11 +3,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, Prefetch, Q, QuerySet
 
 from conversations.engine.prompt import Exchange
 from conversations.enums import MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Message
+from conversations.models import Citation, Conversation, Guardrail, Message
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
@@ -19,10 +19,20 @@ def conversations_for(actor: Principal) -> QuerySet[Conversation]:
     A lead's token may have been issued to anybody who typed the lead's address, so it opens a conversation only
     together with that conversation's unguessable id, and no endpoint lists conversations to leads.
     """
-    rows: QuerySet[Conversation] = Conversation.objects.live().select_related("agent", "lead")
+    return _open_to(actor, Conversation.objects.live().select_related("agent", "lead"))
+
+
+def _open_to(actor: Principal, rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
     if actor.kind == PrincipalKind.LEAD:
         return rows.filter(lead_id=actor.id, agent=actor.agent_id)
+    if actor.kind == PrincipalKind.API_KEY:
+        return rows.filter(Q(api_key_id=actor.id) | ~Exists(guardrails_of_key(actor.id)))
     return rows
+
+
+def guardrails_of_key(api_key_id: uuid.UUID) -> QuerySet[Guardrail]:
+    """A key that has any opens only the conversations that it began: others may hold what it must not hear."""
+    return Guardrail.objects.filter(is_active=True, api_key_ids__contains=[api_key_id])
 
 
 def get_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversation:
@@ -39,6 +49,8 @@ _LOCKED: CompiledQuery[Conversation] = CompiledQuery(
 
 def _is_open_to(actor: Principal, conversation: Conversation) -> bool:
     """The rule of `conversations_for`, for a row that has been read."""
+    if actor.kind == PrincipalKind.API_KEY:
+        return conversation.api_key_id == actor.id or not guardrails_of_key(actor.id).exists()
     whose = conversation.lead_id, conversation.agent_id
     return actor.kind != PrincipalKind.LEAD or whose == (actor.id, actor.agent_id)
 
@@ -51,9 +63,8 @@ def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversat
     return conversation
 
 
-def archived_conversations() -> QuerySet[Conversation]:
-    rows: QuerySet[Conversation] = Conversation.objects.archived().select_related("agent").order_by("-archived_at")
-    return rows
+def archived_conversations(actor: Principal) -> QuerySet[Conversation]:
+    return _open_to(actor, Conversation.objects.archived().select_related("agent").order_by("-archived_at"))
 
 
 def messages_of(conversation: Conversation) -> QuerySet[Message]:
@@ -79,7 +90,7 @@ def newest_reply(conversation_id: uuid.UUID) -> Message | None:
 
 
 def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
-    """The answered questions before `message`, oldest first."""
+    """The answered questions before `message`, oldest first, without those that a guardrail refused."""
     if message.position == 1:
         return []
     replies = (
@@ -90,6 +101,7 @@ def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
             status=MessageStatus.COMPLETED,
             position__lt=message.position,
             reply_to__archived_at=None,
+            is_blocked=False,
         )
         .select_related("reply_to")
         .order_by("-position")[:limit]

@@ -16,8 +16,9 @@ from agents.models import Agent
 from conversations import streams, tasks
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import AgentUnavailableError
+from conversations.guarding import Guard
 from conversations.models import Conversation, Message
-from conversations.selectors import lock_conversation
+from conversations.selectors import archived_conversations, lock_conversation
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
@@ -57,6 +58,7 @@ def create_conversation(
         entity_type=EntityType.LEAD if is_lead else EntityType.USER,
         lead_id=actor.id if is_lead else None,
         user_id=actor.user_id,
+        api_key_id=actor.id if actor.kind == PrincipalKind.API_KEY else None,
         title=title.strip()[:200] or DEFAULT_TITLE,
         metadata=dict(metadata or {}),
         max_context_length=max_context_length,
@@ -78,6 +80,9 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Tu
         # The row's lock puts two messages at once into an order.
         locked = lock_conversation(actor, conversation_id)
         _check_available(actor, locked.agent)
+        guard = Guard.of(locked, locked.agent)
+        taken = guard.take_question(text)
+        text = taken.text
         position, now = locked.message_count + 1, timezone.now()
         question = Message(conversation=locked, position=position, role=MessageRole.USER, content=text)
         reply = Message(
@@ -85,10 +90,13 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Tu
             position=position + 1,
             role=MessageRole.ASSISTANT,
             status=MessageStatus.PENDING,
+            content=taken.refusal,
+            is_blocked=bool(taken.refusal),
             reply_to=question,
             task_id=uuid.UUID(create_task()),
         )
         Message.objects.bulk_create([question, reply])
+        guard.save_decisions(reply)
         title = text[:80] if locked.title == DEFAULT_TITLE else locked.title
         Conversation.objects.filter(pk=locked.pk).update(
             message_count=position + 1, last_activity=now, title=" ".join(title.split())
@@ -137,8 +145,7 @@ def archive_conversation(*, actor: Principal, conversation: Conversation) -> int
 
 @transaction.atomic
 def restore_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conversation:
-    rows = Conversation.objects.archived().select_related("agent")
-    conversation: Conversation | None = rows.filter(pk=conversation_id).first()
+    conversation: Conversation | None = archived_conversations(actor).filter(pk=conversation_id).first()
     if conversation is None:
         raise NotFoundError("There is no such archived conversation.")
     conversation.archived_at = None

@@ -26,9 +26,10 @@ from redis.exceptions import RedisError
 from agents.models import Agent
 from agents.selectors import agent_to_answer
 from conversations import streams
-from conversations.engine.citations import CheckedAnswer, check_citations
+from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import AgentBrief, build_request, retrieval_query
 from conversations.enums import MessageStatus
+from conversations.guarding import Guard
 from conversations.models import Citation, Conversation, Message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
@@ -91,6 +92,7 @@ class _Turn:
         self.question = reply.reply_to
         self.conversation = reply.conversation
         self.agent: Agent = agent_to_answer(reply.conversation.agent_id)
+        self.guard = Guard.of(reply.conversation, self.agent)
         self.schema = current_schema()
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
@@ -104,9 +106,14 @@ class _Turn:
         report_progress(str(self.reply.task_id), 10, "Searching")
         history = exchanges_before(self.question)
         question = self.question.content
+        # The reply holds the refusal where the question was refused by its words, when it was sent.
+        if refusal := self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question):
+            self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
+            self._finish(_Answer(refusal), [], is_blocked=True)
+            return
         in_context = retrieval_query(question, history)
         search = RetrievalSettings.of(self.agent)
-        passages = retrieve(self.agent, in_context, question=question, settings=search)
+        passages = retrieve(self.agent, in_context, question=question, settings=search, filters=self.guard.filters)
         self._lap("retrieval")
         if has_evidence(passages, search.threshold):
             settings_row = self.agent.llm_settings
@@ -120,6 +127,7 @@ class _Turn:
                 max_tokens=settings_row.llm_max_tokens,
                 max_context_tokens=self.conversation.max_context_length,
             )
+            self.guard.begin_answer(request, passages)
             answer = self._ask(chat_model(settings_row.chat_config()), request, is_held)
             answer.model = settings_row.llm_model.name
         else:
@@ -135,7 +143,7 @@ class _Turn:
         answer = _Answer()
         pending, flushed = "", 0.0
         deadline = self.started + settings.TURN_DEADLINE_SECONDS
-        with closing(_with_retries(model, request, deadline)) as deltas:
+        with closing(self.guard.filtered(_with_retries(model, request, deadline))) as deltas:
             for delta in deltas:
                 if "first_token" not in self.timings and delta.text:
                     self._lap("first_token")
@@ -160,14 +168,17 @@ class _Turn:
             answer.text += text
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=text)
 
-    def _finish(self, answer: _Answer, passages: Sequence[Passage]) -> None:
-        contents = {number: passage.content for number, passage in enumerate(passages, 1)}
-        checked = check_citations(answer.text, contents)
+    def _finish(self, answer: _Answer, passages: Sequence[Passage], *, is_blocked: bool = False) -> None:
+        checked = (
+            CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
+        )
+        is_blocked = is_blocked or self.guard.is_refused
         with transaction.atomic():
             held = self.reply.update_if_held(
                 status=MessageStatus.COMPLETED,
                 content=checked.text,
-                is_refusal=checked.text == NO_ANSWER,
+                is_refusal=is_blocked or checked.text == NO_ANSWER,
+                is_blocked=is_blocked,
                 model_used=answer.model or "none",
                 processing_time=round(time.monotonic() - self.started, 3),
                 input_tokens=answer.usage.input_tokens,
@@ -179,6 +190,7 @@ class _Turn:
             if not held:
                 raise LostLeaseError
             self._save_citations(checked, passages)
+            self.guard.save_decisions(self.reply)
             Conversation.objects.filter(pk=self.conversation.pk).update(
                 total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
             )

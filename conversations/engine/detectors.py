@@ -51,7 +51,11 @@ def is_iban(text: str) -> bool:
 
 def iban_within(text: str) -> int:
     """How much of a text that begins like an IBAN is one: words may follow it without a sign between."""
-    ends = [place for place in range(len(text), 14, -1) if text[place - 1].isalnum() and text[place : place + 1] in {"", " ", "-"}]
+    ends = [
+        place
+        for place in range(len(text), 14, -1)
+        if text[place - 1].isalnum() and text[place : place + 1] in {"", " ", "-"}
+    ]
     return next((end for end in ends if is_iban(text[:end])), 0)
 
 
@@ -104,9 +108,7 @@ _ID = "identity number"
 _KEY = "secret"
 
 DETECTORS: Mapping[str, tuple[Detector, ...]] = {
-    "email": (
-        Detector("e-mail address", re2.compile(r"[\pL\pN._%+-]+@(?:[\pL\pN-]+\.)+\pL\pL+")),
-    ),
+    "email": (Detector("e-mail address", re2.compile(r"[\pL\pN._%+-]+@(?:[\pL\pN-]+\.)+\pL\pL+")),),
     "phone": (Detector("telephone number", re2.compile(r"(?:\+|\b|\()\d[\d ().\-/]{6,22}\d\b"), is_phone),),
     "iban": (Detector("IBAN", re2.compile(r"(?i)\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b"), iban_within),),
     "card": (Detector("card number", re2.compile(r"\b\d(?:[ -]?\d){12,18}\b"), has_luhn),),
@@ -114,9 +116,7 @@ DETECTORS: Mapping[str, tuple[Detector, ...]] = {
         Detector(_ID, re2.compile(r"\b\d{3}-\d{2}-\d{4}\b"), _is_ssn),
         Detector(_ID, re2.compile(r"(?i)\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b")),
         Detector(_ID, re2.compile(r"(?i)\b(?:\d{8}|[XYZ][ -]?\d{7})[ -]?[A-Z]\b"), _is_dni),
-        Detector(
-            _ID, re2.compile(r"(?i)\b[12] ?\d{2} ?\d{2} ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}\b"), _is_nir
-        ),
+        Detector(_ID, re2.compile(r"(?i)\b[12] ?\d{2} ?\d{2} ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}\b"), _is_nir),
         Detector(_ID, re2.compile(r"\b\d{2} ?\d{3} ?\d{3} ?\d{3}\b"), _is_steuer_id),
         Detector(_ID, re2.compile(r"(?i)\b[A-Z]{6}\d{2}[A-EHLMPR-T]\d{2}[A-Z]\d{3}[A-Z]\b")),
     ),

@@ -277,10 +277,10 @@ def check_text(text: str, stage: Stage, rules: Iterable[Rule]) -> Verdict:
         own = [place for place, hit in enumerate(hits) if hit.rule is rule]
         if own:
             excerpt = _excerpt(masked, starts[own[0]])
-            decisions.append(
-                Decision(stage, rule.action, rule.name, rule.kind, rule.guardrail, len(own), excerpt)
-            )
-    refusing = next((rule for rule in rules if rule.action == Action.REFUSE and any(h.rule is rule for h in hits)), None)
+            decisions.append(Decision(stage, rule.action, rule.name, rule.kind, rule.guardrail, len(own), excerpt))
+    refusing = next(
+        (rule for rule in rules if rule.action == Action.REFUSE and any(h.rule is rule for h in hits)), None
+    )
     return Verdict(masked, refusing.refusal if refusing else "", tuple(decisions))
 
 
@@ -383,9 +383,7 @@ def leak(text: str) -> Verdict:
 CONTEXT = 64  # characters already sent that show whether a word begins, or a run of words goes on
 TAIL = 64  # folded characters that words, numbers and addresses may still grow by
 LONGEST_TOKEN = 400
-OPEN_CONSTRUCT = re.compile(
-    r"!?\[[^\]\n]{0,300}(?:\](?:\([^)\n]{0,400}|\[[^\]\n]{0,300}|:)?)?\Z|<[^<>\n]{0,400}\Z|!\Z"
-)
+OPEN_CONSTRUCT = re.compile(r"!?\[[^\]\n]{0,300}(?:\](?:\([^)\n]{0,400}|\[[^\]\n]{0,300}|:)?)?\Z|<[^<>\n]{0,400}\Z|!\Z")
 RISKY_TOKEN = re.compile(r"[\[\]!<:/`\\@&]")
 SCHEMES = ("http", "https", "ftp", "www", "mailto", "javascript", "data")
 
@@ -417,6 +415,10 @@ class Outflow:
     def is_withheld(self) -> bool:
         """What an answer is about shows only when it is whole."""
         return any(rule.kind == Kind.TOPIC for rule in self.rules)
+
+    @property
+    def has_spoken(self) -> bool:
+        return self._sent > 0
 
     def push(self, text: str) -> str:
         """The part that may be shown now; often empty."""

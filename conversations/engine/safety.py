@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 _DESTINATION = r"<[^<>\n]{0,2000}>|[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500}){0,3}"
 _TITLE = r"""(?:\s+(?:"[^"\n]{0,300}"|'[^'\n]{0,300}'|\([^()\n]{0,300}\)))?"""
-IMAGE = re.compile(rf"!\[(?P<text>[^\]\n]{{0,300}})\](?:\(\s*(?P<to>{_DESTINATION}){_TITLE}\s*\)|\[[^\]\n]{{0,300}}\])?")
+IMAGE = re.compile(
+    rf"!\[(?P<text>[^\]\n]{{0,300}})\](?:\(\s*(?P<to>{_DESTINATION}){_TITLE}\s*\)|\[[^\]\n]{{0,300}}\])?"
+)
 LINK = re.compile(rf"\[(?P<text>[^\[\]\n]{{0,300}})\]\(\s*(?P<to>{_DESTINATION}){_TITLE}\s*\)")
 OPENED = re.compile(r"(?<=\])\(")  # what would make a link of what stands before and after, wherever that ends
 DEFINITION = re.compile(r"(?<=\]):(?=\s*(?:<|[a-zA-Z][\w+.-]{1,20}:|[/\\]|$))", re.MULTILINE)
@@ -22,10 +24,12 @@ MARKER = re.compile(r"(?:source )?\d[\d, ]*", re.IGNORECASE)
 TAG = re.compile(r"<(?=(?P<name>/?[A-Za-z][\w:-]{0,40}|[!?])(?P<rest>[^<>]{0,2000})(?P<end>>?))")
 AUTOLINK = re.compile(r"<(https?://[^\s<>]{1,2000})>", re.IGNORECASE)
 CODE = re.compile(r"(```(?s:.*?)(?:```|\Z)|`[^`\n]{1,500}`)")
-ADDRESS = re.compile(r"""(?:\b[a-z][a-z0-9+.-]{1,20}://|\bwww\.)[^\s<>`"|]{1,2000}|\bmailto:[^\s<>`"|]{1,500}""", re.IGNORECASE)
-LOADS_OR_LINKS = frozenset(
-    "a applet area audio base body button embed form frame frameset head html iframe image img input link math meta "
-    "noscript object picture script source style svg template textarea title track video xmp".split()
+ADDRESS = re.compile(
+    r"""(?:\b[a-z][a-z0-9+.-]{1,20}://|\bwww\.)[^\s<>`"|]{1,2000}|\bmailto:[^\s<>`"|]{1,500}""", re.IGNORECASE
+)
+LOADS_OR_LINKS = re.compile(
+    "a|applet|area|audio|base|body|button|embed|form|frame|frameset|head|html|iframe|image|img|input|link|math|meta"
+    "|noscript|object|picture|script|source|style|svg|template|textarea|title|track|video|xmp"
 )
 TRAILING = ".,;:!?)]}'*_~"
 
@@ -60,9 +64,7 @@ def host_of(url: str) -> str:
 
 def is_among(host: str, hosts: Iterable[str]) -> bool:
     """Whether the host is one of them, or a subdomain of one that is written `*.example.com`."""
-    return bool(host) and any(
-        host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in hosts
-    )
+    return bool(host) and any(host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in hosts)
 
 
 class _Cleaning:
@@ -85,7 +87,7 @@ class _Cleaning:
 
     def _tag(self, match: re.Match[str]) -> str:
         name, rest = match["name"].strip("/").lower(), match["rest"].strip(" /")
-        is_plain = name not in {"!", "?"} and name not in LOADS_OR_LINKS and not (match["end"] and rest)
+        is_plain = name not in {"!", "?"} and LOADS_OR_LINKS.fullmatch(name) is None and not (match["end"] and rest)
         return "<" if is_plain else "‹"
 
     def _image(self, match: re.Match[str]) -> str:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.db.models import Exists, Prefetch, Q, QuerySet
 
 from conversations.engine.prompt import Exchange
 from conversations.enums import MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Guardrail, Message
+from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
@@ -114,3 +115,40 @@ def get_citation(citation_id: uuid.UUID) -> Citation:
     if found is None:
         raise NotFoundError("There is no such citation.")
     return found
+
+
+def get_guardrail(guardrail_id: uuid.UUID) -> Guardrail:
+    found = Guardrail.objects.filter(pk=guardrail_id).first()
+    if found is None:
+        raise NotFoundError("There is no such guardrail.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    """What to look for in the log of decisions; what is left out does not narrow."""
+
+    guardrail_id: uuid.UUID | None = None
+    agent_id: uuid.UUID | None = None
+    conversation_id: uuid.UUID | None = None
+    message_id: uuid.UUID | None = None
+    stage: str = ""
+    action: str = ""
+    search: str = ""
+
+
+def decisions_list(wanted: DecisionFilter) -> QuerySet[GuardrailDecision]:
+    """Newest first, with their messages, conversations and agents."""
+    rows = GuardrailDecision.objects.select_related("message__conversation__agent")
+    columns = {
+        "guardrail": wanted.guardrail_id,
+        "message__conversation__agent": wanted.agent_id,
+        "message__conversation": wanted.conversation_id,
+        "message": wanted.message_id,
+        "stage": wanted.stage,
+        "action": wanted.action,
+    }
+    rows = rows.filter(**{name: value for name, value in columns.items() if value})
+    if wanted.search:
+        rows = rows.filter(Q(rule__icontains=wanted.search) | Q(excerpt__icontains=wanted.search))
+    return rows

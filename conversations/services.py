@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from agents.enums import AgentStatus
 from agents.models import Agent
+from agents.selectors import get_agent
 from conversations import streams, tasks
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import AgentUnavailableError
 from conversations.guarding import Guard
 from conversations.models import Conversation, Message
-from conversations.selectors import archived_conversations, lock_conversation
+from conversations.selectors import archived_conversations, get_conversation, lock_conversation
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
@@ -106,6 +107,24 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str) -> Tu
         enqueue(tasks.answer, str(reply.id), expires=3600)
         _record(actor, "message.sent", question, locked.agent)
     return turn
+
+
+@transaction.atomic
+def ask_agent(
+    *,
+    actor: Principal,
+    agent_id: uuid.UUID,
+    conversation_id: uuid.UUID | None,
+    text: str,
+    metadata: Mapping[str, Any],
+) -> Turn:
+    """`start_turn` in a conversation with this agent, which begins here without `conversation_id`."""
+    if conversation_id is None:
+        agent = get_agent(agent_id)
+        conversation_id = create_conversation(actor=actor, agent=agent, metadata=metadata).id
+    elif get_conversation(actor, conversation_id).agent_id != agent_id:
+        raise NotFoundError("There is no such conversation.")
+    return start_turn(actor=actor, conversation_id=conversation_id, text=text)
 
 
 def _check_available(actor: Principal, agent: Agent) -> None:

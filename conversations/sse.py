@@ -132,7 +132,7 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
     except ServiceError as error:
         await _send_error(send, error)
         return
-    disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+    disconnect = asyncio.create_task(wait_for_disconnect(receive))
     stream = asyncio.create_task(_stream(scope, send, subscription))
     done, pending = await asyncio.wait({disconnect, stream}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -144,7 +144,7 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
             log.error("stream_failed", exc_info=fault)
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -165,7 +165,7 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
     await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
     await asyncio.sleep(HEADER_PAUSE)
     checked_at = time.monotonic()
-    async for event in _events(subscription, _last_event_id(scope)):
+    async for event in events(subscription, _last_event_id(scope)):
         if event and time.monotonic() - checked_at > RECHECK_SECONDS:  # a heartbeat tells nothing
             if not await sync_to_async(_is_still_allowed, thread_sensitive=False)(scope):
                 break
@@ -174,7 +174,7 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _events(subscription: Subscription, last_id: str) -> AsyncIterator[Event | None]:
+async def events(subscription: Subscription, last_id: str) -> AsyncIterator[Event | None]:
     """The past that matters, then the present until the last open turn has ended. None stands for a heartbeat."""
     hub = _hub()
     async with hub.listening(subscription.key) as wake:
@@ -277,7 +277,7 @@ def _is_still_allowed(scope: AsgiScope) -> bool:
 
 
 def _subscription(request: AsgiRequest, path: str, *, is_new: bool = True) -> Subscription:
-    principal = _principal(request, is_new=is_new)
+    principal = principal_of_request(request, is_new=is_new)
     if principal is None or principal.company is None:
         raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
     company = principal.company
@@ -301,7 +301,7 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(int=0)
 
 
-def _principal(request: AsgiRequest, *, is_new: bool = True) -> Principal | None:
+def principal_of_request(request: AsgiRequest, *, is_new: bool = True) -> Principal | None:
     token = bearer_token(request.headers)
     if token and (lead := lead_from_token(token)):
         return lead

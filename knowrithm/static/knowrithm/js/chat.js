@@ -123,7 +123,7 @@ function wireChat(root) {
       }
       if (event === "chat_response") {
         if (value.status === "failed") fail(message, value.error);
-        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered" });
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered" });
         keepInView(message);
         return true;
       }

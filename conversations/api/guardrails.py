@@ -82,7 +82,7 @@ class GuardrailUpdateInput(GuardrailInput):
     name = serializers.CharField(max_length=120, required=False)
 
 
-class TrialInput(serializers.Serializer[Any]):
+class GuardrailTrialInput(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=MAX_MESSAGE_LENGTH, trim_whitespace=False)
     stage = serializers.ChoiceField(STAGES, default=Stage.INPUT.value)
     agent_id = serializers.UUIDField(required=False, allow_null=True)
@@ -98,7 +98,7 @@ class MadeDecisionSerializer(serializers.Serializer[Any]):
     excerpt = serializers.CharField()
 
 
-class TrialSerializer(serializers.Serializer[Any]):
+class GuardrailTrialSerializer(serializers.Serializer[Any]):
     stage = serializers.CharField()
     text = serializers.CharField()
     is_refused = serializers.BooleanField()
@@ -171,10 +171,12 @@ class GuardrailViewSet(ApiViewSet):
         guardrails.delete_guardrail(actor=self.principal(), guardrail=selectors.get_guardrail(guardrail_id))
         return Response({"message": "Guardrail deleted.", "guardrail_id": guardrail_id})
 
-    @extend_schema(request=TrialInput, responses=answer("TrialAnswer", trial=TrialSerializer()))
+    @extend_schema(
+        request=GuardrailTrialInput, responses=answer("GuardrailTrialAnswer", trial=GuardrailTrialSerializer())
+    )
     def trial(self, request: Request, guardrail_id: uuid.UUID) -> Response:
         """What it makes of a text as a question (`input`) or an answer (`output`). Nothing is stored."""
-        data = self.validated(TrialInput, request)
+        data = self.validated(GuardrailTrialInput, request)
         agent = get_agent(data["agent_id"]) if data.get("agent_id") else None
         guardrail = selectors.get_guardrail(guardrail_id)
         try:
@@ -183,7 +185,7 @@ class GuardrailViewSet(ApiViewSet):
             )
         except ProviderError as error:
             raise UnavailableError(str(error), code=error.code) from None
-        return Response(single("trial", TrialSerializer(trial).data))
+        return Response(single("trial", GuardrailTrialSerializer(trial).data))
 
     @extend_schema(
         parameters=[*PAGE_PARAMETERS, *FILTER_PARAMETERS],

@@ -35,7 +35,7 @@ PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/chat$")
 TURN = "knowrithm.direct_turn"  # in the scope: what Django has begun
 GRACE_SECONDS = 10.0  # beyond the deadline of a turn
 
-Application = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]  # of ASGI, as Django types it
 
 
 @dataclass(frozen=True, slots=True)

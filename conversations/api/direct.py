@@ -27,7 +27,7 @@ class DirectMessage(serializers.Serializer[Any]):
 class DirectChatInput(serializers.Serializer[Any]):
     bot_id = serializers.UUIDField(required=False, help_text="The agent's id; `agent_id` says the same.")
     agent_id = serializers.UUIDField(required=False)
-    messages = DirectMessage(many=True, max_length=200)
+    messages = serializers.ListField(child=DirectMessage(), max_length=200)
     session_id = serializers.UUIDField(required=False, allow_null=True)
     metadata = serializers.DictField(required=False, allow_null=True)
     stream = serializers.BooleanField(default=False)

@@ -42,7 +42,7 @@ class RuleSerializer(serializers.Serializer[Any]):
     kind = serializers.ChoiceField([kind.value for kind in Kind])
     action = serializers.ChoiceField([action.value for action in Action])
     on = serializers.ChoiceField([*STAGES, "both"], default="both")
-    values = serializers.ListField(  # type: ignore[assignment]  # the base class has a method of this name
+    values = serializers.ListField(
         child=serializers.CharField(max_length=LONGEST_VALUE), required=False, max_length=MOST_VALUES
     )
     threshold = serializers.FloatField(min_value=0.01, max_value=1, required=False)
@@ -72,7 +72,7 @@ class GuardrailInput(serializers.Serializer[Any]):
         help_text="The only datasets that may be used; null for all that are granted to the agent.",
     )
     allows_own_documents = serializers.BooleanField(required=False)
-    rules = RuleSerializer(many=True, required=False, max_length=MOST_RULES)
+    rules = serializers.ListField(child=RuleSerializer(), required=False, max_length=MOST_RULES)
     refusal_text = serializers.CharField(max_length=1000, required=False, allow_blank=True)
     link_hosts = serializers.ListField(child=serializers.CharField(max_length=253), required=False, max_length=200)
     topic_embedder = serializers.ChoiceField(TopicEmbedder.choices, required=False)
@@ -194,12 +194,12 @@ class GuardrailViewSet(ApiViewSet):
     def decisions(self, request: Request) -> Response:
         """What rules have refused or masked, newest first."""
         params = request.query_params
-        ids = {
+        wanted: dict[str, Any] = {
             name: serializers.UUIDField().run_validation(given)
             for name in ("guardrail_id", "agent_id", "conversation_id", "message_id")
             if (given := params.get(name))
         }
-        texts = {name: params.get(name, "") for name in ("stage", "action", "search")}
-        found = selectors.decisions_list(DecisionFilter(**ids, **texts))
+        wanted |= {name: params.get(name, "") for name in ("stage", "action", "search")}
+        found = selectors.decisions_list(DecisionFilter(**wanted))
         rows, pagination = paginate(request, found, per_page=50)
         return Response(listing(["decisions"], DecisionSerializer(rows, many=True).data, pagination))

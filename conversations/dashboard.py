@@ -57,7 +57,7 @@ def company_stats() -> CompanyStats:
 def agent_stats(agent: Agent) -> AgentStats:
     documents = Document.objects.live().filter(agent=agent)
     conversations = Conversation.objects.live().filter(agent=agent)
-    refusals = Message.objects.live().filter(role=MessageRole.ASSISTANT, is_refusal=True)
+    refusals = Message.objects.live().filter(role=MessageRole.ASSISTANT, is_refusal=True, is_blocked=False)
     return AgentStats(
         documents=documents.count(),
         chunks=DocumentChunk.objects.live().filter(document__in=documents).count(),

@@ -28,3 +28,8 @@ class MessageStatus(models.TextChoices):
 class Feedback(models.IntegerChoices):
     BAD = -1
     GOOD = 1
+
+
+class TopicEmbedder(models.TextChoices):
+    BUILTIN = "builtin", "Built in"
+    COMPANY = "company", "The agent's own"

@@ -29,6 +29,7 @@ def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, 
         "is_refusal": message.is_refusal,
         "agent_version": message.agent_version,
         "is_draft": message.is_draft,
+        "is_blocked": message.is_blocked,
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
         "replaces": str(message.replaces_id) if message.replaces_id else None,
         "model_used": message.model_used,
@@ -93,4 +94,41 @@ def task_result(reply: Message) -> dict[str, Any]:
         "response": reply.content,
         "status": "completed",
         **{name: record[name] for name in ("model_used", "processing_time", "sources", "metadata", "is_refusal")},
+    }
+
+
+def direct_answer(reply: Message) -> dict[str, Any]:
+    """What `POST /v1/chat` answers. Reads the reply's conversation and citations."""
+    cited = [citation for citation in reply.citations.all() if citation.is_cited]
+    return {
+        "session_id": str(reply.conversation_id),
+        "message": {"role": reply.role, "content": reply.content},
+        "citations": [
+            {
+                "document_id": str(citation.document_id) if citation.document_id else None,
+                "document_title": citation.document_name,
+                "chunk_id": str(citation.chunk_id) if citation.chunk_id else None,
+                "content": citation.quote or citation.content,
+                "score": citation.score,
+                "metadata": {
+                    "source_number": citation.number,
+                    "url": citation.source_url or None,
+                    "locator": citation.locator,
+                    "locator_label": citation.locator_label,
+                },
+            }
+            for citation in cited
+        ],
+        "usage": {
+            "prompt_tokens": reply.input_tokens,
+            "completion_tokens": reply.output_tokens,
+            "total_tokens": reply.input_tokens + reply.output_tokens,
+        },
+        "metadata": {
+            **reply.conversation.metadata,
+            "message_id": str(reply.id),
+            "model_used": reply.model_used,
+            "is_refusal": reply.is_refusal,
+            "is_blocked": reply.is_blocked,
+        },
     }

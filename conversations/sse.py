@@ -138,7 +138,7 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
     except ServiceError as error:
         await _send_error(send, error)
         return
-    disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+    disconnect = asyncio.create_task(wait_for_disconnect(receive))
     stream = asyncio.create_task(_stream(scope, send, subscription))
     done, pending = await asyncio.wait({disconnect, stream}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -150,7 +150,7 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
             log.error("stream_failed", exc_info=fault)
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -177,7 +177,7 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
 def answer_to(turn: Turn, *, scope: Mapping[str, Any], after: str) -> AsyncIterator[str]:
     """What is said of one turn, until it has ended. `after` is a place in the stream before it began."""
     key = streams.stream_key(current_schema(), turn.reply.conversation_id)
-    return _while_allowed(scope, _events_of(turn.task_id, key, after), str(turn.reply.conversation_id))
+    return _while_allowed(scope, events_of(turn.task_id, key, after), str(turn.reply.conversation_id))
 
 
 async def _while_allowed(
@@ -209,7 +209,7 @@ async def _events(subscription: Subscription, last_id: str) -> AsyncGenerator[Ev
         has_answered = any(event.ends_turn for event in shown)
         for event in shown:
             yield event
-        position = past[-1].id if past else "0"
+        position = past[-1].id if past else streams.BEGINNING
         if has_answered and not open_turns:
             return
         async for batch in _present(hub, wake, subscription.key, position):
@@ -226,7 +226,8 @@ async def _events(subscription: Subscription, last_id: str) -> AsyncGenerator[Ev
                 yield None
 
 
-async def _events_of(turn: str, key: str, position: str) -> AsyncGenerator[Event | None]:
+async def events_of(turn: str, key: str, position: str) -> AsyncGenerator[Event | None]:
+    """What is said of one turn after `position`, until it has ended. None stands for a heartbeat."""
     hub = _hub()
     async with hub.listening(key) as wake:
         wake.set()  # it may have begun before we listened
@@ -327,7 +328,7 @@ def _is_still_allowed(scope: Mapping[str, Any], conversation_id: str) -> bool:
 
 
 def _subscription(request: AsgiRequest, conversation_id: str, *, is_new: bool = True) -> Subscription:
-    principal = _principal(request, is_new=is_new)
+    principal = principal_of_request(request, is_new=is_new)
     if principal is None or principal.company is None:
         raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
     company = principal.company
@@ -349,7 +350,7 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(int=0)
 
 
-def _principal(request: AsgiRequest, *, is_new: bool = True) -> Principal | None:
+def principal_of_request(request: AsgiRequest, *, is_new: bool = True) -> Principal | None:
     token = bearer_token(request.headers)
     if token and (lead := lead_from_token(token)):
         return lead

@@ -27,9 +27,10 @@ from agents.models import Agent, LLMSettings
 from agents.selectors import agent_to_answer, settings_in_order
 from conversations import streams
 from conversations.brief import brief_of, closed_answer
-from conversations.engine.citations import CheckedAnswer, check_citations
+from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import build_request, retrieval_query
 from conversations.enums import EntityType, MessageStatus
+from conversations.guarding import Guard
 from conversations.models import Citation, Conversation, Message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
@@ -94,6 +95,7 @@ class _Turn:
         self.question = reply.reply_to
         self.conversation = reply.conversation
         self.agent: Agent = agent_to_answer(reply.conversation.agent_id, is_draft=reply.is_draft)
+        self.guard = Guard.of(reply.conversation, self.agent)
         self.schema = current_schema()
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
@@ -111,9 +113,16 @@ class _Turn:
             return
         history = exchanges_before(self.question)
         question = self.question.content
+        # The reply holds the refusal where the question was refused by its words, when it was sent.
+        if refusal := self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question):
+            self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
+            self._finish(_Answer(refusal), [], is_blocked=True)
+            return
         in_context = retrieval_query(question, history)
         search = RetrievalSettings.of(self.agent)
-        passages = with_retry(lambda: retrieve(self.agent, in_context, question=question, settings=search))
+        passages = with_retry(
+            lambda: retrieve(self.agent, in_context, question=question, settings=search, filters=self.guard.filters)
+        )
         self._lap("retrieval")
         if has_evidence(passages, search.threshold):
             in_order = settings_in_order(self.agent.llm_settings)
@@ -127,6 +136,7 @@ class _Turn:
                 max_tokens=in_order[0].llm_max_tokens,
                 max_context_tokens=self.conversation.max_context_length,
             )
+            self.guard.begin_answer(request, passages)
             stream = AnswerStream(
                 [row.candidate() for row in in_order],
                 request,
@@ -153,7 +163,7 @@ class _Turn:
         answer = _Answer()
         pending, flushed = "", 0.0
         deadline = self.started + settings.TURN_DEADLINE_SECONDS
-        with closing(stream.deltas()) as deltas:
+        with closing(self.guard.filtered(stream.deltas())) as deltas:
             for delta in deltas:
                 if "first_token" not in self.timings and delta.text:
                     self._lap("first_token")
@@ -185,14 +195,17 @@ class _Turn:
             answer.text += text
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=text)
 
-    def _finish(self, answer: _Answer, passages: Sequence[Passage]) -> None:
-        contents = {number: passage.content for number, passage in enumerate(passages, 1)}
-        checked = check_citations(answer.text, contents)
+    def _finish(self, answer: _Answer, passages: Sequence[Passage], *, is_blocked: bool = False) -> None:
+        checked = (
+            CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
+        )
+        is_blocked = is_blocked or self.guard.is_refused
         with transaction.atomic():
             held = self.reply.update_if_held(
                 status=MessageStatus.COMPLETED,
                 content=checked.text,
-                is_refusal=checked.text == NO_ANSWER,
+                is_refusal=is_blocked or checked.text == NO_ANSWER,
+                is_blocked=is_blocked,
                 model_used=answer.model or "none",
                 agent_version=None if self.reply.is_draft else self.agent.version or None,
                 processing_time=round(time.monotonic() - self.started, 3),
@@ -208,6 +221,7 @@ class _Turn:
             if not held:
                 raise LostLeaseError
             self._save_citations(checked, passages)
+            self.guard.save_decisions(self.reply)
             Conversation.objects.filter(pk=self.conversation.pk).update(
                 total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
             )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from conversations import views, views_directory
+from conversations import views, views_directory, views_guardrails
 
 urlpatterns = [
     path("home", views.home, name="home"),
@@ -16,4 +16,10 @@ urlpatterns = [
     path("conversations/<uuid:pk>/restore", views.restore, name="conversation-restore"),
     path("conversations/passage/<uuid:pk>", views.passage, name="passage"),
     path("demo", views.demo, name="demo"),
+    path("guardrails", views_guardrails.guardrail_list, name="guardrails"),
+    path("guardrails/new", views_guardrails.create, name="guardrail-create"),
+    path("guardrails/decisions", views_guardrails.decisions, name="guardrail-decisions"),
+    path("guardrails/<uuid:pk>", views_guardrails.guardrail, name="guardrail"),
+    path("guardrails/<uuid:pk>/try", views_guardrails.trial, name="guardrail-try"),
+    path("guardrails/<uuid:pk>/delete", views_guardrails.delete, name="guardrail-delete"),
 ]

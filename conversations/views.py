@@ -156,8 +156,9 @@ def _conversation(request: PageRequest, found: Agent) -> Conversation | None:
 
 
 def _last_messages(conversation: Conversation) -> list[dict[str, Any]]:
-    newest = messages_of(conversation).order_by("-position")[:SHOWN_MESSAGES]
-    return [message_record(message) for message in reversed(newest)]
+    """Their records, and what guardrails have decided: for the company's people, visitors are not told the rules."""
+    newest = messages_of(conversation).prefetch_related("decisions").order_by("-position")[:SHOWN_MESSAGES]
+    return [{**message_record(message), "decisions": list(message.decisions.all())} for message in reversed(newest)]
 
 
 @require_POST

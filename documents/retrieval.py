@@ -102,7 +102,8 @@ class Filters:
     """What narrows a search to some of the agent's documents; what is left empty does not.
 
     A document has all of the `tags`, is one of `document_ids`, of one of `document_types`, in one of `dataset_ids`, and
-    its metadata holds each of the pairs of `metadata`.
+    its metadata holds each of the pairs of `metadata`. Of the datasets granted to the agent only `allowed_datasets` are
+    searched (None: all), and its own documents only if `own_documents`: no other filter reaches beyond these.
     """
 
     tags: Sequence[str] = ()
@@ -110,6 +111,8 @@ class Filters:
     document_types: Sequence[str] = ()
     dataset_ids: Sequence[uuid.UUID] = ()
     metadata: Mapping[str, str | float | bool | None] = field(default_factory=dict)
+    allowed_datasets: frozenset[uuid.UUID] | None = None
+    own_documents: bool = True
 
     def parameters(self) -> dict[str, Any]:
         """Of _CANDIDATES_SQL. NULL stands for no condition."""
@@ -161,14 +164,17 @@ class _Found:
 _GRANTED: CompiledQuery[Dataset] = CompiledQuery(lambda: Dataset.objects.live().filter(grants__agent=ANY_ID))
 
 
-def _spaces(agent: Agent) -> list[_Space]:
+def _spaces(agent: Agent, filters: Filters) -> list[_Space]:
     """The agent's own documents with the datasets embedded as they are, then the other datasets by their models."""
-    granted = _GRANTED.of(agent.id)
+    allowed = filters.allowed_datasets
+    granted = [dataset for dataset in _GRANTED.of(agent.id) if allowed is None or dataset.id in allowed]
     settings = {agent.llm_settings_id: agent.llm_settings}
     if others := {dataset.llm_settings_id for dataset in granted} - settings.keys():
         settings |= LLMSettings.objects.with_models().in_bulk(others)
     own = agent.llm_settings.embedding_identity
-    spaces = {own: _Space(embedder(agent.llm_settings.embedding_config()), agent.id, [])}
+    spaces = {
+        own: _Space(embedder(agent.llm_settings.embedding_config()), agent.id if filters.own_documents else None, [])
+    }
     for dataset in granted:
         row = settings[dataset.llm_settings_id]
         if row.embedding_identity not in spaces:
@@ -193,7 +199,7 @@ def retrieve(
     """
     settings = settings or RetrievalSettings.of(agent)
     found: list[_Found] = []
-    for space in _spaces(agent):
+    for space in _spaces(agent, filters):
         prepared = _prepare(query, question, space.model)
         found += _fuse(_candidates(space, prepared, filters), prepared, settings.dense_weight)
     best = _without_repeats(sorted(found, key=attrgetter("score"), reverse=True), settings.top_k)

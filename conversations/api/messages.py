@@ -36,7 +36,7 @@ class MessageViewSet(ApiViewSet):
         parameters=PAGE_PARAMETERS, responses=page("DeletedMessages", "deleted_messages", MessageSerializer(many=True))
     )
     def deleted(self, request: Request) -> Response:
-        found, pagination = paginate(request, selectors.archived_messages(), per_page=50)
+        found, pagination = paginate(request, selectors.archived_messages(self.principal()), per_page=50)
         return Response(listing(["deleted_messages", "messages"], [message_record(row) for row in found], pagination))
 
     @extend_schema(responses=SentenceSerializer)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from django.urls import path
 
 from conversations.api.agents import AgentTrialViewSet
+from conversations.api.direct import DirectChatViewSet
+from conversations.api.guardrails import GuardrailViewSet
 from conversations.api.messages import MessageViewSet
 from conversations.api.views import ConversationViewSet
 
@@ -31,4 +33,12 @@ urlpatterns = [
     path("message/<uuid:message_id>/restore", MessageViewSet.as_view({"patch": "restore"})),
     path("message/<uuid:message_id>/regenerate", MessageViewSet.as_view({"post": "regenerate"})),
     path("message/<uuid:message_id>/feedback", MessageViewSet.as_view({"post": "feedback"})),
+    path("chat", DirectChatViewSet.as_view({"post": "create"})),
+    path("guardrail", GuardrailViewSet.as_view({"get": "list", "post": "create"})),
+    path("guardrail/decisions", GuardrailViewSet.as_view({"get": "decisions"})),
+    path(
+        "guardrail/<uuid:guardrail_id>",
+        GuardrailViewSet.as_view({"get": "retrieve", "put": "update", "patch": "update", "delete": "destroy"}),
+    ),
+    path("guardrail/<uuid:guardrail_id>/try", GuardrailViewSet.as_view({"post": "trial"})),
 ]

@@ -133,7 +133,7 @@ class ConversationViewSet(ApiViewSet):
         responses=page("DeletedConversations", "deleted_conversations", ConversationSerializer(many=True)),
     )
     def deleted(self, request: Request) -> Response:
-        found, pagination = paginate(request, selectors.archived_conversations(), per_page=20)
+        found, pagination = paginate(request, selectors.archived_conversations(self.principal()), per_page=20)
         records = ConversationSerializer(found, many=True).data
         return Response(listing(["deleted_conversations", "conversations"], records, pagination))
 

@@ -15,6 +15,7 @@ from agents.models import Agent
 from conversations.enums import ConversationStatus, EntityType
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
+from conversations.selectors import archived_conversations
 from conversations.services.records import record
 from documents.services import clean_tags
 from knowrithm.errors import InvalidInputError, NotFoundError
@@ -42,6 +43,7 @@ def create_conversation(
         entity_type=EntityType.LEAD if is_lead else EntityType.USER,
         lead_id=actor.id if is_lead else None,
         user_id=actor.user_id,
+        api_key_id=actor.id if actor.kind == PrincipalKind.API_KEY else None,
         title=title.strip()[:200] or DEFAULT_TITLE,
         metadata=dict(metadata or {}),
         max_context_length=max_context_length,
@@ -98,8 +100,7 @@ def archive_conversation(*, actor: Principal, conversation: Conversation) -> int
 
 @transaction.atomic
 def restore_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conversation:
-    rows = Conversation.objects.archived().select_related("agent")
-    conversation: Conversation | None = rows.filter(pk=conversation_id).first()
+    conversation: Conversation | None = archived_conversations(actor).filter(pk=conversation_id).first()
     if conversation is None:
         raise NotFoundError("There is no such archived conversation.")
     conversation.archived_at = None

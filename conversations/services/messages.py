@@ -11,7 +11,7 @@ from django.utils import timezone
 from conversations.enums import Feedback, MessageRole
 from conversations.exceptions import ConversationArchivedError, ReplacedMessageError
 from conversations.models import Conversation, Message
-from conversations.selectors import get_message, lock_conversation
+from conversations.selectors import get_message, is_open_to, lock_conversation
 from conversations.services.records import record
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal
@@ -44,8 +44,9 @@ def _archive(conversation: Conversation, rows: QuerySet[Message]) -> int:
 @transaction.atomic
 def restore_message(*, actor: Principal, message_id: uuid.UUID) -> Message:
     """Raises `ConversationArchivedError`, or `ReplacedMessageError` when it was asked or answered anew since."""
-    message = _archived().filter(pk=message_id).first()
-    if message is None:
+    rows = Message.objects.archived().select_related("conversation")
+    message: Message | None = rows.filter(pk=message_id).first()
+    if message is None or not is_open_to(actor, message.conversation):
         raise NotFoundError("There is no such archived message.")
     if message.conversation.archived_at is not None:
         raise ConversationArchivedError("Its conversation is archived. Restore the conversation first.")
@@ -65,11 +66,6 @@ def restore_messages(*, actor: Principal, conversation_id: uuid.UUID) -> int:
     count = _restore(conversation, Message.objects.filter(pk__in=list(rows.values_list("pk", flat=True))))
     record(actor, "messages.restored", conversation, conversation.agent, changes={"messages": (0, count)})
     return count
-
-
-def _archived() -> QuerySet[Message]:
-    rows: QuerySet[Message] = Message.objects.archived().select_related("conversation")
-    return rows
 
 
 def _restore(conversation: Conversation, rows: QuerySet[Message]) -> int:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from agents.models import Agent
+from agents.selectors import get_agent
 from conversations import streams, tasks
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import NotNewestError, StillAnsweringError
+from conversations.guarding import Guard
 from conversations.models import Conversation, Message
-from conversations.selectors import get_message, live_reply, lock_conversation, newest_question
-from conversations.services.directory import DEFAULT_TITLE, check_available
+from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
+from conversations.services.directory import DEFAULT_TITLE, check_available, create_conversation
 from conversations.services.records import record
-from knowrithm.errors import ForbiddenError, InvalidInputError
+from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
 from tenants.audit.services import record_event
@@ -55,6 +58,24 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str, is_dr
     return turn
 
 
+@transaction.atomic
+def ask_agent(
+    *,
+    actor: Principal,
+    agent_id: uuid.UUID,
+    conversation_id: uuid.UUID | None,
+    text: str,
+    metadata: Mapping[str, Any],
+) -> Turn:
+    """`start_turn` in a conversation with this agent, which begins here without `conversation_id`."""
+    if conversation_id is None:
+        agent = get_agent(agent_id)
+        conversation_id = create_conversation(actor=actor, agent=agent, metadata=metadata).id
+    elif get_conversation(actor, conversation_id).agent_id != agent_id:
+        raise NotFoundError("There is no such conversation.")
+    return start_turn(actor=actor, conversation_id=conversation_id, text=text)
+
+
 def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn:
     """Put the newest question anew. It and its answer are archived, the new ones stand in their place."""
     text = clean_message(text)
@@ -80,7 +101,15 @@ def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
         question = message.reply_to or message
         reply = _ended_reply_to_newest(conversation, question)
         _archive(conversation, [reply] if reply else [])
-        turn = _answer_to(conversation, question, is_draft=bool(reply and reply.is_draft), instead_of=reply)
+        guard = Guard.of(conversation, conversation.agent)
+        turn = _answer_to(
+            conversation,
+            question,
+            is_draft=bool(reply and reply.is_draft),
+            refusal=guard.take_question(question.content).refusal,
+            instead_of=reply,
+        )
+        guard.save_decisions(turn.reply)
         record(actor, "message.answered_again", question, conversation.agent)
     return turn
 
@@ -107,29 +136,43 @@ def _ask(
     instead_of: Message | None = None,
     instead_of_reply: Message | None = None,
 ) -> Turn:
+    guard = Guard.of(conversation, conversation.agent)
+    taken = guard.take_question(text)
     conversation.last_position += 1
     question = Message(
         conversation=conversation,
         position=conversation.last_position,
         role=MessageRole.USER,
-        content=text,
+        content=taken.text,
         replaces=instead_of,
     )
     if conversation.title == DEFAULT_TITLE:
-        conversation.title = " ".join(text[:80].split())
-    return _answer_to(conversation, question, is_draft=is_draft, instead_of=instead_of_reply)
+        conversation.title = " ".join(taken.text[:80].split())
+    turn = _answer_to(conversation, question, is_draft=is_draft, refusal=taken.refusal, instead_of=instead_of_reply)
+    guard.save_decisions(turn.reply)
+    return turn
 
 
 def _answer_to(
-    conversation: Conversation, question: Message, *, is_draft: bool, instead_of: Message | None = None
+    conversation: Conversation,
+    question: Message,
+    *,
+    is_draft: bool,
+    refusal: str = "",
+    instead_of: Message | None = None,
 ) -> Turn:
-    """An empty reply, and the work to fill it. The question is saved with it when it is new."""
+    """An empty reply, and the work to fill it. The question is saved with it when it is new.
+
+    `refusal` is that of a guardrail: no model will hear of the question.
+    """
     conversation.last_position += 1
     reply = Message(
         conversation=conversation,
         position=conversation.last_position,
         role=MessageRole.ASSISTANT,
         status=MessageStatus.PENDING,
+        content=refusal,
+        is_blocked=bool(refusal),
         reply_to=question,
         replaces=instead_of,
         task_id=uuid.UUID(create_task()),

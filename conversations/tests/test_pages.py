@@ -234,7 +234,7 @@ def test_chat_queries(
         for number in range(count):
             cite(exchange(conversation, number, content="Yes [Source 1]."))
     # two search paths, session, person with company, agent, conversation, messages, citations
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         acme_client.get(f"/agents/{acme.agent.pk}/chat?conversation={conversation.pk}")
 
 

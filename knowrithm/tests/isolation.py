@@ -17,7 +17,7 @@ from agents.services import create_agent, create_settings
 from analytics.usage.models import UsageHour
 from conftest import Character
 from conversations.enums import EntityType, MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Message
+from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
 from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
@@ -85,6 +85,16 @@ def bury(owner: Character) -> Treasure:
             message=reply, number=1, document=document, chunk=row, document_name=CANARY, content=text, quote=CANARY,
             locator=row.locator, score=1, evidence=1, is_cited=True,
         )  # fmt: skip
+        guardrail = Guardrail.objects.create(
+            name=CANARY, description=CANARY, agent_ids=[agent.id], refusal_text=CANARY,
+            link_hosts=[f"{CANARY}.example"], rules=[
+                {"name": CANARY, "kind": "words", "action": "refuse", "on": "input", "values": [CANARY], "threshold": 1}
+            ],
+        )  # fmt: skip
+        GuardrailDecision.objects.create(
+            guardrail=guardrail, guardrail_name=CANARY, message=reply, stage="input", action="refuse", rule=CANARY,
+            kind="words", excerpt=CANARY,
+        )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for status in (200, 500):
@@ -127,6 +137,7 @@ def bury(owner: Character) -> Treasure:
             "conversation_id": conversation.id,
             "message_id": reply.id,
             "citation_id": citation.id,
+            "guardrail_id": guardrail.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
             "invitation_id": invitation.id,

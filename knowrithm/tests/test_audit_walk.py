@@ -62,6 +62,8 @@ NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
+ASKED = {"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "Hello?"}]}
+GUARDRAIL_FORM = {"name": "New", "topic_embedder": "builtin", "rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0"}
 CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
@@ -354,6 +356,14 @@ WROTE: dict[str, Wrote] = {
     "POST /conversations/<uuid:pk>": Wrote("conversation.updated", {"title": "New", "tags": "a, b"}),
     "POST /conversations/<uuid:pk>/close": Wrote("conversation.updated"),
     "POST /conversations/<uuid:pk>/reopen": Wrote("conversation.updated"),
+    "POST /api/v1/chat": Wrote("message.sent", {**ASKED, "session_id": "{conversation_id}"}),
+    "POST /api/v1/guardrail": Wrote("guardrail.created", {"name": "New", "agent_ids": ["{agent_id}"]}),
+    "PUT /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.updated", RENAMED),
+    "PATCH /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.updated", {"is_active": False}),
+    "DELETE /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.deleted"),
+    "POST /guardrails/new": Wrote("guardrail.created", GUARDRAIL_FORM),
+    "POST /guardrails/<uuid:pk>": Wrote("guardrail.updated", GUARDRAIL_FORM),
+    "POST /guardrails/<uuid:pk>/delete": Wrote("guardrail.deleted"),
     "POST /conversations/<uuid:pk>/archive": Wrote("conversation.archived"),
     "POST /conversations/<uuid:pk>/restore": Wrote("conversation.restored", prepare=archived_conversation),
 }
@@ -366,6 +376,8 @@ UNCHANGED = {
     "POST /api/v1/settings/test/<uuid:settings_id>": "asks a provider something; nothing is stored",
     "POST /models/test": "asks a provider something; nothing is stored",
     "POST /models/<uuid:pk>/test": "asks a provider something; nothing is stored",
+    "POST /api/v1/guardrail/<uuid:guardrail_id>/try": "tries; nothing is stored",
+    "POST /guardrails/<uuid:pk>/try": "tries; nothing is stored",
     "POST /api/v1/document/preview": "reads; nothing is stored",
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
@@ -410,6 +422,8 @@ READING_PAGES = {
     "/agents/<uuid:pk>/chat": "shows",
     "/conversations": "shows",
     "/conversations/passage/<uuid:pk>": "shows",
+    "/guardrails": "shows",
+    "/guardrails/decisions": "shows",
     "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",
 }
 

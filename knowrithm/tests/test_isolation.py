@@ -204,6 +204,17 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
     "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream": Probe(),
     "POST /api/v1/conversation/<uuid:conversation_id>/chat": Probe({"message": "hello"}),
+    "POST /api/v1/chat": Probe({"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "hello"}]}),
+    "GET /api/v1/guardrail": LIST,
+    "POST /api/v1/guardrail": Probe({"name": "New", "agent_ids": ["{agent_id}"]}),
+    "GET /api/v1/guardrail/decisions": Probe(
+        query={"search": CANARY, "guardrail_id": "{guardrail_id}", "agent_id": "{agent_id}"}, expected=200
+    ),
+    "GET /api/v1/guardrail/<uuid:guardrail_id>": Probe(),
+    "PUT /api/v1/guardrail/<uuid:guardrail_id>": Probe(NAME),
+    "PATCH /api/v1/guardrail/<uuid:guardrail_id>": Probe({"is_active": False}),
+    "DELETE /api/v1/guardrail/<uuid:guardrail_id>": Probe(),
+    "POST /api/v1/guardrail/<uuid:guardrail_id>/try": Probe({"text": CANARY}),
     # API usage
     "GET /api/v1/overview": LIST,
     "GET /api/v1/usage-trends": LIST,
@@ -417,6 +428,7 @@ def page_ids(route: Route) -> str:
         "conversations": "conversation_id",
         "people": "user_id",
         "company": "address_id",
+        "guardrails": "guardrail_id",
     }
     return "citation_id" if "passage" in route.path else kinds[first]
 

@@ -17,11 +17,13 @@ it runs:
 
 `server.fail(503, "overloaded", times=2)` answers the next calls with an error, `server.requests` holds what came in,
 `server.disconnected` is a `threading.Event` that is set when a client leaves before the end of a stream.
+`ObedientServer` obeys besides every order that it finds in its prompt.
 """
 
 from knowrithm.tests.providers.anthropic_server import AnthropicServer
 from knowrithm.tests.providers.google_server import GoogleServer
+from knowrithm.tests.providers.obedient_server import ObedientServer
 from knowrithm.tests.providers.openai_server import OpenAIServer
 from knowrithm.tests.providers.server import RecordedRequest
 
-__all__ = ["AnthropicServer", "GoogleServer", "OpenAIServer", "RecordedRequest"]
+__all__ = ["AnthropicServer", "GoogleServer", "ObedientServer", "OpenAIServer", "RecordedRequest"]

@@ -173,7 +173,7 @@ function wireChat(root) {
       if (event === "chat_response") {
         message.dataset.id = value.message.id;
         if (value.status === "failed") fail(message, value.error);
-        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message) });
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message) });
         keepInView(message);
         return true;
       }

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.db.models import Max
 
 from documents.models import Document
 from documents.services.uploads import clean_filename, create_document, create_document_from_url, sha256_of
+from documents.versions import next_version
 from knowrithm.errors import ConflictError, InvalidInputError
 from knowrithm.principal import Principal
 from tenants.audit.services import record_event
@@ -29,7 +29,10 @@ def replace_document(
     if file is not None and sha256_of(file) == old.sha256:
         raise InvalidInputError("This is the same file as before. Send one that has changed.", code="DOC_DUPLICATE")
     inherited: dict[str, Any] = {"actor": actor, "home": old.home, "metadata": old.metadata, "tags": old.tags}
-    inherited["version"] = _next_version(old)
+    family = Document.objects.live().filter(lineage=old.lineage).exclude(lineage=None)
+    if any(one.is_active_job for one in family.filter(version__gt=old.version)):
+        raise ConflictError("A new version of this document is being read already. Wait until that is done.")
+    inherited["version"] = next_version(old)
     if file is None:
         new = create_document_from_url(url=url, **inherited)
     else:
@@ -41,15 +44,3 @@ def replace_document(
         changes={"replaces": (None, old.pk), "version": (old.version, new.version)},
     )
     return new
-
-
-def _next_version(old: Document) -> dict[str, Any]:
-    """The fields that make a document the next version of `old`."""
-    if old.lineage is None:
-        old.lineage = old.pk
-        old.save(update_fields=["lineage"])
-    family = Document.objects.filter(lineage=old.lineage)
-    if any(one.is_active_job for one in family.live().filter(version__gt=old.version)):
-        raise ConflictError("A new version of this document is being read already. Wait until that is done.")
-    newest = family.aggregate(newest=Max("version"))["newest"]
-    return {"lineage": old.lineage, "version": newest + 1, "replaces": old}

@@ -448,9 +448,9 @@ def test_pages_that_would_harm_us_fail_and_the_others_are_read(in_acme: Characte
 
 
 def test_private_addresses_are_refused(in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUTBOUND_ALLOW", "")
     web.pages["/"] = html("The inner page.")
     source = register(in_acme, web)
+    monkeypatch.setenv("OUTBOUND_ALLOW", "")
     done = go(source)
     assert (done.status, done.error_code, web.asked) == ("failed", "CRAWL_REFUSED", [])
     assert done.error == "Connections to 127.0.0.1 are not allowed: it is not a public address."
@@ -459,13 +459,13 @@ def test_private_addresses_are_refused(in_acme: Character, web: Website, monkeyp
 def test_a_name_that_changes_its_address_is_refused(
     in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """robots.txt comes from a good address; then the name points inside."""
+    """It is registered and its robots.txt read at a good address; then the name points inside."""
     import socket
 
     port = web.server_address[1]
     monkeypatch.setenv("OUTBOUND_ALLOW", "")
     monkeypatch.setattr("knowrithm.net.policy.is_global", lambda address: str(address) == "127.0.0.1")
-    answers = iter(["127.0.0.1"] + ["127.0.0.2"] * 10)
+    answers = iter(["127.0.0.1"] * 2 + ["127.0.0.2"] * 10)
     real = socket.getaddrinfo
 
     def resolve(host: str, *arguments: Any, **options: Any) -> Any:

@@ -236,7 +236,7 @@ WROTE: dict[str, Wrote] = {
     "POST /datasets/<uuid:pk>/edit": Wrote("dataset.updated", RENAMED),
     "POST /datasets/<uuid:pk>/archive": Wrote("dataset.archived"),
     "POST /datasets/<uuid:pk>/restore": Wrote("dataset.restored", prepare=archived_dataset),
-    "POST /api/v1/website/source": Wrote("website_source.created", {**AGENT, "base_url": "https://a.example"}),
+    "POST /api/v1/website/source": Wrote("website_source.created", {**AGENT, "base_url": "https://8.8.8.8"}),
     "PUT /api/v1/website/source/<uuid:source_id>": Wrote("website_source.updated", {"notes": "New"}),
     "DELETE /api/v1/website/source/<uuid:source_id>": Wrote("website_source.archived"),
     "PATCH /api/v1/website/source/<uuid:source_id>/restore": Wrote("website_source.restored", prepare=archived_website),

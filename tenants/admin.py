@@ -11,6 +11,8 @@ from django.db.models import QuerySet, URLField
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -54,7 +56,7 @@ def _actor(request: HttpRequest) -> Principal:
 
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "status", "is_verified", "purge_started_at", "created_at", "audit")
+    list_display = ("name", "email", "status", "is_verified", "purge_started_at", "created_at", "audit", "knowledge")
     list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
     readonly_fields = (
@@ -132,6 +134,13 @@ class CompanyAdmin(_NoAdd):
     @admin.display(description="Audit log")
     def audit(self, company: Company) -> str:
         return audit_link(company)
+
+    @admin.display(description="Knowledge")
+    def knowledge(self, company: Company) -> str:
+        if not company.is_ready:
+            return ""
+        page = reverse("knowledge_of_company", args=[company.pk])
+        return format_html('<a href="{}">Knowledge</a>', page)
 
     def _record(self, request: HttpRequest, row: Any, verb: str, changes: dict[str, tuple[Any, Any]]) -> None:
         """The service has recorded the change."""

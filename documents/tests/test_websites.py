@@ -117,6 +117,19 @@ def test_what_cannot_be_a_website(acme_api: APIClient, acme: Character) -> None:
     assert acme_api.post(f"{SOURCES}/{uuid.uuid4()}/crawl").status_code == 404
 
 
+def test_the_page_of_an_agent_lists_its_websites(acme_client: Client, acme: Character) -> None:
+    page = f"/agents/{acme.agent.pk}?tab=websites"
+    add = f"/websites/new?home={acme.agent.pk}"
+    assert [words in acme_client.get(page).content.decode() for words in ("No websites yet", add)] == [True, True]
+    assert f'<option value="{acme.agent.pk}" selected>' in acme_client.get(add).content.decode()
+    with tenant_context(acme.company):
+        dataset = create_dataset(actor=acme.principal, name="Terms")
+        create_website_source(actor=acme.principal, home=dataset, base_url="https://terms.example")
+    register(acme)
+    text = acme_client.get(page).content.decode()
+    assert [words in text for words in ("https://shop.example/", "terms.example", add)] == [True, False, True]
+
+
 PRIVATE = "Connections to {} are not allowed: it is not a public address."
 
 

@@ -12,6 +12,7 @@ from documents.enums import DocumentType
 from documents.ingestion.base import Chunk
 from documents.ingestion.locators import describe
 from documents.models import Dataset, Document, DocumentChunk
+from documents.services import MAX_METADATA
 from knowrithm.api.serializers import RecordSerializer
 
 FILE_FIELDS = ("files", "file", "files[]")
@@ -19,7 +20,6 @@ NOT_METADATA = {
     *FILE_FIELDS, "agent_id", "dataset_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id", "tags",
     "allow_duplicate",
 }  # fmt: skip
-MAX_METADATA = 20_000  # characters of JSON
 
 
 class DocumentSerializer(RecordSerializer[Document]):

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import reswap
@@ -102,10 +102,11 @@ def chunk_url(chunk: DocumentChunk) -> str:
     return f"{reverse('document', args=[chunk.document_id])}?page={before // CHUNKS_PER_PAGE + 1}#chunk-{chunk.pk}"
 
 
-@require_POST
 @company_page
 def upload(request: PageRequest) -> HttpResponse:
     """Files through htmx answer with what became of each; a web address, or no script, with a redirect."""
+    if request.method != "POST":
+        return redirect("documents")  # who comes by the address alone finds the form there
     try:
         outcome = _upload(request)
     except (NotFoundError, RateLimitedError):

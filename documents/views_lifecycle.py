@@ -75,8 +75,10 @@ def replace(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             document=found,
             file=request.FILES.get("file"),
             url=request.POST.get("url", "").strip(),
+            takes_name=bool(request.POST.get("takes_name")),
         )
-        messages.success(request, "The new version is being read. Until that is done the one before it answers.")
+        # True also when it has been read before anybody sees this.
+        messages.success(request, "The new version was taken. It answers once it has been read.")
     return redirect("document", pk=shown.pk)
 
 

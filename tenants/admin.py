@@ -165,6 +165,20 @@ class UserAdmin(_NoAdd):
         "must_reset_password", "created_at", "updated_at", "archived_at",
     )  # fmt: skip
 
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Without those that would change nothing."""
+        found = User.objects.filter(pk=as_uuid(str(object_id))).first()
+        if found is None:
+            return []
+        idle = {
+            "suspend" if found.status == UserStatus.SUSPENDED else "",
+            "reactivate" if found.status == UserStatus.ACTIVE and found.archived_at is None else "",
+            "make_admin" if found.role == Role.ADMIN else "",
+            "make_user" if found.role == Role.USER else "",
+        }
+        allowed: list[Any] = super().get_actions_detail(request, object_id)
+        return [one for one in allowed if one.method.__name__ not in idle]
+
     @action(description="Act as this person", url_path="act-as", icon="switch_account")  # type: ignore[untyped-decorator]  # unfold has no types
     def act_as(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Asks for the reason, then opens the dashboard as the person."""

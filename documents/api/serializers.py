@@ -165,6 +165,9 @@ class DocumentUpdateInput(serializers.Serializer[Any]):
 class ReplaceInput(serializers.Serializer[Any]):
     file = serializers.FileField(required=False, allow_empty_file=True)
     url = serializers.CharField(required=False, max_length=2000)
+    takes_name = serializers.BooleanField(
+        default=False, help_text="Name the document after the new file, instead of keeping its name and title."
+    )
 
 
 class ChunkInput(serializers.Serializer[Any]):

@@ -167,7 +167,7 @@ class UserAdmin(_NoAdd):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Without those that would change nothing."""
-        found = User.objects.filter(pk=as_uuid(str(object_id))).first()
+        found = User.objects.filter(pk=as_uuid(str(object_id)) or uuid.UUID(int=0)).first()
         if found is None:
             return []
         idle = {

@@ -252,7 +252,7 @@ WROTE: dict[str, Wrote] = {
     "POST /websites/new": Wrote(
         "website_source.created",
         {
-            "base_url": "https://a.example",
+            "base_url": "https://8.8.8.8",
             "home": "{agent_id}",
             "mode": "links",
             "max_pages": "5",
@@ -263,7 +263,7 @@ WROTE: dict[str, Wrote] = {
     "POST /websites/<uuid:pk>/edit": Wrote(
         "website_source.updated",
         {
-            "base_url": "https://b.example",
+            "base_url": "https://8.8.4.4",
             "mode": "single",
             "max_pages": "5",
             "max_depth": "1",

@@ -25,7 +25,7 @@ from conversations.models import Citation, Conversation
 from conversations.records import message_record
 from conversations.selectors import conversations_for, get_citation, get_conversation, messages_of
 from conversations.visitors import visitor_citation, visitor_token
-from documents.selectors import documents_list
+from documents.selectors import documents_list, website_sources_list
 from documents.views import chunk_url
 from knowrithm.api.permissions import PUBLIC, SIGNED_IN_OR_LEAD, declare
 from knowrithm.errors import NotFoundError
@@ -107,6 +107,8 @@ def agent(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     context: dict[str, Any] = {"agent": found, "tab": tab}
     if tab == "documents":
         context["page_obj"] = page_of(request, documents_list(agent_id=pk), per_page=PER_PAGE)
+    elif tab == "websites":
+        context["page_obj"] = page_of(request, website_sources_list(home_id=pk), per_page=PER_PAGE)
     elif tab == "conversations":
         rows = conversations_for(principal_of(request.user)).filter(agent=found)
         context["page_obj"] = page_of(request, rows, per_page=PER_PAGE)

@@ -15,6 +15,7 @@ from documents.ingestion.base import Chunk
 from documents.ingestion.lexical import term_id, term_weights, terms
 from documents.ingestion.split import count_words
 from documents.models import LEXICAL_DIMENSIONS, Document, DocumentChunk, LexicalTerm
+from knowrithm.db.models import ArchivableQuerySet
 
 ALL_CHUNKS = 0  # the "term" whose row counts every chunk
 # Until a company has enough chunks of its own to know their average length, in terms.
@@ -28,7 +29,7 @@ def replace_chunks(
 
     A chunk that had been switched off stays so, where the same text was read again.
     """
-    switched_off = _by_text(document.chunks.archived())
+    switched_off = _by_text(_read_before(document).archived())
     _remove_all(document)
     average = _average_length()
     texts = [" ".join((*chunk.headings, chunk.text)) for chunk in chunks]
@@ -52,9 +53,15 @@ def replace_chunks(
     _count_terms(texts, +1)
 
 
+def _read_before(document: Document) -> ArchivableQuerySet:
+    """The chunks of its last reading; those of the version that it replaces when it has not been read yet."""
+    has_been_read = document.replaces_id is None or document.chunks.exists()
+    return DocumentChunk.objects.filter(document=document.pk if has_been_read else document.replaces_id)
+
+
 def with_edits(document: Document, chunks: Sequence[Chunk]) -> list[Chunk]:
     """The chunks as a person had edited them, where the text that was edited has been read again."""
-    edits = _by_text(document.chunks.exclude(original_content=None))
+    edits = _by_text(_read_before(document).exclude(original_content=None))
     if not edits:
         return list(chunks)
     edited = []

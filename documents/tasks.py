@@ -7,7 +7,7 @@ from celery import shared_task
 from documents import cloning, crawl, jobs
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
-PERIOD = 14  # seconds, just under beat's period
+PERIOD, CRAWL_PERIOD = 14, 55  # seconds, just under beat's periods
 
 
 @shared_task(name="documents.ingest")
@@ -33,9 +33,11 @@ def resume_stalled_everywhere() -> None:
     for_each_company(resume_stalled, expires=PERIOD)
 
 
-@company_task(name="documents.crawl")
-def crawl_website(crawl_id: str) -> None:
-    crawl.run(uuid.UUID(crawl_id), crawl_website, ingest)
+@shared_task(name="documents.crawl")
+def crawl_website(schema: str) -> None:
+    """A message says that the company has a crawl; whose turn it is decides `crawl.work_in_turn`."""
+    if crawl.work_in_turn(schema, crawl_website, ingest):
+        crawl_website.apply_async(args=(schema,), expires=CRAWL_PERIOD)
 
 
 @company_task(name="documents.crawl_due")
@@ -45,7 +47,7 @@ def crawl_due() -> None:
 
 @shared_task(name="documents.crawl_due_everywhere")
 def crawl_due_everywhere() -> None:
-    for_each_company(crawl_due, expires=55)
+    for_each_company(crawl_due, expires=CRAWL_PERIOD)
 
 
 @company_task(name="documents.copy_knowledge")

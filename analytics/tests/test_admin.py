@@ -37,7 +37,7 @@ def test_the_first_page_shows_every_company_what_happened_and_how_things_are(
         [1, 1, 1, 0, "2.0\xa0KB"],
     ]
     assert [chart["total"] for chart in context["charts"]] == [1, 1, 2]
-    assert context["events"][0]["title"] == "Company updated: Globex"
+    assert context["events"][0]["title"] == "admin@acme.example updated the company “Globex”."
     assert context["health"]["status"] == "warning"  # nothing was measured yet
     html = answer.content.decode()
     assert (html.count("<rect"), html.count("No metrics were collected")) == (93, 1)

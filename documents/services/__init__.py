@@ -12,6 +12,7 @@ from documents.services.chunking import check_chunking, set_chunking
 from documents.services.cloning import clone_knowledge
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
 from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
+from documents.services.metadata import MAX_METADATA, metadata_as_text, metadata_condition, metadata_of_text
 from documents.services.preview import SplitPreview, preview_split
 from documents.services.replacing import replace_document
 from documents.services.tags import clean_tags
@@ -38,6 +39,7 @@ from documents.services.websites import (
 )
 
 __all__ = [
+    "MAX_METADATA",
     "Duplicate",
     "RejectedUpload",
     "SplitPreview",
@@ -58,6 +60,9 @@ __all__ = [
     "create_document_from_url",
     "create_website_source",
     "edit_chunk",
+    "metadata_as_text",
+    "metadata_condition",
+    "metadata_of_text",
     "preview_split",
     "printable",
     "queue_ingestion",

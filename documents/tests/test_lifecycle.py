@@ -241,6 +241,24 @@ def test_the_old_version_answers_until_the_new_one_has_been_read(acme_api: APICl
     assert [row["id"] for row in acme_api.get(DOCUMENT).json()["documents"]] == [third["id"]]
 
 
+@pytest.mark.parametrize(
+    ("sent", "form", "name", "title"),
+    [
+        ("pump 2027.txt", {}, "pump.txt", "Our pump"),
+        ("PUMP.MD", {}, "pump.MD", "Our pump"),
+        ("pump 2027.txt", {"takes_name": "true"}, "pump 2027.txt", "pump 2027.txt"),
+    ],
+)
+def test_a_new_version_keeps_the_name_of_the_document(
+    acme_api: APIClient, acme: Character, sent: str, form: dict[str, str], name: str, title: str
+) -> None:
+    [old] = upload(acme_api, acme.agent, file(PUMP, "pump.txt")).json()["documents"]
+    acme_api.patch(f"{DOCUMENT}/{old['id']}", {"title": "Our pump"})
+    body = {"file": file(NEWER, sent), **form}
+    new = acme_api.post(f"{DOCUMENT}/{old['id']}/replace", body, format="multipart").json()["document"]
+    assert (new["original_filename"], new["title"]) == (name, title)
+
+
 def test_a_version_that_cannot_be_read_leaves_the_old_one(acme_api: APIClient, acme: Character) -> None:
     old = learn(acme_api, acme)
     form = {"file": file(b'{"a": [1, 2', "a.json")}

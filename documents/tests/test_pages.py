@@ -268,3 +268,8 @@ def test_detail_queries(
     chunks_of(acme, document, count)
     with django_assert_num_queries(7):  # two search paths, session, person with company, document, count, chunks
         assert len(acme_client.get(f"/documents/{document.pk}").context["page_obj"]) == count
+
+
+def test_the_address_of_the_upload_leads_to_its_form(acme_client: Client) -> None:
+    answer = acme_client.get("/documents/upload")
+    assert (answer.status_code, answer["Location"]) == (302, "/documents")

@@ -284,7 +284,7 @@ WROTE: dict[str, Wrote] = {
     "POST /datasets/<uuid:pk>/edit": Wrote("dataset.updated", RENAMED),
     "POST /datasets/<uuid:pk>/archive": Wrote("dataset.archived"),
     "POST /datasets/<uuid:pk>/restore": Wrote("dataset.restored", prepare=archived_dataset),
-    "POST /api/v1/website/source": Wrote("website_source.created", {**AGENT, "base_url": "https://a.example"}),
+    "POST /api/v1/website/source": Wrote("website_source.created", {**AGENT, "base_url": "https://8.8.8.8"}),
     "PUT /api/v1/website/source/<uuid:source_id>": Wrote("website_source.updated", {"notes": "New"}),
     "DELETE /api/v1/website/source/<uuid:source_id>": Wrote("website_source.archived"),
     "PATCH /api/v1/website/source/<uuid:source_id>/restore": Wrote("website_source.restored", prepare=archived_website),
@@ -300,7 +300,7 @@ WROTE: dict[str, Wrote] = {
     "POST /websites/new": Wrote(
         "website_source.created",
         {
-            "base_url": "https://a.example",
+            "base_url": "https://8.8.8.8",
             "home": "{agent_id}",
             "mode": "links",
             "max_pages": "5",
@@ -311,7 +311,7 @@ WROTE: dict[str, Wrote] = {
     "POST /websites/<uuid:pk>/edit": Wrote(
         "website_source.updated",
         {
-            "base_url": "https://b.example",
+            "base_url": "https://8.8.4.4",
             "mode": "single",
             "max_pages": "5",
             "max_depth": "1",

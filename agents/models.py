@@ -21,7 +21,36 @@ class LLMSettingsQuerySet(models.QuerySet[Any, Any]):
         return self.select_related(*MODEL_RELATIONS)
 
 
-class LLMSettings(BaseModel):
+class EmbedderChoice(models.Model):
+    """What texts are embedded by. References into the shared catalogue."""
+
+    embedding_provider = models.ForeignKey(Provider, models.DO_NOTHING, related_name="+")
+    embedding_model = models.ForeignKey(ProviderModel, models.DO_NOTHING, related_name="+")
+    embedding_api_key = EncryptedTextField(blank=True, default="")
+    embedding_api_base_url = models.CharField(max_length=500, blank=True)
+    embedding_dimension = models.PositiveIntegerField(default=384)
+    embedding_additional_params = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def embedding_identity(self) -> tuple[object, ...]:
+        """Vectors made with two settings can be compared only where these agree."""
+        return self.embedding_provider_id, self.embedding_model_id, self.embedding_dimension
+
+    def embedding_config(self) -> ProviderConfig:
+        return ProviderConfig(
+            provider=self.embedding_provider.slug,
+            model=self.embedding_model.name,
+            api_key=self.embedding_api_key,
+            base_url=self.embedding_api_base_url or self.embedding_provider.default_base_url,
+            dimension=self.embedding_dimension,
+            params=self.embedding_additional_params,
+        )
+
+
+class LLMSettings(EmbedderChoice, BaseModel):
     """Which models answer and embed, and how. One row is the company's default; an agent may have its own.
 
     References into the shared catalogue: rows there are deactivated, never deleted while used.
@@ -35,12 +64,6 @@ class LLMSettings(BaseModel):
     llm_temperature = models.FloatField(default=0.7)
     llm_max_tokens = models.PositiveIntegerField(default=1000)
     llm_additional_params = models.JSONField(default=dict, blank=True)
-    embedding_provider = models.ForeignKey(Provider, models.DO_NOTHING, related_name="+")
-    embedding_model = models.ForeignKey(ProviderModel, models.DO_NOTHING, related_name="+")
-    embedding_api_key = EncryptedTextField(blank=True, default="")
-    embedding_api_base_url = models.CharField(max_length=500, blank=True)
-    embedding_dimension = models.PositiveIntegerField(default=384)
-    embedding_additional_params = models.JSONField(default=dict, blank=True)
     widget_script_url = models.CharField(max_length=500, blank=True)
     widget_config = models.JSONField(default=dict, blank=True)
     is_default = models.BooleanField(default=False)
@@ -60,11 +83,6 @@ class LLMSettings(BaseModel):
     def __str__(self) -> str:
         return self.name or str(self.id)
 
-    @property
-    def embedding_identity(self) -> tuple[object, ...]:
-        """Vectors made with two settings can be compared only where these agree."""
-        return self.embedding_provider_id, self.embedding_model_id, self.embedding_dimension
-
     def chat_config(self) -> ProviderConfig:
         return ProviderConfig(
             provider=self.llm_provider.slug,
@@ -72,16 +90,6 @@ class LLMSettings(BaseModel):
             api_key=self.llm_api_key,
             base_url=self.llm_api_base_url or self.llm_provider.default_base_url,
             params=self.llm_additional_params,
-        )
-
-    def embedding_config(self) -> ProviderConfig:
-        return ProviderConfig(
-            provider=self.embedding_provider.slug,
-            model=self.embedding_model.name,
-            api_key=self.embedding_api_key,
-            base_url=self.embedding_api_base_url or self.embedding_provider.default_base_url,
-            dimension=self.embedding_dimension,
-            params=self.embedding_additional_params,
         )
 
 

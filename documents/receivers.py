@@ -9,15 +9,15 @@ from agents.exceptions import SettingsInUseError
 from agents.models import Agent, LLMSettings
 from agents.signals import embedder_changed, settings_deleting
 from documents.models import Dataset
-from documents.services import read_again
+from documents.services import build_index_for
 
 
 @receiver(embedder_changed)
-def embed_anew(*, agents: Sequence[Agent], settings: LLMSettings | None, **_: Any) -> None:
-    """Vectors of different models cannot be compared: every document is read again with the new one."""
+def embed_anew(*, agents: Sequence[Agent], settings: LLMSettings | None, before: LLMSettings, **_: Any) -> None:
+    """Vectors of different models cannot be compared: another index is made, while the one there is answers."""
     datasets = Dataset.objects.filter(llm_settings=settings) if settings else []
     for home in [*agents, *datasets]:
-        read_again(home=home)
+        build_index_for(home=home, before=before)
 
 
 @receiver(settings_deleting)

@@ -19,12 +19,12 @@ import numpy as np
 from django.db import connection
 from pgvector import SparseVector, Vector
 
-from agents.models import Agent, LLMSettings
+from agents.models import Agent
 from documents.chunks import ALL_CHUNKS
+from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
-from documents.models import LEXICAL_DIMENSIONS, Dataset, LexicalTerm
-from knowrithm.db.compiled import ANY_ID, CompiledQuery
+from documents.models import LEXICAL_DIMENSIONS, LexicalTerm
 from knowrithm.llm.base import Embedder
 from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder
@@ -130,8 +130,9 @@ class _Space:
     """Documents that were embedded by one model, whose vectors can be compared."""
 
     model: Embedder
-    agent_id: uuid.UUID | None
+    agent_id: uuid.UUID
     dataset_ids: list[uuid.UUID]
+    index_ids: list[uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,22 +159,16 @@ class _Found:
     lexical_rank: int | None
 
 
-_GRANTED: CompiledQuery[Dataset] = CompiledQuery(lambda: Dataset.objects.live().filter(grants__agent=ANY_ID))
-
-
 def _spaces(agent: Agent) -> list[_Space]:
     """The agent's own documents with the datasets embedded as they are, then the other datasets by their models."""
-    granted = _GRANTED.of(agent.id)
-    settings = {agent.llm_settings_id: agent.llm_settings}
-    if others := {dataset.llm_settings_id for dataset in granted} - settings.keys():
-        settings |= LLMSettings.objects.with_models().in_bulk(others)
-    own = agent.llm_settings.embedding_identity
-    spaces = {own: _Space(embedder(agent.llm_settings.embedding_config()), agent.id, [])}
-    for dataset in granted:
-        row = settings[dataset.llm_settings_id]
-        if row.embedding_identity not in spaces:
-            spaces[row.embedding_identity] = _Space(embedder(row.embedding_config()), None, [])
-        spaces[row.embedding_identity].dataset_ids.append(dataset.id)
+    spaces: dict[tuple[object, ...], _Space] = {}
+    for index, config in indexes_that_answer(agent):
+        if index.embedding_identity not in spaces:
+            spaces[index.embedding_identity] = _Space(embedder(config), agent.id, [], [])
+        space = spaces[index.embedding_identity]
+        space.index_ids.append(index.id)
+        if index.dataset_id:
+            space.dataset_ids.append(index.dataset_id)
     return list(spaces.values())
 
 
@@ -241,6 +236,7 @@ WITH scored AS MATERIALIZED (
     FROM documents_documentchunk AS chunk
     JOIN documents_document AS document ON document.id = chunk.document_id
     WHERE (document.agent_id = %(agent)s OR document.dataset_id = ANY(%(datasets)s))
+      AND chunk.search_index_id = ANY(%(indexes)s::uuid[])
       AND document.archived_at IS NULL AND document.status = 'processed'
       AND (%(tags)s::varchar[] IS NULL OR document.tags @> %(tags)s::varchar[])
       AND (%(documents)s::uuid[] IS NULL OR document.id = ANY(%(documents)s::uuid[]))
@@ -271,6 +267,7 @@ def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Row]:
         "lexical": query.lexical.to_text(),
         "agent": space.agent_id,
         "datasets": space.dataset_ids,
+        "indexes": space.index_ids,
         "model": space.model.name,
         "limit": CANDIDATES,
         **filters.parameters(),

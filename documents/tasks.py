@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from documents import crawl, jobs
+from documents import builds, crawl, jobs
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
 PERIOD = 14  # seconds, just under beat's period
@@ -26,6 +26,7 @@ def resume_stalled() -> None:
     jobs.tell_ends()
     if jobs.has_work():
         ingest.apply_async(args=(current_schema(),), expires=PERIOD)
+    builds.call_worker(build_index, expires=PERIOD)
 
 
 @shared_task(name="documents.resume_stalled_everywhere")
@@ -46,3 +47,18 @@ def crawl_due() -> None:
 @shared_task(name="documents.crawl_due_everywhere")
 def crawl_due_everywhere() -> None:
     for_each_company(crawl_due, expires=55)
+
+
+@company_task(name="documents.build_index")
+def build_index(build_id: str) -> None:
+    builds.run(uuid.UUID(build_id), build_index)
+
+
+@company_task(name="documents.purge_indexes")
+def purge_indexes() -> None:
+    builds.purge()
+
+
+@shared_task(name="documents.purge_indexes_everywhere")
+def purge_indexes_everywhere() -> None:
+    for_each_company(purge_indexes, expires=3599)

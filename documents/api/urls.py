@@ -4,6 +4,7 @@ from django.urls import path
 
 from documents.api import lifecycle, views
 from documents.api.datasets import DatasetViewSet
+from documents.api.indexes import IndexViewSet
 from documents.api.trial import TrialViewSet
 from documents.api.websites import HandshakeViewSet, WebsiteViewSet
 
@@ -38,6 +39,16 @@ urlpatterns = [
     path("document/<uuid:document_id>/chunk/restore-all", chunk.as_view({"patch": "restore_all"})),
     path("agent/<uuid:agent_id>/chunking", chunking.as_view({"get": "of_agent", "put": "set_of_agent"})),
     path("dataset/<uuid:dataset_id>/chunking", chunking.as_view({"get": "of_dataset", "put": "set_of_dataset"})),
+    *(
+        path(f"{home}/<uuid:{home}_id>/index{suffix}", IndexViewSet.as_view(verbs))
+        for home in ("agent", "dataset")
+        for suffix, verbs in {
+            "": {"get": "retrieve"},
+            "/build": {"post": "build"},
+            "/cancel": {"post": "cancel"},
+            "/rollback": {"post": "roll_back"},
+        }.items()
+    ),
     path("dataset", dataset.as_view({"get": "list", "post": "create"})),
     path("dataset/deleted", dataset.as_view({"get": "deleted"})),
     path(

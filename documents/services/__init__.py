@@ -11,6 +11,7 @@ from documents.services.cancel import cancel_document
 from documents.services.chunking import check_chunking, set_chunking
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
 from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
+from documents.services.indexes import build_index_for, cancel_index_build, roll_back_index, start_index_build
 from documents.services.preview import SplitPreview, preview_split
 from documents.services.replacing import replace_document
 from documents.services.tags import clean_tags
@@ -46,8 +47,10 @@ __all__ = [
     "archive_document",
     "archive_documents",
     "archive_website_source",
+    "build_index_for",
     "cancel_crawl",
     "cancel_document",
+    "cancel_index_build",
     "check_chunking",
     "clean_filename",
     "clean_tags",
@@ -66,8 +69,10 @@ __all__ = [
     "restore_document",
     "restore_website_source",
     "retry_document",
+    "roll_back_index",
     "set_chunking",
     "start_crawl",
+    "start_index_build",
     "undo_chunk_edit",
     "update_dataset",
     "update_document",

@@ -328,20 +328,6 @@ def test_edits_and_switched_off_chunks_survive_another_reading(acme_api: APIClie
     assert counts(acme) == before
 
 
-def test_an_edit_whose_text_is_not_read_any_more_goes(acme_api: APIClient, acme: Character) -> None:
-    long = b"\n\n".join(b"Line %d. " % number + b"word " * 150 for number in range(4))
-    document_id = learn(acme_api, acme, long)
-    first = acme_api.get(f"{DOCUMENT}/{document_id}").json()["chunks"][0]
-    acme_api.patch(f"{DOCUMENT}/chunk/{first['id']}", {"content": "Edited by hand."})
-    chunking = {"chunk_size": 80, "chunk_overlap": 0, "read_again": True}
-    answer = acme_api.put(f"/api/v1/agent/{acme.agent.pk}/chunking", chunking).json()
-    assert answer == {"chunk_size": 80, "chunk_overlap": 0, "documents_read_again": 1}
-    work_off(acme)
-    chunks = acme_api.get(f"{DOCUMENT}/{document_id}").json()["chunks"]
-    assert len(chunks) > 4
-    assert not any(chunk["is_edited"] for chunk in chunks)
-
-
 @pytest.mark.parametrize("content", ["", "  ", "x" * 4001, None, 3.5, []])
 def test_what_no_chunk_can_say(acme_api: APIClient, acme: Character, content: Any) -> None:
     chunk = only_chunk(acme_api, learn(acme_api, acme))
@@ -504,7 +490,7 @@ def test_passages_are_edited_and_switched_in_place(acme_client: Client, acme_api
 def test_splitting_is_tried_and_saved_on_a_page(acme_client: Client, acme_api: APIClient, acme: Character) -> None:
     document_id = learn(acme_api, acme)
     url = f"/documents/splitting/{acme.agent.pk}"
-    assert b"Save and read all again" in acme_client.get(url).content
+    assert b"Save and split all again" in acme_client.get(url).content
     form = {"chunk_size": "20", "chunk_overlap": "0", "text": "This says so. " * 30, "action": "preview"}
     preview = acme_client.post(url, form).context["preview"]
     assert preview.total == len(preview.rows) == 5
@@ -513,7 +499,8 @@ def test_splitting_is_tried_and_saved_on_a_page(acme_client: Client, acme_api: A
     acme_client.post(url, {**form, "action": "save"})
     assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["document"]["status"] == "processed"
     acme_client.post(url, {**form, "action": "read_again"})
-    assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["document"]["status"] == "pending"
+    index = acme_api.get(f"/api/v1/agent/{acme.agent.pk}/index").json()["index"]
+    assert (index["build"]["status"], index["build"]["index"]["chunk_size"]) == ("pending", 20)
     assert acme_api.get(f"/api/v1/agent/{acme.agent.pk}/chunking").json() == {"chunk_size": 20, "chunk_overlap": 0}
 
 

@@ -22,8 +22,9 @@ from agents.catalog.models import ProviderModel
 from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation
-from documents.enums import DocumentStatus
-from documents.models import Crawl, Dataset, Document, DocumentChunk, WebsiteSource
+from documents.enums import DocumentStatus, IndexState
+from documents.indexes import hold_or_make_index
+from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchIndex, WebsiteSource, owned_by
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
@@ -37,7 +38,7 @@ Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
     "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
     "api-keys": "api_key_id",
-    "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
+    "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
@@ -120,6 +121,33 @@ archived_conversation = archived(Conversation, "conversation_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
 edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
+
+
+def other_sizes(treasure: Treasure) -> None:
+    """Agent and dataset ask for other chunks than those that answer."""
+    _indexes(treasure, IndexState.ANSWERING)
+    for model, name in ((Agent, "agent_id"), (Dataset, "dataset_id")):
+        changed(model, name, chunk_size=100)(treasure)
+
+
+def index_in_the_making(treasure: Treasure) -> None:
+    _indexes(treasure, IndexState.BUILDING)
+
+
+def index_before(treasure: Treasure) -> None:
+    _indexes(treasure, IndexState.PREVIOUS)
+
+
+def _indexes(treasure: Treasure, state: IndexState) -> None:
+    """One that answers and, if it is another state, one in that state, of the agent and of the dataset."""
+    for model, name in ((Agent, "agent_id"), (Dataset, "dataset_id")):
+        home = model.objects.get(pk=treasure.ids[name])
+        index = hold_or_make_index(home)
+        if state != IndexState.ANSWERING:
+            other = SearchIndex(**owned_by(home), state=state, state_at=timezone.now())
+            other.copy_embedder(home.llm_settings)
+            other.save()
+        assert index.state == IndexState.ANSWERING
 
 
 counted_document = changed(Agent, "agent_id", documents_count=1)

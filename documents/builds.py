@@ -135,13 +135,16 @@ def roll_back(home: Home, task: Task[Any, Any]) -> SearchIndex | None:
     answering, previous = hold_index(home), index_of(home, IndexState.PREVIOUS)
     if answering is None or previous is None:
         return None
-    stop_builds(answering, timezone.now())
     # Out of the way, as no two indexes of a home are in one state.
     SearchIndex.objects.filter(pk=previous.pk).update(state=IndexState.RETIRED)
     switch(old=answering, new=previous)
-    if outstanding(previous).exists():
-        _start(previous, task)
+    catch_up(previous, task)
     return previous
+
+
+def catch_up(index: SearchIndex, task: Task[Any, Any]) -> IndexBuild | None:
+    """Bring into an index that answers what it does not hold as it is. None when that is nothing."""
+    return _start(index, task) if outstanding(index).exists() else None
 
 
 def work_left(index: SearchIndex) -> tuple[int, int]:
@@ -229,6 +232,7 @@ def _bring(build: IndexBuild, document: Document, held: threading.Event) -> None
         now = Document.objects.select_for_update().filter(pk=document.pk).first()
         if now is None or now.revision != document.revision:
             return  # changed meanwhile: it is one to do again
+        build.attempts = 0
         write_chunks(index, document, kept, vectors, model.name)
         record(index, document, document.revision, chunking, note)
     embeddings.forget_oldest()
@@ -280,7 +284,8 @@ def _finish(build: IndexBuild) -> bool:
             status=JobStatus.COMPLETED, finished_at=timezone.now(), lease_until=None, error="", error_code=""
         ):
             raise LostLeaseError
-        if answering is not None and answering.pk != index.pk:
+        index.refresh_from_db(fields=["state"])
+        if answering is not None and index.state == IndexState.BUILDING:
             switch(old=answering, new=index)
     return True
 

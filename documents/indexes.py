@@ -145,6 +145,7 @@ def is_catching_up(index: SearchIndex) -> bool:
 def switch(*, old: SearchIndex, new: SearchIndex) -> None:
     """Let `new` answer and keep `old`. Hold `old`. What was kept before is to be deleted, unless it is `new`."""
     now = timezone.now()
+    stop_builds(old, now)
     home = _rows(old.home)
     home.filter(state=IndexState.PREVIOUS).update(state=IndexState.RETIRED, state_at=now)
     home.filter(pk=old.pk).update(state=IndexState.PREVIOUS, state_at=now)

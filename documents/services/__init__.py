@@ -24,7 +24,6 @@ from documents.services.uploads import (
     create_document_from_url,
     printable,
     queue_ingestion,
-    read_again,
     retry_document,
     upload,
 )
@@ -62,7 +61,6 @@ __all__ = [
     "preview_split",
     "printable",
     "queue_ingestion",
-    "read_again",
     "replace_document",
     "restore_chunks",
     "restore_dataset",

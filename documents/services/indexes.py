@@ -26,7 +26,7 @@ def build_index_for(*, home: Home, before: LLMSettings | None = None, is_cut_ane
 
 @transaction.atomic
 def start_index_build(*, actor: Principal, home: Home) -> None:
-    """Make the index that the settings ask for, or go on with one that failed.
+    """Make the index that the settings ask for, or go on with one that failed, or with what follows a way back.
 
     Raises `ConflictError` when the one that answers is as the settings say.
     """
@@ -35,6 +35,8 @@ def start_index_build(*, actor: Principal, home: Home) -> None:
         (answering.chunk_size, answering.chunk_overlap) != (home.chunk_size, home.chunk_overlap)
     )
     build = builds.begin(home, tasks.build_index, is_cut_anew=is_other)
+    if build is None and answering is not None:
+        build = builds.catch_up(answering, tasks.build_index)
     if build is None:
         raise ConflictError("The index is as the settings say already.", code="INDEX_CURRENT")
     _record(actor, "index_build_started", home, {"index": (None, str(build.search_index_id))})

@@ -21,7 +21,7 @@ from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
 from documents.models import Dataset, Document, DocumentChunk, IngestionJob, LexicalTerm
 from documents.retrieval import Filters, RetrievalSettings, retrieve
-from documents.services import create_dataset, queue_ingestion, read_again
+from documents.services import create_dataset, queue_ingestion
 from knowrithm.llm.registry import embedder
 
 DOCUMENT = "/api/v1/document"
@@ -43,6 +43,12 @@ def work_off(who: Character) -> None:
     with tenant_context(who.company):
         for job in IngestionJob.objects.filter(status="pending"):
             jobs.run(job.id, tasks.ingest)
+
+
+def read_again(who: Character) -> None:
+    for document in Document.objects.filter(agent=who.agent):
+        Document.objects.filter(pk=document.pk).update(status=DocumentStatus.PENDING)
+        queue_ingestion(document)
 
 
 def learn(client: APIClient, who: Character, content: bytes = PUMP, **fields: Any) -> str:
@@ -94,7 +100,7 @@ def test_title_tags_and_metadata_are_edited_and_survive_another_reading(acme_api
     assert (record["title"], record["tags"]) == ("The pump", ["a", "b c"])
     assert record["metadata"] == {"year": 2026, "tags": ["a", "b c"]}
     with tenant_context(acme.company):
-        read_again(home=acme.agent)
+        read_again(acme)
     work_off(acme)
     record = acme_api.patch(f"{DOCUMENT}/{document_id}", {"tags": []}).json()["document"]
     assert (record["title"], record["tags"], record["metadata"]) == ("The pump", [], {"year": 2026})
@@ -315,7 +321,7 @@ def test_edits_and_switched_off_chunks_survive_another_reading(acme_api: APIClie
     acme_api.delete(f"{DOCUMENT}/chunk/{chunks[2]['id']}")
     before = counts(acme)
     with tenant_context(acme.company):
-        read_again(home=acme.agent)
+        read_again(acme)
         busy = acme_api.patch(f"{DOCUMENT}/chunk/{chunks[0]['id']}", {"content": "Too late."})
         assert (busy.status_code, busy.json()["error_code"]) == (409, "DOC_BUSY")
     work_off(acme)

@@ -64,6 +64,8 @@ class IndexStatus:
 
 
 def index_status(home: Home) -> IndexStatus:
+    # First: a change of the settings is then seen together with what it began, or not at all.
+    home_settings = LLMSettings.objects.get(pk=home.llm_settings_id)
     rows = SearchIndex.objects.filter(**owned_by(home)).exclude(state=IndexState.RETIRED)
     by_state = {row.state: row for row in rows.select_related("embedding_provider", "embedding_model")}
     answering, made = by_state.get(IndexState.ANSWERING), by_state.get(IndexState.BUILDING)
@@ -76,8 +78,6 @@ def index_status(home: Home) -> IndexStatus:
         left, chunks = work_left(made) if build else (0, 0)
         done = total - left
         seconds_left = _seconds_left(build, chunks) if build else None
-    # The newest settings: those of `home` may have been read before they were changed.
-    settings = LLMSettings.objects.get(pk=home.llm_settings_id)
     return IndexStatus(
         home=home,
         answering=answering,
@@ -90,7 +90,7 @@ def index_status(home: Home) -> IndexStatus:
         notes=list(made.documents.exclude(note="").select_related("document")[:SHOWN]) if made else [],
         is_current=answering is None
         or (answering.embedding_identity, answering.chunk_size, answering.chunk_overlap)
-        == (settings.embedding_identity, home.chunk_size, home.chunk_overlap),
+        == (home_settings.embedding_identity, home.chunk_size, home.chunk_overlap),
     )
 
 

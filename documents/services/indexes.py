@@ -65,7 +65,7 @@ def roll_back_index(*, actor: Principal, home: Home) -> None:
     if old is None:
         raise ConflictError("There is no index before this one any more.", code="INDEX_NONE_BEFORE")
     before = fields_of(home, SIZES)
-    if left is not None and left.is_cut_anew:
+    if left is not None and fields_of(left, SIZES) != fields_of(old, SIZES):
         home.chunk_size, home.chunk_overlap = old.chunk_size, old.chunk_overlap
         home.save(update_fields=[*SIZES, "updated_at"])
     after = fields_of(home, SIZES)

@@ -201,6 +201,9 @@ def test_other_sizes_carry_over_what_was_done_by_hand(acme_api: APIClient, acme:
     assert rolled.json()["index"]["build"] is None
     assert [chunk["content"] for chunk in chunks_of(acme_api, document_id)] == [small, "Zebras graze in Kenya."]
     assert acme_api.get(f"{AGENT}/{acme.agent.pk}/chunking").json() == cut_first
+    for size in (30, 120):  # forth and back again
+        acme_api.post(f"{AGENT}/{acme.agent.pk}/index/rollback")
+        assert acme_api.get(f"{AGENT}/{acme.agent.pk}/chunking").json()["chunk_size"] == size
     with tenant_context(acme.company):
         assert Document.objects.get().chunk_count == 3
         SearchIndex.objects.filter(state=IndexState.PREVIOUS).update(state_at="2026-01-01T00:00:00Z")

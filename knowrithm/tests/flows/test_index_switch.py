@@ -22,7 +22,7 @@ FILES = {
         " ".join(f"The {name} pump has part {10 * block + number} in hall {number}." for number in range(10))
         for block in range(6)
     )
-    for name in ("red", "green", "blue", "white", "black", "brown")
+    for name in ("red", "green", "blue")
 }
 
 
@@ -44,7 +44,7 @@ def search(owner: Owner, agent_id: str) -> list[str]:
 
 @contextmanager
 def searching(owner: Owner, agent_id: str) -> Iterator[list[list[str] | Exception]]:
-    """Three visitors who ask all the time; what they got."""
+    """Two visitors who ask all the time; what they got."""
     got: list[list[str] | Exception] = []
     done = Event()
 
@@ -55,7 +55,7 @@ def searching(owner: Owner, agent_id: str) -> Iterator[list[list[str] | Exceptio
             except Exception as error:
                 got.append(error)
 
-    threads = [Thread(target=ask) for _ in range(3)]
+    threads = [Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
@@ -86,7 +86,7 @@ def test_each_search_sees_all_of_one_index(owner: Owner, tmp_path: Path) -> None
         wait_for(lambda: len(got) > 5, seconds=30)
         url = f"/api/v1/agent/{agent_id}/chunking"
         assert owner.platform.request("PUT", url, headers=owner.headers, json=sizes).status_code == 200
-        wait_for(lambda: finished(owner, agent_id), seconds=120)
+        wait_for(lambda: finished(owner, agent_id), seconds=300)
         for _ in range(20):
             index_of(owner, agent_id, "/rollback")
         seen = len(got)
@@ -98,21 +98,21 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on(owner: Owner, tmp_path:
     agent_id = owner.create_agent()
     ids = owner.learn(agent_id, *write_files(tmp_path, {name: text.encode() for name, text in FILES.items()}))
     before = {document_id: len(owner.document(document_id)["chunks"]) for document_id in ids}
-    with OpenAIServer(dimension=64, first_delay=2.0) as server, searching(owner, agent_id) as got:
+    with OpenAIServer(dimension=64, first_delay=3.0) as server, searching(owner, agent_id) as got:
         settings = {
             "embedding_provider": "openai", "embedding_model": "text-embedding-3-small", "embedding_dimension": 64,
             "embedding_api_base_url": server.base_url, "embedding_api_key": "sk-test",
         }  # fmt: skip
         url = f"/api/v1/agent/{agent_id}"
         assert owner.platform.request("PUT", url, headers=owner.headers, json=settings).status_code == 200
-        wait_for(lambda: index_of(owner, agent_id)["build"]["documents_done"] >= 2, seconds=60)
+        wait_for(lambda: index_of(owner, agent_id)["build"]["documents_done"] >= 1, seconds=120)
         slow = owner.platform.part("worker-slow@").pid
         for process in owner.platform.processes("worker-slow@"):
             if process.parent == slow:
                 os.kill(process.pid, signal.SIGKILL)
         assert not finished(owner, agent_id)
         server.first_delay = 0.0
-        wait_for(lambda: finished(owner, agent_id), seconds=120, pause=1)
+        wait_for(lambda: finished(owner, agent_id), seconds=300, pause=1)
         asked = [text for request in server.requests for text in request.json["input"] if "Which part" not in text]
         assert len(asked) < len(set(asked)) + 20  # at most the batch that its worker died with is asked for again
     status = index_of(owner, agent_id)

@@ -70,10 +70,11 @@ def index_status(home: Home) -> IndexStatus:
     by_state = {row.state: row for row in rows.select_related("embedding_provider", "embedding_model")}
     answering, made = by_state.get(IndexState.ANSWERING), by_state.get(IndexState.BUILDING)
     made = made or answering
-    build = made and made.builds.filter(status__in=(*UNFINISHED_JOBS, JobStatus.FAILED)).first()
+    build: IndexBuild | None = None
     total = done = 0
     seconds_left = None
     if made is not None:
+        build = made.builds.filter(status__in=(*UNFINISHED_JOBS, JobStatus.FAILED)).first()
         total = documents_for(home).count()
         left, chunks = work_left(made) if build else (0, 0)
         done = total - left

@@ -33,7 +33,8 @@ QUESTION = "How long is the warranty of the pump?"
 
 
 def agent_of(who: Character) -> Agent:
-    return Agent.objects.with_settings().get(pk=who.agent.pk)
+    agent: Agent = Agent.objects.with_settings().get(pk=who.agent.pk)
+    return agent
 
 
 def ask(who: Character, question: str = QUESTION) -> list[Passage]:

@@ -141,7 +141,7 @@ def index_before(treasure: Treasure) -> None:
 def _indexes(treasure: Treasure, state: IndexState) -> None:
     """One that answers and, if it is another state, one in that state, of the agent and of the dataset."""
     for model, name in ((Agent, "agent_id"), (Dataset, "dataset_id")):
-        home = model.objects.get(pk=treasure.ids[name])
+        home = model.objects.get(pk=str(treasure.ids[name]))
         index = hold_or_make_index(home)
         if state != IndexState.ANSWERING:
             other = SearchIndex(**owned_by(home), state=state, state_at=timezone.now())

@@ -30,7 +30,36 @@ class LLMSettingsQuerySet(models.QuerySet[Any, Any]):
         return self.select_related(*MODEL_RELATIONS)
 
 
-class LLMSettings(BaseModel):
+class EmbedderChoice(models.Model):
+    """What texts are embedded by. References into the shared catalogue."""
+
+    embedding_provider = models.ForeignKey(Provider, models.DO_NOTHING, related_name="+")
+    embedding_model = models.ForeignKey(ProviderModel, models.DO_NOTHING, related_name="+")
+    embedding_api_key = EncryptedTextField(blank=True, default="")
+    embedding_api_base_url = models.CharField(max_length=500, blank=True)
+    embedding_dimension = models.PositiveIntegerField(default=384)
+    embedding_additional_params = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def embedding_identity(self) -> tuple[object, ...]:
+        """Vectors made with two settings can be compared only where these agree."""
+        return self.embedding_provider_id, self.embedding_model_id, self.embedding_dimension
+
+    def embedding_config(self) -> ProviderConfig:
+        return ProviderConfig(
+            provider=self.embedding_provider.protocol,
+            model=self.embedding_model.name,
+            api_key=self.embedding_api_key,
+            base_url=self.embedding_api_base_url or self.embedding_provider.default_base_url,
+            dimension=self.embedding_dimension,
+            params=self.embedding_additional_params,
+        )
+
+
+class LLMSettings(EmbedderChoice, BaseModel):
     """Which models answer and embed, and how. One row is the company's default; an agent may have its own.
 
     References into the shared catalogue: rows there are deactivated, never deleted while used.
@@ -51,12 +80,6 @@ class LLMSettings(BaseModel):
     # Other settings of the company whose models answer, in this order, when this one fails or is silent for so long.
     fallback_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     fallback_after = models.FloatField(default=2.5)  # seconds
-    embedding_provider = models.ForeignKey(Provider, models.DO_NOTHING, related_name="+")
-    embedding_model = models.ForeignKey(ProviderModel, models.DO_NOTHING, related_name="+")
-    embedding_api_key = EncryptedTextField(blank=True, default="")
-    embedding_api_base_url = models.CharField(max_length=500, blank=True)
-    embedding_dimension = models.PositiveIntegerField(default=384)
-    embedding_additional_params = models.JSONField(default=dict, blank=True)
     widget_script_url = models.CharField(max_length=500, blank=True)
     widget_config = models.JSONField(default=dict, blank=True)
     is_default = models.BooleanField(default=False)
@@ -75,11 +98,6 @@ class LLMSettings(BaseModel):
 
     def __str__(self) -> str:
         return self.name or str(self.id)
-
-    @property
-    def embedding_identity(self) -> tuple[object, ...]:
-        """Vectors made with two settings can be compared only where these agree."""
-        return self.embedding_provider_id, self.embedding_model_id, self.embedding_dimension
 
     def chat_config(self) -> ProviderConfig:
         return ProviderConfig(
@@ -113,16 +131,6 @@ class LLMSettings(BaseModel):
     @property
     def embedding_key_hint(self) -> str:
         return key_hint(self.embedding_api_key)
-
-    def embedding_config(self) -> ProviderConfig:
-        return ProviderConfig(
-            provider=self.embedding_provider.protocol,
-            model=self.embedding_model.name,
-            api_key=self.embedding_api_key,
-            base_url=self.embedding_api_base_url or self.embedding_provider.default_base_url,
-            dimension=self.embedding_dimension,
-            params=self.embedding_additional_params,
-        )
 
 
 class AgentQuerySet(ArchivableQuerySet):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -107,15 +108,15 @@ def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping
 
 def _change_settings(actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     _check_may_configure(actor)
-    before = settings.embedding_identity
+    before = copy.copy(settings)
     _choose(settings, {name: value for name, value in choices.items() if value or not name.endswith("_api_key")})
     if choices.get("is_default") and not settings.is_default:
         LLMSettings.objects.filter(is_default=True).update(is_default=False)
         settings.is_default = True
     settings.save()
-    if settings.embedding_identity != before:
+    if settings.embedding_identity != before.embedding_identity:
         users = list(Agent.objects.with_settings().filter(llm_settings=settings))
-        embedder_changed.send(sender=LLMSettings, agents=users, settings=settings)
+        embedder_changed.send(sender=LLMSettings, agents=users, settings=settings, before=before)
     return settings
 
 
@@ -370,7 +371,7 @@ def _change_agent(
     choices: Mapping[str, Any] | None,
 ) -> None:
     freeze_first(agent)
-    before = agent.llm_settings.embedding_identity
+    before = copy.copy(agent.llm_settings)
     for name in AGENT_FIELDS:
         if name in changes:
             setattr(agent, name, changes[name])
@@ -379,8 +380,8 @@ def _change_agent(
         agent.llm_settings = settings_by_id(settings_id) if settings_id else _own_settings(actor, agent, choices or {})
     # Only what was changed: the counters beside it move while this runs.
     agent.save(update_fields=[*(name for name in AGENT_FIELDS if name in changes), "llm_settings", "updated_at"])
-    if agent.llm_settings.embedding_identity != before:
-        embedder_changed.send(sender=Agent, agents=[agent], settings=None)
+    if agent.llm_settings.embedding_identity != before.embedding_identity:
+        embedder_changed.send(sender=Agent, agents=[agent], settings=None, before=before)
 
 
 def _check_may_configure(actor: Principal) -> None:

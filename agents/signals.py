@@ -2,7 +2,8 @@ from django.dispatch import Signal
 
 embedder_changed = Signal()
 """Sent inside the transaction: what these agents have read must be embedded anew. Arguments: agents, a list; settings,
-the row whose choice of model was changed, or None when it is the agent that was given others.
+the row whose choice of model was changed, or None when it is the agent that was given others; before, a copy of the
+settings as they were.
 """
 
 settings_deleting = Signal()

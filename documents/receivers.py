@@ -9,15 +9,15 @@ from agents.exceptions import SettingsInUseError
 from agents.models import Agent, LLMSettings
 from agents.signals import agent_cloned, agent_freezing, embedder_changed, settings_deleting, version_restored
 from documents.models import Dataset, DatasetGrant
-from documents.services import clone_knowledge, read_again
+from documents.services import build_index_for, clone_knowledge
 
 
 @receiver(embedder_changed)
-def embed_anew(*, agents: Sequence[Agent], settings: LLMSettings | None, **_: Any) -> None:
-    """Vectors of different models cannot be compared: every document is read again with the new one."""
+def embed_anew(*, agents: Sequence[Agent], settings: LLMSettings | None, before: LLMSettings, **_: Any) -> None:
+    """Vectors of different models cannot be compared: another index is made, while the one there is answers."""
     datasets = Dataset.objects.filter(llm_settings=settings) if settings else []
     for home in [*agents, *datasets]:
-        read_again(home=home)
+        build_index_for(home=home, before=before)
 
 
 @receiver(settings_deleting)

@@ -19,12 +19,12 @@ import numpy as np
 from django.db import connection
 from pgvector import SparseVector, Vector
 
-from agents.models import Agent, LLMSettings
+from agents.models import Agent
 from documents.chunks import ALL_CHUNKS
+from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
-from documents.models import LEXICAL_DIMENSIONS, Dataset, LexicalTerm
-from knowrithm.db.compiled import ANY_ID, CompiledQuery
+from documents.models import LEXICAL_DIMENSIONS, LexicalTerm
 from knowrithm.llm.base import Embedder
 from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder
@@ -133,8 +133,9 @@ class _Space:
     """Documents that were embedded by one model, whose vectors can be compared."""
 
     model: Embedder
-    agent_id: uuid.UUID | None
+    agent_id: uuid.UUID
     dataset_ids: list[uuid.UUID]
+    index_ids: list[uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,25 +162,22 @@ class _Found:
     lexical_rank: int | None
 
 
-_GRANTED: CompiledQuery[Dataset] = CompiledQuery(lambda: Dataset.objects.live().filter(grants__agent=ANY_ID))
-
-
 def _spaces(agent: Agent, filters: Filters) -> list[_Space]:
     """The agent's own documents with the datasets embedded as they are, then the other datasets by their models."""
+    spaces: dict[tuple[object, ...], _Space] = {}
     allowed = filters.allowed_datasets
-    granted = [dataset for dataset in _GRANTED.of(agent.id) if allowed is None or dataset.id in allowed]
-    settings = {agent.llm_settings_id: agent.llm_settings}
-    if others := {dataset.llm_settings_id for dataset in granted} - settings.keys():
-        settings |= LLMSettings.objects.with_models().in_bulk(others)
-    own = agent.llm_settings.embedding_identity
-    spaces = {
-        own: _Space(embedder(agent.llm_settings.embedding_config()), agent.id if filters.own_documents else None, [])
-    }
-    for dataset in granted:
-        row = settings[dataset.llm_settings_id]
-        if row.embedding_identity not in spaces:
-            spaces[row.embedding_identity] = _Space(embedder(row.embedding_config()), None, [])
-        spaces[row.embedding_identity].dataset_ids.append(dataset.id)
+    for index, config in indexes_that_answer(agent):
+        is_wanted = (
+            filters.own_documents if index.dataset_id is None else allowed is None or index.dataset_id in allowed
+        )
+        if not is_wanted:
+            continue
+        if index.embedding_identity not in spaces:
+            spaces[index.embedding_identity] = _Space(embedder(config), agent.id, [], [])
+        space = spaces[index.embedding_identity]
+        space.index_ids.append(index.id)
+        if index.dataset_id:
+            space.dataset_ids.append(index.dataset_id)
     return list(spaces.values())
 
 
@@ -247,6 +245,7 @@ WITH scored AS MATERIALIZED (
     FROM documents_documentchunk AS chunk
     JOIN documents_document AS document ON document.id = chunk.document_id
     WHERE (document.agent_id = %(agent)s OR document.dataset_id = ANY(%(datasets)s))
+      AND chunk.search_index_id = ANY(%(indexes)s::uuid[])
       AND document.archived_at IS NULL AND document.status = 'processed'
       AND (%(tags)s::varchar[] IS NULL OR document.tags @> %(tags)s::varchar[])
       AND (%(documents)s::uuid[] IS NULL OR document.id = ANY(%(documents)s::uuid[]))
@@ -277,6 +276,7 @@ def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Row]:
         "lexical": query.lexical.to_text(),
         "agent": space.agent_id,
         "datasets": space.dataset_ids,
+        "indexes": space.index_ids,
         "model": space.model.name,
         "limit": CANDIDATES,
         **filters.parameters(),

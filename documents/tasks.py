@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from documents import cloning, crawl, jobs
+from documents import builds, cloning, crawl, jobs
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
 PERIOD, CRAWL_PERIOD = 14, 55  # seconds, just under beat's periods
@@ -26,6 +26,7 @@ def resume_stalled() -> None:
     jobs.tell_ends()
     if jobs.has_work():
         ingest.apply_async(args=(current_schema(),), expires=PERIOD)
+    builds.call_worker(build_index, expires=PERIOD)
 
 
 @shared_task(name="documents.resume_stalled_everywhere")
@@ -53,3 +54,18 @@ def crawl_due_everywhere() -> None:
 @company_task(name="documents.copy_knowledge")
 def copy_knowledge(source_id: str, clone_id: str) -> None:
     cloning.run(uuid.UUID(source_id), uuid.UUID(clone_id))
+
+
+@company_task(name="documents.build_index")
+def build_index(build_id: str) -> None:
+    builds.run(uuid.UUID(build_id), build_index)
+
+
+@company_task(name="documents.purge_indexes")
+def purge_indexes() -> None:
+    builds.purge()
+
+
+@shared_task(name="documents.purge_indexes_everywhere")
+def purge_indexes_everywhere() -> None:
+    for_each_company(purge_indexes, expires=3599)

@@ -173,6 +173,6 @@ def _save(request: PageRequest, home: Home, chunking: Chunking) -> HttpResponse:
         chunk_overlap=chunking.chunk_overlap,
         is_read_again=request.POST.get("action") == "read_again",
     )
-    again = f" {queued} document{'' if queued == 1 else 's'} will be read again." if queued else ""
+    again = f" {queued} document{' is' if queued == 1 else 's are'} split again in the background." if queued else ""
     messages.success(request, f"Saved.{again}")
     return redirect("document-splitting", pk=home.pk)

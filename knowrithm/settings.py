@@ -281,6 +281,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
+    "documents.build_index": {"queue": "slow"},
+    "documents.purge_indexes*": {"queue": "low"},
     "documents.resume_stalled*": {"queue": "low"},
     "documents.crawl": {"queue": "default"},  # waits for other people's servers: in threads
     "documents.crawl_due*": {"queue": "low"},

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from agents.models import Agent
 from documents import cloning
+from documents.indexes import index_of
 from documents.models import Dataset, DatasetGrant
 from documents.tasks import copy_knowledge
 from knowrithm.errors import InvalidInputError
@@ -20,8 +21,12 @@ def clone_knowledge(*, source: Agent, clone: Agent) -> None:
 
     Raises `InvalidInputError` for a clone with another embedder, which could not find them.
     """
-    if clone.llm_settings.embedding_identity != source.llm_settings.embedding_identity:
-        text = "These settings embed by another model, which cannot search the copies. Clone first and change it then."
+    answering = index_of(source)
+    if answering is not None and answering.embedding_identity != clone.llm_settings.embedding_identity:
+        text = (
+            "These settings embed by another model than the one that answers now, which cannot search the copies. "
+            "Clone first and change it then."
+        )
         raise InvalidInputError(text, fields={"llm_settings_id": [text]})
     granted = Dataset.objects.live().filter(grants__agent=source)
     DatasetGrant.objects.bulk_create([DatasetGrant(dataset=dataset, agent=clone) for dataset in granted])

@@ -13,7 +13,7 @@ from agents.models import Agent
 from agents.services import default_settings, settings_by_id
 from agents.versions import freeze, freeze_first
 from documents.models import Dataset, DatasetGrant
-from documents.services.uploads import read_again
+from documents.services.indexes import build_index_for
 from knowrithm.errors import ConflictError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.services import changed_fields, fields_of, record_event
@@ -49,18 +49,21 @@ def update_dataset(
     settings_id: uuid.UUID | None = None,
     agent_ids: Collection[uuid.UUID] | None = None,
 ) -> Dataset:
-    """`agent_ids` are then all the agents that may use it; None leaves them. Another embedder reads everything anew."""
+    """`agent_ids` are then all the agents that may use it; None leaves them.
+
+    For another embedder an index is made, see `builds.begin`.
+    """
     before = {**fields_of(dataset, FIELDS), "llm_settings": dataset.llm_settings_id, "agents": _granted(dataset)}
     for name in FIELDS:
         if name in changes:
             setattr(dataset, name, changes[name].strip())
     _check_name(dataset)
-    identity = dataset.llm_settings.embedding_identity
+    settings = dataset.llm_settings
     if settings_id is not None:
         dataset.llm_settings = settings_by_id(settings_id)
     dataset.save(update_fields=[*FIELDS, "llm_settings", "updated_at"])
-    if dataset.llm_settings.embedding_identity != identity:
-        read_again(home=dataset)
+    if dataset.llm_settings.embedding_identity != settings.embedding_identity:
+        build_index_for(home=dataset, before=settings)
     if agent_ids is not None:
         _grant(actor, dataset, agent_ids)
     after = {**fields_of(dataset, FIELDS), "llm_settings": dataset.llm_settings_id, "agents": _granted(dataset)}

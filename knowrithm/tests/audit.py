@@ -22,8 +22,9 @@ from agents.catalog.models import Provider, ProviderModel
 from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation, Message
-from documents.enums import DocumentStatus
-from documents.models import Crawl, Dataset, Document, DocumentChunk, WebsiteSource
+from documents.enums import DocumentStatus, IndexState
+from documents.indexes import hold_or_make_index
+from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchIndex, WebsiteSource, owned_by
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
@@ -37,7 +38,7 @@ Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
     "agents": "agent_id", "models": "settings_id", "documents": "document_id", "datasets": "dataset_id",
     "websites": "source_id", "api-keys": "api_key_id",
-    "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
+    "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
     "guardrails": "guardrail_id",
 }  # fmt: skip
@@ -126,6 +127,35 @@ failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 drafted_agent = changed(Agent, "agent_id", draft={"name": "Drafted"})
 changed_agent = changed(Agent, "agent_id", description="Changed")
+
+
+def other_sizes(treasure: Treasure) -> None:
+    """Agent and dataset ask for other chunks than those that answer."""
+    _indexes(treasure, IndexState.ANSWERING)
+    for model, name in ((Agent, "agent_id"), (Dataset, "dataset_id")):
+        changed(model, name, chunk_size=100)(treasure)
+
+
+def index_in_the_making(treasure: Treasure) -> None:
+    _indexes(treasure, IndexState.BUILDING)
+
+
+def index_before(treasure: Treasure) -> None:
+    _indexes(treasure, IndexState.PREVIOUS)
+
+
+def _indexes(treasure: Treasure, state: IndexState) -> None:
+    """One that answers and, if it is another state, one in that state, of the agent and of the dataset."""
+    for model, name in ((Agent, "agent_id"), (Dataset, "dataset_id")):
+        home = model.objects.get(pk=str(treasure.ids[name]))
+        index = hold_or_make_index(home)
+        if state != IndexState.ANSWERING:
+            other = SearchIndex(**owned_by(home), state=state, state_at=timezone.now())
+            other.copy_embedder(home.llm_settings)
+            other.save()
+        assert index.state == IndexState.ANSWERING
+
+
 counted_document = changed(Agent, "agent_id", documents_count=1)
 
 

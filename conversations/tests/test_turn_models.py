@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -53,6 +54,13 @@ def taught(in_acme: Character, monkeypatch: pytest.MonkeyPatch) -> Character:
     chunk = Chunk(0, TEXTS[0], {"type": "lines", "start": 1, "end": 1}, word_count=14)
     replace_chunks(document, [chunk], model.embed_documents(TEXTS[:1]), model.name)
     return in_acme
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_sdks() -> None:
+    """On a busy machine loading them takes longer than a test's lease, whose row no other connection sees."""
+    for name in ("openai", "anthropic", "google.genai"):
+        import_module(name)
 
 
 @pytest.fixture(autouse=True)

@@ -123,13 +123,14 @@ class AnswerStream:
             time.sleep(pause)
 
     def _once(self, candidate: Candidate, patience: float) -> Generator[ChatDelta, None, None]:
+        model = chat_model(candidate.config)  # loading its SDK is not the provider's silence
         most = _between(FEWEST_CHARACTERS, candidate.max_tokens * CHARACTERS_PER_TOKEN, MOST_CHARACTERS)
         allowance = Allowance(
             deadline=min(self._deadline, time.monotonic() + patience),
             bytes_left=_between(FEWEST_BYTES, candidate.max_tokens * BYTES_PER_TOKEN, MOST_BYTES),
         )
         request = replace(self._request, temperature=candidate.temperature, max_tokens=candidate.max_tokens)
-        stream = cast("Generator[ChatDelta, None, None]", chat_model(candidate.config).stream(request))
+        stream = cast("Generator[ChatDelta, None, None]", model.stream(request))
         with closing(stream):
             while True:
                 if self.has_begun:  # how long the reader of this generator took is not the provider's silence

@@ -200,7 +200,7 @@ def test_list_queries(
     for number in range(count):
         document_of(acme, f"{number}.md")
     # Two search paths, session, person with company, count, documents, agents, datasets, languages, tags.
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         assert len(acme_client.get("/documents").context["page_obj"]) == count
 
 

@@ -7,6 +7,7 @@ listeners of every web process through a channel of the same name.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from knowrithm.db.redis import sync_redis
 
 KEPT_EVENTS = 4000
 KEPT_SECONDS = 3600
+STOP_SECONDS = 0.4
 
 BEGINNING = "0"  # a place before all events
 STATUS, DELTA, RESPONSE = "chat_status", "chat_delta", "chat_response"
@@ -80,3 +82,30 @@ def replay(events: Sequence[Event]) -> list[Event]:
     first = next((place for place in starts if events[place].turn in open_turns), starts[-1])
     shown = {event.turn for event in events[first:] if event.begins_turn}
     return [event for event in events[first:] if event.turn in shown]
+
+
+# --- Stopping -----------------------------------------------------------------------------------------------------
+
+
+def ask_to_stop(schema: str, reply_id: uuid.UUID) -> None:
+    """Whoever makes this reply sees it within a second, wherever that is."""
+    sync_redis().set(_stop_key(schema, reply_id), 1, ex=KEPT_SECONDS)
+
+
+class StopFlag:
+    """Whether a reply is still wanted. Redis is asked about twice a second, however often this is."""
+
+    def __init__(self, schema: str, reply_id: uuid.UUID) -> None:
+        self._key = _stop_key(schema, reply_id)
+        self._is_wanted, self._asked = True, 0.0
+
+    def is_wanted(self) -> bool:
+        now = time.monotonic()
+        if self._is_wanted and now - self._asked > STOP_SECONDS:
+            self._asked = now
+            self._is_wanted = not sync_redis().exists(self._key)
+        return self._is_wanted
+
+
+def _stop_key(schema: str, reply_id: uuid.UUID) -> str:
+    return f"stop:{schema}:{reply_id}"

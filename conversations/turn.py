@@ -54,6 +54,10 @@ class TurnTimeoutError(ProviderError):
     code = "LLM_TIMEOUT"
 
 
+class StoppedError(ProviderError):
+    code = "STOPPED"
+
+
 class LostLeaseError(Exception):
     """Another worker has taken the turn over."""
 
@@ -142,6 +146,7 @@ class _Turn:
                 request,
                 breaker=Circuits(self.schema),
                 deadline=self.started + settings.TURN_DEADLINE_SECONDS,
+                is_wanted=streams.StopFlag(self.schema, self.reply.pk).is_wanted,
             )
             answer = self._ask(stream, is_held)
             self._account(answer, in_order[stream.place])
@@ -179,7 +184,11 @@ class _Turn:
                     raise LostLeaseError
         self._flush(answer, pending)
         self._lap("generation")
-        if not answer.text.strip():
+        if stream.is_stopped:
+            if not answer.text.strip():
+                raise StoppedError("The answer was stopped before it began.")
+            answer.warnings.append("The answer was stopped and ends early.")
+        elif not answer.text.strip():
             raise ProviderError("The model returned an empty answer. Please try again.")
         if stream.is_cut:
             answer.warnings.append("The answer was longer than allowed and ends early.")

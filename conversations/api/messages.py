@@ -27,6 +27,7 @@ class MessageViewSet(ApiViewSet):
         "edit": WRITE_OR_LEAD,
         "regenerate": WRITE_OR_LEAD,
         "feedback": WRITE_OR_LEAD,
+        "stop": WRITE_OR_LEAD,
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
@@ -68,3 +69,9 @@ class MessageViewSet(ApiViewSet):
         data = self.validated(RatingInput, request)
         message = services.rate_message(actor=self.principal(), message_id=message_id, **data)
         return Response(single("data", message_record(message)))
+
+    @extend_schema(request=None, responses={202: SentenceSerializer})
+    def stop(self, request: Request, message_id: uuid.UUID) -> Response:
+        """Have an answer end where it is. What was said by then stays; the call to the model ends within a second."""
+        reply = services.stop_answer(actor=self.principal(), message_id=message_id)
+        return Response({"message": "The answer ends here.", "message_id": reply.pk}, status=202)

@@ -32,6 +32,7 @@ urlpatterns = [
     path("message/<uuid:message_id>", MessageViewSet.as_view({"patch": "edit", "delete": "destroy"})),
     path("message/<uuid:message_id>/restore", MessageViewSet.as_view({"patch": "restore"})),
     path("message/<uuid:message_id>/regenerate", MessageViewSet.as_view({"post": "regenerate"})),
+    path("message/<uuid:message_id>/stop", MessageViewSet.as_view({"post": "stop"})),
     path("message/<uuid:message_id>/feedback", MessageViewSet.as_view({"post": "feedback"})),
     path("chat", DirectChatViewSet.as_view({"post": "create"})),
     path("guardrail", GuardrailViewSet.as_view({"get": "list", "post": "create"})),

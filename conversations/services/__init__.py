@@ -24,6 +24,7 @@ from conversations.services.turns import (
     edit_question,
     start_test,
     start_turn,
+    stop_answer,
 )
 
 __all__ = [
@@ -45,5 +46,6 @@ __all__ = [
     "restore_messages",
     "start_test",
     "start_turn",
+    "stop_answer",
     "update_conversation",
 ]

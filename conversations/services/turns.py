@@ -26,6 +26,7 @@ from knowrithm.principal import Principal, PrincipalKind
 from tenants.audit.services import record_event
 
 DEFAULT_TEST_QUESTION = "What can you help me with?"
+UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.PROCESSING})
 MAX_MESSAGE_LENGTH = 16_000  # characters
 
 
@@ -114,11 +115,28 @@ def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
     return turn
 
 
+@transaction.atomic
+def stop_answer(*, actor: Principal, message_id: uuid.UUID) -> Message:
+    """Have an answer end where it is, within a second. `message_id` is its own or its question's. Returns the answer.
+
+    An answer that has ended stays as it is.
+    """
+    message = get_message(actor, message_id)
+    reply = message if message.reply_to_id else live_reply(message)
+    if reply is None:
+        raise NotFoundError("This question has no answer.")
+    if reply.status in UNFINISHED:
+        schema, reply_id = current_schema(), reply.pk
+        transaction.on_commit(lambda: streams.ask_to_stop(schema, reply_id))
+    record(actor, "message.stopped", reply, message.conversation.agent)
+    return reply
+
+
 def _ended_reply_to_newest(conversation: Conversation, question: Message) -> Message | None:
     if newest_question(conversation) != question:
         raise NotNewestError("Only the newest question of a conversation can be changed or answered again.")
     reply = live_reply(question)
-    if reply is not None and reply.status in {MessageStatus.PENDING, MessageStatus.PROCESSING}:
+    if reply is not None and reply.status in UNFINISHED:
         raise StillAnsweringError("The answer is still being made. Wait for it.")
     return reply
 

@@ -77,17 +77,28 @@ class AnswerStream:
     """`deltas()` may be iterated once; the other attributes tell what became of it."""
 
     def __init__(
-        self, candidates: Sequence[Candidate], request: ChatRequest, *, breaker: Breaker, deadline: float
+        self,
+        candidates: Sequence[Candidate],
+        request: ChatRequest,
+        *,
+        breaker: Breaker,
+        deadline: float,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`deadline` is of `time.monotonic`. Temperature and `max_tokens` of the request are each candidate's own."""
+        """`deadline` is of `time.monotonic`. Temperature and `max_tokens` of the request are each candidate's own.
+
+        Once `is_wanted` says no, which is asked about twice a second, the call to the provider ends.
+        """
         self.place = 0  # of the candidate that is speaking, or has been asked last
         self.has_begun = False
         self.is_cut = False  # the answer was longer than allowed
+        self.is_stopped = False  # before its end, because nobody wants it
         self.failures: list[Failure] = []
         self._candidates = candidates
         self._request = request
         self._breaker = breaker
         self._deadline = deadline
+        self._is_wanted = is_wanted
 
     def deltas(self) -> Generator[ChatDelta, None, None]:
         """Raises the `ProviderError` of the last model that was asked."""
@@ -112,6 +123,9 @@ class AnswerStream:
                 self._breaker.succeeded(candidate.config)
                 return
             except ProviderError as error:
+                if not self._is_wanted():
+                    self.is_stopped = True
+                    return
                 if error.permanent:
                     self._breaker.succeeded(candidate.config)  # it is there, and answers
                 else:
@@ -128,6 +142,7 @@ class AnswerStream:
         allowance = Allowance(
             deadline=min(self._deadline, time.monotonic() + patience),
             bytes_left=_between(FEWEST_BYTES, candidate.max_tokens * BYTES_PER_TOKEN, MOST_BYTES),
+            is_wanted=self._is_wanted,
         )
         request = replace(self._request, temperature=candidate.temperature, max_tokens=candidate.max_tokens)
         stream = cast("Generator[ChatDelta, None, None]", model.stream(request))
@@ -138,6 +153,9 @@ class AnswerStream:
                 with within(allowance):
                     delta = next(stream, None)
                 if delta is None:
+                    return
+                if not self._is_wanted():
+                    self.is_stopped = True
                     return
                 self.has_begun = self.has_begun or bool(delta.text)
                 most -= len(delta.text)

@@ -57,6 +57,9 @@ class FetchedPage:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+LOOK_UP = 0.4  # seconds after which a waiting read asks whether it is wanted
+
+
 class OutboundLimitError(OutboundError):
     """The other side sent more than an `Allowance` had room for."""
 
@@ -64,11 +67,12 @@ class OutboundLimitError(OutboundError):
 @dataclass(slots=True)
 class Allowance:
     """What the calls made `within` it may take: no wait goes beyond `deadline` (of `time.monotonic`), and no more than
-    `bytes_left` are read. Both may be changed between two calls.
+    `bytes_left` are read. Both may be changed between two calls. A wait ends early once `is_wanted` says no.
     """
 
     deadline: float | None = None
     bytes_left: int | None = None
+    is_wanted: Callable[[], bool] | None = None
 
 
 _allowance: ContextVar[Allowance | None] = ContextVar("outbound_allowance", default=None)
@@ -269,13 +273,28 @@ class _TimedStream(httpcore2.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._stream.read(max_bytes, _until(self._deadline, timeout, httpcore2.ReadTimeout))
         allowance = _allowance.get()
+        if allowance is None or allowance.is_wanted is None:
+            data = self._stream.read(max_bytes, _until(self._deadline, timeout, httpcore2.ReadTimeout))
+        else:
+            data = self._read_while(allowance.is_wanted, max_bytes, timeout)
         if allowance is not None and allowance.bytes_left is not None:
             allowance.bytes_left -= len(data)
             if allowance.bytes_left < 0:
                 raise OutboundLimitError("The answer is far longer than was asked for.", permanent=True)
         return data
+
+    def _read_while(self, is_wanted: Callable[[], bool], max_bytes: int, timeout: float | None) -> bytes:
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _until(self._deadline, None if end is None else end - time.monotonic(), httpcore2.ReadTimeout)
+            try:
+                return self._stream.read(max_bytes, LOOK_UP if left is None else min(left, LOOK_UP))
+            except httpcore2.ReadTimeout:
+                if not is_wanted():
+                    raise OutboundError("The answer is not wanted any more.", permanent=True) from None
+                if left is not None and left <= LOOK_UP:
+                    raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _until(self._deadline, timeout, httpcore2.WriteTimeout))

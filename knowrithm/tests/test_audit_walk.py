@@ -368,6 +368,7 @@ WROTE: dict[str, Wrote] = {
     "DELETE /api/v1/message/<uuid:message_id>": Wrote("message.archived"),
     "PATCH /api/v1/message/<uuid:message_id>/restore": Wrote("message.restored", prepare=archived_message),
     "POST /api/v1/message/<uuid:message_id>/regenerate": Wrote("message.answered_again"),
+    "POST /api/v1/message/<uuid:message_id>/stop": Wrote("message.stopped"),
     "POST /api/v1/message/<uuid:message_id>/feedback": Wrote("message.rated", {"rating": 1}),
     "POST /conversations/<uuid:pk>": Wrote("conversation.updated", {"title": "New", "tags": "a, b"}),
     "POST /conversations/<uuid:pk>/close": Wrote("conversation.updated"),

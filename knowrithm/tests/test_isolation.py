@@ -206,6 +206,7 @@ PROBES: dict[str, Probe] = {
     "DELETE /api/v1/message/<uuid:message_id>": Probe(),
     "PATCH /api/v1/message/<uuid:message_id>/restore": Probe(),
     "POST /api/v1/message/<uuid:message_id>/regenerate": Probe(),
+    "POST /api/v1/message/<uuid:message_id>/stop": Probe(),
     "POST /api/v1/message/<uuid:message_id>/feedback": Probe({"rating": 1}),
     "DELETE /api/v1/conversation/<uuid:conversation_id>": Probe(),
     "PATCH /api/v1/conversation/<uuid:conversation_id>/restore": Probe(),
@@ -364,6 +365,7 @@ LEAD_ROUTES = {
     "POST /api/v1/conversation/<uuid:conversation_id>/chat",
     "PATCH /api/v1/message/<uuid:message_id>",
     "POST /api/v1/message/<uuid:message_id>/regenerate",
+    "POST /api/v1/message/<uuid:message_id>/stop",
     "POST /api/v1/message/<uuid:message_id>/feedback",
 }
 

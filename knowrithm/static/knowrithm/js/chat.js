@@ -40,6 +40,8 @@ function wireChat(root) {
   log.addEventListener("click", (event) => {
     const starter = event.target.closest("[data-starter]");
     if (starter) ask(starter.textContent.trim());
+    const stop = event.target.closest("[data-stop]");
+    if (stop) stopAnswer(stop.closest(".message"));
     const again = event.target.closest("[data-again]");
     if (again && !busy) answerAgain(again.closest(".message"));
     const edit = event.target.closest("[data-edit]");
@@ -92,6 +94,11 @@ function wireChat(root) {
     message.replaceWith(fresh);
     wireRetry(fresh, fresh.previousElementSibling?.querySelector("[data-message-text]").textContent);
     await receive(fresh, () => send(`${api}/message/${id}/regenerate`, { method: "POST", token }));
+  }
+
+  function stopAnswer(message) {
+    const question = message.previousElementSibling?.dataset.id;
+    if (question) send(`${api}/message/${question}/stop`, { method: "POST", token }).catch((error) => showToast({ text: error.message, level: "error" }));
   }
 
   function change(message) {

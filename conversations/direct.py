@@ -74,6 +74,10 @@ async def application(scope: AsgiScope, receive: Receive, send: Send, *, django:
     disconnect = asyncio.create_task(sse.wait_for_disconnect(receive))
     answering = asyncio.create_task(_answer(scope, send, turn, held))
     done, pending = await asyncio.wait({disconnect, answering}, return_when=asyncio.FIRST_COMPLETED)
+    if answering in pending:
+        await sync_to_async(streams.stop_unless_polled, thread_sensitive=False)(
+            turn.schema, turn.reply_id, turn.task_id
+        )
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)

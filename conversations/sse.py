@@ -175,9 +175,26 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
 
 
 def answer_to(turn: Turn, *, scope: Mapping[str, Any], after: str) -> AsyncIterator[str]:
-    """What is said of one turn, until it has ended. `after` is a place in the stream before it began."""
-    key = streams.stream_key(current_schema(), turn.reply.conversation_id)
-    return _while_allowed(scope, events_of(turn.task_id, key, after), str(turn.reply.conversation_id))
+    """What is said of one turn, until it has ended. `after` is a place in the stream before it began.
+
+    When the reader goes before the end, the turn is stopped, unless its task is polled.
+    """
+    schema, conversation_id = current_schema(), turn.reply.conversation_id
+    events = events_of(turn.task_id, streams.stream_key(schema, conversation_id), after)
+    return _or_stop(_while_allowed(scope, events, str(conversation_id)), schema, turn)
+
+
+async def _or_stop(texts: AsyncIterator[str], schema: str, turn: Turn) -> AsyncIterator[str]:
+    is_read = False
+    try:
+        async for text in texts:
+            yield text
+        is_read = True
+    finally:
+        if not is_read:  # nothing may be awaited here: this generator is being closed
+            asyncio.get_running_loop().run_in_executor(
+                None, streams.stop_unless_polled, schema, turn.reply.pk, turn.task_id
+            )
 
 
 async def _while_allowed(

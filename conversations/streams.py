@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knowrithm.db.redis import sync_redis
+from knowrithm.jobs import read_task
 
 KEPT_EVENTS = 4000
 KEPT_SECONDS = 3600
@@ -90,6 +91,13 @@ def replay(events: Sequence[Event]) -> list[Event]:
 def ask_to_stop(schema: str, reply_id: uuid.UUID) -> None:
     """Whoever makes this reply sees it within a second, wherever that is."""
     sync_redis().set(_stop_key(schema, reply_id), 1, ex=KEPT_SECONDS)
+
+
+def stop_unless_polled(schema: str, reply_id: uuid.UUID, task_id: str) -> None:
+    """Whoever was to hear the answer has gone. It is made all the same where somebody asks for its task."""
+    task = read_task(task_id)
+    if task is None or not task.is_polled:
+        ask_to_stop(schema, reply_id)
 
 
 class StopFlag:

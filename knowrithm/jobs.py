@@ -45,6 +45,7 @@ class TaskRecord:
     error_code: str = ""
     created_at: float = 0.0
     completed_at: float | None = None
+    is_polled: bool = False  # somebody has asked for it while it ran
 
     @property
     def is_over(self) -> bool:
@@ -112,6 +113,11 @@ def complete_task(task_id: str, result: Mapping[str, Any]) -> None:
 
 def fail_task(task_id: str, error: str, code: str) -> None:
     _write(task_id, status="failed", error=error, error_code=code, completed_at=time.time())
+
+
+def note_polling(record: TaskRecord) -> None:
+    if not record.is_polled and not record.is_over:
+        sync_redis().hset(_key(record.id), "is_polled", "true")
 
 
 def read_task(task_id: str) -> TaskRecord | None:

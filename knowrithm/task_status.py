@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from knowrithm.api.permissions import PUBLIC
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import NotFoundError, ServiceError
-from knowrithm.jobs import read_task
+from knowrithm.jobs import note_polling, read_task
 from knowrithm.principal import Principal
 
 
@@ -24,6 +24,7 @@ class TaskViewSet(ApiViewSet):
         record = read_task(str(task_id))
         if record is None or not record.is_readable_by(self._schema(request)):
             raise NotFoundError("There is no such task, or it has expired.")
+        note_polling(record)
         headers = {} if record.is_over else {"Retry-After": "0.5"}
         return Response(record.as_document(), headers=headers)
 

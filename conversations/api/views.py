@@ -207,7 +207,7 @@ class ConversationViewSet(ApiViewSet):
         """Ask. The answer comes through the task, the message list or the stream, whichever you prefer.
 
         With `"stream": true`, or `Accept: text/event-stream`, it comes on this connection: the stream's events, of this
-        turn alone, until it has ended. A connection that breaks loses nothing: the other ways stay open.
+        turn alone, until it has ended. Closing the connection stops the answer, unless its task is polled.
         """
         data = self.validated(ChatInput, request)
         ask = partial(

@@ -112,14 +112,22 @@ def test_an_answer_comes_on_the_connection_of_its_question(owner: Owner, agent_i
     assert events[-1].data["message"]["id"] == stored[3]["id"]
 
 
-def test_a_question_whose_connection_breaks_is_answered_all_the_same(owner: Owner, agent_id: str) -> None:
+@pytest.mark.parametrize("is_polled", [False, True])
+def test_a_question_whose_connection_breaks_is_answered_where_its_task_is_polled(
+    owner: Owner, agent_id: str, is_polled: bool
+) -> None:
     conversation_id = owner.start_conversation(agent_id)
     url = f"{owner.platform.url}/api/v1/conversation/{conversation_id}/chat"
     body = {"message": WARRANTY_QUESTION, "stream": True}
     with requests.post(url, headers=owner.headers, json=body, stream=True, timeout=30) as response:
-        first = next(read_events(response))
+        events = read_events(response)
+        first = next(events)
+        if is_polled:
+            owner.platform.get(f"/api/v1/tasks/{first.data['task_id']}/status", headers=owner.headers)
+        while next(events).name != "chat_delta":
+            pass
     rest = list(read_stream(owner, conversation_id, last_event_id=first.id))
-    assert rest[-1].data["message"]["content"] == LONG_ANSWER
+    assert (rest[-1].data["message"]["content"] == LONG_ANSWER) == is_polled
 
 
 def test_no_answer_streams_to_a_stranger(owner: Owner, agent_id: str) -> None:

@@ -28,6 +28,7 @@ from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchInde
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
+from leads.models import Lead
 from tenants.audit.models import AuditEvent
 from tenants.enums import Letter
 from tenants.models import ApiKey, Company, Invitation, ProviderIdentity, SingleSignOn, TwoFactor, User, UserSession
@@ -119,6 +120,7 @@ archived_dataset = archived(Dataset, "dataset_id")
 archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
+archived_lead = archived(Lead, "lead_id")
 archived_message = archived(Message, "message_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
 edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")

@@ -25,7 +25,7 @@ from documents.models import Crawl, Document, DocumentChunk, IngestionJob, Websi
 from documents.services import create_dataset
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
-from leads.models import Lead
+from leads.models import Lead, LeadEvent
 from tenants.geography.models import Address, City, Country, State
 from tenants.models import Company, EmailDomain, ProviderIdentity, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, create_user, invite_user, set_config, start_session
@@ -69,7 +69,10 @@ def bury(owner: Character) -> Treasure:
         )
         Crawl.objects.create(source=website, status="completed", max_pages=1, error=CANARY)
         job = IngestionJob.objects.create(document=document, status="completed")
-        lead = Lead.objects.create(agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org")
+        lead = Lead.objects.create(
+            agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org", notes=CANARY, tags=[CANARY]
+        )
+        LeadEvent.objects.create(lead=lead, kind="note", note=CANARY)
         conversation = Conversation.objects.create(
             agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2, last_position=2
         )

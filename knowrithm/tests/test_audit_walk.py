@@ -25,6 +25,7 @@ from knowrithm.tests.audit import (
     archived_conversation,
     archived_dataset,
     archived_document,
+    archived_lead,
     archived_message,
     archived_website,
     begun_two_factor,
@@ -351,6 +352,14 @@ WROTE: dict[str, Wrote] = {
     "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
     # leads
     "POST /api/v1/lead/register": Wrote("lead.registered", LEAD),
+    "POST /api/v1/lead": Wrote("lead.created", LEAD),
+    "POST /api/v1/sdk/lead": Wrote("lead.created", LEAD),
+    "PUT /api/v1/lead/<uuid:lead_id>": Wrote("lead.updated", {"status": "lost", "notes": "New"}),
+    "PUT /api/v1/sdk/lead/<uuid:lead_id>": Wrote("lead.updated", {"consent_marketing": True}),
+    "DELETE /api/v1/lead/<uuid:lead_id>": Wrote("lead.archived"),
+    "DELETE /api/v1/sdk/lead/<uuid:lead_id>": Wrote("lead.archived"),
+    "PATCH /api/v1/lead/<uuid:lead_id>/restore": Wrote("lead.restored", prepare=archived_lead),
+    "POST /api/v1/lead/<uuid:lead_id>/note": Wrote("lead.note_added", {"note": "New"}),
     "POST /company/privacy": Wrote("company.lead_encryption_changed", {"encrypt": "on"}),
     # conversations
     "POST /api/v1/conversation": Wrote("conversation.created", AGENT),

@@ -1,0 +1,24 @@
+"""Every write of leads."""
+
+from leads.services.encryption import set_lead_encryption
+from leads.services.records import (
+    add_lead_note,
+    archive_lead,
+    change_lead_status,
+    create_lead,
+    restore_lead,
+    update_lead,
+)
+from leads.services.registration import RegisteredLead, register_lead
+
+__all__ = [
+    "RegisteredLead",
+    "add_lead_note",
+    "archive_lead",
+    "change_lead_status",
+    "create_lead",
+    "register_lead",
+    "restore_lead",
+    "set_lead_encryption",
+    "update_lead",
+]

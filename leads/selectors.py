@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet, Value
 
 from knowrithm.errors import NotFoundError
 from leads.enums import LeadStatus
@@ -108,3 +108,45 @@ def lead_board(*, agent_id: uuid.UUID | None = None, per_column: int) -> list[Bo
         BoardColumn(status, counts[status.value], list(shown.filter(status=status)[:per_column]))
         for status in LeadStatus
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Leads that seem to be one person, the one known for longest first, and what they have in common."""
+
+    reason: str
+    leads: list[Lead]
+
+
+def duplicate_keys() -> QuerySet[Lead, tuple[str, str]]:
+    """Blind indexes that several listed leads have, as (`email` or `phone`, index). Works on encrypted data alike."""
+
+    def shared(name: str) -> QuerySet[Lead, tuple[str, str]]:
+        rows = Lead.objects.listed().exclude(**{f"{name}_hash": ""}).order_by().values(key=F(f"{name}_hash"))
+        rows = rows.annotate(count=Count("pk"), kind=Value(name)).filter(count__gt=1)
+        found: QuerySet[Lead, tuple[str, str]] = rows.values_list("kind", "key")
+        return found
+
+    return shared("email").union(shared("phone"), all=True).order_by("kind", "key")
+
+
+def duplicates_of(keys: list[tuple[str, str]]) -> list[Duplicates]:
+    """The groups of these keys; one that has the very leads of another is left out. One query."""
+    hashes = [key for _, key in keys]
+    rows = Lead.objects.listed().select_related("agent").order_by("created_at", "pk")
+    rows = list(rows.filter(Q(email_hash__in=hashes) | Q(phone_hash__in=hashes)))
+    found: dict[tuple[uuid.UUID, ...], Duplicates] = {}
+    for kind, key in keys:
+        leads = [lead for lead in rows if getattr(lead, f"{kind}_hash") == key]
+        reason = "the same e-mail address" if kind == "email" else "the same telephone number"
+        found.setdefault(tuple(lead.pk for lead in leads), Duplicates(reason, leads))
+    return [group for group in found.values() if len(group.leads) > 1]
+
+
+def likely_duplicates(lead: Lead) -> list[Lead]:
+    """Other listed leads with the address or telephone number of this one. One query."""
+    same = Q(email_hash=lead.email_hash)
+    if lead.phone_hash:
+        same |= Q(phone_hash=lead.phone_hash)
+    rows = Lead.objects.listed().select_related("agent").exclude(pk=lead.pk).filter(same).order_by("created_at")
+    return list(rows[:20])

@@ -41,7 +41,7 @@ PAGE_ROWS = {
     "websites": "source_id", "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
-    "guardrails": "guardrail_id",
+    "guardrails": "guardrail_id", "leads": "lead_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here
@@ -129,6 +129,10 @@ failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 drafted_agent = changed(Agent, "agent_id", draft={"name": "Drafted"})
 changed_agent = changed(Agent, "agent_id", description="Changed")
+
+
+def merged_lead(treasure: Treasure) -> None:
+    Lead.objects.filter(pk=str(treasure.ids["lead_id"])).update(merged_into=str(treasure.ids["other_lead_id"]))
 
 
 def other_sizes(treasure: Treasure) -> None:

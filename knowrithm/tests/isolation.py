@@ -72,6 +72,7 @@ def bury(owner: Character) -> Treasure:
         lead = Lead.objects.create(
             agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org", notes=CANARY, tags=[CANARY]
         )
+        other_lead = Lead.objects.create(first_name=CANARY, email=f"{CANARY}@example.org")  # a duplicate
         LeadEvent.objects.create(lead=lead, kind="note", note=CANARY)
         conversation = Conversation.objects.create(
             agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2, last_position=2
@@ -136,6 +137,7 @@ def bury(owner: Character) -> Treasure:
             "source_id": website.id,
             "job_id": job.id,
             "lead_id": lead.id,
+            "other_lead_id": other_lead.id,
             "entity_id": lead.id,
             "conversation_id": conversation.id,
             "message_id": reply.id,

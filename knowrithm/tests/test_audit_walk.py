@@ -49,6 +49,7 @@ from knowrithm.tests.audit import (
     mailed_invitation,
     mailed_reset,
     mailed_verification,
+    merged_lead,
     missing_model,
     other_sizes,
     person_with_two_factor,
@@ -64,6 +65,7 @@ from knowrithm.tests.isolation import Treasure, bury
 
 NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron", "email": "ada@new.example"}
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
+LEAD_FORM = {"first_name": "Vic", "email": "vic@example.org", "status": "lost"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
 ASKED = {"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "Hello?"}]}
@@ -360,6 +362,16 @@ WROTE: dict[str, Wrote] = {
     "DELETE /api/v1/sdk/lead/<uuid:lead_id>": Wrote("lead.archived"),
     "PATCH /api/v1/lead/<uuid:lead_id>/restore": Wrote("lead.restored", prepare=archived_lead),
     "POST /api/v1/lead/<uuid:lead_id>/note": Wrote("lead.note_added", {"note": "New"}),
+    "POST /api/v1/lead/<uuid:lead_id>/merge": Wrote("lead.merged", {"lead_ids": ["{other_lead_id}"]}),
+    "POST /api/v1/lead/<uuid:lead_id>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "POST /leads/new": Wrote("lead.created", LEAD_FORM),
+    "POST /leads/<uuid:pk>/edit": Wrote("lead.updated", LEAD_FORM),
+    "POST /leads/<uuid:pk>/status": Wrote("lead.status_changed", {"status": "lost"}),
+    "POST /leads/<uuid:pk>/note": Wrote("lead.note_added", {"note": "New"}),
+    "POST /leads/<uuid:pk>/archive": Wrote("lead.archived"),
+    "POST /leads/<uuid:pk>/restore": Wrote("lead.restored", prepare=archived_lead),
+    "POST /leads/<uuid:pk>/merge": Wrote("lead.merged", {"other": "{other_lead_id}"}),
+    "POST /leads/<uuid:pk>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
     "POST /company/privacy": Wrote("company.lead_encryption_changed", {"encrypt": "on"}),
     # conversations
     "POST /api/v1/conversation": Wrote("conversation.created", AGENT),
@@ -448,6 +460,10 @@ READING_PAGES = {
     "/agents/<uuid:pk>/chat": "shows",
     "/conversations": "shows",
     "/conversations/passage/<uuid:pk>": "shows",
+    "/leads": "shows",
+    "/leads/board": "shows",
+    "/leads/duplicates": "shows",
+    "/leads/<uuid:pk>": "shows",
     "/guardrails": "shows",
     "/guardrails/decisions": "shows",
     "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",

@@ -202,6 +202,9 @@ PROBES: dict[str, Probe] = {
     "DELETE /api/v1/sdk/lead/<uuid:lead_id>": Probe(),
     "PATCH /api/v1/lead/<uuid:lead_id>/restore": Probe(),
     "GET /api/v1/lead/<uuid:lead_id>/timeline": Probe(),
+    "GET /api/v1/lead/duplicates": LIST,
+    "POST /api/v1/lead/<uuid:lead_id>/merge": Probe({"lead_ids": ["{lead_id}"]}),
+    "POST /api/v1/lead/<uuid:lead_id>/unmerge": Probe(),
     "POST /api/v1/lead/<uuid:lead_id>/note": Probe({"note": "taken over"}),
     # conversations
     "GET /api/v1/conversation": Probe(query={**AGENT, "search": CANARY}, expected=200),
@@ -449,6 +452,7 @@ def page_ids(route: Route) -> str:
         "people": "user_id",
         "company": "address_id",
         "guardrails": "guardrail_id",
+        "leads": "lead_id",
     }
     return "citation_id" if "passage" in route.path else kinds[first]
 

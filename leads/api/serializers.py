@@ -123,3 +123,7 @@ class LeadQuery(serializers.Serializer[Any]):
         sent = {name: data.get(name) for name in self.fields if data.get(name)}
         found: dict[str, Any] = super().to_internal_value(sent)
         return found
+
+
+class MergeInput(serializers.Serializer[Any]):
+    lead_ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=50)

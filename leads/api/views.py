@@ -26,6 +26,7 @@ from leads.api.serializers import (
     LeadSerializer,
     LeadUpdateInput,
     LeadWriteInput,
+    MergeInput,
     NoteInput,
 )
 from leads.models import Lead
@@ -61,6 +62,9 @@ class LeadViewSet(ApiViewSet):
         "restore": WRITE,
         "timeline": READ,
         "note": WRITE,
+        "duplicates": READ,
+        "merge": WRITE,
+        "unmerge": WRITE,
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
@@ -178,3 +182,32 @@ class LeadViewSet(ApiViewSet):
         text = self.validated(NoteInput, request)["note"]
         event = services.add_lead_note(actor=self.principal(), lead=selectors.get_lead(lead_id), text=text)
         return Response(single("event", LeadEventSerializer(event).data), status=201)
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS,
+        responses=page(
+            "LeadDuplicates",
+            "duplicates",
+            answer("LeadDuplicate", reason=serializers.CharField(), leads=LeadSerializer(many=True)),
+        ),
+    )
+    def duplicates(self, request: Request) -> Response:
+        """Leads that share an e-mail address or a telephone number, whatever their agents."""
+        keys, pagination = paginate(request, selectors.duplicate_keys(), per_page=20)
+        groups = [
+            {"reason": group.reason, "leads": self._records(group.leads)} for group in selectors.duplicates_of(keys)
+        ]
+        return Response(listing(["duplicates"], groups, pagination))
+
+    @extend_schema(request=MergeInput, responses=LeadAnswer)
+    def merge(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """Those in `lead_ids` become a part of this lead. Nothing is lost: `unmerge` takes one out again."""
+        others = self.validated(MergeInput, request)["lead_ids"]
+        lead = services.merge_leads(actor=self.principal(), lead=selectors.get_lead(lead_id), other_ids=others)
+        return self._answer(lead, "Leads merged.")
+
+    @extend_schema(request=None, responses=LeadAnswer)
+    def unmerge(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """A lead that was merged into another one is one of its own again."""
+        lead = services.unmerge_lead(actor=self.principal(), lead=selectors.get_lead(lead_id))
+        return self._answer(lead, "Lead taken out.")

@@ -1,6 +1,7 @@
 """Every write of leads."""
 
 from leads.services.encryption import set_lead_encryption
+from leads.services.merging import merge_leads, unmerge_lead
 from leads.services.records import (
     add_lead_note,
     archive_lead,
@@ -17,8 +18,10 @@ __all__ = [
     "archive_lead",
     "change_lead_status",
     "create_lead",
+    "merge_leads",
     "register_lead",
     "restore_lead",
     "set_lead_encryption",
+    "unmerge_lead",
     "update_lead",
 ]

@@ -48,7 +48,8 @@ def register_lead(
         except IntegrityError:  # the same visitor in two tabs at once
             lead, is_new = _existing(agent, email), False
             assert lead is not None  # noqa: S101  # the constraint that failed says so
-    Lead.objects.filter(pk=lead.pk).update(last_activity=timezone.now(), archived_at=None)
+    shown = [lead.pk, lead.merged_into_id] if lead.merged_into_id else [lead.pk]
+    Lead.objects.filter(pk__in=shown).update(last_activity=timezone.now(), archived_at=None)
     if is_new:
         record_consents(actor=None, lead=lead, text_version=consent_text_version)
         lead_registered.send(Lead, lead=lead)

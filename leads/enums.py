@@ -20,3 +20,10 @@ class EventKind(models.TextChoices):
 class ConsentKind(models.TextChoices):
     MARKETING = "marketing"
     DATA_PROCESSING = "data_processing"
+
+
+class ImportStatus(models.TextChoices):
+    CHECKED = "checked"
+    RUNNING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"

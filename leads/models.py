@@ -15,7 +15,7 @@ from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.db.schema import schema_name
 from knowrithm.security.encryption import CIPHERTEXT, encrypt, is_ciphertext
 from knowrithm.security.hashing import keyed_hashes
-from leads.enums import ConsentKind, EventKind, LeadStatus
+from leads.enums import ConsentKind, EventKind, ImportStatus, LeadStatus
 from tenants.selectors import encrypts_lead_data
 
 MIN_DIGITS = 6
@@ -195,3 +195,39 @@ class LeadConsent(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.kind}: {'given' if self.is_given else 'not given'}"
+
+
+def import_path(row: LeadImport, filename: str) -> str:
+    """Below the company's own prefix, which the storage adds. The given name never becomes part of a path."""
+    return f"lead-imports/{row.id}/original"
+
+
+class LeadImport(BaseModel):
+    """A CSV file of leads: checked as a whole, then written by a worker. `rows_done` is where the next worker goes on.
+
+    `errors` are the first faults as [line, sentence]; rows with faults are left out.
+    """
+
+    file = models.FileField(upload_to=import_path, max_length=300, blank=True)
+    filename = models.CharField(max_length=300)
+    encoding = models.CharField(max_length=20)
+    agent = models.ForeignKey(Agent, models.CASCADE, null=True, blank=True, related_name="+")
+    status = models.CharField(max_length=10, choices=ImportStatus, default=ImportStatus.CHECKED)
+    task_id = models.UUIDField(null=True, blank=True, editable=False)
+    actor_label = models.CharField(max_length=254, blank=True)
+    total = models.PositiveIntegerField(default=0)
+    faulty = models.PositiveIntegerField(default=0)
+    errors = models.JSONField(default=list, blank=True)
+    rows_done = models.PositiveIntegerField(default=0)
+    created_count = models.PositiveIntegerField(default=0)
+    known_count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def valid(self) -> int:
+        return self.total - self.faulty

@@ -81,7 +81,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "need": (
         _rule(
             "Says what they need", 10,
-            r"(?:we|i|i'm|we're) (?:are )?(?:need|looking for|want to|would like to)", r"in the market for", r"(?:ich|wir) (?:brauche|suche|brauchen|suchen|möchten?)", r"besoin d\w*", r"necesit\w+",
+            r"(?:we|i|i'm|we're) (?:are )?(?:need|looking for|want to|would like to)",
+            r"in the market for",
+            r"(?:ich|wir) (?:brauche|suche|brauchen|suchen|möchten?)", r"besoin d\w*", r"necesit\w+",
         ),
         _rule(
             "Asks what it costs", 8, r"prices?", r"pricing", r"costs?", r"quote", r"how much", r"preise?", r"kostet",

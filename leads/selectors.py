@@ -8,7 +8,7 @@ from django.db.models import Count, F, Q, QuerySet, Value
 
 from knowrithm.errors import NotFoundError
 from leads.enums import LeadStatus
-from leads.models import Lead
+from leads.models import Lead, LeadImport
 from tenants.selectors import encrypts_lead_data
 
 
@@ -150,3 +150,10 @@ def likely_duplicates(lead: Lead) -> list[Lead]:
         same |= Q(phone_hash=lead.phone_hash)
     rows = Lead.objects.listed().select_related("agent").exclude(pk=lead.pk).filter(same).order_by("created_at")
     return list(rows[:20])
+
+
+def get_import(import_id: uuid.UUID) -> LeadImport:
+    row: LeadImport | None = LeadImport.objects.select_related("agent").filter(pk=import_id).first()
+    if row is None:
+        raise NotFoundError("There is no such import.")
+    return row

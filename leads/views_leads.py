@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -16,9 +16,13 @@ from django.views.decorators.http import require_POST
 from agents.models import Agent
 from agents.selectors import agents_list
 from documents.services import metadata_as_text, metadata_of_text
+from knowrithm.api.throttling import check_rate
+from knowrithm.db.schema import schema_name
 from knowrithm.errors import InvalidInputError
 from leads import selectors, services
+from leads.csv_rows import MAX_ROWS
 from leads.enums import LeadStatus
+from leads.export import csv_download
 from leads.models import Lead
 from leads.selectors import SORTS, LeadFilter
 from tenants.audit.selectors import moment_from
@@ -123,6 +127,12 @@ def leads(request: PageRequest) -> HttpResponse:
         "view": "list",
     }
     return render(request, "leads/list.html", context)
+
+
+@company_page
+def export(request: PageRequest) -> HttpResponseBase:
+    """The leads of the list, as it is filtered."""
+    return csv_download(request, schema=schema_name(), wanted=wanted_by(request))
 
 
 @company_page
@@ -232,3 +242,30 @@ def unmerge(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         lead = services.unmerge_lead(actor=principal_of(request.user), lead=selectors.get_lead(pk))
         messages.success(request, f"{lead} is a lead of its own again.")
     return way_back(request, "leads")
+
+
+@company_page
+def import_file(request: PageRequest) -> HttpResponse:
+    """The file is checked at once; nothing is written before somebody has seen what is wrong with it."""
+    agents = agents_list().only("id", "name")
+    if request.method == "POST" and (file := request.FILES.get("file")):
+        with errors_as_messages(request):
+            check_rate("upload", str(request.user.company_id))
+            agent_id = as_uuid(request.POST.get("agent", ""))
+            row = services.check_import(actor=principal_of(request.user), file=file, agent_id=agent_id)
+            return redirect("lead-import", pk=row.pk)
+    return render(request, "leads/import.html", {"agents": agents, "max_rows": MAX_ROWS})
+
+
+@company_page
+def import_state(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    template = "leads/_import.html" if request.htmx else "leads/import_detail.html"
+    return render(request, template, {"row": selectors.get_import(pk)})
+
+
+@require_POST
+@company_page
+def import_start(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    with errors_as_messages(request):
+        services.start_import(actor=principal_of(request.user), row=selectors.get_import(pk))
+    return redirect("lead-import", pk=pk)

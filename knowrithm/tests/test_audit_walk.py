@@ -372,6 +372,7 @@ WROTE: dict[str, Wrote] = {
     "POST /leads/<uuid:pk>/restore": Wrote("lead.restored", prepare=archived_lead),
     "POST /leads/<uuid:pk>/merge": Wrote("lead.merged", {"other": "{other_lead_id}"}),
     "POST /leads/<uuid:pk>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "POST /leads/import/<uuid:pk>/start": Wrote("lead_import.started"),
     "POST /company/privacy": Wrote("company.lead_encryption_changed", {"encrypt": "on"}),
     # conversations
     "POST /api/v1/conversation": Wrote("conversation.created", AGENT),
@@ -462,6 +463,9 @@ READING_PAGES = {
     "/conversations/passage/<uuid:pk>": "shows",
     "/leads": "shows",
     "/leads/board": "shows",
+    "/leads/export": "downloads",
+    "/leads/import": "without a file it shows; with one its row is in leads/tests/test_csv.py",
+    "/leads/import/<uuid:pk>": "shows",
     "/leads/duplicates": "shows",
     "/leads/<uuid:pk>": "shows",
     "/guardrails": "shows",

@@ -454,7 +454,8 @@ def page_ids(route: Route) -> str:
         "guardrails": "guardrail_id",
         "leads": "lead_id",
     }
-    return "citation_id" if "passage" in route.path else kinds[first]
+    special = {"conversations/passage": "citation_id", "leads/import": "lead_import_id"}
+    return next((row for part, row in special.items() if part in route.path), kinds[first])
 
 
 # A logo is public; its address holds the picture's digest.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Value
 
@@ -121,23 +122,23 @@ class Duplicates:
 def duplicate_keys() -> QuerySet[Lead, tuple[str, str]]:
     """Blind indexes that several listed leads have, as (`email` or `phone`, index). Works on encrypted data alike."""
 
-    def shared(name: str) -> QuerySet[Lead, tuple[str, str]]:
-        rows = Lead.objects.listed().exclude(**{f"{name}_hash": ""}).order_by().values(key=F(f"{name}_hash"))
-        rows = rows.annotate(count=Count("pk"), kind=Value(name)).filter(count__gt=1)
-        found: QuerySet[Lead, tuple[str, str]] = rows.values_list("kind", "key")
-        return found
+    def shared(name: str) -> Any:
+        rows: Any = Lead.objects.listed().exclude(**{f"{name}_hash": ""}).order_by()  # renamed columns have no types
+        rows = rows.values(key=F(f"{name}_hash")).annotate(count=Count("pk"), kind=Value(name)).filter(count__gt=1)
+        return rows.values_list("kind", "key")
 
-    return shared("email").union(shared("phone"), all=True).order_by("kind", "key")
+    found: QuerySet[Lead, tuple[str, str]] = shared("email").union(shared("phone"), all=True).order_by("kind", "key")
+    return found
 
 
 def duplicates_of(keys: list[tuple[str, str]]) -> list[Duplicates]:
     """The groups of these keys; one that has the very leads of another is left out. One query."""
     hashes = [key for _, key in keys]
-    rows = Lead.objects.listed().select_related("agent").order_by("created_at", "pk")
-    rows = list(rows.filter(Q(email_hash__in=hashes) | Q(phone_hash__in=hashes)))
+    rows = Lead.objects.listed().filter(Q(email_hash__in=hashes) | Q(phone_hash__in=hashes))
+    everybody = list(rows.select_related("agent").order_by("created_at", "pk"))
     found: dict[tuple[uuid.UUID, ...], Duplicates] = {}
     for kind, key in keys:
-        leads = [lead for lead in rows if getattr(lead, f"{kind}_hash") == key]
+        leads = [lead for lead in everybody if getattr(lead, f"{kind}_hash") == key]
         reason = "the same e-mail address" if kind == "email" else "the same telephone number"
         found.setdefault(tuple(lead.pk for lead in leads), Duplicates(reason, leads))
     return [group for group in found.values() if len(group.leads) > 1]

@@ -1,8 +1,8 @@
 from django.dispatch import Signal
 
 lead_registered = Signal()
-"""Sent inside the transaction when a lead is new: a visitor has registered, or the company has written it down, or
-imported it. Argument: lead.
+"""Sent inside the transaction when a lead is new: a visitor has registered, or the company has written it down. Not
+for the many of an import. Argument: lead.
 """
 
 lead_updated = Signal()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -130,9 +130,9 @@ def leads(request: PageRequest) -> HttpResponse:
 
 
 @company_page
-def export(request: PageRequest) -> HttpResponseBase:
+def export(request: PageRequest) -> HttpResponse:
     """The leads of the list, as it is filtered."""
-    return csv_download(request, schema=schema_name(), wanted=wanted_by(request))
+    return cast(HttpResponse, csv_download(request, schema=schema_name(), wanted=wanted_by(request)))  # a stream
 
 
 @company_page

@@ -4,15 +4,13 @@ from django.urls import path
 
 from leads.api.views import LeadViewSet
 
-LEAD = {"get": "retrieve", "put": "update", "delete": "destroy"}
-
 urlpatterns = [
     path("lead", LeadViewSet.as_view({"post": "create"})),
     path("lead/register", LeadViewSet.as_view({"post": "register"})),
     path("lead/company", LeadViewSet.as_view({"get": "of_company"})),
     path("lead/deleted", LeadViewSet.as_view({"get": "deleted"})),
     path("lead/duplicates", LeadViewSet.as_view({"get": "duplicates"})),
-    path("lead/<uuid:lead_id>", LeadViewSet.as_view(LEAD)),
+    path("lead/<uuid:lead_id>", LeadViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
     path("lead/<uuid:lead_id>/restore", LeadViewSet.as_view({"patch": "restore"})),
     path("lead/<uuid:lead_id>/timeline", LeadViewSet.as_view({"get": "timeline"})),
     path("lead/<uuid:lead_id>/note", LeadViewSet.as_view({"post": "note"})),

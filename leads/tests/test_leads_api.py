@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
@@ -109,12 +111,11 @@ def test_an_address_belongs_to_one_lead_of_an_agent(acme: Character, acme_api: A
 def test_filters(acme: Character, acme_api: APIClient, query: dict[str, str], names: list[str]) -> None:
     now = timezone.now()
     with tenant_context(acme.company):
-        for day, (name, fields) in enumerate(
-            {"a": {"source": "fair"}, "b": {"status": "lost"}, "c": {"tags": ["hot"], "agent": acme.agent}}.items()
-        ):
-            moment = now + timezone.timedelta(days=day)
+        rows: list[dict[str, Any]] = [{"source": "fair"}, {"status": "lost"}, {"tags": ["hot"], "agent": acme.agent}]
+        for day, (name, fields) in enumerate(zip("abc", rows, strict=True)):
+            moment = now + timedelta(days=day)
             Lead.objects.create(**{"first_name": name, "email": f"{name}@x.example", "created_at": moment, **fields})
-    places = {"{agent}": str(acme.agent.id), "{b}": (now + timezone.timedelta(days=1)).isoformat()}
+    places = {"{agent}": str(acme.agent.id), "{b}": (now + timedelta(days=1)).isoformat()}
     answer = acme_api.get(f"{API}/lead/company", {name: places.get(value, value) for name, value in query.items()})
     assert [row["first_name"] for row in answer.json()["leads"]] == names
 
@@ -184,7 +185,11 @@ def test_signals_tell_what_happened(acme: Character, acme_api: APIClient) -> Non
     def changed(lead: Lead, from_status: str, to_status: str, **_: Any) -> None:
         heard.append((from_status, to_status))
 
-    pairs = [(lead_registered, registered), (lead_updated, updated), (lead_status_changed, changed)]
+    pairs: list[tuple[Signal, Any]] = [
+        (lead_registered, registered),
+        (lead_updated, updated),
+        (lead_status_changed, changed),
+    ]
     for signal, receiver in pairs:
         signal.connect(receiver, weak=False)
     try:

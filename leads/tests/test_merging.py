@@ -85,7 +85,12 @@ def test_what_was_changed_since_stays(in_acme: Character) -> None:
 
 def test_a_merged_visitor_goes_on_with_their_agent(in_acme: Character) -> None:
     """The token stays good, and a visit is seen on the lead that is listed."""
-    register = {"agent": in_acme.agent, "company_id": in_acme.company.pk, "email": "v@x.example", "first_name": "V"}
+    register: dict[str, Any] = {
+        "agent": in_acme.agent,
+        "company_id": in_acme.company.pk,
+        "email": "v@x.example",
+        "first_name": "V",
+    }
     visitor, other = register_lead(**register).lead, lead_of("b")
     merge_leads(actor=in_acme.principal, lead=other, other_ids=[visitor.pk])
     other.refresh_from_db()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -21,16 +22,17 @@ SHOWN_ERRORS = 200
 
 
 @transaction.atomic
-def check_import(*, actor: Principal, file: UploadedFile, agent_id: uuid.UUID | None = None) -> LeadImport:
+def check_import(*, actor: Principal, file: UploadedFile[bytes], agent_id: uuid.UUID | None = None) -> LeadImport:
     """Reads every row and writes none. Raises `InvalidInputError` for what is no CSV file of leads."""
     if (file.size or 0) > csv_rows.MAX_BYTES:
         raise TooLargeError(f"A file may have at most {csv_rows.MAX_BYTES // 1024**2} MB. Split it.")
+    content: Any = file.file
     row = LeadImport(
         filename=(file.name or "leads.csv")[:300], agent=get_agent(agent_id) if agent_id else None,
-        encoding=csv_rows.encoding_of(file.file), actor_label=actor.label[:254],
+        encoding=csv_rows.encoding_of(content), actor_label=actor.label[:254],
     )  # fmt: skip
     seen: set[int] = set()
-    for found in csv_rows.rows_of(file.file, row.encoding):
+    for found in csv_rows.rows_of(content, row.encoding):
         row.total += 1
         address = hash(found.values["email"].lower())
         if not found.errors and address in seen:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from conversations import views, views_directory, views_guardrails
+from conversations import views, views_directory, views_guardrails, views_leads
 
 urlpatterns = [
     path("home", views.home, name="home"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("conversations/<uuid:pk>/archive", views.archive, name="conversation-archive"),
     path("conversations/<uuid:pk>/restore", views.restore, name="conversation-restore"),
     path("conversations/passage/<uuid:pk>", views.passage, name="passage"),
+    path("leads/<uuid:pk>", views_leads.lead, name="lead"),
     path("demo", views.demo, name="demo"),
     path("guardrails", views_guardrails.guardrail_list, name="guardrails"),
     path("guardrails/new", views_guardrails.create, name="guardrail-create"),

@@ -287,6 +287,7 @@ CELERY_TASK_ROUTES = {
     "documents.crawl": {"queue": "default"},  # waits for other people's servers: in threads
     "documents.crawl_due*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
+    "leads.import": {"queue": "default"},  # somebody waits for it
     "tenants.purge_company": {"queue": "low"},
     "usage.*": {"queue": "low"},
     "analytics.collect_requested": {"queue": "default"},  # somebody waits for it

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
 
 from agents.models import Agent
 from knowrithm.db.fields import BlindIndexField, EncryptedTextField
-from knowrithm.db.models import ArchivableModel, ArchivableQuerySet
+from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.db.schema import schema_name
 from knowrithm.security.encryption import CIPHERTEXT, encrypt, is_ciphertext
 from knowrithm.security.hashing import keyed_hashes
-from leads.enums import LeadStatus
+from leads.enums import ConsentKind, EventKind, ImportStatus, LeadStatus
 from tenants.selectors import encrypts_lead_data
+
+MIN_DIGITS = 6
 
 
 def email_hash(address: str) -> str:
@@ -26,6 +29,12 @@ def email_hash(address: str) -> str:
 def email_hashes(address: str) -> list[str]:
     """As what the address may stand in the table: older values of SECRET_KEY hold until `rotate_encryption` has run."""
     return keyed_hashes(address.strip().lower(), purpose=f"lead-email:{schema_name()}")
+
+
+def phone_hashes(number: str) -> list[str]:
+    """As `email_hashes`, of the digits of a telephone number; none when it has too few to tell anybody by."""
+    digits = "".join(char for char in number if char.isdecimal()).removeprefix("00").lstrip("0")
+    return keyed_hashes(digits, purpose=f"lead-phone:{schema_name()}") if len(digits) >= MIN_DIGITS else []
 
 
 class LeadDataField(EncryptedTextField):
@@ -55,11 +64,22 @@ class EmailHashField(BlindIndexField):
         return email_hash(text)
 
 
+class PhoneHashField(BlindIndexField):
+    source = "phone"
+
+    def index_of(self, text: str) -> str:
+        return next(iter(phone_hashes(text)), "")
+
+
 ENCRYPTED_EMAIL = models.Q(email__regex=CIPHERTEXT)
 ENCRYPTED_PHONE = models.Q(phone__regex=CIPHERTEXT)
 
 
 class LeadQuerySet(ArchivableQuerySet):
+    def listed(self) -> Self:
+        """Live ones that have not been merged into another: one row for each person."""
+        return self.live().filter(merged_into=None)
+
     def with_email(self, address: str) -> Self:
         """Who has this address, in whatever case, encrypted or not."""
         return self.filter(email_hash__in=email_hashes(address))
@@ -81,37 +101,133 @@ class LeadQuerySet(ArchivableQuerySet):
 
 
 class Lead(ArchivableModel):
-    """One person, known to one agent by e-mail address: registering again is the same lead."""
+    """One person, known to one agent by e-mail address: registering again is the same lead.
 
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="leads")
+    Without an agent it was written down by the company itself. One that is `merged_into` another is still there for
+    its visitor and its agent; the company's lists show the other one, with the conversations of both.
+    """
+
+    agent = models.ForeignKey(Agent, models.CASCADE, null=True, blank=True, related_name="leads")
     first_name = models.CharField(max_length=100)
     last_name = models.CharField(max_length=100, blank=True)
     email = LeadDataField()
     email_hash = EmailHashField(max_length=64, editable=False)
     phone = LeadDataField(blank=True)
+    phone_hash = PhoneHashField(max_length=64, blank=True, default="", editable=False)
     source = models.CharField(max_length=100, blank=True, default="widget")
     notes = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=12, choices=LeadStatus, default=LeadStatus.NEW)
     consent_marketing = models.BooleanField(default=False)
     consent_data_processing = models.BooleanField(default=True)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.CharField(max_length=300, blank=True)
     last_activity = models.DateTimeField(default=timezone.now)
+    merged_into = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="merged")
 
     objects = models.Manager.from_queryset(LeadQuerySet)()
 
     class Meta:
         ordering = ["-created_at"]
-        constraints = [models.UniqueConstraint(fields=["agent", "email_hash"], name="lead_email_unique_in_agent")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agent", "email_hash"], name="lead_email_unique_in_agent", nulls_distinct=False
+            )
+        ]
+        indexes = [
+            models.Index(fields=["-created_at"], name="lead_newest"),
+            models.Index(fields=["status", "-last_activity"], name="lead_board"),
+            models.Index(fields=["email_hash"], name="lead_email"),
+            models.Index(fields=["phone_hash"], name="lead_phone", condition=~models.Q(phone_hash="")),
+            GinIndex(fields=["tags"], name="lead_tags"),
+        ]
 
     def __str__(self) -> str:
         return self.full_name or str(self.pk)  # never the address: this stands in logs
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
-        if update_fields is not None and "email" in update_fields:
-            update_fields = {*update_fields, "email_hash"}
+        if update_fields is not None:
+            update_fields = {*update_fields}
+            update_fields |= {f"{name}_hash" for name in ("email", "phone") if name in update_fields}
         super().save(*args, update_fields=update_fields, **options)
 
     @property
     def full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
+
+
+class LeadEvent(BaseModel):
+    """What the company has done with a lead, in the order of its timeline; `actor_label` stays when the person goes.
+
+    `data` of a merge: the id of the other lead, and the fields that it gave to this one, with what they were.
+    """
+
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=10, choices=EventKind)
+    note = models.TextField(blank=True)
+    from_status = models.CharField(max_length=12, blank=True)
+    to_status = models.CharField(max_length=12, blank=True)
+    data = models.JSONField(default=dict, blank=True)
+    actor_id = models.UUIDField(null=True, blank=True)
+    actor_label = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["lead", "-created_at"], name="lead_timeline")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.created_at:%Y-%m-%d}"
+
+
+class LeadConsent(BaseModel):
+    """A consent that was given or taken back, when, to which version of the text, and by whom it was written down."""
+
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="consents")
+    kind = models.CharField(max_length=16, choices=ConsentKind)
+    is_given = models.BooleanField()
+    text_version = models.CharField(max_length=60, blank=True)
+    actor_id = models.UUIDField(null=True, blank=True)
+    actor_label = models.CharField(max_length=254, blank=True)  # empty: the visitor
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {'given' if self.is_given else 'not given'}"
+
+
+def import_path(row: LeadImport, filename: str) -> str:
+    """Below the company's own prefix, which the storage adds. The given name never becomes part of a path."""
+    return f"lead-imports/{row.id}/original"
+
+
+class LeadImport(BaseModel):
+    """A CSV file of leads: checked as a whole, then written by a worker. `rows_done` is where the next worker goes on.
+
+    `errors` are the first faults as [line, sentence]; rows with faults are left out.
+    """
+
+    file = models.FileField(upload_to=import_path, max_length=300, blank=True)
+    filename = models.CharField(max_length=300)
+    encoding = models.CharField(max_length=20)
+    agent = models.ForeignKey(Agent, models.CASCADE, null=True, blank=True, related_name="+")
+    status = models.CharField(max_length=10, choices=ImportStatus, default=ImportStatus.CHECKED)
+    task_id = models.UUIDField(null=True, blank=True, editable=False)
+    actor_label = models.CharField(max_length=254, blank=True)
+    total = models.PositiveIntegerField(default=0)
+    faulty = models.PositiveIntegerField(default=0)
+    errors = models.JSONField(default=list, blank=True)
+    rows_done = models.PositiveIntegerField(default=0)
+    created_count = models.PositiveIntegerField(default=0)
+    known_count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def valid(self) -> int:
+        return self.total - self.faulty

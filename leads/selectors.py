@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from leads.models import Lead
+from django.db.models import Count, F, Q, QuerySet, Value
+
+from knowrithm.errors import NotFoundError
+from leads.enums import LeadStatus
+from leads.models import Lead, LeadImport
 from tenants.selectors import encrypts_lead_data
 
 
@@ -23,3 +30,131 @@ def encryption_state() -> EncryptionState:
     is_on = encrypts_lead_data()
     total = Lead.objects.count()
     return EncryptionState(is_on, total, total - Lead.objects.to_be_rewritten(is_encrypted=is_on).count())
+
+
+SORTS = {
+    "-created_at": "Newest first",
+    "created_at": "Oldest first",
+    "-last_activity": "Last seen first",
+    "name": "By name",
+    "-name": "By name, backwards",
+}
+_ORDERS = {"name": ("first_name", "last_name", "pk"), "-name": ("-first_name", "-last_name", "pk")}
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFilter:
+    """What a list is narrowed to: empty fields narrow nothing. `sort` is one of `SORTS`, any other is the first."""
+
+    search: str = ""
+    status: str = ""
+    agent_id: uuid.UUID | None = None
+    tag: str = ""
+    source: str = ""
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    sort: str = ""
+    is_archived: bool = False
+
+
+def leads_list(wanted: LeadFilter) -> QuerySet[Lead]:
+    """One row for each person: merged ones are left out."""
+    rows = Lead.objects.select_related("agent")
+    rows = rows.archived().filter(merged_into=None) if wanted.is_archived else rows.listed()
+    columns = {
+        "status": wanted.status,
+        "agent": wanted.agent_id,
+        "source": wanted.source,
+        "tags__contains": [wanted.tag] if wanted.tag else None,
+        "created_at__gte": wanted.created_after,
+        "created_at__lte": wanted.created_before,
+    }
+    rows = rows.filter(**{name: value for name, value in columns.items() if value})
+    sort = wanted.sort if wanted.sort in SORTS else next(iter(SORTS))
+    found: QuerySet[Lead] = rows.matching(wanted.search).order_by(*_ORDERS.get(sort, (sort, "pk")))
+    return found
+
+
+def get_lead(lead_id: uuid.UUID, *, include_archived: bool = False) -> Lead:
+    rows = Lead.objects.select_related("agent", "merged_into")
+    lead: Lead | None = (rows if include_archived else rows.live()).filter(pk=lead_id).first()
+    if lead is None:
+        raise NotFoundError("There is no such lead.")
+    return lead
+
+
+def lead_tags() -> list[str]:
+    """The tags in use, for a filter."""
+    used: set[str] = set()
+    for tags in Lead.objects.listed().exclude(tags=[]).values_list("tags", flat=True).distinct()[:500]:
+        used.update(tags)
+    return sorted(used)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardColumn:
+    status: LeadStatus
+    count: int
+    leads: list[Lead]
+
+
+def lead_board(*, agent_id: uuid.UUID | None = None, per_column: int) -> list[BoardColumn]:
+    """For each status how many leads have it, and those last seen. One query for the counts and one a status."""
+    rows = Lead.objects.listed()
+    if agent_id:
+        rows = rows.filter(agent=agent_id)
+    counts = rows.order_by().aggregate(**{status.value: Count("pk", Q(status=status)) for status in LeadStatus})
+    shown = rows.select_related("agent").order_by("-last_activity")
+    return [
+        BoardColumn(status, counts[status.value], list(shown.filter(status=status)[:per_column]))
+        for status in LeadStatus
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Leads that seem to be one person, the one known for longest first, and what they have in common."""
+
+    reason: str
+    leads: list[Lead]
+
+
+def duplicate_keys() -> QuerySet[Lead, tuple[str, str]]:
+    """Blind indexes that several listed leads have, as (`email` or `phone`, index). Works on encrypted data alike."""
+
+    def shared(name: str) -> Any:
+        rows: Any = Lead.objects.listed().exclude(**{f"{name}_hash": ""}).order_by()  # renamed columns have no types
+        rows = rows.values(key=F(f"{name}_hash")).annotate(count=Count("pk"), kind=Value(name)).filter(count__gt=1)
+        return rows.values_list("kind", "key")
+
+    found: QuerySet[Lead, tuple[str, str]] = shared("email").union(shared("phone"), all=True).order_by("kind", "key")
+    return found
+
+
+def duplicates_of(keys: list[tuple[str, str]]) -> list[Duplicates]:
+    """The groups of these keys; one that has the very leads of another is left out. One query."""
+    hashes = [key for _, key in keys]
+    rows = Lead.objects.listed().filter(Q(email_hash__in=hashes) | Q(phone_hash__in=hashes))
+    everybody = list(rows.select_related("agent").order_by("created_at", "pk"))
+    found: dict[tuple[uuid.UUID, ...], Duplicates] = {}
+    for kind, key in keys:
+        leads = [lead for lead in everybody if getattr(lead, f"{kind}_hash") == key]
+        reason = "the same e-mail address" if kind == "email" else "the same telephone number"
+        found.setdefault(tuple(lead.pk for lead in leads), Duplicates(reason, leads))
+    return [group for group in found.values() if len(group.leads) > 1]
+
+
+def likely_duplicates(lead: Lead) -> list[Lead]:
+    """Other listed leads with the address or telephone number of this one. One query."""
+    same = Q(email_hash=lead.email_hash)
+    if lead.phone_hash:
+        same |= Q(phone_hash=lead.phone_hash)
+    rows = Lead.objects.listed().select_related("agent").exclude(pk=lead.pk).filter(same).order_by("created_at")
+    return list(rows[:20])
+
+
+def get_import(import_id: uuid.UUID) -> LeadImport:
+    row: LeadImport | None = LeadImport.objects.select_related("agent").filter(pk=import_id).first()
+    if row is None:
+        raise NotFoundError("There is no such import.")
+    return row

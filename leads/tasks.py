@@ -3,7 +3,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from knowrithm.jobs import company_task, for_each_company
-from leads import jobs
+from leads import imports, jobs
 
 
 @company_task(name="leads.apply_encryption")
@@ -15,3 +15,8 @@ def apply_encryption() -> None:
 def apply_encryption_everywhere() -> None:
     """Takes up what a killed worker has left, and leads that were written while their company was switching."""
     for_each_company(apply_encryption, expires=290)
+
+
+@company_task(name="leads.import")
+def import_leads(import_id: str) -> None:
+    imports.run(import_id)

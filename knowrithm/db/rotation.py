@@ -116,7 +116,7 @@ def rebuild_index(column: Column, *, is_check: bool = False) -> Iterator[Tally]:
     last: Any = None
     while True:
         with schema_context(column.schema), transaction.atomic():
-            rows = _stored(source).order_by("pk")
+            rows = _stored(source).exclude(stored="").order_by("pk")
             rows = rows if last is None else rows.filter(pk__gt=last)
             batch = list(rows.values_list("pk", "stored", column.field)[:BATCH])
             tally = Tally()

@@ -33,6 +33,11 @@ STATUS_TONES: Final = {
     "pending_verification": "warning",
     "revoked": "danger",
     "expired": "danger",
+    "new": "warning",
+    "contacted": "info",
+    "qualified": "info",
+    "converted": "success",
+    "lost": "neutral",
 }
 
 

@@ -28,6 +28,7 @@ from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchInde
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
+from leads.models import Lead
 from tenants.audit.models import AuditEvent
 from tenants.enums import Letter
 from tenants.models import ApiKey, Company, Invitation, ProviderIdentity, SingleSignOn, TwoFactor, User, UserSession
@@ -40,7 +41,7 @@ PAGE_ROWS = {
     "websites": "source_id", "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
-    "guardrails": "guardrail_id",
+    "guardrails": "guardrail_id", "leads": "lead_id", "leads/import": "lead_import_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here
@@ -119,6 +120,7 @@ archived_dataset = archived(Dataset, "dataset_id")
 archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
+archived_lead = archived(Lead, "lead_id")
 archived_message = archived(Message, "message_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
 edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")
@@ -127,6 +129,10 @@ failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 drafted_agent = changed(Agent, "agent_id", draft={"name": "Drafted"})
 changed_agent = changed(Agent, "agent_id", description="Changed")
+
+
+def merged_lead(treasure: Treasure) -> None:
+    Lead.objects.filter(pk=str(treasure.ids["lead_id"])).update(merged_into=str(treasure.ids["other_lead_id"]))
 
 
 def other_sizes(treasure: Treasure) -> None:

@@ -25,7 +25,7 @@ from documents.models import Crawl, Document, DocumentChunk, IngestionJob, Websi
 from documents.services import create_dataset
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
-from leads.models import Lead
+from leads.models import Lead, LeadEvent, LeadImport
 from tenants.geography.models import Address, City, Country, State
 from tenants.models import Company, EmailDomain, ProviderIdentity, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, create_user, invite_user, set_config, start_session
@@ -69,7 +69,12 @@ def bury(owner: Character) -> Treasure:
         )
         Crawl.objects.create(source=website, status="completed", max_pages=1, error=CANARY)
         job = IngestionJob.objects.create(document=document, status="completed")
-        lead = Lead.objects.create(agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org")
+        lead = Lead.objects.create(
+            agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org", notes=CANARY, tags=[CANARY]
+        )
+        other_lead = Lead.objects.create(first_name=CANARY, email=f"{CANARY}@example.org")  # a duplicate
+        lead_import = LeadImport.objects.create(filename=CANARY, encoding="utf-8", errors=[[1, CANARY]], total=2)
+        LeadEvent.objects.create(lead=lead, kind="note", note=CANARY)
         conversation = Conversation.objects.create(
             agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2, last_position=2
         )
@@ -133,6 +138,8 @@ def bury(owner: Character) -> Treasure:
             "source_id": website.id,
             "job_id": job.id,
             "lead_id": lead.id,
+            "lead_import_id": lead_import.id,
+            "other_lead_id": other_lead.id,
             "entity_id": lead.id,
             "conversation_id": conversation.id,
             "message_id": reply.id,

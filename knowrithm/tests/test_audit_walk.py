@@ -25,6 +25,7 @@ from knowrithm.tests.audit import (
     archived_conversation,
     archived_dataset,
     archived_document,
+    archived_lead,
     archived_message,
     archived_website,
     begun_two_factor,
@@ -48,6 +49,7 @@ from knowrithm.tests.audit import (
     mailed_invitation,
     mailed_reset,
     mailed_verification,
+    merged_lead,
     missing_model,
     other_sizes,
     person_with_two_factor,
@@ -63,6 +65,7 @@ from knowrithm.tests.isolation import Treasure, bury
 
 NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron", "email": "ada@new.example"}
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
+LEAD_FORM = {"first_name": "Vic", "email": "vic@example.org", "status": "lost"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
 ASKED = {"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "Hello?"}]}
@@ -351,6 +354,25 @@ WROTE: dict[str, Wrote] = {
     "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
     # leads
     "POST /api/v1/lead/register": Wrote("lead.registered", LEAD),
+    "POST /api/v1/lead": Wrote("lead.created", LEAD),
+    "POST /api/v1/sdk/lead": Wrote("lead.created", LEAD),
+    "PUT /api/v1/lead/<uuid:lead_id>": Wrote("lead.updated", {"status": "lost", "notes": "New"}),
+    "PUT /api/v1/sdk/lead/<uuid:lead_id>": Wrote("lead.updated", {"consent_marketing": True}),
+    "DELETE /api/v1/lead/<uuid:lead_id>": Wrote("lead.archived"),
+    "DELETE /api/v1/sdk/lead/<uuid:lead_id>": Wrote("lead.archived"),
+    "PATCH /api/v1/lead/<uuid:lead_id>/restore": Wrote("lead.restored", prepare=archived_lead),
+    "POST /api/v1/lead/<uuid:lead_id>/note": Wrote("lead.note_added", {"note": "New"}),
+    "POST /api/v1/lead/<uuid:lead_id>/merge": Wrote("lead.merged", {"lead_ids": ["{other_lead_id}"]}),
+    "POST /api/v1/lead/<uuid:lead_id>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "POST /leads/new": Wrote("lead.created", LEAD_FORM),
+    "POST /leads/<uuid:pk>/edit": Wrote("lead.updated", LEAD_FORM),
+    "POST /leads/<uuid:pk>/status": Wrote("lead.status_changed", {"status": "lost"}),
+    "POST /leads/<uuid:pk>/note": Wrote("lead.note_added", {"note": "New"}),
+    "POST /leads/<uuid:pk>/archive": Wrote("lead.archived"),
+    "POST /leads/<uuid:pk>/restore": Wrote("lead.restored", prepare=archived_lead),
+    "POST /leads/<uuid:pk>/merge": Wrote("lead.merged", {"other": "{other_lead_id}"}),
+    "POST /leads/<uuid:pk>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "POST /leads/import/<uuid:pk>/start": Wrote("lead_import.started"),
     "POST /company/privacy": Wrote("company.lead_encryption_changed", {"encrypt": "on"}),
     # conversations
     "POST /api/v1/conversation": Wrote("conversation.created", AGENT),
@@ -440,6 +462,13 @@ READING_PAGES = {
     "/agents/<uuid:pk>/chat": "shows",
     "/conversations": "shows",
     "/conversations/passage/<uuid:pk>": "shows",
+    "/leads": "shows",
+    "/leads/board": "shows",
+    "/leads/export": "downloads",
+    "/leads/import": "without a file it shows; with one its row is in leads/tests/test_csv.py",
+    "/leads/import/<uuid:pk>": "shows",
+    "/leads/duplicates": "shows",
+    "/leads/<uuid:pk>": "shows",
     "/guardrails": "shows",
     "/guardrails/decisions": "shows",
     "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",

@@ -25,6 +25,7 @@ LIST = Probe(expected=200)
 MINE = Probe(expected=200)  # answers about the caller alone
 AGENT = {"agent_id": "{agent_id}"}
 NAME = {"name": "taken over"}
+LEAD = {"first_name": "Mal", "last_name": "Lory", "email": "mallory@example.org"}
 
 PROBES: dict[str, Probe] = {
     # tenants
@@ -190,7 +191,21 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/sdk/website/source/<uuid:source_id>/crawl": Probe({"max_pages": 1}),
     "POST /api/v1/search/document": Probe({**AGENT, "query": f"secret recipe {CANARY}"}),
     # leads
-    "GET /api/v1/lead/company": Probe(query={"search": CANARY}, expected=200),
+    "GET /api/v1/lead/company": Probe(query={**AGENT, "search": CANARY}, expected=200),
+    "GET /api/v1/lead/deleted": LIST,
+    "POST /api/v1/lead": Probe({**LEAD, **AGENT}),
+    "POST /api/v1/sdk/lead": Probe({**LEAD, **AGENT, "company_id": "{company_id}"}),
+    "GET /api/v1/lead/<uuid:lead_id>": Probe(),
+    "PUT /api/v1/lead/<uuid:lead_id>": Probe({"status": "lost"}),
+    "DELETE /api/v1/lead/<uuid:lead_id>": Probe(),
+    "PUT /api/v1/sdk/lead/<uuid:lead_id>": Probe({"status": "lost"}),
+    "DELETE /api/v1/sdk/lead/<uuid:lead_id>": Probe(),
+    "PATCH /api/v1/lead/<uuid:lead_id>/restore": Probe(),
+    "GET /api/v1/lead/<uuid:lead_id>/timeline": Probe(),
+    "GET /api/v1/lead/duplicates": LIST,
+    "POST /api/v1/lead/<uuid:lead_id>/merge": Probe({"lead_ids": ["{lead_id}"]}),
+    "POST /api/v1/lead/<uuid:lead_id>/unmerge": Probe(),
+    "POST /api/v1/lead/<uuid:lead_id>/note": Probe({"note": "taken over"}),
     # conversations
     "GET /api/v1/conversation": Probe(query={**AGENT, "search": CANARY}, expected=200),
     "POST /api/v1/conversation": Probe(AGENT),
@@ -439,8 +454,10 @@ def page_ids(route: Route) -> str:
         "people": "user_id",
         "company": "address_id",
         "guardrails": "guardrail_id",
+        "leads": "lead_id",
     }
-    return "citation_id" if "passage" in route.path else kinds[first]
+    special = {"conversations/passage": "citation_id", "leads/import": "lead_import_id"}
+    return next((row for part, row in special.items() if part in route.path), kinds[first])
 
 
 # A logo is public; its address holds the picture's digest.

@@ -5,6 +5,17 @@ from django.urls import path
 from leads.api.views import LeadViewSet
 
 urlpatterns = [
+    path("lead", LeadViewSet.as_view({"post": "create"})),
     path("lead/register", LeadViewSet.as_view({"post": "register"})),
     path("lead/company", LeadViewSet.as_view({"get": "of_company"})),
+    path("lead/deleted", LeadViewSet.as_view({"get": "deleted"})),
+    path("lead/duplicates", LeadViewSet.as_view({"get": "duplicates"})),
+    path("lead/<uuid:lead_id>", LeadViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
+    path("lead/<uuid:lead_id>/restore", LeadViewSet.as_view({"patch": "restore"})),
+    path("lead/<uuid:lead_id>/timeline", LeadViewSet.as_view({"get": "timeline"})),
+    path("lead/<uuid:lead_id>/note", LeadViewSet.as_view({"post": "note"})),
+    path("lead/<uuid:lead_id>/merge", LeadViewSet.as_view({"post": "merge"})),
+    path("lead/<uuid:lead_id>/unmerge", LeadViewSet.as_view({"post": "unmerge"})),
+    path("sdk/lead", LeadViewSet.as_view({"post": "create"})),
+    path("sdk/lead/<uuid:lead_id>", LeadViewSet.as_view({"put": "update", "delete": "destroy"})),
 ]

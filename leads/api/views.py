@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django_tenants.utils import tenant_context
@@ -11,53 +12,73 @@ from rest_framework.throttling import BaseThrottle
 
 from agents.selectors import company_of_agent, get_agent
 from knowrithm.api.pagination import paginate
-from knowrithm.api.permissions import PUBLIC, READ
-from knowrithm.api.responses import listing
-from knowrithm.api.schema import PAGE_PARAMETERS, answer
-from knowrithm.api.serializers import RecordSerializer
+from knowrithm.api.permissions import PUBLIC, READ, WRITE
+from knowrithm.api.responses import listing, single
+from knowrithm.api.schema import PAGE_PARAMETERS, answer, page
 from knowrithm.api.throttling import client_address, limit
 from knowrithm.api.views import ApiViewSet
-from leads import services
+from leads import selectors, services
+from leads.api.serializers import (
+    SHOWN,
+    LeadEventSerializer,
+    LeadInput,
+    LeadQuery,
+    LeadSerializer,
+    LeadUpdateInput,
+    LeadWriteInput,
+    MergeInput,
+    NoteInput,
+)
 from leads.models import Lead
+from leads.selectors import LeadFilter
 
-
-class LeadSerializer(RecordSerializer[Lead]):
-    full_name = serializers.CharField()
-    email = serializers.EmailField()
-    is_active = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Lead
-        fields = (
-            "id", "agent_id", "first_name", "last_name", "full_name", "email", "phone", "source", "notes", "status",
-            "consent_marketing", "consent_data_processing", "is_active", "last_activity", "created_at", "updated_at",
-        )  # fmt: skip
-        read_only_fields = fields
-
-    def get_is_active(self, lead: Lead) -> bool:
-        return not lead.is_archived
-
-
-class LeadInput(serializers.Serializer[Any]):
-    agent_id = serializers.UUIDField()
-    first_name = serializers.CharField(max_length=100)
-    last_name = serializers.CharField(max_length=100)
-    email = serializers.EmailField(max_length=254)
-    phone = serializers.CharField(max_length=40, required=False, allow_blank=True, allow_null=True)
-    source = serializers.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]  # DRF's name
-    notes = serializers.CharField(max_length=5000, required=False, allow_blank=True)
-    consent_marketing = serializers.BooleanField(required=False)
-    consent_data_processing = serializers.BooleanField(required=False)
-
-
-SHOWN = ("agent_id", "first_name", "last_name", "email", "phone")
+LeadAnswer = answer(
+    "LeadAnswer", success=serializers.BooleanField(), message=serializers.CharField(), lead=LeadSerializer()
+)
+FILTERS = [
+    *PAGE_PARAMETERS,
+    OpenApiParameter("status", str),
+    OpenApiParameter("search", str, description="In names and addresses; of an encrypted address the whole."),
+    OpenApiParameter("agent_id", uuid.UUID),
+    OpenApiParameter("tag", str),
+    OpenApiParameter("source", str),
+    OpenApiParameter("created_after", str),
+    OpenApiParameter("created_before", str),
+    OpenApiParameter("sort", str, enum=list(selectors.SORTS)),
+]
 
 
 class LeadViewSet(ApiViewSet):
-    access = {"register": PUBLIC, "of_company": READ}
+    """`/lead` and `/sdk/lead` are two names of the same: all answer at once."""
+
+    access = {
+        "register": PUBLIC,
+        "of_company": READ,
+        "deleted": READ,
+        "create": WRITE,
+        "retrieve": READ,
+        "update": WRITE,
+        "destroy": WRITE,
+        "restore": WRITE,
+        "timeline": READ,
+        "note": WRITE,
+        "duplicates": READ,
+        "merge": WRITE,
+        "unmerge": WRITE,
+    }
 
     def get_throttles(self) -> list[BaseThrottle]:
         return [limit("lead")()] if self.action == "register" else []
+
+    def _records(self, leads: list[Lead]) -> list[dict[str, Any]]:
+        company = self.principal().tenant
+        context = {"company": {"id": company.id, "name": str(company)}}
+        return [dict(record) for record in LeadSerializer(leads, many=True, context=context).data]
+
+    def _answer(self, lead: Lead, message: str, **options: Any) -> Response:
+        [record] = self._records([lead])
+        body = single("lead", record, success=True, message=message, initiated_by=str(self.principal().id))
+        return Response(body, **options)
 
     @extend_schema(
         request=LeadInput,
@@ -101,16 +122,92 @@ class LeadViewSet(ApiViewSet):
             status=201,
         )
 
-    @extend_schema(
-        parameters=[*PAGE_PARAMETERS, OpenApiParameter("status", str), OpenApiParameter("search", str)],
-        responses=answer("LeadPage", leads=LeadSerializer(many=True)),
-    )
+    @extend_schema(parameters=FILTERS, responses=answer("LeadPage", leads=LeadSerializer(many=True)))
     def of_company(self, request: Request) -> Response:
-        rows = Lead.objects.live()
-        if status := request.query_params.get("status", ""):
-            rows = rows.filter(status=status)
-        rows = rows.matching(request.query_params.get("search", ""))
-        leads, pagination = paginate(request, rows, per_page=20)
-        records = LeadSerializer(leads, many=True).data
-        body = listing(["leads"], records, pagination)
+        """Those who were merged into another lead are not listed."""
+        query = LeadQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        return self._page(request, LeadFilter(**query.validated_data), "leads")
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS, responses=page("DeletedLeads", "deleted_leads", LeadSerializer(many=True))
+    )
+    def deleted(self, request: Request) -> Response:
+        return self._page(request, LeadFilter(is_archived=True), "deleted_leads")
+
+    def _page(self, request: Request, wanted: LeadFilter, key: str) -> Response:
+        leads, pagination = paginate(request, selectors.leads_list(wanted), per_page=20)
+        records = self._records(leads)
+        body = listing(list(dict.fromkeys([key, "leads"])), records, pagination)
         return Response({**body, "success": True, "data": {"leads": records, "pagination": pagination}})
+
+    @extend_schema(request=LeadWriteInput, responses={201: LeadAnswer})
+    def create(self, request: Request) -> Response:
+        """A lead that the company writes down itself; without `agent_id` it is of no agent."""
+        lead = services.create_lead(actor=self.principal(), **self.validated(LeadWriteInput, request))
+        return self._answer(lead, "Lead created.", status=201)
+
+    @extend_schema(responses=LeadAnswer)
+    def retrieve(self, request: Request, lead_id: uuid.UUID) -> Response:
+        return self._answer(selectors.get_lead(lead_id), "")
+
+    @extend_schema(request=LeadUpdateInput, responses=LeadAnswer)
+    def update(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """What is not sent stays. A new `status` is kept in the lead's history together with `status_note`."""
+        data = self.validated(LeadUpdateInput, request)
+        named = {name: data.pop(name) for name in ("status", "status_note", "consent_text_version") if name in data}
+        lead = services.update_lead(actor=self.principal(), lead=selectors.get_lead(lead_id), changes=data, **named)
+        return self._answer(lead, "Lead updated.")
+
+    @extend_schema(responses=answer("LeadArchived", message=serializers.CharField(), lead_id=serializers.UUIDField()))
+    def destroy(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """It can be restored, and comes back when the visitor registers again."""
+        services.archive_lead(actor=self.principal(), lead=selectors.get_lead(lead_id))
+        who = str(self.principal().id)
+        return Response({"success": True, "message": "Lead archived.", "lead_id": lead_id, "initiated_by": who})
+
+    @extend_schema(request=None, responses=LeadAnswer)
+    def restore(self, request: Request, lead_id: uuid.UUID) -> Response:
+        lead = selectors.get_lead(lead_id, include_archived=True)
+        return self._answer(services.restore_lead(actor=self.principal(), lead=lead), "Lead restored.")
+
+    @extend_schema(parameters=PAGE_PARAMETERS, responses=page("LeadTimeline", "events", LeadEventSerializer(many=True)))
+    def timeline(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """What the company did with the lead: changes of its status, notes, merges. Newest first."""
+        rows, pagination = paginate(request, selectors.get_lead(lead_id).events.all(), per_page=50)
+        return Response(listing(["events"], LeadEventSerializer(rows, many=True).data, pagination))
+
+    @extend_schema(request=NoteInput, responses={201: answer("LeadNoteAnswer", event=LeadEventSerializer())})
+    def note(self, request: Request, lead_id: uuid.UUID) -> Response:
+        text = self.validated(NoteInput, request)["note"]
+        event = services.add_lead_note(actor=self.principal(), lead=selectors.get_lead(lead_id), text=text)
+        return Response(single("event", LeadEventSerializer(event).data), status=201)
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS,
+        responses=page(
+            "LeadDuplicates",
+            "duplicates",
+            answer("LeadDuplicate", reason=serializers.CharField(), leads=LeadSerializer(many=True)),
+        ),
+    )
+    def duplicates(self, request: Request) -> Response:
+        """Leads that share an e-mail address or a telephone number, whatever their agents."""
+        keys, pagination = paginate(request, selectors.duplicate_keys(), per_page=20)
+        groups = [
+            {"reason": group.reason, "leads": self._records(group.leads)} for group in selectors.duplicates_of(keys)
+        ]
+        return Response(listing(["duplicates"], groups, pagination))
+
+    @extend_schema(request=MergeInput, responses=LeadAnswer)
+    def merge(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """Those in `lead_ids` become a part of this lead. Nothing is lost: `unmerge` takes one out again."""
+        others = self.validated(MergeInput, request)["lead_ids"]
+        lead = services.merge_leads(actor=self.principal(), lead=selectors.get_lead(lead_id), other_ids=others)
+        return self._answer(lead, "Leads merged.")
+
+    @extend_schema(request=None, responses=LeadAnswer)
+    def unmerge(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """A lead that was merged into another one is one of its own again."""
+        lead = services.unmerge_lead(actor=self.principal(), lead=selectors.get_lead(lead_id))
+        return self._answer(lead, "Lead taken out.")

@@ -1,3 +1,5 @@
+"""A visitor says who they are."""
+
 from __future__ import annotations
 
 import uuid
@@ -8,17 +10,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent
-from knowrithm.errors import ForbiddenError, InvalidInputError
-from knowrithm.jobs import enqueue
-from knowrithm.principal import Principal
+from knowrithm.errors import InvalidInputError
 from leads.models import Lead
-from leads.tasks import apply_encryption
-from tenants.audit.models import RiskLevel
+from leads.services.consents import record_consents
+from leads.signals import lead_registered
 from tenants.audit.services import record_event
-from tenants.models import Company
 from tenants.tokens import TokenPair, issue_for_lead
-
-DETAILS = ("first_name", "last_name", "phone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,9 @@ class RegisteredLead:
 
 
 @transaction.atomic
-def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: Any) -> RegisteredLead:
+def register_lead(
+    *, agent: Agent, company_id: uuid.UUID, email: str, consent_text_version: str = "", **fields: Any
+) -> RegisteredLead:
     """A visitor's registration with an agent, and a token for conversations with it.
 
     The same address again is the same lead, as the published widget registers anew whenever its token has expired.
@@ -47,9 +46,13 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
             with transaction.atomic():
                 lead = Lead.objects.create(agent=agent, email=email, **fields)
         except IntegrityError:  # the same visitor in two tabs at once
-            lead = _existing(agent, email)
+            lead, is_new = _existing(agent, email), False
             assert lead is not None  # noqa: S101  # the constraint that failed says so
-    Lead.objects.filter(pk=lead.pk).update(last_activity=timezone.now(), archived_at=None)
+    shown = [lead.pk, lead.merged_into_id] if lead.merged_into_id else [lead.pk]
+    Lead.objects.filter(pk__in=shown).update(last_activity=timezone.now(), archived_at=None)
+    if is_new:
+        record_consents(actor=None, lead=lead, text_version=consent_text_version)
+        lead_registered.send(Lead, lead=lead)
     record_event(
         actor=None,
         event_type="lead.registered" if is_new else "lead.returned",
@@ -63,21 +66,3 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
 def _existing(agent: Agent, email: str) -> Lead | None:
     lead: Lead | None = Lead.objects.filter(agent=agent).with_email(email).first()
     return lead
-
-
-@transaction.atomic
-def set_lead_encryption(*, actor: Principal, is_on: bool) -> None:
-    """Whether the company's leads lie encrypted. What is stored already is rewritten in the background."""
-    if not actor.is_admin:
-        raise ForbiddenError("Only an admin of your company may change how the data of leads are stored.")
-    company = Company.objects.select_for_update().get(pk=actor.company_id)
-    before = company.encrypts_lead_data
-    if before == is_on:
-        return
-    company.encrypts_lead_data = is_on
-    company.save(update_fields=["encrypts_lead_data", "updated_at"])
-    enqueue(apply_encryption)
-    record_event(
-        actor=actor, event_type="company.lead_encryption_changed", entity=company,
-        changes={"encrypts_lead_data": (before, is_on)}, risk_level=RiskLevel.LOW if is_on else RiskLevel.HIGH,
-    )  # fmt: skip

@@ -1,0 +1,31 @@
+"""The page of one lead: who it is, what was said and done, and how promising it is."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from conversations.timeline import score_of, timeline_of
+from leads.enums import LeadStatus
+from leads.selectors import get_lead, likely_duplicates
+from tenants.pages import PageRequest, company_page
+
+
+@company_page
+def lead(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Of one that was merged into another, that other's page."""
+    found = get_lead(pk, include_archived=True)
+    if found.merged_into_id:
+        return redirect("lead", pk=found.merged_into_id)
+    merged = list(found.merged.select_related("agent").order_by("created_at"))
+    context = {
+        "lead": found,
+        "merged": merged,
+        "score": score_of(found, merged),
+        "timeline": timeline_of(found, merged),
+        "duplicates": likely_duplicates(found),
+        "statuses": LeadStatus.choices,
+    }
+    return render(request, "leads/detail.html", context)

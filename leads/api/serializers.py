@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rest_framework import serializers
+
+from documents.services.metadata import MAX_METADATA
+from knowrithm.api.serializers import RecordSerializer
+from leads.enums import LeadStatus
+from leads.models import Lead, LeadEvent
+
+SHOWN = ("agent_id", "first_name", "last_name", "email", "phone")
+
+
+class LeadSerializer(RecordSerializer[Lead]):
+    """`context["company"]` is the company's `{id, name}`."""
+
+    agent_id = serializers.UUIDField(allow_null=True)
+    full_name = serializers.CharField()
+    email = serializers.EmailField()
+    tags = serializers.ListField(child=serializers.CharField())
+    metadata = serializers.DictField()
+    is_active = serializers.SerializerMethodField()
+    company = serializers.SerializerMethodField()
+    company_id = serializers.SerializerMethodField()
+    merged_into_id = serializers.UUIDField(allow_null=True)
+
+    class Meta:
+        model = Lead
+        fields = (
+            "id", "agent_id", "company_id", "company", "first_name", "last_name", "full_name", "email", "phone",
+            "source", "notes", "tags", "metadata", "status", "consent_marketing", "consent_data_processing",
+            "is_active", "ip_address", "user_agent", "merged_into_id", "last_activity", "archived_at", "created_at",
+            "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_is_active(self, lead: Lead) -> bool:
+        return not lead.is_archived
+
+    def get_company(self, lead: Lead) -> dict[str, Any] | None:
+        company: dict[str, Any] | None = self.context.get("company")
+        return company
+
+    def get_company_id(self, lead: Lead) -> str | None:
+        company = self.context.get("company")
+        return str(company["id"]) if company else None
+
+
+class LeadEventSerializer(RecordSerializer[LeadEvent]):
+    class Meta:
+        model = LeadEvent
+        fields = ("id", "kind", "note", "from_status", "to_status", "actor_id", "actor_label", "created_at")
+        read_only_fields = fields
+
+
+class LeadFields(serializers.Serializer[Any]):
+    phone = serializers.CharField(max_length=40, required=False, allow_blank=True, allow_null=True)
+    source = serializers.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]  # DRF's name
+    notes = serializers.CharField(max_length=5000, required=False, allow_blank=True)
+    consent_marketing = serializers.BooleanField(required=False)
+    consent_data_processing = serializers.BooleanField(required=False)
+    consent_text_version = serializers.CharField(
+        max_length=60, required=False, allow_blank=True, help_text="Of the text that the person has consented to."
+    )
+
+    def validate_phone(self, phone: str | None) -> str:
+        return phone or ""
+
+
+class LeadInput(LeadFields):
+    agent_id = serializers.UUIDField()
+    first_name = serializers.CharField(max_length=100)
+    last_name = serializers.CharField(max_length=100)
+    email = serializers.EmailField(max_length=254)
+
+
+class LeadWritten(LeadFields):
+    """What the company's own people and keys may say besides."""
+
+    tags = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
+    metadata = serializers.DictField(required=False)
+    status = serializers.ChoiceField(LeadStatus.choices, required=False)
+
+    def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        if len(json.dumps(metadata)) > MAX_METADATA:
+            raise serializers.ValidationError(f"Metadata may have at most {MAX_METADATA:,} characters.")
+        return metadata
+
+
+class LeadWriteInput(LeadWritten):
+    agent_id = serializers.UUIDField(required=False, allow_null=True)
+    first_name = serializers.CharField(max_length=100)
+    last_name = serializers.CharField(max_length=100, allow_blank=True)
+    email = serializers.EmailField(max_length=254)
+
+
+class LeadUpdateInput(LeadWritten):
+    first_name = serializers.CharField(max_length=100, required=False)
+    last_name = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    email = serializers.EmailField(max_length=254, required=False)
+    status_note = serializers.CharField(max_length=5000, required=False, allow_blank=True)
+
+
+class NoteInput(serializers.Serializer[Any]):
+    note = serializers.CharField(max_length=5000)
+
+
+class LeadQuery(serializers.Serializer[Any]):
+    """The query string of a list of leads; empty values narrow nothing, an unknown status finds nobody."""
+
+    search = serializers.CharField(required=False, allow_blank=True, max_length=500)
+    status = serializers.CharField(required=False, allow_blank=True)
+    agent_id = serializers.UUIDField(required=False)
+    tag = serializers.CharField(required=False, allow_blank=True)
+    source = serializers.CharField(required=False, allow_blank=True)  # type: ignore[assignment]  # DRF's name
+    created_after = serializers.DateTimeField(required=False)
+    created_before = serializers.DateTimeField(required=False)
+    sort = serializers.CharField(required=False, allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        sent = {name: data.get(name) for name in self.fields if data.get(name)}
+        found: dict[str, Any] = super().to_internal_value(sent)
+        return found
+
+
+class MergeInput(serializers.Serializer[Any]):
+    lead_ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=50)

@@ -1,0 +1,84 @@
+"""Leads as a CSV download that never stands in memory as a whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db.models import Q
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from knowrithm.db.schema import release_connection
+from leads.models import Lead
+from leads.selectors import LeadFilter, leads_list
+from tenants.audit.export import cell
+
+BATCH = 1000
+COLUMNS = (
+    "id", "first_name", "last_name", "email", "phone", "status", "agent", "source", "tags", "notes", "metadata",
+    "consent_marketing", "consent_data_processing", "last_activity", "created_at",
+)  # fmt: skip
+
+
+def csv_download(request: HttpRequest, *, schema: str, wanted: LeadFilter) -> StreamingHttpResponse:
+    """Newest first, whatever the order that is `wanted`."""
+    pieces = csv_pieces(lead_batches(schema, replace(wanted, sort="")))
+    # Under ASGI Django would read a plain iterator to its end before it sends the first byte.
+    content: Any = _in_threads(pieces) if isinstance(request, ASGIRequest) else pieces
+    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="leads-{timezone.now():%Y-%m-%d}.csv"'
+    return response
+
+
+async def _in_threads(pieces: Iterator[str]) -> AsyncIterator[str]:
+    following = sync_to_async(lambda: next(pieces, None))
+    while (piece := await following()) is not None:
+        yield piece
+
+
+def lead_batches(schema: str, wanted: LeadFilter) -> Iterator[list[Lead]]:
+    """The schema is set, and a connection held, only while a batch is read."""
+    last: Lead | None = None
+    while True:
+        with schema_context(schema):
+            rows = leads_list(wanted).order_by("-created_at", "-pk")
+            if last is not None:
+                at = last.created_at
+                rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=last.pk))
+            batch = list(rows[:BATCH])
+        release_connection()
+        if not batch:
+            return
+        yield batch
+        last = batch[-1]
+
+
+def csv_pieces(batches: Iterable[list[Lead]]) -> Iterator[str]:
+    yield _lines([list(COLUMNS)])
+    for batch in batches:
+        yield _lines([[cell(_value(lead, name)) for name in COLUMNS] for lead in batch])
+
+
+def _value(lead: Lead, name: str) -> Any:
+    value = getattr(lead, name)
+    if name == "agent":
+        return lead.agent.name if lead.agent else ""
+    if name == "tags":
+        return ", ".join(lead.tags)
+    if name == "metadata":
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    return value.isoformat() if name in {"last_activity", "created_at"} else value
+
+
+def _lines(rows: list[list[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,30 @@
+"""Every write of leads."""
+
+from leads.services.encryption import set_lead_encryption
+from leads.services.imports import check_import, start_import
+from leads.services.merging import merge_leads, unmerge_lead
+from leads.services.records import (
+    add_lead_note,
+    archive_lead,
+    change_lead_status,
+    create_lead,
+    restore_lead,
+    update_lead,
+)
+from leads.services.registration import RegisteredLead, register_lead
+
+__all__ = [
+    "RegisteredLead",
+    "add_lead_note",
+    "archive_lead",
+    "change_lead_status",
+    "check_import",
+    "create_lead",
+    "merge_leads",
+    "register_lead",
+    "restore_lead",
+    "set_lead_encryption",
+    "start_import",
+    "unmerge_lead",
+    "update_lead",
+]

@@ -8,6 +8,10 @@ from agents.models import Agent
 from agents.signals import agent_archiving
 from conversations.exceptions import AgentInUseError
 from conversations.models import Conversation
+from integrations.enums import EventType
+from integrations.services import publish_event
+from leads.models import Lead
+from leads.signals import lead_registered
 
 
 @receiver(agent_archiving)
@@ -16,3 +20,19 @@ def refuse_while_conversations_are_active(*, agent: Agent, **_: Any) -> None:
     if count:
         has = "an active conversation" if count == 1 else f"{count} active conversations"
         raise AgentInUseError(f"This agent has {has}. Archive {'it' if count == 1 else 'them'} first.")
+
+
+@receiver(lead_registered)
+def tell_of_lead(*, lead: Lead, is_new: bool, **_: Any) -> None:
+    """Whoever returns is no new lead: names that were typed again change nothing."""
+    if is_new:
+        publish_event(EventType.LEAD_CREATED, _lead_record(lead), agent_id=lead.agent_id)
+
+
+def _lead_record(lead: Lead) -> dict[str, Any]:
+    names = ("first_name", "last_name", "email", "phone", "source", "status", "consent_marketing", "created_at")
+    return {
+        "lead_id": lead.pk,
+        "agent_id": lead.agent_id,
+        **{name: getattr(lead, name) for name in names},
+    }

@@ -12,6 +12,7 @@ from knowrithm.errors import ForbiddenError, InvalidInputError
 from knowrithm.jobs import enqueue
 from knowrithm.principal import Principal
 from leads.models import Lead
+from leads.signals import lead_registered
 from leads.tasks import apply_encryption
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import record_event
@@ -50,6 +51,7 @@ def register_lead(*, agent: Agent, company_id: uuid.UUID, email: str, **fields: 
             lead = _existing(agent, email)
             assert lead is not None  # noqa: S101  # the constraint that failed says so
     Lead.objects.filter(pk=lead.pk).update(last_activity=timezone.now(), archived_at=None)
+    lead_registered.send(sender=Lead, lead=lead, is_new=is_new)
     record_event(
         actor=None,
         event_type="lead.registered" if is_new else "lead.returned",

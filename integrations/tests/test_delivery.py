@@ -123,9 +123,14 @@ def test_both_secrets_sign_while_they_overlap(in_acme: Character, receiver: Rece
 
 def test_the_outbox_is_written_with_the_change_or_not_at_all(in_acme: Character, receiver: Receiver) -> None:
     add(in_acme, receiver.url)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+
+    @transaction.atomic
+    def begin_and_fail() -> None:
         create_conversation(actor=in_acme.principal, agent=in_acme.agent)
-        _ = 1 / 0
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin_and_fail()
     assert WebhookDelivery.objects.count() == 0
     create_conversation(actor=in_acme.principal, agent=in_acme.agent)
     assert list(WebhookDelivery.objects.values_list("event_type", flat=True)) == ["conversation.started"]

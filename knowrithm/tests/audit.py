@@ -40,7 +40,7 @@ PAGE_ROWS = {
     "websites": "source_id", "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
-    "guardrails": "guardrail_id",
+    "guardrails": "guardrail_id", "webhooks": "webhook_id", "webhooks/delivery": "delivery_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here

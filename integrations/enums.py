@@ -22,6 +22,9 @@ class EventType(models.TextChoices):
 TEST_EVENT = "webhook.test"
 
 
+WEBHOOK_STATES = ("active", "failing", "disabled", "off")  # disabled: by us; off: by its owner
+
+
 class DeliveryStatus(models.TextChoices):
     PENDING = "pending"
     PROCESSING = "processing"

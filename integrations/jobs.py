@@ -176,13 +176,13 @@ def _send(delivery: WebhookDelivery) -> _Outcome:
         page = post(delivery.webhook.url, body, headers=headers, keep_bytes=KEPT_BYTES, timeout=SECONDS)
     except OutboundError as error:
         return _Outcome(None, "", str(error)[:500], round(time.monotonic() - began, 3))
-    error = ""
+    fault = ""
     if 300 <= page.status < 400:
-        error = f"The address redirects (status {page.status}). Redirects are not followed: enter the final address."
+        fault = f"The address redirects (status {page.status}). Redirects are not followed: enter the final address."
     elif not 200 <= page.status < 300:
-        error = f"The address answered with status {page.status}."
+        fault = f"The address answered with status {page.status}."
     text = page.body.decode("utf-8", "replace").replace("\0", "")
-    return _Outcome(page.status, text, error, round(time.monotonic() - began, 3))
+    return _Outcome(page.status, text, fault, round(time.monotonic() - began, 3))
 
 
 def _note(delivery: WebhookDelivery, outcome: _Outcome) -> bool:

@@ -167,8 +167,8 @@ def delivery(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @admin_page
 def resend(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    shown = pk
     with errors_as_messages(request):
-        sent = services.resend_delivery(actor=principal_of(request.user), delivery_id=pk)
+        shown = services.resend_delivery(actor=principal_of(request.user), delivery_id=pk).pk
         messages.success(request, "It is sent again. This page says how it went.")
-        return redirect("webhook-delivery", pk=sent.pk)
-    return redirect("webhook-delivery", pk=pk)
+    return redirect("webhook-delivery", pk=shown)

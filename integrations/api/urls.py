@@ -15,5 +15,5 @@ urlpatterns = [
     ),
     path("webhook/<uuid:webhook_id>/rotate", WebhookViewSet.as_view({"post": "rotate"})),
     path("webhook/<uuid:webhook_id>/test", WebhookViewSet.as_view({"post": "test"})),
-    path("webhook/<uuid:webhook_id>/delivery", WebhookViewSet.as_view({"get": "deliveries"})),
+    path("webhook/<uuid:webhook_id>/deliveries", WebhookViewSet.as_view({"get": "deliveries"})),
 ]

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from integrations import selectors, services
-from integrations.enums import DeliveryStatus, EventType
+from integrations.enums import WEBHOOK_STATES, DeliveryStatus, EventType
 from integrations.models import Webhook, WebhookDelivery
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import ADMIN
@@ -30,16 +30,16 @@ DELIVERY_PARAMETERS = [
 class WebhookSerializer(RecordSerializer[Webhook]):
     """Without its secret, which is in the answer to its making and rotating alone."""
 
-    state = serializers.ChoiceField(["active", "failing", "disabled", "off"])
+    state = serializers.ChoiceField(WEBHOOK_STATES)
     overlap_ends_at = serializers.DateTimeField(allow_null=True)
 
     class Meta:
         model = Webhook
-        fields = (
+        fields: tuple[str, ...] = (
             "id", *services.FIELDS, "state", "failures", "failing_since", "held_until", "disabled_at",
             "last_delivered_at", "rotated_at", "overlap_ends_at", "created_at", "updated_at",
         )  # fmt: skip
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class NewSecretSerializer(WebhookSerializer):
@@ -47,7 +47,7 @@ class NewSecretSerializer(WebhookSerializer):
 
     class Meta(WebhookSerializer.Meta):
         fields = (*WebhookSerializer.Meta.fields, "secret")
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class WebhookInput(serializers.Serializer[Any]):
@@ -87,11 +87,11 @@ class WebhookDeliverySerializer(RecordSerializer[WebhookDelivery]):
 
     class Meta:
         model = WebhookDelivery
-        fields = (
+        fields: tuple[str, ...] = (
             "id", "webhook_id", "event_id", "event_type", "agent_id", "occurred_at", "is_test", "status", "attempts",
             "due_at", "finished_at", "status_code", "answer", "error", "history", "created_at",
         )  # fmt: skip
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class WholeDeliverySerializer(WebhookDeliverySerializer):
@@ -99,7 +99,7 @@ class WholeDeliverySerializer(WebhookDeliverySerializer):
 
     class Meta(WebhookDeliverySerializer.Meta):
         fields = (*WebhookDeliverySerializer.Meta.fields, "payload")
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     def get_payload(self, row: WebhookDelivery) -> dict[str, Any]:
         payload: dict[str, Any] = json.loads(row.payload)

@@ -23,6 +23,7 @@ from conversations.services import create_conversation
 from integrations import jobs, services, tasks
 from integrations.enums import EventType
 from integrations.models import Webhook, WebhookDelivery
+from integrations.signing import signature_of
 from integrations.tests.receiver import Receiver
 from knowrithm.db.redis import sync_redis
 from knowrithm.errors import InvalidInputError
@@ -98,7 +99,7 @@ def test_the_documented_check_accepts_our_signature_and_no_other(in_acme: Charac
     assert not names["is_genuine"](request.body + b" ", header, webhook.secret)
     assert not names["is_genuine"](request.body, header, "whsec_other")
     old = jobs.body_of(WebhookDelivery.objects.get(), sent_at=int(time.time()) - 3600)
-    assert not names["is_genuine"](old, jobs.signature_of(old, [webhook.secret]), webhook.secret)
+    assert not names["is_genuine"](old, signature_of(old, [webhook.secret]), webhook.secret)
 
 
 def test_both_secrets_sign_while_they_overlap(in_acme: Character, receiver: Receiver) -> None:
@@ -115,10 +116,10 @@ def test_both_secrets_sign_while_they_overlap(in_acme: Character, receiver: Rece
     work(in_acme)
 
     first, second, third = receiver.requests
-    assert first.headers["x-knowrithm-signature"] == jobs.signature_of(first.body, [new.secret, old.secret])
-    assert second.headers["x-knowrithm-signature"] == jobs.signature_of(second.body, [new.secret])
+    assert first.headers["x-knowrithm-signature"] == signature_of(first.body, [new.secret, old.secret])
+    assert second.headers["x-knowrithm-signature"] == signature_of(second.body, [new.secret])
     latest = Webhook.objects.get().secret
-    assert third.headers["x-knowrithm-signature"] == jobs.signature_of(third.body, [latest])
+    assert third.headers["x-knowrithm-signature"] == signature_of(third.body, [latest])
 
 
 def test_the_outbox_is_written_with_the_change_or_not_at_all(in_acme: Character, receiver: Receiver) -> None:

@@ -78,11 +78,11 @@ def test_tests_deliveries_and_sending_again(acme_api: APIClient, acme: Character
         services.publish_event(EventType.LEAD_CREATED, {"email": "v@example.org"}, agent_id=acme.agent.pk)
     tried = acme_api.post(f"{url}/test")
     assert (tried.status_code, tried.json()["delivery"]["is_test"]) == (202, True)
-    rows = acme_api.get(f"{url}/delivery").json()["deliveries"]
+    rows = acme_api.get(f"{url}/deliveries").json()["deliveries"]
     assert [row["event_type"] for row in rows] == ["webhook.test", "lead.created"]
     assert "payload" not in rows[0]
-    [lead] = acme_api.get(f"{url}/delivery", {"event": "lead.created", "status": "pending"}).json()["deliveries"]
-    assert acme_api.get(f"{url}/delivery", {"status": "delivered"}).json()["deliveries"] == []
+    [lead] = acme_api.get(f"{url}/deliveries", {"event": "lead.created", "status": "pending"}).json()["deliveries"]
+    assert acme_api.get(f"{url}/deliveries", {"status": "delivered"}).json()["deliveries"] == []
     one = f"{HOOKS}/delivery/{lead['id']}"
     assert acme_api.get(one).json()["delivery"]["payload"] == {"email": "v@example.org"}
     with tenant_context(acme.company):
@@ -121,4 +121,4 @@ def test_lists_cost_the_same_however_long_they_are(
     with django_assert_num_queries(3):
         assert len(acme_api.get(HOOKS).json()["webhooks"]) == count
     with django_assert_num_queries(4):
-        assert len(acme_api.get(f"{HOOKS}/{webhook.pk}/delivery").json()["deliveries"]) == count
+        assert len(acme_api.get(f"{HOOKS}/{webhook.pk}/deliveries").json()["deliveries"]) == count

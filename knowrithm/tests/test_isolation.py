@@ -223,7 +223,7 @@ PROBES: dict[str, Probe] = {
     "DELETE /api/v1/webhook/<uuid:webhook_id>": Probe(),
     "POST /api/v1/webhook/<uuid:webhook_id>/rotate": Probe({"overlap_hours": 1}),
     "POST /api/v1/webhook/<uuid:webhook_id>/test": Probe(),
-    "GET /api/v1/webhook/<uuid:webhook_id>/delivery": Probe(),
+    "GET /api/v1/webhook/<uuid:webhook_id>/deliveries": Probe(),
     "GET /api/v1/webhook/delivery/<uuid:delivery_id>": Probe(),
     "POST /api/v1/webhook/delivery/<uuid:delivery_id>/resend": Probe(),
     # conversations

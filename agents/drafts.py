@@ -20,7 +20,7 @@ from agents.services import (
     _recorded,
     settings_by_id,
 )
-from agents.signals import settings_deleting, version_restored
+from agents.signals import agent_published, settings_deleting, version_restored
 from agents.versions import (
     FROZEN_SETTINGS,
     VERSIONED_FIELDS,
@@ -104,6 +104,7 @@ def publish_draft(*, actor: Principal, agent: Agent, note: str = "") -> AgentVer
     version = freeze(agent, actor=actor, note=note)
     if version is None:
         raise VersionUnchangedError("The draft says what is published already. Discard it, or change something first.")
+    agent_published.send(sender=Agent, agent=agent, version=version)
     record_event(
         actor=actor,
         event_type="agent.published",
@@ -133,6 +134,7 @@ def roll_back_agent(*, actor: Principal, agent: Agent, version: AgentVersion) ->
     made = freeze(agent, actor=actor, note=f"Rolled back to version {version.number}.", restored_number=version.number)
     if made is None:  # what differs cannot be brought back, such as a dataset that is no more
         raise VersionUnchangedError(f"Nothing of version {version.number} that differs is there any more.")
+    agent_published.send(sender=Agent, agent=agent, version=made)
     record_event(
         actor=actor,
         event_type="agent.rolled_back",

@@ -17,7 +17,14 @@ from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
 from agents.models import Agent, LLMSettings
-from agents.signals import agent_archiving, agent_cloned, embedder_changed, settings_deleting
+from agents.signals import (
+    agent_archiving,
+    agent_cloned,
+    agent_created,
+    agent_updated,
+    embedder_changed,
+    settings_deleting,
+)
 from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
@@ -280,6 +287,7 @@ def create_agent(
     """
     agent = _make_agent(actor, name, settings_id, choices, fields)
     freeze(agent, actor=actor, note="Created.")
+    agent_created.send(sender=Agent, agent=agent)
     record_event(
         actor=actor,
         event_type="agent.created",
@@ -326,6 +334,7 @@ def update_agent(
     before = _recorded(agent)
     _change_agent(actor, agent, changes, settings_id, choices)
     freeze(agent, actor=actor, note=note)
+    agent_updated.send(sender=Agent, agent=agent)
     after = changed_fields(before, _recorded(agent))
     configures = settings_id is not None or bool(choices)
     record_event(
@@ -345,6 +354,7 @@ def create_settings_for(*, actor: Principal, agent: Agent, choices: Mapping[str,
     settings = _make_settings(choices, is_default=False)
     _change_agent(actor, agent, {}, settings.id, None)
     freeze(agent, actor=actor)
+    agent_updated.send(sender=Agent, agent=agent)
     record_event(
         actor=actor,
         event_type="agent.updated",
@@ -406,6 +416,7 @@ def archive_agent(*, actor: Principal, agent: Agent) -> Agent:
     agent_archiving.send(sender=Agent, agent=agent)
     agent.archived_at = timezone.now()
     agent.save(update_fields=["archived_at", "updated_at"])
+    agent_updated.send(sender=Agent, agent=agent)
     record_event(actor=actor, event_type="agent.archived", entity=agent, risk_level=RiskLevel.MEDIUM)
     return agent
 
@@ -414,6 +425,7 @@ def archive_agent(*, actor: Principal, agent: Agent) -> Agent:
 def restore_agent(*, actor: Principal, agent: Agent) -> Agent:
     agent.archived_at = None
     agent.save(update_fields=["archived_at", "updated_at"])
+    agent_updated.send(sender=Agent, agent=agent)
     record_event(actor=actor, event_type="agent.restored", entity=agent)
     return agent
 
@@ -440,6 +452,7 @@ def clone_agent(
     if with_knowledge:
         agent_cloned.send(sender=Agent, source=agent, clone=clone)
     freeze(clone, actor=actor, note=f"A copy of {agent.name}.")
+    agent_created.send(sender=Agent, agent=clone)
     record_event(
         actor=actor,
         event_type="agent.cloned",

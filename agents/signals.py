@@ -22,5 +22,14 @@ version_restored = Signal()
 agent, configuration.
 """
 
+agent_created = Signal()
+"""Sent inside the transaction when there is a new agent, also a copy. Argument: agent."""
+
+agent_updated = Signal()
+"""Sent inside the transaction when an agent was changed at once, archived or restored. Argument: agent."""
+
+agent_published = Signal()
+"""Sent inside the transaction when a draft, or an old version, was published. Arguments: agent, version."""
+
 agent_cloned = Signal()
 """Sent inside the transaction when an agent was cloned together with its knowledge. Arguments: source, clone."""

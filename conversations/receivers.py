@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.dispatch import receiver
@@ -8,6 +9,10 @@ from agents.models import Agent
 from agents.signals import agent_archiving
 from conversations.exceptions import AgentInUseError
 from conversations.models import Conversation
+from integrations.enums import EventType
+from integrations.services import publish_event
+from leads.models import Lead
+from leads.signals import lead_registered, lead_status_changed, lead_updated
 
 
 @receiver(agent_archiving)
@@ -16,3 +21,28 @@ def refuse_while_conversations_are_active(*, agent: Agent, **_: Any) -> None:
     if count:
         has = "an active conversation" if count == 1 else f"{count} active conversations"
         raise AgentInUseError(f"This agent has {has}. Archive {'it' if count == 1 else 'them'} first.")
+
+
+@receiver(lead_registered)
+def tell_of_lead(*, lead: Lead, **_: Any) -> None:
+    publish_event(EventType.LEAD_CREATED, _lead_record(lead), agent_id=lead.agent_id)
+
+
+@receiver(lead_updated)
+def tell_of_changed_lead(*, lead: Lead, fields: Sequence[str], **_: Any) -> None:
+    publish_event(EventType.LEAD_UPDATED, {**_lead_record(lead), "changed": list(fields)}, agent_id=lead.agent_id)
+
+
+@receiver(lead_status_changed)
+def tell_of_status(*, lead: Lead, from_status: str, to_status: str, **_: Any) -> None:
+    record = {**_lead_record(lead), "from_status": from_status, "to_status": to_status}
+    publish_event(EventType.LEAD_STATUS_CHANGED, record, agent_id=lead.agent_id)
+
+
+def _lead_record(lead: Lead) -> dict[str, Any]:
+    names = ("first_name", "last_name", "email", "phone", "source", "status", "consent_marketing", "created_at")
+    return {
+        "lead_id": lead.pk,
+        "agent_id": lead.agent_id,
+        **{name: getattr(lead, name) for name in names},
+    }

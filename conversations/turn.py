@@ -32,10 +32,12 @@ from conversations.engine.prompt import build_request, retrieval_query
 from conversations.enums import EntityType, MessageStatus
 from conversations.guarding import Guard
 from conversations.models import Citation, Conversation, Message
+from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, retrieve
+from integrations.enums import EventType
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
@@ -235,6 +237,8 @@ class _Turn:
                 total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
             )
             Agent.objects.filter(pk=self.agent.pk).update(total_messages=F("total_messages") + 2)
+            if self.conversation.archived_at is None:  # a test's is archived from the start
+                publish_message(EventType.MESSAGE_ANSWERED, self.reply, self.conversation)
         announce(self.reply.pk)
 
     def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
@@ -262,14 +266,17 @@ class _Turn:
         )
 
     def fail(self, cause: str, code: str) -> None:
-        if not self.reply.update_if_held(
-            status=MessageStatus.FAILED,
-            error=cause,
-            error_code=code,
-            timings=self.timings,
-            model_failures=[asdict(failure) for failure in self.failures],
-        ):
-            return
+        with transaction.atomic():
+            if not self.reply.update_if_held(
+                status=MessageStatus.FAILED,
+                error=cause,
+                error_code=code,
+                timings=self.timings,
+                model_failures=[asdict(failure) for failure in self.failures],
+            ):
+                return
+            if self.conversation.archived_at is None:
+                publish_message(EventType.MESSAGE_FAILED, self.reply, self.conversation)
         announce(self.reply.pk)
 
 

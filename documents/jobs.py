@@ -49,6 +49,7 @@ from documents.ingestion.sandbox import (
 )
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
+from documents.signals import document_failed, document_processed
 from documents.versions import settle
 from knowrithm import jobs as task_records
 from knowrithm.db.schema import release_connection
@@ -385,6 +386,7 @@ def _save(
         settle(document)
         if document.agent_id:
             Agent.objects.filter(pk=document.agent_id).update(last_trained=now)
+        document_processed.send(sender=Document, document=document)
 
 
 def _words(chunks: Sequence[Chunk]) -> int:
@@ -401,6 +403,7 @@ def _fail(job: IngestionJob, cause: str, code: str) -> None:
         Document.objects.filter(pk=job.document_id).update(
             status=DocumentStatus.FAILED, processing_error=cause, error_code=code, updated_at=timezone.now()
         )
+        document_failed.send(sender=Document, document=job.document, error=cause, error_code=code)
     _tell(task_records.fail_task, job, cause, code)
 
 

@@ -1,1 +1,1 @@
-"""Live databases as knowledge: connections, their tables, text to SQL. Nothing is here yet."""
+"""What a company connects with its agents: webhooks, which tell other software what happens here."""

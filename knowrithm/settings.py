@@ -60,7 +60,7 @@ SHARED_APPS = [
     "csp",
     "django_htmx",
 ]
-TENANT_APPS = ["tenants.audit", "agents", "documents", "leads", "conversations"]
+TENANT_APPS = ["tenants.audit", "agents", "documents", "leads", "integrations", "conversations"]
 INSTALLED_APPS = list(dict.fromkeys(SHARED_APPS + TENANT_APPS))
 
 TENANT_MODEL = "tenants.Company"
@@ -244,6 +244,8 @@ SPECTACULAR_SETTINGS = {
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
         "DocumentTypeEnum": "documents.enums.DocumentType",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
+        "DeliveryStatusEnum": "integrations.enums.DeliveryStatus",
+        "WebhookStateEnum": "integrations.enums.WEBHOOK_STATES",
         "LeadStatusEnum": "leads.enums.LeadStatus",
         "UserStatusEnum": "tenants.enums.UserStatus",
         "RoleEnum": "tenants.enums.ROLE_CHOICES",
@@ -288,6 +290,9 @@ CELERY_TASK_ROUTES = {
     "documents.crawl_due*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
     "leads.import": {"queue": "default"},  # somebody waits for it
+    "integrations.deliver": {"queue": "default"},  # waits for other people's servers: in threads, a few at a time
+    "integrations.deliver_due*": {"queue": "low"},
+    "integrations.purge_deliveries*": {"queue": "low"},
     "tenants.purge_company": {"queue": "low"},
     "usage.*": {"queue": "low"},
     "analytics.collect_requested": {"queue": "default"},  # somebody waits for it

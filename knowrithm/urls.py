@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from agents.api.views import TestPageViewSet, widget_script
 from documents.admin import knowledge_of_company
+from integrations.admin import webhooks_of_company
 from knowrithm.api.errors import not_found
 from knowrithm.health import health
 from knowrithm.task_status import TaskViewSet
@@ -18,6 +19,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("agents.api.urls")),
     path("", include("documents.api.urls")),
     path("", include("leads.api.urls")),
+    path("", include("integrations.api.urls")),
     path("", include("conversations.api.urls")),
     path("", include("analytics.usage.api.urls")),
     path("", include("analytics.api.urls")),
@@ -35,12 +37,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("leads.urls")),
     path("", include("agents.urls")),
     path("", include("documents.urls")),
+    path("", include("integrations.urls")),
     path("", include("conversations.urls")),
     path("", include("analytics.usage.urls")),
     path(
         "admin/company/<uuid:company_id>/knowledge/",
         admin.site.admin_view(knowledge_of_company),
         name="knowledge_of_company",
+    ),
+    path(
+        "admin/company/<uuid:company_id>/webhooks/",
+        admin.site.admin_view(webhooks_of_company),
+        name="webhooks_of_company",
     ),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

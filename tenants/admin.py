@@ -56,7 +56,17 @@ def _actor(request: HttpRequest) -> Principal:
 
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "status", "is_verified", "purge_started_at", "created_at", "audit", "knowledge")
+    list_display = (
+        "name",
+        "email",
+        "status",
+        "is_verified",
+        "purge_started_at",
+        "created_at",
+        "audit",
+        "knowledge",
+        "webhooks",
+    )
     list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
     readonly_fields = (
@@ -141,6 +151,12 @@ class CompanyAdmin(_NoAdd):
             return ""
         page = reverse("knowledge_of_company", args=[company.pk])
         return format_html('<a href="{}">Knowledge</a>', page)
+
+    @admin.display(description="Webhooks")
+    def webhooks(self, company: Company) -> str:
+        if not company.is_ready:
+            return ""
+        return format_html('<a href="{}">Webhooks</a>', reverse("webhooks_of_company", args=[company.pk]))
 
     def _record(self, request: HttpRequest, row: Any, verb: str, changes: dict[str, tuple[Any, Any]]) -> None:
         """The service has recorded the change."""

@@ -62,7 +62,7 @@ class ProviderSerializer(RecordSerializer[Provider]):
     type = serializers.CharField(source="kind")
     api_base_url = serializers.CharField(source="default_base_url")
     status = serializers.SerializerMethodField()
-    models = ProviderModelSerializer(many=True)
+    models = ProviderModelSerializer(many=True, required=False)  # without `include_models` there are none
 
     class Meta:
         model = Provider

@@ -268,7 +268,7 @@ def test_the_agent_form_chooses_settings_that_exist(acme: Character, acme_client
     own = {name: value for name, value in form().items() if name == "llm_model"}
     agent = {
         "name": "Helper", "status": "active", "provider": "builtin", "model": own["llm_model"], "temperature": "0.7",
-        "max_tokens": "1000", "shared_settings": str(made.pk),
+        "max_tokens": "1000", "shared_settings": str(made.pk), "answer_length": "balanced", "then": "publish",
     }  # fmt: skip
     path = acme_client.post("/agents/new", agent).url  # type: ignore[attr-defined]
     with tenant_context(acme.company):

@@ -15,9 +15,11 @@ from agents.models import Agent
 from conversations.enums import ConversationStatus, EntityType
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
+from conversations.outbox import publish_conversation
 from conversations.selectors import archived_conversations
 from conversations.services.records import record
 from documents.services import clean_tags
+from integrations.enums import EventType
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
 from tenants.audit.services import changed_fields
@@ -49,6 +51,7 @@ def create_conversation(
         max_context_length=max_context_length,
     )
     Agent.objects.filter(pk=agent.pk).update(total_conversations=F("total_conversations") + 1)
+    publish_conversation(EventType.CONVERSATION_STARTED, conversation)
     record(actor, "conversation.created", conversation, agent)
     return conversation
 
@@ -84,6 +87,8 @@ def update_conversation(
         setattr(conversation, name, given[name])
     conversation.save(update_fields=[*changed, "updated_at"])
     after = {name: getattr(conversation, name) for name in before}
+    if after["status"] == ConversationStatus.ARCHIVED != before["status"]:
+        publish_conversation(EventType.CONVERSATION_ENDED, conversation)
     record(actor, "conversation.updated", conversation, conversation.agent, changes=changed_fields(before, after))
     return conversation
 
@@ -94,6 +99,7 @@ def archive_conversation(*, actor: Principal, conversation: Conversation) -> int
     conversation.archived_at = timezone.now()
     conversation.save(update_fields=["archived_at", "updated_at"])
     count: int = Message.objects.live().filter(conversation=conversation).count()
+    publish_conversation(EventType.CONVERSATION_ENDED, conversation)
     record(actor, "conversation.archived", conversation, conversation.agent)
     return count
 

@@ -17,9 +17,11 @@ from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import NotNewestError, StillAnsweringError
 from conversations.guarding import Guard
 from conversations.models import Conversation, Message
+from conversations.outbox import publish_message
 from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
 from conversations.services.directory import DEFAULT_TITLE, check_available, create_conversation
 from conversations.services.records import record
+from integrations.enums import EventType
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
@@ -168,6 +170,7 @@ def _ask(
         conversation.title = " ".join(taken.text[:80].split())
     turn = _answer_to(conversation, question, is_draft=is_draft, refusal=taken.refusal, instead_of=instead_of_reply)
     guard.save_decisions(turn.reply)
+    publish_message(EventType.MESSAGE_RECEIVED, turn.question, conversation)
     return turn
 
 

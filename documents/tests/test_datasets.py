@@ -18,7 +18,8 @@ from agents.models import Agent, LLMSettings
 from agents.services import create_agent, create_settings, delete_settings, update_settings
 from conftest import Character
 from documents.chunks import replace_chunks
-from documents.enums import DocumentStatus
+from documents.enums import DocumentStatus, IndexState
+from documents.indexes import index_of, outstanding
 from documents.ingestion.base import Chunk
 from documents.models import Dataset, Document, Home, owned_by
 from documents.retrieval import retrieve
@@ -83,8 +84,9 @@ def test_another_embedder_reads_a_dataset_anew(in_acme: Character, another_embed
     dataset = create_dataset(actor=actor, name="Terms")
     document = read(dataset, "The warranty lasts two years.")
     update_dataset(actor=actor, dataset=dataset, changes={}, settings_id=another_embedder.pk)
-    document.refresh_from_db()
-    assert (document.status, document.jobs.count()) == (DocumentStatus.PENDING, 1)
+    index = index_of(dataset, IndexState.BUILDING)
+    assert index is not None
+    assert list(outstanding(index)) == [document]
 
 
 def test_settings_of_a_dataset_are_kept_and_their_change_is_heard(in_acme: Character) -> None:
@@ -96,8 +98,9 @@ def test_settings_of_a_dataset_are_kept_and_their_change_is_heard(in_acme: Chara
         delete_settings(actor=actor, settings=settings)
     choices = {"embedding_provider": "openai", "embedding_model": "text-embedding-3-small", "embedding_api_key": "k"}
     update_settings(actor=actor, settings=settings, choices=choices)
-    document.refresh_from_db()
-    assert document.status == DocumentStatus.PENDING
+    index = index_of(dataset, IndexState.BUILDING)
+    assert index is not None
+    assert list(outstanding(index)) == [document]
 
 
 def test_a_document_has_one_home(in_acme: Character) -> None:

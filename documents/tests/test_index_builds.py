@@ -419,7 +419,7 @@ def test_no_page_opens_another_company_s(globex_client: Client, acme: Character,
 
 
 def test_what_was_read_before_there_were_indexes_answers_on(acme_api: APIClient, acme: Character) -> None:
-    migration = importlib.import_module("documents.migrations.0007_shadow_index")
+    migration = importlib.import_module("documents.migrations.0008_shadow_index")
     learn(acme_api, acme)
     alter = "ALTER TABLE documents_documentchunk ALTER search_index_id"
     with tenant_context(acme.company), connection.cursor() as cursor:

@@ -10,7 +10,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.message import Message
@@ -32,6 +32,7 @@ __all__ = [
     "OutboundRefusedError",
     "fetch",
     "outbound_client",
+    "post",
     "post_form",
     "within",
 ]
@@ -155,6 +156,32 @@ def post_form(
             client.stream("POST", url, data=dict(form), headers=headers, auth=auth) as response,
         ):
             return _page(response, max_bytes=max_bytes, deadline=deadline)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise outbound_error(error) from error
+
+
+def post(url: str, content: bytes, *, headers: Mapping[str, str], keep_bytes: int, timeout: float) -> FetchedPage:
+    """Send `content` and hear how it was taken: the status, and at most `keep_bytes` of the body, however long it is.
+
+    Redirects are not followed. `timeout` bounds all of it in seconds; once the status is there, a body that is late or
+    breaks off is kept as far as it came. Raises `OutboundError` only.
+    """
+    deadline = time.monotonic() + timeout
+    sent = {"Accept-Encoding": "identity", **headers}
+    try:
+        with (
+            outbound_client(timeout=timeout, deadline=deadline) as client,
+            client.stream("POST", url, content=content, headers=sent) as response,
+        ):
+            body = bytearray()
+            with suppress(httpx2.HTTPError):
+                for chunk in response.iter_raw():
+                    body += chunk
+                    if len(body) >= keep_bytes or time.monotonic() > deadline:
+                        break
+            return FetchedPage(
+                url=url, status=response.status_code, content_type="", body=bytes(body[:keep_bytes]), filename=""
+            )
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise outbound_error(error) from error
 

@@ -42,6 +42,7 @@ PAGE_ROWS = {
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
     "guardrails": "guardrail_id", "leads": "lead_id", "leads/import": "lead_import_id",
+    "webhooks": "webhook_id", "webhooks/delivery": "delivery_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here

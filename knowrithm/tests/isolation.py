@@ -23,6 +23,7 @@ from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
 from documents.models import Crawl, Document, DocumentChunk, IngestionJob, WebsitePage, WebsiteSource
 from documents.services import create_dataset
+from integrations.models import Webhook, WebhookDelivery
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead, LeadEvent, LeadImport
@@ -100,6 +101,13 @@ def bury(owner: Character) -> Treasure:
             guardrail=guardrail, guardrail_name=CANARY, message=reply, stage="input", action="refuse", rule=CANARY,
             kind="words", excerpt=CANARY,
         )  # fmt: skip
+        webhook = Webhook.objects.create(
+            name=CANARY, url=f"https://{CANARY}.example/", agent_ids=[agent.id], secret=CANARY, is_active=False
+        )
+        delivery = WebhookDelivery.objects.create(
+            webhook=webhook, event_id=uuid.uuid4(), event_type="lead.created", payload=f'{{"name": "{CANARY}"}}',
+            status="failed", error=CANARY, answer=CANARY, is_test=True,
+        )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for status in (200, 500):
@@ -145,6 +153,8 @@ def bury(owner: Character) -> Treasure:
             "message_id": reply.id,
             "citation_id": citation.id,
             "guardrail_id": guardrail.id,
+            "webhook_id": webhook.id,
+            "delivery_id": delivery.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
             "invitation_id": invitation.id,

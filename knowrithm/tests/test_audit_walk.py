@@ -70,6 +70,7 @@ LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
 ASKED = {"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "Hello?"}]}
 GUARDRAIL_FORM = {"name": "New", "topic_embedder": "builtin", "rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0"}
+WEBHOOK = {"name": "New", "url": "https://8.8.8.8/hook"}
 CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
@@ -396,6 +397,22 @@ WROTE: dict[str, Wrote] = {
     "POST /conversations/<uuid:pk>/close": Wrote("conversation.updated"),
     "POST /conversations/<uuid:pk>/reopen": Wrote("conversation.updated"),
     "POST /api/v1/chat": Wrote("message.sent", {**ASKED, "session_id": "{conversation_id}"}),
+    # integrations
+    "POST /api/v1/webhook": Wrote("webhook.created", WEBHOOK),
+    "PUT /api/v1/webhook/<uuid:webhook_id>": Wrote("webhook.updated", RENAMED),
+    "PATCH /api/v1/webhook/<uuid:webhook_id>": Wrote("webhook.updated", RENAMED),
+    "DELETE /api/v1/webhook/<uuid:webhook_id>": Wrote("webhook.deleted"),
+    "POST /api/v1/webhook/<uuid:webhook_id>/rotate": Wrote("webhook.secret_rotated"),
+    "POST /api/v1/webhook/<uuid:webhook_id>/test": Wrote("webhook.tested"),
+    "POST /api/v1/webhook/delivery/<uuid:delivery_id>/resend": Wrote("webhook.delivery_resent"),
+    "POST /webhooks/new": Wrote("webhook.created", WEBHOOK),
+    "POST /webhooks/<uuid:pk>/edit": Wrote("webhook.updated", WEBHOOK),
+    "POST /webhooks/<uuid:pk>/rotate": Wrote("webhook.secret_rotated", {"overlap_hours": "24"}),
+    "POST /webhooks/<uuid:pk>/test": Wrote("webhook.tested"),
+    "POST /webhooks/<uuid:pk>/switch": Wrote("webhook.updated"),
+    "POST /webhooks/<uuid:pk>/delete": Wrote("webhook.deleted"),
+    "POST /webhooks/delivery/<uuid:pk>/resend": Wrote("webhook.delivery_resent"),
+    # guardrails
     "POST /api/v1/guardrail": Wrote("guardrail.created", {"name": "New", "agent_ids": ["{agent_id}"]}),
     "PUT /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.updated", RENAMED),
     "PATCH /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.updated", {"is_active": False}),
@@ -469,6 +486,9 @@ READING_PAGES = {
     "/leads/import/<uuid:pk>": "shows",
     "/leads/duplicates": "shows",
     "/leads/<uuid:pk>": "shows",
+    "/webhooks": "shows",
+    "/webhooks/<uuid:pk>": "shows",
+    "/webhooks/delivery/<uuid:pk>": "shows",
     "/guardrails": "shows",
     "/guardrails/decisions": "shows",
     "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",

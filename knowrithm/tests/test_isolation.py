@@ -229,6 +229,20 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream": Probe(),
     "POST /api/v1/conversation/<uuid:conversation_id>/chat": Probe({"message": "hello"}),
     "POST /api/v1/chat": Probe({"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "hello"}]}),
+    # integrations
+    "GET /api/v1/webhook": LIST,
+    "POST /api/v1/webhook": Probe({"name": "New", "url": "https://8.8.8.8/", "agent_ids": ["{agent_id}"]}),
+    "GET /api/v1/webhook/events": MINE,
+    "GET /api/v1/webhook/<uuid:webhook_id>": Probe(),
+    "PUT /api/v1/webhook/<uuid:webhook_id>": Probe(NAME),
+    "PATCH /api/v1/webhook/<uuid:webhook_id>": Probe({"is_active": False}),
+    "DELETE /api/v1/webhook/<uuid:webhook_id>": Probe(),
+    "POST /api/v1/webhook/<uuid:webhook_id>/rotate": Probe({"overlap_hours": 1}),
+    "POST /api/v1/webhook/<uuid:webhook_id>/test": Probe(),
+    "GET /api/v1/webhook/<uuid:webhook_id>/deliveries": Probe(),
+    "GET /api/v1/webhook/delivery/<uuid:delivery_id>": Probe(),
+    "POST /api/v1/webhook/delivery/<uuid:delivery_id>/resend": Probe(),
+    # conversations
     "GET /api/v1/guardrail": LIST,
     "POST /api/v1/guardrail": Probe({"name": "New", "agent_ids": ["{agent_id}"]}),
     "GET /api/v1/guardrail/decisions": Probe(
@@ -455,8 +469,11 @@ def page_ids(route: Route) -> str:
         "company": "address_id",
         "guardrails": "guardrail_id",
         "leads": "lead_id",
+        "webhooks": "webhook_id",
     }
-    special = {"conversations/passage": "citation_id", "leads/import": "lead_import_id"}
+    special = {
+        "conversations/passage": "citation_id", "leads/import": "lead_import_id", "webhooks/delivery": "delivery_id",
+    }  # fmt: skip
     return next((row for part, row in special.items() if part in route.path), kinds[first])
 
 

@@ -11,6 +11,8 @@ from rest_framework.test import APIClient
 from agents.models import Agent, LLMSettings
 from agents.services import update_agent
 from conftest import Character, key_client
+from documents.enums import IndexState
+from documents.indexes import hold_or_make_index, index_of, outstanding
 from documents.models import Document
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import create_task, read_task, report_progress
@@ -75,6 +77,8 @@ def test_addresses_that_are_none(acme_api: APIClient, acme: Character, urls: str
 def test_a_provider_that_refuses_is_no_fault_of_ours(acme_api: APIClient, acme: Character) -> None:
     choices = {"embedding_provider": "openai", "embedding_model": "text-embedding-3-small"}  # and no key
     acme_api.put(f"/api/v1/agent/{acme.agent.id}", {"settings": choices})
+    with tenant_context(acme.company):
+        hold_or_make_index(Agent.objects.get(pk=acme.agent.pk))  # it has something to search
     answer = acme_api.post("/api/v1/search/document", {"agent_id": str(acme.agent.id), "query": "pump"})
     assert (answer.status_code, answer.json()["code"]) == (503, "LLM_AUTHENTICATION")
 
@@ -111,6 +115,7 @@ def test_half_a_task_record_is_still_one(in_acme: Character) -> None:
 
 def test_a_changed_embedder_reads_archived_documents_anew_as_well(acme_api: APIClient, acme: Character) -> None:
     with tenant_context(acme.company):
+        hold_or_make_index(acme.agent)
         for archived_at in (None, "2026-01-01T00:00:00Z"):
             Document.objects.create(
                 agent=acme.agent, original_filename="a.txt", document_type="txt", status="processed",
@@ -123,4 +128,6 @@ def test_a_changed_embedder_reads_archived_documents_anew_as_well(acme_api: APIC
     }
     assert acme_api.put(f"/api/v1/agent/{acme.agent.id}", {"settings": choices}).status_code == 200
     with tenant_context(acme.company):
-        assert list(Document.objects.values_list("status", flat=True)) == ["pending", "pending"]
+        index = index_of(Agent.objects.get(pk=acme.agent.pk), IndexState.BUILDING)
+        assert index is not None
+        assert outstanding(index).count() == 2

@@ -25,6 +25,8 @@ SCHEDULE = {
     "documents.crawl_due_everywhere": 60,
     "documents.purge_indexes_everywhere": 3600,
     "leads.apply_encryption_everywhere": 300,
+    "integrations.deliver_due_everywhere": 15,
+    "integrations.purge_deliveries_everywhere": 3600,
     "tenants.resume_purges": 60,
     "tenants.end_impersonations": 60,
     "usage.store": 30,

@@ -9,11 +9,11 @@ from django.test import Client
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
-from agents.catalog.models import Provider
 from conftest import PASSWORD, Character, super_admin_in_browser
 from tenants.audit.admin import AuditedAdmin, AuditEventAdmin
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.services import log_of, record_event
+from tenants.geography.models import Country
 from tenants.models import User
 
 
@@ -46,20 +46,20 @@ def test_a_change_by_hand_stands_in_the_log_of_the_company(acme: Character, root
 
 
 def test_what_concerns_no_company_stands_in_the_platforms_log(root: Client) -> None:
-    provider = Provider.objects.get(slug="anthropic")
-    page = reverse("admin:catalog_provider_delete", args=[provider.pk])
+    country = Country.objects.create(name="Atlantis")
+    page = reverse("admin:geography_country_delete", args=[country.pk])
     assert root.post(page, {"post": "yes"}).status_code == 302
     with log_of(None):
         event = AuditEvent.objects.latest("position")
-    assert (event.event_type, event.entity_id) == ("provider.deleted", str(provider.pk))
+    assert (event.event_type, event.entity_id) == ("country.deleted", str(country.pk))
 
 
 def test_deleting_many_writes_a_row_for_each(root: Client) -> None:
-    chosen = list(Provider.objects.filter(slug__in=["anthropic", "openai"]).values_list("pk", flat=True))
+    chosen = [Country.objects.create(name=name).pk for name in ("Atlantis", "Lemuria")]
     data = {"action": "delete_selected", ACTION_CHECKBOX_NAME: chosen, "post": "yes"}
-    assert root.post(reverse("admin:catalog_provider_changelist"), data).status_code == 302
+    assert root.post(reverse("admin:geography_country_changelist"), data).status_code == 302
     with log_of(None):
-        assert AuditEvent.objects.filter(event_type="provider.deleted").count() == 2
+        assert AuditEvent.objects.filter(event_type="country.deleted").count() == 2
 
 
 def test_the_logs_are_there_to_be_read_only(acme: Character, root: Client) -> None:

@@ -25,7 +25,8 @@ def test_a_chat_message_writes_its_row_last(in_acme: Character) -> None:
     with CaptureQueriesContext(connection) as captured:
         start_turn(actor=in_acme.principal, conversation_id=conversation.id, text="Hello?")
     statements = [query["sql"] for query in captured.captured_queries]
-    words = ["SAVEPOINT", "SELECT", "INSERT", "UPDATE", "SET", "WITH", "RELEASE"]
+    # … the lock, guardrails, messages, the conversation, who is told by webhook, and the log
+    words = ["SAVEPOINT", "SELECT", "SELECT", "INSERT", "UPDATE", "SELECT", "SET", "WITH", "RELEASE"]
     assert [sql.split()[0] for sql in statements] == words
 
 

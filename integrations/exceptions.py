@@ -1,0 +1,5 @@
+from knowrithm.errors import ConflictError
+
+
+class WebhookOffError(ConflictError):
+    code = "WEBHOOK_OFF"

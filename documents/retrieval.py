@@ -1,7 +1,7 @@
 """Finding the passages that bear on a question: by meaning and by words, and how sure that is.
 
-Two legs over the agent's live chunks, both exact: cosine over embeddings, and BM25 as an inner product of sparse
-vectors. Their scores are normalised and combined convexly, which beats rank fusion in and out of domain. Whether
+Two legs over the agent's live chunks (`documents.candidates`): cosine over embeddings, and BM25 as an inner product of
+sparse vectors. Their scores are normalised and combined convexly, which beats rank fusion in and out of domain. Whether
 there is evidence at all is decided here, from the scores, never by asking a model.
 """
 
@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 from django.db import connection
-from pgvector import SparseVector, Vector
+from pgvector import Vector
 
 from agents.models import Agent, LLMSettings
+from documents.candidates import DENSE, LEXICAL, Candidate, Words, find
 from documents.chunks import ALL_CHUNKS
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
-from documents.models import LEXICAL_DIMENSIONS, Dataset, LexicalTerm
+from documents.models import Dataset, LexicalTerm
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.llm.base import Embedder
 from knowrithm.llm.providers.sentences import split_sentences
@@ -48,8 +49,6 @@ LEANS_ON_PREVIOUS = re.compile(
     r"|\b(?:it|its|they|them|their|this|that|these|those|he|him|his|she|her|there|ones?|same)\b",
     re.IGNORECASE,
 )
-
-Row = tuple[Any, ...]  # of _CANDIDATES_SQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class Filters:
     metadata: Mapping[str, str | float | bool | None] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, Any]:
-        """Of _CANDIDATES_SQL. NULL stands for no condition."""
+        """Of `candidates.find`. NULL stands for no condition."""
         return {
             "tags": list(self.tags) or None,
             "documents": list(self.document_ids) or None,
@@ -140,19 +139,15 @@ class _Query:
 
     model: Embedder
     vector: Vector
-    weights: dict[int, float]  # inverse document frequency by term id
+    words: Words
     asked_vector: Vector
-    asked_weights: dict[int, float]
-
-    @property
-    def lexical(self) -> SparseVector:
-        return SparseVector(self.weights, LEXICAL_DIMENSIONS)
+    asked_weights: dict[int, float]  # inverse document frequency by term id
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     score: float
-    row: Row
+    row: Candidate
     query: _Query
     dense_rank: int | None
     lexical_rank: int | None
@@ -217,11 +212,12 @@ def _prepare(query: str, question: str, model: Embedder) -> _Query:
     known = _chunk_counts([ALL_CHUNKS, *ids])
     total = known.get(ALL_CHUNKS, 0)
     weights = {identifier: idf(known.get(identifier, 0), total) for identifier in ids}
+    words = Words(weights, known, total)
     vector = Vector(model.embed_query(query))
     if question == query or not is_self_contained(question):
-        return _Query(model, vector, weights, vector, weights)
+        return _Query(model, vector, words, vector, weights)
     asked_weights = {identifier: weights.get(identifier, 0.0) for identifier in map(term_id, terms(question))}
-    return _Query(model, vector, weights, Vector(model.embed_query(question)), asked_weights)
+    return _Query(model, vector, words, Vector(model.embed_query(question)), asked_weights)
 
 
 def _chunk_counts(term_ids: Sequence[int]) -> dict[int, int]:
@@ -232,59 +228,25 @@ def _chunk_counts(term_ids: Sequence[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-_CANDIDATES_SQL = """
-WITH scored AS MATERIALIZED (
-    SELECT chunk.id, chunk.document_id,
-           1 - (chunk.embedding <=> %(vector)s::vector) AS dense,
-           1 - (chunk.embedding <=> %(asked)s::vector) AS asked,
-           -(chunk.lexical <#> %(lexical)s::sparsevec) AS lexical
-    FROM documents_documentchunk AS chunk
-    JOIN documents_document AS document ON document.id = chunk.document_id
-    WHERE (document.agent_id = %(agent)s OR document.dataset_id = ANY(%(datasets)s))
-      AND document.archived_at IS NULL AND document.status = 'processed'
-      AND (%(tags)s::varchar[] IS NULL OR document.tags @> %(tags)s::varchar[])
-      AND (%(documents)s::uuid[] IS NULL OR document.id = ANY(%(documents)s::uuid[]))
-      AND (%(types)s::text[] IS NULL OR document.document_type = ANY(%(types)s::text[]))
-      AND (%(wanted_datasets)s::uuid[] IS NULL OR document.dataset_id = ANY(%(wanted_datasets)s::uuid[]))
-      AND (%(metadata)s::jsonb IS NULL OR document.metadata @> %(metadata)s::jsonb)
-      AND chunk.archived_at IS NULL AND chunk.embedding_model = %(model)s
-      AND vector_dims(chunk.embedding) = vector_dims(%(vector)s::vector)
-), best AS (
-    (SELECT * FROM scored ORDER BY dense DESC, id LIMIT %(limit)s)
-    UNION
-    (SELECT * FROM scored WHERE lexical > 0 ORDER BY lexical DESC, id LIMIT %(limit)s)
-)
-SELECT best.id, best.document_id, coalesce(nullif(document.title, ''), document.original_filename),
-       document.source_url, chunk.content, chunk.headings, chunk.locator, best.dense, best.lexical,
-       best.asked
-FROM best
-JOIN documents_documentchunk AS chunk ON chunk.id = best.id
-JOIN documents_document AS document ON document.id = best.document_id
-"""
-
-
-def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Row]:
-    """The best of each leg, with both scores. One exact scan: up to some 20,000 chunks faster than any index."""
-    parameters: Any = {
+def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Candidate]:
+    """The best of each leg, with both scores."""
+    parameters: dict[str, Any] = {
         "vector": query.vector.to_text(),
         "asked": query.asked_vector.to_text(),
-        "lexical": query.lexical.to_text(),
+        "dimensions": query.vector.dimensions(),
         "agent": space.agent_id,
         "datasets": space.dataset_ids,
         "model": space.model.name,
         "limit": CANDIDATES,
         **filters.parameters(),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_CANDIDATES_SQL, parameters)
-        rows: list[Row] = cursor.fetchall()
-    return rows
+    return find(parameters, query.words)
 
 
-def _fuse(rows: Sequence[Row], query: _Query, dense_weight: float) -> list[_Found]:
+def _fuse(rows: Sequence[Candidate], query: _Query, dense_weight: float) -> list[_Found]:
     if not rows:
         return []
-    dense, lexical = [row[7] for row in rows], [max(row[8], 0.0) for row in rows]
+    dense, lexical = [row[DENSE] for row in rows], [max(row[LEXICAL], 0.0) for row in rows]
     low, high, best = min(dense), max(dense), max(lexical) or 1.0
     dense_ranks, lexical_ranks = _ranks(dense), _ranks(lexical)
     found = []

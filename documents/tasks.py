@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from documents import crawl, jobs
+from documents import crawl, jobs, scale
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
 PERIOD = 14  # seconds, just under beat's period
@@ -46,3 +46,13 @@ def crawl_due() -> None:
 @shared_task(name="documents.crawl_due_everywhere")
 def crawl_due_everywhere() -> None:
     for_each_company(crawl_due, expires=55)
+
+
+@company_task(name="documents.tend_indexes")
+def tend_indexes() -> None:
+    scale.tend_indexes()
+
+
+@shared_task(name="documents.tend_indexes_everywhere")
+def tend_indexes_everywhere() -> None:
+    for_each_company(tend_indexes, expires=590)

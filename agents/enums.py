@@ -6,3 +6,9 @@ class AgentStatus(models.TextChoices):
     INACTIVE = "inactive"
     TRAINING = "training"
     MAINTENANCE = "maintenance"
+
+
+class AnswerLength(models.TextChoices):
+    SHORT = "short", "Short: a sentence or two"
+    BALANCED = "balanced", "Balanced: as long as it needs to be"
+    DETAILED = "detailed", "Detailed: with what belongs to it"

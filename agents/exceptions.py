@@ -13,3 +13,23 @@ class SettingsInUseError(ConflictError):
 
 class DefaultSettingsError(InvalidInputError):
     code = "DEFAULT_SETTINGS"
+
+
+class NoDraftError(ConflictError):
+    code = "NO_DRAFT"
+
+
+class VersionUnchangedError(ConflictError):
+    code = "VERSION_UNCHANGED"
+
+
+class SettingsGoneError(ConflictError):
+    code = "SETTINGS_GONE"
+
+
+class DuplicateEntryError(ConflictError):
+    code = "DUPLICATE_ENTRY"
+
+
+class BuiltinProviderError(ConflictError):
+    code = "BUILTIN_PROVIDER"

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import time
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.db.models import Prefetch
 
 from agents.catalog.models import ModelKind, Provider, ProviderKind, ProviderModel
-from agents.enums import AgentStatus
+from agents.enums import AgentStatus, AnswerLength
+from agents.hours import ANSWER, CLOSED, DAYS, LONGEST_CLOSED_TEXT, read_hours
 from agents.models import Agent, LLMSettings
+
+MOST_STARTERS, LONGEST_STARTER, LONGEST_LANGUAGE = 6, 200, 40
+OUTSIDE = ((ANSWER, "It answers, and knows that nobody can be reached"), (CLOSED, "It only says that you are closed"))
+NO_TIME = (None, None)
 
 
 def chat_providers() -> list[Provider]:
@@ -23,7 +31,9 @@ class AgentForm(forms.Form):
     """An agent and its model. `settings` are what it uses now: for a new one, the company's default."""
 
     name = forms.CharField(max_length=200)
-    status = forms.ChoiceField(choices=AgentStatus.choices)
+    status = forms.ChoiceField(
+        choices=AgentStatus.choices, help_text="Only an active agent talks to visitors. Takes effect at once."
+    )
     description = forms.CharField(
         max_length=10_000,
         required=False,
@@ -31,13 +41,45 @@ class AgentForm(forms.Form):
         help_text="What it is for. The model reads this too.",
     )
     languages = forms.CharField(
-        required=False, max_length=500, help_text="Separated by commas, such as English, German. Empty means any."
+        required=False,
+        max_length=500,
+        help_text="Separated by commas, such as English, German. It answers in the visitor's language where it is one "
+        "of them, and in the first one otherwise. Empty means any.",
     )
     personality = forms.CharField(
         label="Tone", required=False, max_length=500, help_text="How it speaks, such as: friendly, short sentences."
     )
+    answer_length = forms.ChoiceField(
+        label="Length of answers", choices=AnswerLength.choices, widget=forms.RadioSelect, initial=AnswerLength.BALANCED
+    )
+    has_hours = forms.BooleanField(
+        label="Our people can be reached at certain hours only",
+        required=False,
+        help_text="The agent tells visitors when somebody is there.",
+    )
+    timezone = forms.ChoiceField(label="Time zone", required=False, initial="UTC")
+    outside = forms.ChoiceField(
+        label="Outside of these hours", choices=OUTSIDE, required=False, widget=forms.RadioSelect, initial=ANSWER
+    )
+    closed_text = forms.CharField(
+        label="What it says when you are closed",
+        required=False,
+        max_length=LONGEST_CLOSED_TEXT,
+        widget=forms.Textarea({"rows": 2}),
+        help_text="Empty means a sentence with your hours.",
+    )
     welcome_text = forms.CharField(
         label="Welcome", required=False, max_length=500, help_text="The first thing a visitor reads."
+    )
+    starter_questions = forms.CharField(
+        required=False,
+        widget=forms.Textarea({"rows": 3}),
+        help_text=f"One in a line, at most {MOST_STARTERS}. Visitors ask them with one press.",
+    )
+    shared_settings = forms.ChoiceField(
+        label="Settings",
+        required=False,
+        help_text="Those of the page Models, or “As below” for this agent alone.",
     )
     provider = forms.ChoiceField()
     model = forms.ChoiceField()
@@ -66,13 +108,23 @@ class AgentForm(forms.Form):
 
     def __init__(self, data: Any = None, *, settings: LLMSettings, agent: Agent | None = None) -> None:
         super().__init__(data, initial={**_settings_values(settings), **(_agent_values(agent) if agent else {})})
-        self.settings = settings
+        self.settings, self.agent = settings, agent
+        self.fields["timezone"].choices = [(name, name.replace("_", " ")) for name in sorted(available_timezones())]  # type: ignore[attr-defined]  # declared as a ChoiceField above
+        for day in DAYS:
+            for side in ("from", "to"):
+                widget = forms.TimeInput({"type": "time", "aria-label": f"{day.capitalize()} {side}"}, format="%H:%M")
+                self.fields[f"{day}_{side}"] = forms.TimeField(required=False, widget=widget)
         self.providers = {provider.slug: provider for provider in chat_providers()}
         provider, model = self.fields["provider"], self.fields["model"]
         provider.choices = [(row.slug, row.label) for row in self.providers.values()]  # type: ignore[attr-defined]  # declared as a ChoiceField above
         model.choices = [  # type: ignore[attr-defined]  # both are ChoiceFields, declared above
             (row.label, [(str(one.pk), str(one)) for one in row.models.all()]) for row in self.providers.values()
         ]
+        if agent and not settings.is_default and settings.name not in {"", agent.name[:120]}:
+            self.initial["shared_settings"] = str(settings.pk)
+        shared = LLMSettings.objects.filter(is_active=True).select_related("llm_model")
+        named = [(str(row.pk), f"{row} · {row.llm_model}") for row in shared if row.name or row.is_default]
+        self.fields["shared_settings"].choices = [("", "As below"), *named]  # type: ignore[attr-defined]  # declared above
         if settings.llm_api_key:
             self.fields["api_key"].help_text = "A key is stored. Leave this empty to keep it."
 
@@ -87,12 +139,43 @@ class AgentForm(forms.Form):
             for slug, provider in self.providers.items()
         }
 
+    def days(self) -> Iterator[tuple[str, forms.BoundField, forms.BoundField]]:
+        """The rows of the week."""
+        for day in DAYS:
+            yield day.capitalize(), self[f"{day}_from"], self[f"{day}_to"]
+
     def clean_languages(self) -> list[str]:
         names = (name.strip() for name in self.cleaned_data["languages"].split(","))
-        return list(dict.fromkeys(name for name in names if name))
+        languages = list(dict.fromkeys(name for name in names if name))
+        if any(len(name) > LONGEST_LANGUAGE for name in languages):
+            raise forms.ValidationError(f"A language has at most {LONGEST_LANGUAGE} characters. Separate by commas.")
+        return languages
+
+    def clean_starter_questions(self) -> list[str]:
+        lines = [line.strip() for line in self.cleaned_data["starter_questions"].splitlines()]
+        questions = [line for line in lines if line]
+        if len(questions) > MOST_STARTERS or any(len(line) > LONGEST_STARTER for line in questions):
+            raise forms.ValidationError(
+                f"Give at most {MOST_STARTERS} questions of at most {LONGEST_STARTER} characters each."
+            )
+        return questions
+
+    def _clean_hours(self) -> None:
+        data = self.cleaned_data
+        spans = {day: (data.get(f"{day}_from"), data.get(f"{day}_to")) for day in DAYS}
+        for day, (start, end) in spans.items():
+            if (start is None) != (end is None):
+                self.add_error(f"{day}_to", "Give both times, or neither for a day on which nobody is there.")
+            elif start is not None and end is not None and end <= start:
+                self.add_error(f"{day}_to", "This has to be later than the beginning.")
+        if data.get("has_hours") and all(span == NO_TIME for span in spans.values()):
+            self.add_error("has_hours", "Give the hours of at least one day, or switch this off.")
 
     def clean(self) -> dict[str, Any]:
+        self._clean_hours()
         data = self.cleaned_data
+        if self.settings_id():
+            return data  # the rest is not used
         provider = self.providers.get(data.get("provider", ""))
         if provider is None:
             return data
@@ -106,16 +189,38 @@ class AgentForm(forms.Form):
         return data
 
     def agent_fields(self) -> dict[str, Any]:
-        """What `create_agent` and `update_agent` take of the agent itself."""
-        fields = {
-            name: self.cleaned_data[name] for name in ("name", "status", "description", "languages", "welcome_text")
-        }
-        if "personality" in self.changed_data:  # else what an API client has stored there stays, whatever its shape
+        """What `create_agent` and `save_draft` take of the agent itself, without its status."""
+        names = ("name", "description", "languages", "answer_length", "welcome_text", "starter_questions")
+        fields = {name: self.cleaned_data[name] for name in names}
+        # What an API client has stored stays, whatever its shape, where nobody has touched it here.
+        if "personality" in self.changed_data:
             fields["personality_traits"] = {"tone": self.cleaned_data["personality"]}
+        if {"has_hours", "timezone", "outside", "closed_text", *_hour_fields()} & set(self.changed_data):
+            fields["operating_hours"] = self._hours() if self.cleaned_data["has_hours"] else {}
         return fields
+
+    def _hours(self) -> dict[str, Any]:
+        data, stored = self.cleaned_data, self.agent.operating_hours if self.agent else {}
+        hours: dict[str, Any] = {"timezone": data["timezone"] or "UTC", "outside": data["outside"] or ANSWER}
+        for day in DAYS:
+            span = (data[f"{day}_from"], data[f"{day}_to"])
+            if not {f"{day}_from", f"{day}_to"} & set(self.changed_data):
+                spans = stored.get(day) or []  # perhaps several, of which the form shows the first
+            else:
+                spans = [] if span == NO_TIME else [[f"{moment:%H:%M}" for moment in span]]
+            if spans:
+                hours[day] = spans
+        return hours | ({"closed_text": data["closed_text"]} if data["closed_text"] else {})
+
+    def settings_id(self) -> uuid.UUID | None:
+        """Settings that exist already, instead of `choices`."""
+        chosen = self.cleaned_data.get("shared_settings", "")
+        return uuid.UUID(chosen) if chosen and chosen != str(self.settings.pk) else None
 
     def choices(self) -> dict[str, Any]:
         """What they take of the model: only what differs from `settings`, so that nothing is copied without need."""
+        if self.settings_id():
+            return {}
         data, before = self.cleaned_data, _settings_values(self.settings)
         is_other_provider = data["provider"] != before["provider"]
         chosen = {
@@ -143,8 +248,27 @@ def _settings_values(settings: LLMSettings) -> Mapping[str, Any]:
     }
 
 
+def _hour_fields() -> Iterator[str]:
+    return (f"{day}_{side}" for day in DAYS for side in ("from", "to"))
+
+
+def _hours_values(agent: Agent) -> Mapping[str, Any]:
+    hours = read_hours(agent.operating_hours)
+    if hours is None:
+        return {}
+    times: dict[str, time] = {}
+    for day, spans in zip(DAYS, hours.spans, strict=True):
+        if spans:
+            times[f"{day}_from"], times[f"{day}_to"] = spans[0]
+    outside = CLOSED if hours.is_closed_outside else ANSWER
+    return {"has_hours": True, "timezone": hours.zone.key, "outside": outside, "closed_text": hours.text, **times}
+
+
 def _agent_values(agent: Agent) -> Mapping[str, Any]:
     return {
+        **_hours_values(agent),
+        "answer_length": agent.answer_length,
+        "starter_questions": "\n".join(map(str, agent.starter_questions)),
         "name": agent.name,
         "status": agent.status,
         "description": agent.description,

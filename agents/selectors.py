@@ -7,7 +7,8 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 
 from agents.catalog.models import ProviderModel
-from agents.models import Agent
+from agents.models import Agent, LLMSettings
+from agents.versions import drafted
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from tenants.models import AgentRoute, Company
@@ -44,11 +45,16 @@ _AGENT_WITH_SETTINGS: CompiledQuery[Agent] = CompiledQuery(
 )
 
 
-def agent_to_answer(agent_id: uuid.UUID) -> Agent:
-    """An agent with its models, in two queries: PostgreSQL plans one join of six tables for longer than it runs."""
+def agent_to_answer(agent_id: uuid.UUID, *, is_draft: bool = False) -> Agent:
+    """An agent with its models, in two queries: PostgreSQL plans one join of six tables for longer than it runs.
+
+    `is_draft` gives it as its draft would make it: what is published, where there is none any more.
+    """
     agent = _AGENT_WITH_SETTINGS.get(agent_id)
     if agent is None:
         raise Agent.DoesNotExist
+    if is_draft:
+        return drafted(agent)
     settings = agent.llm_settings
     models = ProviderModel.objects.select_related("provider").in_bulk(
         [settings.llm_model_id, settings.embedding_model_id]
@@ -58,6 +64,14 @@ def agent_to_answer(agent_id: uuid.UUID) -> Agent:
         setattr(settings, f"{kind}_model", model)
         setattr(settings, f"{kind}_provider", model.provider)
     return agent
+
+
+def settings_in_order(settings: LLMSettings) -> list[LLMSettings]:
+    """These and the ones that they fall back on, in the order in which their models are asked."""
+    if not settings.fallback_ids:
+        return [settings]
+    rows = LLMSettings.objects.with_models().filter(is_active=True).in_bulk(settings.fallback_ids)
+    return [settings, *(rows[key] for key in settings.fallback_ids if key in rows)]
 
 
 def get_agent(agent_id: uuid.UUID, *, include_archived: bool = False) -> Agent:

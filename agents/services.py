@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.catalog.models import ModelKind, Provider, ProviderModel
@@ -15,24 +17,31 @@ from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
 from agents.models import Agent, LLMSettings
-from agents.signals import agent_archiving, embedder_changed, settings_deleting
-from knowrithm.errors import ForbiddenError, NotFoundError
+from agents.signals import agent_archiving, agent_cloned, embedder_changed, settings_deleting
+from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
+from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, log_of, record_event
 from tenants.services import add_agent_route
 
-AGENT_FIELDS = (
-    "name", "description", "avatar_url", "status", "personality_traits", "capabilities", "operating_hours",
-    "languages", "welcome_text", "starter_questions", "chunk_size", "chunk_overlap", "retrieval_top_k",
-    "retrieval_dense_weight", "retrieval_threshold",
-)  # fmt: skip
+AGENT_FIELDS = (*VERSIONED_FIELDS, "status", "chunk_size", "chunk_overlap")
 SETTINGS_FIELDS = (
     "name", "llm_api_key", "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params",
     "embedding_api_key", "embedding_api_base_url", "embedding_dimension", "embedding_additional_params",
-    "widget_script_url", "widget_config", "is_active",
+    "widget_script_url", "widget_config", "is_active", "llm_price_currency", "fallback_after",
 )  # fmt: skip
-COPIED_FIELDS = (*SETTINGS_FIELDS, "llm_provider", "llm_model", "embedding_provider", "embedding_model")
+PRICES = ("llm_input_price", "llm_output_price")  # empty is the catalogue's
+MOST_FALLBACKS = 3
+COPIED_FIELDS = (
+    *SETTINGS_FIELDS,
+    *PRICES,
+    "fallback_ids",
+    "llm_provider",
+    "llm_model",
+    "embedding_provider",
+    "embedding_model",
+)
 RECORDED_SETTINGS = (*COPIED_FIELDS, "is_default")
 RECORDED_AGENT_FIELDS = (*AGENT_FIELDS, "llm_settings")
 
@@ -65,6 +74,7 @@ def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default:
 
     What is not chosen comes from the company's default. Raises `UnknownModelError`.
     """
+    _check_may_configure(actor)
     settings = _make_settings(choices, is_default=is_default)
     _record_settings(actor, "llm_settings.created", settings, {})
     return settings
@@ -86,22 +96,27 @@ def _make_settings(choices: Mapping[str, Any], *, is_default: bool) -> LLMSettin
 def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     """An API key that is empty or absent stays as it is: clients send back what they were shown."""
     before = fields_of(settings, RECORDED_SETTINGS)
+    users = list(Agent.objects.live().filter(llm_settings=settings))
+    for agent in users:
+        freeze_first(agent)
     _change_settings(actor, settings, choices)
+    for agent in users:
+        freeze(agent, actor=actor, note="The settings of its models were changed.")
     _record_settings(actor, "llm_settings.updated", settings, before)
     return settings
 
 
 def _change_settings(actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
     _check_may_configure(actor)
-    before = settings.embedding_identity
+    before = copy.copy(settings)
     _choose(settings, {name: value for name, value in choices.items() if value or not name.endswith("_api_key")})
     if choices.get("is_default") and not settings.is_default:
         LLMSettings.objects.filter(is_default=True).update(is_default=False)
         settings.is_default = True
     settings.save()
-    if settings.embedding_identity != before:
+    if settings.embedding_identity != before.embedding_identity:
         users = list(Agent.objects.with_settings().filter(llm_settings=settings))
-        embedder_changed.send(sender=LLMSettings, agents=users, settings=settings)
+        embedder_changed.send(sender=LLMSettings, agents=users, settings=settings, before=before)
     return settings
 
 
@@ -118,10 +133,13 @@ def _record_settings(actor: Principal, event_type: str, settings: LLMSettings, b
 
 @transaction.atomic
 def delete_settings(*, actor: Principal, settings: LLMSettings) -> None:
+    _check_may_configure(actor)
     if settings.is_default:
         raise DefaultSettingsError("These are the company's default settings. Make others the default first.")
-    if Agent.objects.filter(llm_settings=settings).exists():
+    if Agent.objects.filter(Q(llm_settings=settings) | Q(draft_settings=settings)).exists():
         raise SettingsInUseError("Agents use these settings. Give them others first.")
+    if LLMSettings.objects.filter(fallback_ids__contains=[settings.pk]).exists():
+        raise SettingsInUseError("Other settings fall back on these. Take them off their list first.")
     settings_deleting.send(sender=LLMSettings, settings=settings)
     settings_id, label = settings.pk, str(settings)
     settings.delete()
@@ -152,6 +170,24 @@ def _choose(settings: LLMSettings, choices: Mapping[str, Any]) -> None:
     for name in SETTINGS_FIELDS:
         if choices.get(name) is not None:
             setattr(settings, name, choices[name])
+    for name in PRICES:
+        if name in choices:
+            setattr(settings, name, choices[name])
+    if choices.get("fallback_models") is not None:
+        settings.fallback_ids = _checked_fallbacks(settings, choices["fallback_models"])
+
+
+def _checked_fallbacks(settings: LLMSettings, wanted: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    ids = list(dict.fromkeys(wanted))
+    known = set(LLMSettings.objects.filter(pk__in=ids).exclude(pk=settings.pk).values_list("pk", flat=True))
+    fault = ""
+    if len(ids) > MOST_FALLBACKS:
+        fault = f"At most {MOST_FALLBACKS} models can follow."
+    elif set(ids) != known:
+        fault = "Choose other settings of your company; these are unknown, or the same."
+    if fault:
+        raise InvalidInputError(fault, fields={"fallback_models": [fault]})
+    return ids
 
 
 def _chosen_model(
@@ -195,6 +231,21 @@ def settings_by_id(settings_id: uuid.UUID) -> LLMSettings:
     return settings
 
 
+def settings_to_try(
+    *, actor: Principal, settings: LLMSettings | None = None, choices: Mapping[str, Any] | None = None
+) -> LLMSettings:
+    """Unsaved settings for `agents.trial`: a copy of `settings`, or of the default, with the `choices`.
+
+    A stored key goes to no other provider or address than the one it was stored for.
+    """
+    _check_may_configure(actor)
+    base = settings or default_settings()
+    trial = LLMSettings(**{name: getattr(base, name) for name in COPIED_FIELDS})
+    given = choices or {}
+    _choose(trial, {name: value for name, value in given.items() if value or not name.endswith("_api_key")})
+    return trial
+
+
 @transaction.atomic
 def complete_catalogue(*, actor: Principal) -> int:
     """Add the providers and models that are missing. Returns how many; repeating it changes nothing."""
@@ -228,6 +279,7 @@ def create_agent(
     Raises `ForbiddenError` for a person who is no admin.
     """
     agent = _make_agent(actor, name, settings_id, choices, fields)
+    freeze(agent, actor=actor, note="Created.")
     record_event(
         actor=actor,
         event_type="agent.created",
@@ -265,10 +317,15 @@ def update_agent(
     changes: Mapping[str, Any],
     settings_id: uuid.UUID | None = None,
     choices: Mapping[str, Any] | None = None,
+    note: str = "",
 ) -> Agent:
-    """Change an agent; `choices` change its own settings, and give it a copy when it shares them with others."""
+    """Change an agent at once, as a new version, for which `note` says why; a draft stays beside it.
+
+    `choices` change its own settings, and give it a copy when it shares them with others.
+    """
     before = _recorded(agent)
     _change_agent(actor, agent, changes, settings_id, choices)
+    freeze(agent, actor=actor, note=note)
     after = changed_fields(before, _recorded(agent))
     configures = settings_id is not None or bool(choices)
     record_event(
@@ -287,6 +344,7 @@ def create_settings_for(*, actor: Principal, agent: Agent, choices: Mapping[str,
     before = _recorded(agent)
     settings = _make_settings(choices, is_default=False)
     _change_agent(actor, agent, {}, settings.id, None)
+    freeze(agent, actor=actor)
     record_event(
         actor=actor,
         event_type="agent.updated",
@@ -312,7 +370,8 @@ def _change_agent(
     settings_id: uuid.UUID | None,
     choices: Mapping[str, Any] | None,
 ) -> None:
-    before = agent.llm_settings.embedding_identity
+    freeze_first(agent)
+    before = copy.copy(agent.llm_settings)
     for name in AGENT_FIELDS:
         if name in changes:
             setattr(agent, name, changes[name])
@@ -321,8 +380,8 @@ def _change_agent(
         agent.llm_settings = settings_by_id(settings_id) if settings_id else _own_settings(actor, agent, choices or {})
     # Only what was changed: the counters beside it move while this runs.
     agent.save(update_fields=[*(name for name in AGENT_FIELDS if name in changes), "llm_settings", "updated_at"])
-    if agent.llm_settings.embedding_identity != before:
-        embedder_changed.send(sender=Agent, agents=[agent], settings=None)
+    if agent.llm_settings.embedding_identity != before.embedding_identity:
+        embedder_changed.send(sender=Agent, agents=[agent], settings=None, before=before)
 
 
 def _check_may_configure(actor: Principal) -> None:
@@ -360,18 +419,35 @@ def restore_agent(*, actor: Principal, agent: Agent) -> Agent:
 
 
 @transaction.atomic
-def clone_agent(*, actor: Principal, agent: Agent, name: str = "", settings_id: uuid.UUID | None = None) -> Agent:
-    """A copy with the same settings and no knowledge, inactive until somebody has looked at it."""
+def clone_agent(
+    *,
+    actor: Principal,
+    agent: Agent,
+    name: str = "",
+    settings_id: uuid.UUID | None = None,
+    with_knowledge: bool = False,
+) -> Agent:
+    """A copy with the same settings, inactive until somebody has looked at it; its draft is not copied.
+
+    `with_knowledge` gives it copies of the documents, without embedding them again, and the same datasets.
+    """
     fields = {key: getattr(agent, key) for key in AGENT_FIELDS} | {
         "status": AgentStatus.INACTIVE,
     }
     del fields["name"]
     clone_name = name or f"{agent.name} (copy)"[:200]
     clone = _make_agent(actor, clone_name, settings_id or agent.llm_settings_id, None, fields)
+    if with_knowledge:
+        agent_cloned.send(sender=Agent, source=agent, clone=clone)
+    freeze(clone, actor=actor, note=f"A copy of {agent.name}.")
     record_event(
         actor=actor,
         event_type="agent.cloned",
         entity=clone,
-        changes={"name": (agent.name, clone.name), "cloned_from": (None, agent.id)},
+        changes={
+            "name": (agent.name, clone.name),
+            "cloned_from": (None, agent.id),
+            "with_knowledge": (None, with_knowledge),
+        },
     )
     return clone

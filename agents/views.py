@@ -5,15 +5,17 @@ from __future__ import annotations
 import uuid
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from agents import selectors, services
+from agents import drafts, selectors, services
 from agents.enums import AgentStatus
 from agents.forms import AgentForm
 from agents.models import Agent
+from agents.versions import drafted
 from tenants.pages import (
     PageRequest,
     company_page,
@@ -27,6 +29,7 @@ from tenants.pages import (
 from tenants.services import principal_of
 
 PER_PAGE = 24
+API_BASE = "/api/v1"
 WIDGET_SRC, WIDGET_API = "/api/widget.js", "/api"  # of this server, whatever name it is reached by
 
 
@@ -49,7 +52,11 @@ def create(request: PageRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             agent = services.create_agent(
-                actor=principal_of(request.user), choices=form.choices(), **form.agent_fields()
+                actor=principal_of(request.user),
+                settings_id=form.settings_id(),
+                choices=form.choices(),
+                status=form.cleaned_data["status"],
+                **form.agent_fields(),
             )
             messages.success(request, f"“{agent.name}” was created.")
             return redirect("agent", pk=agent.pk)
@@ -58,20 +65,49 @@ def create(request: PageRequest) -> HttpResponse:
 
 @company_page
 def edit(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Saving makes a draft; `then=publish` publishes it at once."""
     agent = selectors.get_agent(pk)
-    form = AgentForm(post_data(request), settings=agent.llm_settings, agent=agent)
+    shown = drafted(agent)
+    form = AgentForm(post_data(request), settings=shown.llm_settings, agent=shown)
     if form.is_valid():
         with errors_in(form):
-            services.update_agent(
-                actor=principal_of(request.user), agent=agent, changes=form.agent_fields(), choices=form.choices()
-            )
-            messages.success(request, "The changes were saved.")
-            return redirect("agent", pk=pk)
+            return _save(request, agent, form)
     return _form_page(request, form, agent)
 
 
+def _save(request: PageRequest, agent: Agent, form: AgentForm) -> HttpResponse:
+    actor, status = principal_of(request.user), form.cleaned_data["status"]
+    is_published = request.POST.get("then") == "publish"
+    with transaction.atomic():
+        if status != agent.status:
+            services.update_agent(actor=actor, agent=agent, changes={"status": status})
+        drafts.save_draft(
+            actor=actor,
+            agent=agent,
+            changes=form.agent_fields(),
+            settings_id=form.settings_id(),
+            choices=form.choices(),
+        )
+        if is_published and agent.has_draft:
+            drafts.publish_draft(actor=actor, agent=agent)
+    if is_published:
+        messages.success(request, f"Version {agent.version} is what answers now.")
+        return redirect("agent", pk=agent.pk)
+    text = "The draft was saved. Visitors are answered as before until you publish it."
+    messages.success(request, text if agent.has_draft else "This is what is published: there is no draft.")
+    return redirect("agent-edit", pk=agent.pk)
+
+
 def _form_page(request: PageRequest, form: AgentForm, agent: Agent | None) -> HttpResponse:
-    context = {"agent": agent, "form": form, "model_catalog": form.model_catalog()}
+    shown = drafted(agent) if agent else None
+    context = {
+        "agent": agent,
+        "shown": shown,  # as the draft makes it
+        "form": form,
+        "model_catalog": form.model_catalog(),
+        "starter_questions": shown.starter_questions if shown else [],
+        "api_base": API_BASE,
+    }
     return render(request, "agents/form.html", context)
 
 

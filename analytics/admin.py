@@ -17,6 +17,7 @@ from analytics.models import CompanyDaily, SystemMetric
 from analytics.rollups import fresh_companies
 from analytics.selectors.activity import activity_page
 from analytics.selectors.health import current_health
+from analytics.selectors.index_builds import index_builds
 from analytics.selectors.periods import Period
 from analytics.selectors.usage import company_performance, overview, usage_metrics
 from tenants.audit.admin import AuditedAdmin
@@ -24,6 +25,7 @@ from tenants.audit.admin import AuditedAdmin
 DAYS = 30
 COMPANIES = 20
 EVENTS = 10
+BUILDS = 20
 CHART_HEIGHT = 60  # units of the drawing
 
 
@@ -76,6 +78,13 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "rows": [_company_row(row) for row in performance["rankings"]],
         },
         "events": events,
+        "builds_table": {
+            "headers": ["Company", "Agent or dataset", "Embedding model", "State", "Cause"],
+            "rows": [
+                [row["company_name"], row["home"], row["model"], row["status"], row["error"]]
+                for row in index_builds(BUILDS)
+            ],
+        },
         "health": current_health(),
     }
 

@@ -19,6 +19,7 @@ from agents.models import Agent
 from benchmarks.corpora import Corpus, Vectors
 from documents.chunks import ALL_CHUNKS
 from documents.enums import DocumentStatus
+from documents.indexes import hold_or_make_index
 from documents.ingestion.lexical import K1, B, term_id, terms
 from documents.models import LEXICAL_DIMENSIONS, Document, DocumentChunk, LexicalTerm
 from knowrithm.llm.providers.builtin import DIMENSION, MODEL_NAME
@@ -89,7 +90,8 @@ def grow(agent: Agent, corpora: Sequence[Corpus], size: int) -> Grown:
                 "lexical": _sparse(counts, words / (number + 1)),
             }
 
-    usual = DocumentChunk(locator={"type": "lines", "start": 1, "end": 1}, embedding_model=MODEL_NAME)
+    index, locator = hold_or_make_index(agent), {"type": "lines", "start": 1, "end": 1}
+    usual = DocumentChunk(search_index=index, locator=locator, embedding_model=MODEL_NAME)
     _copy(usual, chunks())
     _copy(LexicalTerm(), [{"term": ALL_CHUNKS, "chunk_count": size, "word_total": words}])
     _copy(LexicalTerm(), ({"term": term, "chunk_count": count} for term, count in frequencies.items()))

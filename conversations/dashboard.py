@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Avg, Count, Q
 
 from agents.models import Agent
-from conversations.enums import MessageRole
+from conversations.enums import MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
 from documents.models import Document, DocumentChunk
 from leads.models import Lead
@@ -54,13 +57,47 @@ def company_stats() -> CompanyStats:
 def agent_stats(agent: Agent) -> AgentStats:
     documents = Document.objects.live().filter(agent=agent)
     conversations = Conversation.objects.live().filter(agent=agent)
-    refusals = Message.objects.live().filter(role=MessageRole.ASSISTANT, is_refusal=True)
+    refusals = Message.objects.live().filter(role=MessageRole.ASSISTANT, is_refusal=True, is_blocked=False)
     return AgentStats(
         documents=documents.count(),
         chunks=DocumentChunk.objects.live().filter(document__in=documents).count(),
         conversations=conversations.count(),
         unanswered=refusals.filter(conversation__in=conversations).count(),
     )
+
+
+def agent_figures(agent: Agent) -> dict[str, Any]:
+    """The contract's figures of an agent, of live rows, in three queries. Ratings are null as long as nobody rates."""
+    conversations = Conversation.objects.live().filter(agent=agent).aggregate(count=Count("pk"))
+    messages = (
+        Message.objects.live()
+        .filter(conversation__agent=agent, conversation__archived_at=None)
+        .aggregate(
+            count=Count("pk"),
+            seconds=Avg("processing_time"),
+            refusals=Count("pk", filter=Q(role=MessageRole.ASSISTANT, is_refusal=True)),
+            failures=Count("pk", filter=Q(status=MessageStatus.FAILED)),
+        )
+    )
+    settings = agent.llm_settings
+    return {
+        "agent_id": agent.id,
+        "agent_name": agent.name,
+        "status": agent.status,
+        "version": agent.version or None,
+        "total_conversations": conversations["count"],
+        "total_messages": messages["count"],
+        "unanswered": messages["refusals"],
+        "failed": messages["failures"],
+        "average_rating": None,
+        "average_response_time": messages["seconds"],
+        "documents_count": Document.objects.live().filter(agent=agent).count(),
+        "databases_count": 0,
+        "llm_provider": settings.llm_provider.slug,
+        "llm_model": settings.llm_model.name,
+        "last_trained": agent.last_trained,
+        "created_at": agent.created_at,
+    }
 
 
 def cited_passage(citation: Citation, *, document_url: str) -> CitedPassage:

@@ -23,3 +23,13 @@ class MessageStatus(models.TextChoices):
     PROCESSING = "processing"
     COMPLETED = "completed"
     FAILED = "failed"
+
+
+class Feedback(models.IntegerChoices):
+    BAD = -1
+    GOOD = 1
+
+
+class TopicEmbedder(models.TextChoices):
+    BUILTIN = "builtin", "Built in"
+    COMPANY = "company", "The agent's own"

@@ -14,3 +14,19 @@ class AgentUnavailableError(ConflictError):
 class StreamingUnavailableError(ServiceError):
     code = "STREAMING_UNAVAILABLE"
     status = 503
+
+
+class ConversationArchivedError(InvalidInputError):
+    code = "CONVERSATION_ARCHIVED"
+
+
+class ReplacedMessageError(ConflictError):
+    code = "MESSAGE_REPLACED"
+
+
+class NotNewestError(ConflictError):
+    code = "NOT_THE_NEWEST_MESSAGE"
+
+
+class StillAnsweringError(ConflictError):
+    code = "STILL_ANSWERING"

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from agents.models import Agent
-from conversations.enums import ConversationStatus, EntityType, MessageRole, MessageStatus
+from conversations.enums import (
+    ConversationStatus,
+    EntityType,
+    Feedback,
+    MessageRole,
+    MessageStatus,
+    TopicEmbedder,
+)
 from documents.ingestion.locators import describe
 from documents.models import Document, DocumentChunk
 from knowrithm.db.lease import LeasedModel
-from knowrithm.db.models import ArchivableModel, ArchivableQuerySet
+from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from leads.models import Lead
 
 
@@ -22,13 +31,15 @@ class Conversation(ArchivableModel):
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="conversations")
     entity_type = models.CharField(max_length=4, choices=EntityType)
     user_id = models.UUIDField(null=True, blank=True, editable=False)
+    api_key_id = models.UUIDField(null=True, blank=True, editable=False)  # that began it: its guardrails hold in it
     lead = models.ForeignKey(Lead, models.CASCADE, null=True, blank=True, related_name="conversations")
     title = models.CharField(max_length=200, default="New Conversation")
     status = models.CharField(max_length=8, choices=ConversationStatus, default=ConversationStatus.ACTIVE)
     metadata = models.JSONField(default=dict, blank=True)
     tags = models.JSONField(default=list, blank=True)
     max_context_length = models.PositiveIntegerField(default=4000)
-    message_count = models.PositiveIntegerField(default=0)
+    message_count = models.PositiveIntegerField(default=0)  # live ones
+    last_position = models.PositiveIntegerField(default=0, editable=False)
     total_tokens = models.PositiveBigIntegerField(default=0)
     last_activity = models.DateTimeField(default=timezone.now)
 
@@ -50,25 +61,38 @@ class Conversation(ArchivableModel):
 
 
 class Message(LeasedModel, ArchivableModel):
-    """A message. An assistant's is made empty together with the question it replies to, and filled by the turn."""
+    """A message. An assistant's is made empty together with the question it replies to, and filled by the turn.
+
+    A question that was put anew, or an answer made again, `replaces` the one before, which is archived.
+    """
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     position = models.PositiveIntegerField()
     role = models.CharField(max_length=9, choices=MessageRole)
     content = models.TextField(blank=True)
     status = models.CharField(max_length=10, choices=MessageStatus, default=MessageStatus.COMPLETED)
-    reply_to = models.OneToOneField("self", models.CASCADE, null=True, blank=True, related_name="reply")
+    reply_to = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="replies")
+    replaces = models.OneToOneField("self", models.SET_NULL, null=True, blank=True, related_name="replaced_by")
     task_id = models.UUIDField(null=True, blank=True, editable=False)
     is_refusal = models.BooleanField(default=False)
+    agent_version = models.PositiveIntegerField(null=True, blank=True)  # of the agent that answered
+    is_draft = models.BooleanField(default=False)  # asked of the agent's draft, by the company's people
+    is_blocked = models.BooleanField(default=False)  # refused by a guardrail: no model ever hears of the exchange
     model_used = models.CharField(max_length=160, blank=True)
     processing_time = models.FloatField(null=True, blank=True)  # seconds
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
+    cost = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)  # unknown where empty
+    cost_currency = models.CharField(max_length=3, blank=True)
+    # Models that were asked before the one that answered, each with `code` and `error`; or why there is no answer.
+    model_failures = models.JSONField(default=list, blank=True)
     confidence_score = models.FloatField(null=True, blank=True)
     timings = models.JSONField(default=dict, blank=True)  # seconds by stage
     warnings = models.JSONField(default=list, blank=True)  # what was mended in the answer, in sentences
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
+    user_feedback = models.SmallIntegerField(null=True, blank=True, choices=Feedback)
+    feedback_comment = models.CharField(max_length=2000, blank=True)
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -76,6 +100,9 @@ class Message(LeasedModel, ArchivableModel):
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(fields=["conversation", "position"], name="message_position_unique"),
+            models.UniqueConstraint(
+                fields=["reply_to"], condition=models.Q(archived_at=None), name="message_one_live_reply"
+            ),
         ]
         indexes = [models.Index(fields=["status", "lease_until"])]
 
@@ -114,3 +141,58 @@ class Citation(models.Model):
     @property
     def locator_label(self) -> str:
         return describe(self.locator)
+
+
+class Guardrail(BaseModel):
+    """What may be asked and answered, and from which datasets: of agents, of API keys, or of the whole company.
+
+    The links are ids: an API key is a row of the shared schema. `rules` are those of `engine.guardrails.parse_rules`.
+    """
+
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=1000, blank=True)
+    is_active = models.BooleanField(default=True)
+    applies_to_all = models.BooleanField(default=False)
+    agent_ids = ArrayField(models.UUIDField(), default=list, blank=True)
+    api_key_ids = ArrayField(models.UUIDField(), default=list, blank=True)
+    dataset_ids = ArrayField(models.UUIDField(), null=True, blank=True)  # the only ones; None: all that are granted
+    allows_own_documents = models.BooleanField(default=True)  # of the agent, besides datasets
+    rules = models.JSONField(default=list, blank=True)
+    refusal_text = models.CharField(max_length=1000, blank=True)
+    link_hosts = ArrayField(models.CharField(max_length=253), default=list, blank=True)
+    topic_embedder = models.CharField(max_length=8, choices=TopicEmbedder, default=TopicEmbedder.BUILTIN)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="guardrail_name_unique",
+                violation_error_message="There is a guardrail of this name already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GuardrailDecision(BaseModel):
+    """What a rule has refused or masked in a turn. The names stay when the guardrail is changed or deleted."""
+
+    guardrail = models.ForeignKey(Guardrail, models.SET_NULL, null=True, related_name="decisions")
+    guardrail_name = models.CharField(max_length=120, blank=True)  # empty: the platform's own
+    message = models.ForeignKey(Message, models.CASCADE, related_name="decisions")  # the reply
+    stage = models.CharField(max_length=6)
+    action = models.CharField(max_length=6)
+    rule = models.CharField(max_length=200)
+    kind = models.CharField(max_length=8)
+    count = models.PositiveIntegerField(default=1)
+    similarity = models.FloatField(null=True, blank=True)
+    excerpt = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["-created_at"]), models.Index(fields=["stage", "action", "-created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.action} {self.stage}"

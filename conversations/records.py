@@ -6,9 +6,16 @@ from typing import Any
 
 from conversations.models import Citation, Message
 
+VISITORS_SENTENCE = "I cannot answer at the moment. Please try again in a little while."
 
-def message_record(message: Message) -> dict[str, Any]:
-    """The contract's Message (section 4.8), JSON-ready. Reads `message.citations`: prefetch them for lists."""
+
+def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, Any]:
+    """The contract's Message (section 4.8), JSON-ready. Reads `message.citations`: prefetch them for lists.
+
+    A visitor is not told why there is no answer, nor what it cost: that is between the company and its provider.
+    """
+    error = VISITORS_SENTENCE if message.error and for_visitor else message.error
+    company_only = {} if for_visitor else _for_company(message)
     citations = list(message.citations.all())
     cited = [citation for citation in citations if citation.is_cited]
     return {
@@ -16,16 +23,21 @@ def message_record(message: Message) -> dict[str, Any]:
         "conversation_id": str(message.conversation_id),
         "role": message.role,
         # A client that knows no failed messages would show an empty bubble.
-        "content": message.content or message.error,
+        "content": message.content or error,
         "content_type": "text",
         "status": message.status,
         "is_refusal": message.is_refusal,
+        "agent_version": message.agent_version,
+        "is_draft": message.is_draft,
+        "is_blocked": message.is_blocked,
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
+        "replaces": str(message.replaces_id) if message.replaces_id else None,
         "model_used": message.model_used,
         "processing_time": message.processing_time or 0,
         "tokens_used": message.input_tokens + message.output_tokens,
         "confidence_score": message.confidence_score,
-        "user_feedback": None,
+        "user_feedback": message.user_feedback,
+        "feedback_comment": message.feedback_comment,
         "context_used": [str(citation.chunk_id) for citation in citations if citation.chunk_id],
         "sources": [source_record(citation) for citation in cited],
         "metadata": {
@@ -33,8 +45,19 @@ def message_record(message: Message) -> dict[str, Any]:
             "cited_sources": [citation.number for citation in cited],
             "citation_warnings": message.warnings,
         },
-        "error": message.error or None,
+        "error": error or None,
+        **company_only,
         "created_at": message.created_at.isoformat(),
+        "deleted_at": message.archived_at.isoformat() if message.archived_at else None,
+    }
+
+
+def _for_company(message: Message) -> dict[str, Any]:
+    return {
+        "error_code": message.error_code or None,
+        "cost": None if message.cost is None else format(message.cost, "f"),
+        "currency": message.cost_currency or None,
+        "model_failures": message.model_failures,
     }
 
 
@@ -71,4 +94,41 @@ def task_result(reply: Message) -> dict[str, Any]:
         "response": reply.content,
         "status": "completed",
         **{name: record[name] for name in ("model_used", "processing_time", "sources", "metadata", "is_refusal")},
+    }
+
+
+def direct_answer(reply: Message) -> dict[str, Any]:
+    """What `POST /v1/chat` answers. Reads the reply's conversation and citations."""
+    cited = [citation for citation in reply.citations.all() if citation.is_cited]
+    return {
+        "session_id": str(reply.conversation_id),
+        "message": {"role": reply.role, "content": reply.content},
+        "citations": [
+            {
+                "document_id": str(citation.document_id) if citation.document_id else None,
+                "document_title": citation.document_name,
+                "chunk_id": str(citation.chunk_id) if citation.chunk_id else None,
+                "content": citation.quote or citation.content,
+                "score": citation.score,
+                "metadata": {
+                    "source_number": citation.number,
+                    "url": citation.source_url or None,
+                    "locator": citation.locator,
+                    "locator_label": citation.locator_label,
+                },
+            }
+            for citation in cited
+        ],
+        "usage": {
+            "prompt_tokens": reply.input_tokens,
+            "completion_tokens": reply.output_tokens,
+            "total_tokens": reply.input_tokens + reply.output_tokens,
+        },
+        "metadata": {
+            **reply.conversation.metadata,
+            "message_id": str(reply.id),
+            "model_used": reply.model_used,
+            "is_refusal": reply.is_refusal,
+            "is_blocked": reply.is_blocked,
+        },
     }

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from conversations.engine.prompt import Exchange
-from conversations.enums import MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Message
+from conversations.enums import ConversationStatus, MessageRole, MessageStatus
+from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
@@ -19,14 +20,25 @@ def conversations_for(actor: Principal) -> QuerySet[Conversation]:
     A lead's token may have been issued to anybody who typed the lead's address, so it opens a conversation only
     together with that conversation's unguessable id, and no endpoint lists conversations to leads.
     """
-    rows: QuerySet[Conversation] = Conversation.objects.live().select_related("agent", "lead")
+    return _open_to(actor, Conversation.objects.live().select_related("agent", "lead"))
+
+
+def _open_to(actor: Principal, rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
     if actor.kind == PrincipalKind.LEAD:
         return rows.filter(lead_id=actor.id, agent=actor.agent_id)
+    if actor.kind == PrincipalKind.API_KEY:
+        return rows.filter(Q(api_key_id=actor.id) | ~Exists(guardrails_of_key(actor.id)))
     return rows
 
 
-def get_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversation:
-    conversation = conversations_for(actor).filter(pk=conversation_id).first()
+def guardrails_of_key(api_key_id: uuid.UUID) -> QuerySet[Guardrail]:
+    """A key that has any opens only the conversations that it began: others may hold what it must not hear."""
+    return Guardrail.objects.filter(is_active=True, api_key_ids__contains=[api_key_id])
+
+
+def get_conversation(actor: Principal, conversation_id: uuid.UUID, *, include_archived: bool = False) -> Conversation:
+    rows = conversations_with(actor, status="all") if include_archived else conversations_for(actor)
+    conversation = rows.filter(pk=conversation_id).first()
     if conversation is None:
         raise NotFoundError("There is no such conversation.")
     return conversation
@@ -37,8 +49,10 @@ _LOCKED: CompiledQuery[Conversation] = CompiledQuery(
 )
 
 
-def _is_open_to(actor: Principal, conversation: Conversation) -> bool:
+def is_open_to(actor: Principal, conversation: Conversation) -> bool:
     """The rule of `conversations_for`, for a row that has been read."""
+    if actor.kind == PrincipalKind.API_KEY:
+        return conversation.api_key_id == actor.id or not guardrails_of_key(actor.id).exists()
     whose = conversation.lead_id, conversation.agent_id
     return actor.kind != PrincipalKind.LEAD or whose == (actor.id, actor.agent_id)
 
@@ -46,14 +60,69 @@ def _is_open_to(actor: Principal, conversation: Conversation) -> bool:
 def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversation:
     """The conversation with its agent, its row locked until the transaction ends. Raises `NotFoundError`."""
     conversation = _LOCKED.get(conversation_id)
-    if conversation is None or not _is_open_to(actor, conversation):
+    if conversation is None or not is_open_to(actor, conversation):
         raise NotFoundError("There is no such conversation.")
     return conversation
 
 
-def archived_conversations() -> QuerySet[Conversation]:
-    rows: QuerySet[Conversation] = Conversation.objects.archived().select_related("agent").order_by("-archived_at")
+def conversations_with(actor: Principal, *, search: str = "", status: str = "active") -> QuerySet[Conversation]:
+    """Of `conversations_for`: those whose title or any message holds `search`. `status` may be deleted, or all."""
+    rows: QuerySet[Conversation] = _open_to(actor, Conversation.objects.select_related("agent", "lead"))
+    if status == ConversationStatus.DELETED:
+        rows = rows.exclude(archived_at=None)
+    elif status != "all":
+        rows = rows.filter(archived_at=None, status=status)
+    if search:
+        said = Message.objects.live().filter(conversation=OuterRef("pk"), content__icontains=search)
+        rows = rows.filter(Q(title__icontains=search) | Exists(said))
     return rows
+
+
+def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    """With what a list shows of the answers: `has_refusal`, `has_failure`, `best_feedback` and `worst_feedback`."""
+    answers = Message.objects.live().filter(conversation=OuterRef("pk"), role=MessageRole.ASSISTANT)
+    rated = answers.exclude(user_feedback=None)
+    return rows.annotate(
+        has_refusal=Exists(answers.filter(is_refusal=True)),
+        has_failure=Exists(answers.filter(status=MessageStatus.FAILED)),
+        best_feedback=Subquery(rated.order_by("-user_feedback").values("user_feedback")[:1]),
+        worst_feedback=Subquery(rated.order_by("user_feedback").values("user_feedback")[:1]),
+    )
+
+
+def get_message(actor: Principal, message_id: uuid.UUID) -> Message:
+    """A live message of a conversation that the caller may open, with its conversation and agent."""
+    rows = Message.objects.live().select_related("conversation__agent", "reply_to")
+    message: Message | None = rows.filter(pk=message_id, conversation__archived_at=None).first()
+    if message is None or not is_open_to(actor, message.conversation):
+        raise NotFoundError("There is no such message.")
+    return message
+
+
+def archived_messages(actor: Principal) -> QuerySet[Message]:
+    """Archived one by one, newest first, with their citations. Those of archived conversations are not listed."""
+    rows: QuerySet[Message] = (
+        Message.objects.archived()
+        .filter(conversation__in=conversations_for(actor), replaced_by=None)
+        .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
+        .order_by("-archived_at", "position")
+    )
+    return rows
+
+
+def newest_question(conversation: Conversation) -> Message | None:
+    rows = Message.objects.live().filter(conversation=conversation, role=MessageRole.USER)
+    question: Message | None = rows.order_by("-position").first()
+    return question
+
+
+def live_reply(question: Message) -> Message | None:
+    reply: Message | None = Message.objects.live().filter(reply_to=question).first()
+    return reply
+
+
+def archived_conversations(actor: Principal) -> QuerySet[Conversation]:
+    return _open_to(actor, Conversation.objects.archived().select_related("agent").order_by("-archived_at"))
 
 
 def messages_of(conversation: Conversation) -> QuerySet[Message]:
@@ -79,7 +148,7 @@ def newest_reply(conversation_id: uuid.UUID) -> Message | None:
 
 
 def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
-    """The answered questions before `message`, oldest first."""
+    """The answered questions before `message`, oldest first, without those that a guardrail refused."""
     if message.position == 1:
         return []
     replies = (
@@ -90,6 +159,7 @@ def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
             status=MessageStatus.COMPLETED,
             position__lt=message.position,
             reply_to__archived_at=None,
+            is_blocked=False,
         )
         .select_related("reply_to")
         .order_by("-position")[:limit]
@@ -102,3 +172,40 @@ def get_citation(citation_id: uuid.UUID) -> Citation:
     if found is None:
         raise NotFoundError("There is no such citation.")
     return found
+
+
+def get_guardrail(guardrail_id: uuid.UUID) -> Guardrail:
+    found = Guardrail.objects.filter(pk=guardrail_id).first()
+    if found is None:
+        raise NotFoundError("There is no such guardrail.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    """What to look for in the log of decisions; what is left out does not narrow."""
+
+    guardrail_id: uuid.UUID | None = None
+    agent_id: uuid.UUID | None = None
+    conversation_id: uuid.UUID | None = None
+    message_id: uuid.UUID | None = None
+    stage: str = ""
+    action: str = ""
+    search: str = ""
+
+
+def decisions_list(wanted: DecisionFilter) -> QuerySet[GuardrailDecision]:
+    """Newest first, with their messages, conversations and agents."""
+    rows = GuardrailDecision.objects.select_related("message__conversation__agent")
+    columns = {
+        "guardrail": wanted.guardrail_id,
+        "message__conversation__agent": wanted.agent_id,
+        "message__conversation": wanted.conversation_id,
+        "message": wanted.message_id,
+        "stage": wanted.stage,
+        "action": wanted.action,
+    }
+    rows = rows.filter(**{name: value for name, value in columns.items() if value})
+    if wanted.search:
+        rows = rows.filter(Q(rule__icontains=wanted.search) | Q(excerpt__icontains=wanted.search))
+    return rows

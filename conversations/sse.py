@@ -4,6 +4,8 @@ Django's ASGI handler would keep a thread for every open stream. Here a stream c
 checked and the conversation looked up in one synchronous function, which gives its database connection back; after
 that only Redis is read, and only when one shared subscription says that there is something to read. What is then sent
 on has been checked for again within the last half second: a credential that is no more hears no more.
+
+A question whose answer is to come on the same connection is Django's to take; `answer_to` then follows its one turn.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +34,14 @@ from conversations import streams
 from conversations.enums import MessageStatus
 from conversations.records import message_record
 from conversations.selectors import get_conversation, newest_reply
+from conversations.services import Turn
 from conversations.streams import Event
 from knowrithm.api.errors import envelope
 from knowrithm.api.permissions import READ_OR_LEAD, check_access
 from knowrithm.charset import AsgiRequest
 from knowrithm.db.redis import async_redis
 from knowrithm.errors import AuthenticationFailedError, RateLimitedError, ServiceError
+from knowrithm.jobs import current_schema
 from knowrithm.origin import Origin, set_origin
 from knowrithm.principal import Principal, Resource
 from leads.api.authentication import lead_from_token
@@ -60,6 +64,8 @@ HEARTBEAT_SECONDS = 10.0  # a published client gives up after 30 s of silence
 RECHECK_SECONDS = 0.5  # what a listener hears has been allowed so lately
 IDLE_SECONDS = 600.0  # a listener who is asked nothing
 HEADER_PAUSE = 0.12  # a published client attaches its listeners after the headers: what comes with them is lost
+UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+HEARTBEAT = "event: heartbeat\ndata: {}\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
     except ServiceError as error:
         await _send_error(send, error)
         return
-    disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+    disconnect = asyncio.create_task(wait_for_disconnect(receive))
     stream = asyncio.create_task(_stream(scope, send, subscription))
     done, pending = await asyncio.wait({disconnect, stream}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -144,7 +150,7 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
             log.error("stream_failed", exc_info=fault)
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -152,9 +158,8 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> None:
     headers = [
         *((name.lower().encode(), value.encode()) for name, value in subscription.headers.items()),
+        *((name.lower().encode(), value.encode()) for name, value in UNBUFFERED.items()),
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache, no-transform"),
-        (b"x-accel-buffering", b"no"),
         (b"access-control-allow-origin", b"*"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -164,17 +169,31 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
 
     await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
     await asyncio.sleep(HEADER_PAUSE)
-    checked_at = time.monotonic()
-    async for event in _events(subscription, _last_event_id(scope)):
-        if event and time.monotonic() - checked_at > RECHECK_SECONDS:  # a heartbeat tells nothing
-            if not await sync_to_async(_is_still_allowed, thread_sensitive=False)(scope):
-                break
-            checked_at = time.monotonic()
-        await write(_format(event) if event else "event: heartbeat\ndata: {}\n\n")
+    async for text in _while_allowed(scope, _events(subscription, _last_event_id(scope)), _conversation_in(scope)):
+        await write(text)
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _events(subscription: Subscription, last_id: str) -> AsyncIterator[Event | None]:
+def answer_to(turn: Turn, *, scope: Mapping[str, Any], after: str) -> AsyncIterator[str]:
+    """What is said of one turn, until it has ended. `after` is a place in the stream before it began."""
+    key = streams.stream_key(current_schema(), turn.reply.conversation_id)
+    return _while_allowed(scope, events_of(turn.task_id, key, after), str(turn.reply.conversation_id))
+
+
+async def _while_allowed(
+    scope: Mapping[str, Any], events: AsyncGenerator[Event | None], conversation_id: str
+) -> AsyncIterator[str]:
+    checked_at = time.monotonic()
+    async with aclosing(events):
+        async for event in events:
+            if event and time.monotonic() - checked_at > RECHECK_SECONDS:  # a heartbeat tells nothing
+                if not await sync_to_async(_is_still_allowed, thread_sensitive=False)(scope, conversation_id):
+                    return
+                checked_at = time.monotonic()
+            yield _format(event) if event else HEARTBEAT
+
+
+async def _events(subscription: Subscription, last_id: str) -> AsyncGenerator[Event | None]:
     """The past that matters, then the present until the last open turn has ended. None stands for a heartbeat."""
     hub = _hub()
     async with hub.listening(subscription.key) as wake:
@@ -190,24 +209,50 @@ async def _events(subscription: Subscription, last_id: str) -> AsyncIterator[Eve
         has_answered = any(event.ends_turn for event in shown)
         for event in shown:
             yield event
-        position = past[-1].id if past else "0"
-        idle_since = time.monotonic()
-        while open_turns or not has_answered:
-            if time.monotonic() - idle_since > IDLE_SECONDS:
-                return
-            try:
-                await asyncio.wait_for(wake.wait(), HEARTBEAT_SECONDS)
-            except TimeoutError:
-                yield None
-            wake.clear()
-            for event in streams.parse(await hub.client.xrange(subscription.key, min=f"({position}")):
-                position, idle_since = event.id, time.monotonic()
+        position = past[-1].id if past else streams.BEGINNING
+        if has_answered and not open_turns:
+            return
+        async for batch in _present(hub, wake, subscription.key, position):
+            for event in batch:
                 if event.begins_turn:
                     open_turns.add(event.turn)
                 if event.ends_turn:
                     open_turns.discard(event.turn)
                     has_answered = True
                 yield event
+            if has_answered and not open_turns:
+                return
+            if not batch:
+                yield None
+
+
+async def events_of(turn: str, key: str, position: str) -> AsyncGenerator[Event | None]:
+    """What is said of one turn after `position`, until it has ended. None stands for a heartbeat."""
+    hub = _hub()
+    async with hub.listening(key) as wake:
+        wake.set()  # it may have begun before we listened
+        async for batch in _present(hub, wake, key, position):
+            for event in batch:
+                if event.turn == turn:
+                    yield event
+                    if event.ends_turn:
+                        return
+            if not batch:
+                yield None
+
+
+async def _present(hub: Hub, wake: asyncio.Event, key: str, position: str) -> AsyncIterator[list[Event]]:
+    """What is said after `position`, as it comes, until nothing has been for long. An empty list is a heartbeat."""
+    idle_since = time.monotonic()
+    while time.monotonic() - idle_since < IDLE_SECONDS:
+        try:
+            await asyncio.wait_for(wake.wait(), HEARTBEAT_SECONDS)
+        except TimeoutError:
+            yield []
+        wake.clear()
+        if batch := streams.parse(await hub.client.xrange(key, min=f"({position}")):
+            position, idle_since = batch[-1].id, time.monotonic()
+            yield batch
 
 
 def _after(event_id: str, last_id: str) -> bool:
@@ -250,7 +295,7 @@ def _authorise(scope: AsgiScope) -> Subscription:
     key_use.begin_request()
     set_origin(Origin(ip_address=request.META.get("REMOTE_ADDR") or None))
     try:
-        subscription = _subscription(request, scope["path"])
+        subscription = _subscription(request, _conversation_in(scope))
         status = 200
         return subscription
     except ServiceError as error:
@@ -263,12 +308,18 @@ def _authorise(scope: AsgiScope) -> Subscription:
             key_use.count_use(use, method="GET", endpoint=ENDPOINT, status=status, milliseconds=duration)
 
 
-def _is_still_allowed(scope: AsgiScope) -> bool:
+def _conversation_in(scope: AsgiScope) -> str:
+    found = PATH.match(scope["path"])
+    assert found is not None  # noqa: S101  # `matches` has said so
+    return found.group(1)
+
+
+def _is_still_allowed(scope: Mapping[str, Any], conversation_id: str) -> bool:
     """Whether the stream would be opened now. This is no new call of an API key."""
     request = AsgiRequest(dict(scope), io.BytesIO())
     key_use.begin_request()
     try:
-        _subscription(request, scope["path"], is_new=False)
+        _subscription(request, conversation_id, is_new=False)
     except ServiceError:
         return False
     finally:
@@ -276,20 +327,18 @@ def _is_still_allowed(scope: AsgiScope) -> bool:
     return True
 
 
-def _subscription(request: AsgiRequest, path: str, *, is_new: bool = True) -> Subscription:
-    principal = _principal(request, is_new=is_new)
+def _subscription(request: AsgiRequest, conversation_id: str, *, is_new: bool = True) -> Subscription:
+    principal = principal_of_request(request, is_new=is_new)
     if principal is None or principal.company is None:
         raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
     company = principal.company
     principal = check_access(READ_OR_LEAD, principal, Resource.CONVERSATIONS)
-    found = PATH.match(path)
-    assert found is not None  # noqa: S101  # `matches` has said so
     use = key_use.current_use()
     with tenant_context(company):
-        conversation = get_conversation(principal, _uuid(found.group(1)))
+        conversation = get_conversation(principal, _uuid(conversation_id))
         return Subscription(
             streams.stream_key(company.schema_name, conversation.id),
-            _fallback(conversation.id),
+            _fallback(conversation.id, for_visitor=conversation.lead_id is not None),
             use.headers if use else {},
         )
 
@@ -301,7 +350,7 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(int=0)
 
 
-def _principal(request: AsgiRequest, *, is_new: bool = True) -> Principal | None:
+def principal_of_request(request: AsgiRequest, *, is_new: bool = True) -> Principal | None:
     token = bearer_token(request.headers)
     if token and (lead := lead_from_token(token)):
         return lead
@@ -316,13 +365,14 @@ def _principal(request: AsgiRequest, *, is_new: bool = True) -> Principal | None
     return principal_of(user)
 
 
-def _fallback(conversation_id: uuid.UUID) -> list[Event]:
+def _fallback(conversation_id: uuid.UUID, *, for_visitor: bool) -> list[Event]:
     reply = newest_reply(conversation_id)
     if reply is None or reply.status not in {MessageStatus.COMPLETED, MessageStatus.FAILED}:
         return []
     common = {"conversation_id": str(conversation_id), "task_id": str(reply.task_id), "status": reply.status}
-    response = {**common, "message": message_record(reply)}
+    record = message_record(reply, for_visitor=for_visitor)
+    response = {**common, "message": record}
     if reply.error:
-        response["error"] = reply.error
+        response["error"] = record["error"]
     status = {**common, "message_id": str(reply.reply_to_id)}
     return [Event("", streams.STATUS, status), Event("", streams.RESPONSE, response)]

@@ -17,6 +17,7 @@ from knowrithm.db.redis import sync_redis
 KEPT_EVENTS = 4000
 KEPT_SECONDS = 3600
 
+BEGINNING = "0"  # a place before all events
 STATUS, DELTA, RESPONSE = "chat_status", "chat_delta", "chat_response"
 
 
@@ -53,6 +54,12 @@ def publish(schema: str, conversation_id: uuid.UUID | str, name: str, data: dict
     pipe.expire(key, KEPT_SECONDS)
     pipe.publish(key, "")
     pipe.execute()
+
+
+def newest_id(schema: str, conversation_id: uuid.UUID | str) -> str:
+    """The place of what was said last; `BEGINNING` before anything was."""
+    entries: Any = sync_redis().xrevrange(stream_key(schema, conversation_id), count=1)
+    return str(entries[0][0]) if entries else BEGINNING
 
 
 def parse(entries: Sequence[tuple[str, dict[str, str]]]) -> list[Event]:

@@ -4,13 +4,18 @@ import uuid
 
 from celery import shared_task
 
-from conversations import turn
+from conversations import trial, turn
 from knowrithm.jobs import company_task, for_each_company
 
 
 @company_task(name="conversations.answer")
 def answer(reply_id: str) -> None:
     turn.run(uuid.UUID(reply_id))
+
+
+@company_task(name="conversations.test_agent")
+def test_agent(reply_id: str, task_id: str) -> None:
+    trial.run(uuid.UUID(reply_id), task_id)
 
 
 @company_task(name="conversations.resume_abandoned")

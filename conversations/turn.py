@@ -6,13 +6,13 @@ answer replaces whatever had been streamed. While the model speaks no database c
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -23,29 +23,30 @@ from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from agents.models import Agent
-from agents.selectors import agent_to_answer
+from agents.models import Agent, LLMSettings
+from agents.selectors import agent_to_answer, settings_in_order
 from conversations import streams
-from conversations.engine.citations import CheckedAnswer, check_citations
-from conversations.engine.prompt import AgentBrief, build_request, retrieval_query
-from conversations.enums import MessageStatus
+from conversations.brief import brief_of, closed_answer
+from conversations.engine.citations import CheckedAnswer
+from conversations.engine.prompt import build_request, retrieval_query
+from conversations.enums import EntityType, MessageStatus
+from conversations.guarding import Guard
 from conversations.models import Citation, Conversation, Message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, retrieve
+from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
-from knowrithm.llm.base import ChatDelta, ChatModel, ChatRequest, Evidence, ProviderError, Usage
+from knowrithm.llm.base import Evidence, ProviderError, Usage
+from knowrithm.llm.fallback import AnswerStream, Failure, with_retry
 from knowrithm.llm.providers.extractive import NO_ANSWER
-from knowrithm.llm.registry import chat_model
 
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 3
 FLUSH_SECONDS = 0.02  # pieces of an answer that come closer together go out as one event
-PROVIDER_TRIES = 3
-LONGEST_SILENCE = 60.0  # seconds that one try may wait for the next byte (ProviderConfig.timeout)
 RELATED = ("reply_to", "conversation")  # with the agent and its models it would be nine tables: slow to plan
 
 
@@ -62,6 +63,9 @@ class _Answer:
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     model: str = ""
+    cost: Decimal | None = None
+    currency: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 def run(reply_id: uuid.UUID) -> None:
@@ -90,10 +94,12 @@ class _Turn:
         self.reply = reply
         self.question = reply.reply_to
         self.conversation = reply.conversation
-        self.agent: Agent = agent_to_answer(reply.conversation.agent_id)
+        self.agent: Agent = agent_to_answer(reply.conversation.agent_id, is_draft=reply.is_draft)
+        self.guard = Guard.of(reply.conversation, self.agent)
         self.schema = current_schema()
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
+        self.failures: list[Failure] = []
 
     def publish(self, name: str, **data: Any) -> None:
         task_id = str(self.reply.task_id)
@@ -102,40 +108,62 @@ class _Turn:
     def answer(self, is_held: Any) -> None:
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
         report_progress(str(self.reply.task_id), 10, "Searching")
+        if closed := closed_answer(self.agent, self.conversation):
+            self._say(closed, [])
+            return
         history = exchanges_before(self.question)
         question = self.question.content
+        # The reply holds the refusal where the question was refused by its words, when it was sent.
+        if refusal := self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question):
+            self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
+            self._finish(_Answer(refusal), [], is_blocked=True)
+            return
         in_context = retrieval_query(question, history)
         search = RetrievalSettings.of(self.agent)
-        passages = retrieve(self.agent, in_context, question=question, settings=search)
+        passages = with_retry(
+            lambda: retrieve(self.agent, in_context, question=question, settings=search, filters=self.guard.filters)
+        )
         self._lap("retrieval")
         if has_evidence(passages, search.threshold):
-            settings_row = self.agent.llm_settings
+            in_order = settings_in_order(self.agent.llm_settings)
             request = build_request(
-                agent=AgentBrief(self.agent.name, self.agent.description, self.agent.tone),
+                agent=brief_of(self.agent),
                 question=question,
                 standalone_question=question if is_self_contained(question) else in_context,
                 history=history,
                 evidence=[Evidence(number, p.content, p.document_name) for number, p in enumerate(passages, 1)],
-                temperature=settings_row.llm_temperature,
-                max_tokens=settings_row.llm_max_tokens,
+                temperature=in_order[0].llm_temperature,
+                max_tokens=in_order[0].llm_max_tokens,
                 max_context_tokens=self.conversation.max_context_length,
             )
-            answer = self._ask(chat_model(settings_row.chat_config()), request, is_held)
-            answer.model = settings_row.llm_model.name
+            self.guard.begin_answer(request, passages)
+            stream = AnswerStream(
+                [row.candidate() for row in in_order],
+                request,
+                breaker=Circuits(self.schema),
+                deadline=self.started + settings.TURN_DEADLINE_SECONDS,
+            )
+            answer = self._ask(stream, is_held)
+            self._account(answer, in_order[stream.place])
+            self._finish(answer, passages)
         else:
-            answer = _Answer(NO_ANSWER)
-            self.publish(streams.DELTA, message_id=str(self.reply.id), text=NO_ANSWER)
-        self._finish(answer, passages)
+            self._say(NO_ANSWER, passages)
+
+    def _say(self, text: str, passages: Sequence[Passage]) -> None:
+        """Answer in the platform's words, without a model."""
+        self.publish(streams.DELTA, message_id=str(self.reply.id), text=text)
+        self._finish(_Answer(text), passages)
 
     def _lap(self, stage: str) -> None:
         self.timings[stage] = round(time.monotonic() - self.started - sum(self.timings.values()), 4)
 
-    def _ask(self, model: ChatModel, request: ChatRequest, is_held: Any) -> _Answer:
+    def _ask(self, stream: AnswerStream, is_held: Any) -> _Answer:
         release_connection()  # a model may take a minute, and turns mostly wait for models
+        self.failures = stream.failures
         answer = _Answer()
         pending, flushed = "", 0.0
         deadline = self.started + settings.TURN_DEADLINE_SECONDS
-        with closing(_with_retries(model, request, deadline)) as deltas:
+        with closing(self.guard.filtered(stream.deltas())) as deltas:
             for delta in deltas:
                 if "first_token" not in self.timings and delta.text:
                     self._lap("first_token")
@@ -153,32 +181,47 @@ class _Turn:
         self._lap("generation")
         if not answer.text.strip():
             raise ProviderError("The model returned an empty answer. Please try again.")
+        if stream.is_cut:
+            answer.warnings.append("The answer was longer than allowed and ends early.")
         return answer
+
+    def _account(self, answer: _Answer, row: LLMSettings) -> None:
+        answer.model = row.llm_model.name
+        if price := row.price:
+            answer.cost, answer.currency = price.of(answer.usage), price.currency
 
     def _flush(self, answer: _Answer, text: str) -> None:
         if text:
             answer.text += text
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=text)
 
-    def _finish(self, answer: _Answer, passages: Sequence[Passage]) -> None:
-        contents = {number: passage.content for number, passage in enumerate(passages, 1)}
-        checked = check_citations(answer.text, contents)
+    def _finish(self, answer: _Answer, passages: Sequence[Passage], *, is_blocked: bool = False) -> None:
+        checked = (
+            CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
+        )
+        is_blocked = is_blocked or self.guard.is_refused
         with transaction.atomic():
             held = self.reply.update_if_held(
                 status=MessageStatus.COMPLETED,
                 content=checked.text,
-                is_refusal=checked.text == NO_ANSWER,
+                is_refusal=is_blocked or checked.text == NO_ANSWER,
+                is_blocked=is_blocked,
                 model_used=answer.model or "none",
+                agent_version=None if self.reply.is_draft else self.agent.version or None,
                 processing_time=round(time.monotonic() - self.started, 3),
                 input_tokens=answer.usage.input_tokens,
                 output_tokens=answer.usage.output_tokens,
+                cost=answer.cost,
+                cost_currency=answer.currency if answer.cost is not None else "",
+                model_failures=[asdict(failure) for failure in self.failures],
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
-                warnings=list(checked.warnings),
+                warnings=[*checked.warnings, *answer.warnings],
             )
             if not held:
                 raise LostLeaseError
             self._save_citations(checked, passages)
+            self.guard.save_decisions(self.reply)
             Conversation.objects.filter(pk=self.conversation.pk).update(
                 total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
             )
@@ -211,7 +254,11 @@ class _Turn:
 
     def fail(self, cause: str, code: str) -> None:
         if not self.reply.update_if_held(
-            status=MessageStatus.FAILED, error=cause, error_code=code, timings=self.timings
+            status=MessageStatus.FAILED,
+            error=cause,
+            error_code=code,
+            timings=self.timings,
+            model_failures=[asdict(failure) for failure in self.failures],
         ):
             return
         announce(self.reply.pk)
@@ -219,31 +266,18 @@ class _Turn:
 
 def announce(reply_id: uuid.UUID) -> None:
     """Tell the task and the stream how a turn has ended. The lease is given up last: until then beat repeats this."""
-    reply = Message.objects.prefetch_related("citations").get(pk=reply_id)
-    event = {"task_id": str(reply.task_id), "status": reply.status, "message": message_record(reply)}
+    reply = Message.objects.select_related("conversation").prefetch_related("citations").get(pk=reply_id)
+    # Whoever holds the task's id, or listens, is not told what is wrong at the company.
+    is_visitors = reply.conversation.entity_type == EntityType.LEAD
+    record = message_record(reply, for_visitor=is_visitors)
+    event = {"task_id": str(reply.task_id), "status": reply.status, "message": record}
     if reply.status == MessageStatus.FAILED:
-        event["error"] = reply.error
-        fail_task(str(reply.task_id), reply.error, reply.error_code)
+        event["error"] = record["error"]
+        fail_task(str(reply.task_id), record["error"], "NO_ANSWER" if is_visitors else reply.error_code)
     else:
         complete_task(str(reply.task_id), task_result(reply))
     streams.publish(current_schema(), reply.conversation_id, streams.RESPONSE, event)
     Message.objects.filter(pk=reply_id).update(lease_until=None)
-
-
-def _with_retries(model: ChatModel, request: ChatRequest, deadline: float) -> Generator[ChatDelta, None, None]:
-    """The model's stream; begun again, with growing pauses, while nothing has been said and the fault may pass."""
-    for attempt in range(1, PROVIDER_TRIES + 1):
-        begun = False
-        try:
-            for delta in model.stream(request):
-                begun = True
-                yield delta
-            return
-        except ProviderError as error:
-            too_late = time.monotonic() + LONGEST_SILENCE > deadline
-            if begun or error.permanent or too_late or attempt == PROVIDER_TRIES:
-                raise
-            time.sleep(0.3 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
 
 
 def resume_abandoned(task: Task[Any, Any]) -> None:

@@ -2,14 +2,24 @@ from __future__ import annotations
 
 from django.urls import path
 
-from conversations import views
+from conversations import views, views_directory, views_guardrails
 
 urlpatterns = [
     path("home", views.home, name="home"),
     path("agents/<uuid:pk>", views.agent, name="agent"),
     path("agents/<uuid:pk>/chat", views.chat, name="agent-chat"),
+    path("conversations", views_directory.conversations, name="conversations"),
+    path("conversations/<uuid:pk>", views_directory.conversation, name="conversation"),
+    path("conversations/<uuid:pk>/close", views_directory.close, name="conversation-close"),
+    path("conversations/<uuid:pk>/reopen", views_directory.reopen, name="conversation-reopen"),
     path("conversations/<uuid:pk>/archive", views.archive, name="conversation-archive"),
     path("conversations/<uuid:pk>/restore", views.restore, name="conversation-restore"),
     path("conversations/passage/<uuid:pk>", views.passage, name="passage"),
     path("demo", views.demo, name="demo"),
+    path("guardrails", views_guardrails.guardrail_list, name="guardrails"),
+    path("guardrails/new", views_guardrails.create, name="guardrail-create"),
+    path("guardrails/decisions", views_guardrails.decisions, name="guardrail-decisions"),
+    path("guardrails/<uuid:pk>", views_guardrails.guardrail, name="guardrail"),
+    path("guardrails/<uuid:pk>/try", views_guardrails.trial, name="guardrail-try"),
+    path("guardrails/<uuid:pk>/delete", views_guardrails.delete, name="guardrail-delete"),
 ]

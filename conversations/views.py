@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from agents.models import Agent
 from agents.selectors import agents_list, get_agent
+from agents.versions import drafted
 from conversations import services
 from conversations.dashboard import CompanyStats, agent_stats, cited_passage, company_stats
 from conversations.demo import demo_agent
@@ -24,7 +25,7 @@ from conversations.models import Citation, Conversation
 from conversations.records import message_record
 from conversations.selectors import conversations_for, get_citation, get_conversation, messages_of
 from conversations.visitors import visitor_citation, visitor_token
-from documents.selectors import documents_list
+from documents.selectors import documents_list, website_sources_list
 from documents.views import chunk_url
 from knowrithm.api.permissions import PUBLIC, SIGNED_IN_OR_LEAD, declare
 from knowrithm.errors import NotFoundError
@@ -106,6 +107,8 @@ def agent(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     context: dict[str, Any] = {"agent": found, "tab": tab}
     if tab == "documents":
         context["page_obj"] = page_of(request, documents_list(agent_id=pk), per_page=PER_PAGE)
+    elif tab == "websites":
+        context["page_obj"] = page_of(request, website_sources_list(home_id=pk), per_page=PER_PAGE)
     elif tab == "conversations":
         rows = conversations_for(principal_of(request.user)).filter(agent=found)
         context["page_obj"] = page_of(request, rows, per_page=PER_PAGE)
@@ -128,8 +131,12 @@ def _model_facts(found: Agent) -> dict[str, Any]:
 def chat(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = get_agent(pk)
     conversation = _conversation(request, found)
+    is_draft = found.has_draft and query_text(request, "draft") == "1"
+    if is_draft:
+        found = drafted(found)
     context = {
         "agent": found,
+        "is_draft": is_draft,
         "tab": "chat",
         "conversation": conversation,
         "chat_messages": _last_messages(conversation) if conversation else [],
@@ -151,8 +158,9 @@ def _conversation(request: PageRequest, found: Agent) -> Conversation | None:
 
 
 def _last_messages(conversation: Conversation) -> list[dict[str, Any]]:
-    newest = messages_of(conversation).order_by("-position")[:SHOWN_MESSAGES]
-    return [message_record(message) for message in reversed(newest)]
+    """Their records, and what guardrails have decided: for the company's people, visitors are not told the rules."""
+    newest = messages_of(conversation).prefetch_related("decisions").order_by("-position")[:SHOWN_MESSAGES]
+    return [{**message_record(message), "decisions": list(message.decisions.all())} for message in reversed(newest)]
 
 
 @require_POST

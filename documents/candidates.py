@@ -35,7 +35,8 @@ _DOCUMENTS = """(document.agent_id = %(agent)s OR document.dataset_id = ANY(%(da
       AND (%(types)s::text[] IS NULL OR document.document_type = ANY(%(types)s::text[]))
       AND (%(wanted_datasets)s::uuid[] IS NULL OR document.dataset_id = ANY(%(wanted_datasets)s::uuid[]))
       AND (%(metadata)s::jsonb IS NULL OR document.metadata @> %(metadata)s::jsonb)"""
-_COMPARABLE = """chunk.archived_at IS NULL AND chunk.embedding_model = %(model)s
+_COMPARABLE = """chunk.search_index_id = ANY(%(indexes)s::uuid[])
+      AND chunk.archived_at IS NULL AND chunk.embedding_model = %(model)s
       AND vector_dims(chunk.embedding) = %(dimensions)s"""
 _CHUNKS = f"""documents_documentchunk AS chunk
     JOIN documents_document AS document ON document.id = chunk.document_id

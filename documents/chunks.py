@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 from pgvector import SparseVector, Vector
 
+from documents.indexes import count_change, hold_or_make_index, record
 from documents.ingestion.base import Chunk
+from documents.ingestion.carry import Kept
 from documents.ingestion.lexical import term_id, term_weights, terms
+from documents.ingestion.sandbox import Chunking
 from documents.ingestion.split import count_words
-from documents.models import LEXICAL_DIMENSIONS, Document, DocumentChunk, LexicalTerm
+from documents.models import LEXICAL_DIMENSIONS, Document, DocumentChunk, LexicalTerm, SearchIndex
+from knowrithm.db.models import ArchivableQuerySet
 
 ALL_CHUNKS = 0  # the "term" whose row counts every chunk
 # Until a company has enough chunks of its own to know their average length, in terms.
@@ -22,39 +26,85 @@ ASSUMED_LENGTH, ENOUGH_CHUNKS = 110.0, 100
 
 
 def replace_chunks(
-    document: Document, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]], embedding_model: str
+    document: Document,
+    chunks: Sequence[Chunk],
+    vectors: Sequence[Sequence[float]],
+    embedding_model: str,
+    *,
+    chunking: Chunking | None = None,
 ) -> None:
-    """Make `chunks` the document's only ones. Call inside the transaction that finishes the job.
+    """Make `chunks` the document's only ones that answer. Call inside the transaction that finishes the job.
 
-    A chunk that had been switched off stays so, where the same text was read again.
+    A chunk that had been switched off stays so, where the same text was read again. `chunking` is how they were cut, if
+    not as the document's home says.
     """
-    switched_off = _by_text(document.chunks.archived())
-    _remove_all(document)
+    index = hold_or_make_index(document.home)
+    revision = count_change(document)
+    switched_off = _by_text(_read_before(document).archived())
+    kept = [Kept(chunk, _taken(switched_off, _read_text(chunk)).archived_at) for chunk in chunks]
+    write_chunks(index, document, kept, vectors, embedding_model)
+    home = document.home
+    record(index, document, revision, chunking or Chunking(home.chunk_size, home.chunk_overlap))
+
+
+def write_chunks(
+    index: SearchIndex, document: Document, kept: Sequence[Kept], vectors: Sequence[Sequence[float]], model_name: str
+) -> None:
+    """Make these the document's only chunks in this index."""
+    _remove(DocumentChunk.everywhere.filter(document=document, search_index=index))
     average = _average_length()
-    texts = [" ".join((*chunk.headings, chunk.text)) for chunk in chunks]
+    texts = [" ".join((*one.chunk.headings, one.chunk.text)) for one in kept]
     rows = [
         DocumentChunk(
             document=document,
-            index=chunk.index,
-            content=chunk.text,
-            headings=list(chunk.headings),
-            locator=dict(chunk.locator),
-            word_count=chunk.word_count,
+            search_index=index,
+            index=one.chunk.index,
+            content=one.chunk.text,
+            headings=list(one.chunk.headings),
+            locator=dict(one.chunk.locator),
+            word_count=one.chunk.word_count,
             embedding=Vector(list(vector)),
-            embedding_model=embedding_model,
+            embedding_model=model_name,
             lexical=SparseVector(term_weights(text, average_length=average), LEXICAL_DIMENSIONS),
-            original_content=chunk.original,
-            archived_at=_taken(switched_off, _read_text(chunk)).archived_at,
+            original_content=one.chunk.original,
+            archived_at=one.archived_at,
         )
-        for chunk, vector, text in zip(chunks, vectors, texts, strict=True)
+        for one, vector, text in zip(kept, vectors, texts, strict=True)
     ]
-    DocumentChunk.objects.bulk_create(rows, batch_size=500)
+    DocumentChunk.everywhere.bulk_create(rows, batch_size=500)
     _count_terms(texts, +1)
+
+
+def _read_before(document: Document) -> ArchivableQuerySet:
+    """The chunks of its last reading; those of the version that it replaces when it has not been read yet."""
+    has_been_read = document.replaces_id is None or document.chunks.exists()
+    return DocumentChunk.objects.filter(document=document.pk if has_been_read else document.replaces_id)
+
+
+def kept_chunks(index: SearchIndex, document: Document) -> list[Kept]:
+    """The document's chunks in this index, as they stand."""
+    rows = DocumentChunk.everywhere.filter(document=document, search_index=index)
+    return [
+        Kept(
+            Chunk(row.index, row.content, row.locator, tuple(row.headings), row.word_count, row.original_content),
+            row.archived_at,
+        )
+        for row in rows.defer("embedding", "lexical").order_by("index")
+    ]
+
+
+def delete_some_chunks(index: SearchIndex, count: int) -> bool:
+    """Delete at most so many chunks of an index that does not answer. False: there are none left."""
+    with transaction.atomic():
+        rows = DocumentChunk.everywhere.filter(search_index=index).order_by("pk")
+        ids = list(rows.select_for_update().values_list("pk", flat=True)[:count])
+        _remove(DocumentChunk.everywhere.filter(pk__in=ids))
+    return bool(ids)
 
 
 def with_edits(document: Document, chunks: Sequence[Chunk]) -> list[Chunk]:
     """The chunks as a person had edited them, where the text that was edited has been read again."""
-    edits = _by_text(document.chunks.exclude(original_content=None))
+    edits = _by_text(_read_before(document).exclude(original_content=None))
     if not edits:
         return list(chunks)
     edited = []
@@ -80,6 +130,11 @@ def rewrite_chunk(chunk: DocumentChunk, text: str, vector: Sequence[float]) -> N
     _count_terms([searched], +1)
 
 
+def count_copies(texts: Iterable[str]) -> None:
+    """Tell BM25's counts of chunks that were copied as rows, by their headings and content."""
+    _count_terms(texts, +1)
+
+
 def _by_text(rows: QuerySet[DocumentChunk]) -> dict[str, list[DocumentChunk]]:
     """By the text that was read, in the order of the document: a text may stand in it several times."""
     found: dict[str, list[DocumentChunk]] = {}
@@ -97,10 +152,10 @@ def _read_text(chunk: Chunk) -> str:
     return chunk.text if chunk.original is None else chunk.original
 
 
-def _remove_all(document: Document) -> None:
-    old = list(document.chunks.values_list("content", "headings"))
+def _remove(rows: QuerySet[DocumentChunk]) -> None:
+    old = list(rows.values_list("content", "headings"))
     if old:
-        document.chunks.all().delete()
+        rows.delete()
         _count_terms([" ".join((*headings, content)) for content, headings in old], -1)
 
 

@@ -78,3 +78,12 @@ class CrawlStage(models.TextChoices):
     CRAWLING = "crawling", "Reading the pages"
     INDEXING = "indexing", "Making the pages searchable"
     DONE = "done", "Done"
+
+
+class IndexState(models.TextChoices):
+    """Which of an agent's or dataset's search indexes it is."""
+
+    BUILDING = "building", "In the making"
+    ANSWERING = "answering", "Answering"
+    PREVIOUS = "previous", "Kept for a way back"
+    RETIRED = "retired", "To be deleted"

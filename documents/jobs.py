@@ -31,10 +31,11 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 from redis.exceptions import RedisError
 
-from agents.models import Agent, LLMSettings
+from agents.models import Agent
 from documents import embeddings
 from documents.chunks import replace_chunks, with_edits
 from documents.enums import UNFINISHED_JOBS, DocumentStatus, JobStatus, Stage
+from documents.indexes import hold_or_make_index, writing_embedder
 from documents.ingestion.base import Chunk, IngestionError, TooLargeError
 from documents.ingestion.detect import detect_type
 from documents.ingestion.extract import OcrOptions
@@ -79,7 +80,7 @@ class LostLeaseError(Exception):
 
 
 class EmbedderChangedError(Exception):
-    """The vectors just made cannot be compared with those of the agent's present model."""
+    """The vectors just made cannot be compared with those of the index that answers now."""
 
 
 def ask_for_worker(task: Task[Any, Any], *, countdown: float = 0) -> None:
@@ -326,8 +327,7 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
 
 
 def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[list[float]], str, Identity]:
-    settings_row: LLMSettings = LLMSettings.objects.with_models().get(pk=document.home.llm_settings_id)
-    config = settings_row.embedding_config()
+    config, identity = writing_embedder(document.home)
     model = embedder(config)
     title = result.title or document.original_filename
     texts = [embedding_text(chunk, title) for chunk in result.chunks]
@@ -342,7 +342,7 @@ def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[
 
     vectors, known = embeddings.embed(model, config, texts, on_progress=on_progress)
     clock.timings["from_cache"] = known
-    return vectors, model.name, settings_row.embedding_identity
+    return vectors, model.name, identity
 
 
 def _save(
@@ -363,7 +363,7 @@ def _save(
         )  # fmt: skip
         if not held:
             raise LostLeaseError
-        if _current_identity(document) != identity:
+        if hold_or_make_index(document.home).embedding_identity != identity:
             raise EmbedderChangedError
         replace_chunks(document, result.chunks, vectors, model_name)
         document.status = DocumentStatus.PROCESSED
@@ -385,13 +385,6 @@ def _save(
         settle(document)
         if document.agent_id:
             Agent.objects.filter(pk=document.agent_id).update(last_trained=now)
-
-
-def _current_identity(document: Document) -> Identity:
-    """Of the embedder that the document's home has now; it may have been changed while the document was being read."""
-    home = type(document.home)._default_manager.select_related("llm_settings").get(pk=document.home.pk)
-    identity: Identity = home.llm_settings.embedding_identity
-    return identity
 
 
 def _words(chunks: Sequence[Chunk]) -> int:

@@ -19,13 +19,13 @@ import numpy as np
 from django.db import connection
 from pgvector import Vector
 
-from agents.models import Agent, LLMSettings
+from agents.models import Agent
 from documents.candidates import DENSE, LEXICAL, Candidate, Words, find
 from documents.chunks import ALL_CHUNKS
+from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
-from documents.models import Dataset, LexicalTerm
-from knowrithm.db.compiled import ANY_ID, CompiledQuery
+from documents.models import LexicalTerm
 from knowrithm.llm.base import Embedder
 from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder
@@ -101,7 +101,8 @@ class Filters:
     """What narrows a search to some of the agent's documents; what is left empty does not.
 
     A document has all of the `tags`, is one of `document_ids`, of one of `document_types`, in one of `dataset_ids`, and
-    its metadata holds each of the pairs of `metadata`.
+    its metadata holds each of the pairs of `metadata`. Of the datasets granted to the agent only `allowed_datasets` are
+    searched (None: all), and its own documents only if `own_documents`: no other filter reaches beyond these.
     """
 
     tags: Sequence[str] = ()
@@ -109,6 +110,8 @@ class Filters:
     document_types: Sequence[str] = ()
     dataset_ids: Sequence[uuid.UUID] = ()
     metadata: Mapping[str, str | float | bool | None] = field(default_factory=dict)
+    allowed_datasets: frozenset[uuid.UUID] | None = None
+    own_documents: bool = True
 
     def parameters(self) -> dict[str, Any]:
         """Of `candidates.find`. NULL stands for no condition."""
@@ -129,8 +132,9 @@ class _Space:
     """Documents that were embedded by one model, whose vectors can be compared."""
 
     model: Embedder
-    agent_id: uuid.UUID | None
+    agent_id: uuid.UUID
     dataset_ids: list[uuid.UUID]
+    index_ids: list[uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +157,22 @@ class _Found:
     lexical_rank: int | None
 
 
-_GRANTED: CompiledQuery[Dataset] = CompiledQuery(lambda: Dataset.objects.live().filter(grants__agent=ANY_ID))
-
-
-def _spaces(agent: Agent) -> list[_Space]:
+def _spaces(agent: Agent, filters: Filters) -> list[_Space]:
     """The agent's own documents with the datasets embedded as they are, then the other datasets by their models."""
-    granted = _GRANTED.of(agent.id)
-    settings = {agent.llm_settings_id: agent.llm_settings}
-    if others := {dataset.llm_settings_id for dataset in granted} - settings.keys():
-        settings |= LLMSettings.objects.with_models().in_bulk(others)
-    own = agent.llm_settings.embedding_identity
-    spaces = {own: _Space(embedder(agent.llm_settings.embedding_config()), agent.id, [])}
-    for dataset in granted:
-        row = settings[dataset.llm_settings_id]
-        if row.embedding_identity not in spaces:
-            spaces[row.embedding_identity] = _Space(embedder(row.embedding_config()), None, [])
-        spaces[row.embedding_identity].dataset_ids.append(dataset.id)
+    spaces: dict[tuple[object, ...], _Space] = {}
+    allowed = filters.allowed_datasets
+    for index, config in indexes_that_answer(agent):
+        is_wanted = (
+            filters.own_documents if index.dataset_id is None else allowed is None or index.dataset_id in allowed
+        )
+        if not is_wanted:
+            continue
+        if index.embedding_identity not in spaces:
+            spaces[index.embedding_identity] = _Space(embedder(config), agent.id, [], [])
+        space = spaces[index.embedding_identity]
+        space.index_ids.append(index.id)
+        if index.dataset_id:
+            space.dataset_ids.append(index.dataset_id)
     return list(spaces.values())
 
 
@@ -188,7 +192,7 @@ def retrieve(
     """
     settings = settings or RetrievalSettings.of(agent)
     found: list[_Found] = []
-    for space in _spaces(agent):
+    for space in _spaces(agent, filters):
         prepared = _prepare(query, question, space.model)
         found += _fuse(_candidates(space, prepared, filters), prepared, settings.dense_weight)
     best = _without_repeats(sorted(found, key=attrgetter("score"), reverse=True), settings.top_k)
@@ -236,6 +240,7 @@ def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Candidat
         "dimensions": query.vector.dimensions(),
         "agent": space.agent_id,
         "datasets": space.dataset_ids,
+        "indexes": space.index_ids,
         "model": space.model.name,
         "limit": CANDIDATES,
         **filters.parameters(),

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
+from django.db import connection
 from django.db.models import CharField, Func, Q, QuerySet
 
 from agents.models import MODEL_RELATIONS, Agent
@@ -32,8 +35,10 @@ def documents_list(
     document_type: str = "",
     language: str = "",
     tags: Sequence[str] = (),
+    metadata: Sequence[tuple[str, Sequence[Any]]] = (),
     is_archived: bool = False,
 ) -> QuerySet[Document]:
+    """`metadata` are names with the values of which a document has one; without values it has the name."""
     rows = Document.objects.with_progress()
     rows = rows.archived() if is_archived else rows.live().filter(dataset__archived_at=None)
     if status:
@@ -50,6 +55,11 @@ def documents_list(
         rows = rows.filter(language=language)
     if tags:
         rows = rows.filter(tags__contains=list(tags))
+    for name, values in metadata:
+        fits = Q(metadata__has_key=name) if not values else Q()
+        for value in values:
+            fits |= Q(metadata__contains={name: value})
+        rows = rows.filter(fits)
     if search:
         rows = rows.filter(Q(original_filename__icontains=search) | Q(title__icontains=search))
     found: QuerySet[Document] = rows.defer("pages")  # a long scan has many
@@ -190,6 +200,20 @@ def archived_chunks(*, document_id: uuid.UUID | None = None, search: str = "") -
         rows = rows.filter(document_id=document_id)
     found: QuerySet[DocumentChunk] = rows.filter(content__icontains=search) if search else rows
     return found
+
+
+def metadata_in_use(limit: int) -> list[tuple[str, Any]]:
+    """Pairs of all live documents, by name: those with a value that fits on a line."""
+    query = """
+        SELECT DISTINCT pair.key, pair.value FROM documents_document AS document,
+          jsonb_each(CASE jsonb_typeof(document.metadata) WHEN 'object' THEN document.metadata ELSE '{}' END) AS pair
+        WHERE document.archived_at IS NULL AND jsonb_typeof(pair.value) IN ('string', 'number', 'boolean')
+          AND length(pair.value::text) <= 100
+        ORDER BY pair.key, pair.value LIMIT %s
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query, [limit])
+        return [(name, json.loads(value)) for name, value in cursor.fetchall()]
 
 
 def tags_in_use() -> list[str]:

@@ -4,10 +4,10 @@ import uuid
 
 from celery import shared_task
 
-from documents import crawl, jobs, scale
+from documents import builds, cloning, crawl, jobs, scale
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
-PERIOD = 14  # seconds, just under beat's period
+PERIOD, CRAWL_PERIOD = 14, 55  # seconds, just under beat's periods
 
 
 @shared_task(name="documents.ingest")
@@ -26,6 +26,7 @@ def resume_stalled() -> None:
     jobs.tell_ends()
     if jobs.has_work():
         ingest.apply_async(args=(current_schema(),), expires=PERIOD)
+    builds.call_worker(build_index, expires=PERIOD)
 
 
 @shared_task(name="documents.resume_stalled_everywhere")
@@ -33,9 +34,11 @@ def resume_stalled_everywhere() -> None:
     for_each_company(resume_stalled, expires=PERIOD)
 
 
-@company_task(name="documents.crawl")
-def crawl_website(crawl_id: str) -> None:
-    crawl.run(uuid.UUID(crawl_id), crawl_website, ingest)
+@shared_task(name="documents.crawl")
+def crawl_website(schema: str) -> None:
+    """A message says that the company has a crawl; whose turn it is decides `crawl.work_in_turn`."""
+    if crawl.work_in_turn(schema, crawl_website, ingest):
+        crawl_website.apply_async(args=(schema,), expires=CRAWL_PERIOD)
 
 
 @company_task(name="documents.crawl_due")
@@ -45,7 +48,27 @@ def crawl_due() -> None:
 
 @shared_task(name="documents.crawl_due_everywhere")
 def crawl_due_everywhere() -> None:
-    for_each_company(crawl_due, expires=55)
+    for_each_company(crawl_due, expires=CRAWL_PERIOD)
+
+
+@company_task(name="documents.copy_knowledge")
+def copy_knowledge(source_id: str, clone_id: str) -> None:
+    cloning.run(uuid.UUID(source_id), uuid.UUID(clone_id))
+
+
+@company_task(name="documents.build_index")
+def build_index(build_id: str) -> None:
+    builds.run(uuid.UUID(build_id), build_index)
+
+
+@company_task(name="documents.purge_indexes")
+def purge_indexes() -> None:
+    builds.purge()
+
+
+@shared_task(name="documents.purge_indexes_everywhere")
+def purge_indexes_everywhere() -> None:
+    for_each_company(purge_indexes, expires=3599)
 
 
 @company_task(name="documents.tend_indexes")

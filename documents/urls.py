@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from documents import views, views_datasets, views_lifecycle, views_trial, views_websites
+from documents import views, views_datasets, views_indexes, views_lifecycle, views_trial, views_websites
 
 urlpatterns = [
     path("documents", views.documents, name="documents"),
@@ -18,6 +18,10 @@ urlpatterns = [
     path("documents/<uuid:pk>/download", views_lifecycle.download, name="document-download"),
     path("documents/<uuid:pk>/replace", views_lifecycle.replace, name="document-replace"),
     path("documents/splitting/<uuid:pk>", views_lifecycle.splitting, name="document-splitting"),
+    path("documents/index/<uuid:pk>", views_indexes.index, name="document-index"),
+    path("documents/index/<uuid:pk>/build", views_indexes.build, name="document-index-build"),
+    path("documents/index/<uuid:pk>/cancel", views_indexes.cancel, name="document-index-cancel"),
+    path("documents/index/<uuid:pk>/rollback", views_indexes.roll_back, name="document-index-rollback"),
     path("documents/chunk/<uuid:pk>", views_lifecycle.chunk, name="chunk"),
     path("documents/chunk/<uuid:pk>/edit", views_lifecycle.chunk_edit, name="chunk-edit"),
     path("documents/chunk/<uuid:pk>/undo", views_lifecycle.chunk_undo, name="chunk-undo"),

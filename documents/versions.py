@@ -6,6 +6,8 @@ chunks, so that old answers still point to what they quoted.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -37,6 +39,15 @@ def versions_of(document: Document) -> QuerySet[Document]:
         rows.filter(lineage=document.lineage) if document.lineage else rows.filter(pk=document.pk)
     )
     return found.order_by("-version")
+
+
+def next_version(old: Document) -> dict[str, Any]:
+    """The fields that make a document the next version of `old`. Call while nobody else can."""
+    if old.lineage is None:
+        old.lineage = old.pk
+        old.save(update_fields=["lineage"])
+    newest = Document.objects.filter(lineage=old.lineage).aggregate(newest=Max("version"))["newest"]
+    return {"lineage": old.lineage, "version": newest + 1, "replaces": old}
 
 
 def settle(document: Document) -> None:

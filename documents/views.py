@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import reswap
@@ -35,12 +35,13 @@ from tenants.services import principal_of
 
 PER_PAGE = 25
 CHUNKS_PER_PAGE = 50
+PAIRS = 200  # of metadata that are proposed
 
 
 @company_page
 def documents(request: PageRequest) -> HttpResponse:
-    search, status, home, tag, language = (
-        query_text(request, name) for name in ("q", "status", "home", "tag", "language")
+    search, status, home, tag, language, pair = (
+        query_text(request, name) for name in ("q", "status", "home", "tag", "language", "metadata")
     )
     is_archived = bool(request.GET.get("archived"))
     rows = selectors.documents_list(
@@ -48,6 +49,7 @@ def documents(request: PageRequest) -> HttpResponse:
         status=status,
         home_id=as_uuid(home),
         tags=[tag] if tag else [],
+        metadata=[services.metadata_condition(pair)] if pair else [],
         language=language,
         is_archived=is_archived,
     )
@@ -57,7 +59,8 @@ def documents(request: PageRequest) -> HttpResponse:
         "status_choices": DocumentStatus.choices,
         "language_choices": selectors.languages_found(),
         "tags": selectors.tags_in_use(),
-        "is_filtered": bool(search or status or home or tag or language or is_archived),
+        "pairs": [services.metadata_as_text({name: value}) for name, value in selectors.metadata_in_use(PAIRS)],
+        "is_filtered": bool(search or status or home or tag or language or pair or is_archived),
         **upload_context(),
     }
     return render(request, "documents/list.html", context)
@@ -99,10 +102,11 @@ def chunk_url(chunk: DocumentChunk) -> str:
     return f"{reverse('document', args=[chunk.document_id])}?page={before // CHUNKS_PER_PAGE + 1}#chunk-{chunk.pk}"
 
 
-@require_POST
 @company_page
 def upload(request: PageRequest) -> HttpResponse:
     """Files through htmx answer with what became of each; a web address, or no script, with a redirect."""
+    if request.method != "POST":
+        return redirect("documents")  # who comes by the address alone finds the form there
     try:
         outcome = _upload(request)
     except (NotFoundError, RateLimitedError):

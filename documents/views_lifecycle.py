@@ -27,11 +27,22 @@ class DetailsForm(forms.Form):
         required=False, max_length=3000, help_text="Separated by commas. Lists and searches can be narrowed to them."
     )
 
+    metadata = forms.CharField(
+        required=False, max_length=30_000, widget=forms.Textarea({"rows": 4, "placeholder": "team: sales"}),
+        help_text="A name, a colon and a value, one pair a line. Lists and searches can be narrowed to them.",
+    )  # fmt: skip
+
     def __init__(self, data: Any = None, *, document: Document) -> None:
-        super().__init__(data, initial={"title": document.title, "tags": ", ".join(document.tags)})
+        initial = {
+            "title": document.title, "tags": ", ".join(document.tags),
+            "metadata": services.metadata_as_text(document.metadata),
+        }  # fmt: skip
+        super().__init__(data, initial=initial)
 
     def changes(self) -> dict[str, Any]:
-        return {"title": self.cleaned_data["title"], "tags": self.cleaned_data["tags"].split(",")}
+        data = self.cleaned_data
+        metadata = services.metadata_of_text(data["metadata"])
+        return {"title": data["title"], "tags": data["tags"].split(","), "metadata": metadata}
 
 
 @company_page
@@ -64,8 +75,10 @@ def replace(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             document=found,
             file=request.FILES.get("file"),
             url=request.POST.get("url", "").strip(),
+            takes_name=bool(request.POST.get("takes_name")),
         )
-        messages.success(request, "The new version is being read. Until that is done the one before it answers.")
+        # True also when it has been read before anybody sees this.
+        messages.success(request, "The new version was taken. It answers once it has been read.")
     return redirect("document", pk=shown.pk)
 
 
@@ -160,6 +173,6 @@ def _save(request: PageRequest, home: Home, chunking: Chunking) -> HttpResponse:
         chunk_overlap=chunking.chunk_overlap,
         is_read_again=request.POST.get("action") == "read_again",
     )
-    again = f" {queued} document{'' if queued == 1 else 's'} will be read again." if queued else ""
+    again = f" {queued} document{' is' if queued == 1 else 's are'} split again in the background." if queued else ""
     messages.success(request, f"Saved.{again}")
     return redirect("document-splitting", pk=home.pk)

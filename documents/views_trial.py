@@ -10,9 +10,10 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from agents.drafts import save_draft
 from agents.models import MOST_PASSAGES, Agent
 from agents.selectors import get_agent
-from agents.services import update_agent
+from agents.versions import drafted
 from documents.retrieval import RetrievalSettings
 from documents.trial import try_search
 from tenants.pages import PageRequest, company_page, errors_in
@@ -59,7 +60,7 @@ class TrialForm(SettingsForm):
 @company_page
 def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """GET tries, POST saves."""
-    agent = get_agent(pk)
+    agent = drafted(get_agent(pk))
     own = RetrievalSettings.of(agent)
     values = {name: getattr(own, name) for name in NAMES}
     context: dict[str, Any] = {"agent": agent, "tab": "retrieval", "usual": RetrievalSettings()}
@@ -90,6 +91,6 @@ def _save(request: PageRequest, agent: Agent, form: SettingsForm) -> HttpRespons
         f"retrieval_{name}": None if getattr(chosen, name) == getattr(usual, name) else getattr(chosen, name)
         for name in NAMES
     }
-    update_agent(actor=principal_of(request.user), agent=agent, changes=changes, choices={})
-    messages.success(request, f"{agent.name} searches like this from now on.")
+    save_draft(actor=principal_of(request.user), agent=get_agent(agent.pk), changes=changes)
+    messages.success(request, "Saved in the draft. Publish it, and the agent searches like this.")
     return redirect("agent-retrieval", pk=agent.pk)

@@ -36,7 +36,7 @@ class SyncHandler(ASGIHandler):
 
 django_application = SyncHandler()
 
-from conversations import sse  # noqa: E402  # models may be imported once Django is set up
+from conversations import direct, sse  # noqa: E402  # models may be imported once Django is set up
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -44,6 +44,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await _lifespan(receive, send)
     elif sse.matches(scope):
         await sse.application(scope, receive, send)
+    elif direct.matches(scope):
+        await direct.application(scope, receive, send, django=django_application)
     else:
         await django_application(scope, receive, send)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from knowrithm.api.permissions import PUBLIC, declare
@@ -18,7 +20,12 @@ def health(request: HttpRequest) -> JsonResponse:
     parts = {"database": _database(), **_redis_and_workers()}
     status = "healthy" if set(parts.values()) <= {"connected", "running"} else "degraded"
     return JsonResponse(
-        {"status": status, **parts},
+        {
+            "status": status,
+            "timestamp": timezone.now().isoformat(),
+            "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+            **parts,
+        },
         status=503 if parts["database"] != "connected" else 200,
         headers={"Cache-Control": "no-store"},
     )

@@ -239,6 +239,8 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["knowrithm.api.schema.only_canonical_prefix"],
     "ENUM_NAME_OVERRIDES": {
         "AgentStatusEnum": "agents.enums.AgentStatus",
+        "ProviderKindEnum": "agents.catalog.models.ProviderKind",
+        "CatalogueStatusEnum": "agents.api.provider_serializers.STATUSES",
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
         "DocumentTypeEnum": "documents.enums.DocumentType",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
@@ -256,6 +258,7 @@ RATE_LIMIT_ENABLED = env.boolean("RATE_LIMIT_ENABLED", default=not TESTING)
 RATE_LIMITS = {
     "login": env.text("RATE_LIMIT_LOGIN", "30/minute"),
     "login_account": env.text("RATE_LIMIT_LOGIN_ACCOUNT", "20/minute"),  # per e-mail address, from wherever
+    "model_test": env.text("RATE_LIMIT_MODEL_TEST", "30/minute"),  # per company
     "register": env.text("RATE_LIMIT_REGISTER", "20/hour"),
     "mail": env.text("RATE_LIMIT_MAIL", "10/hour"),  # per asking address, and per e-mail address
     "invitation": env.text("RATE_LIMIT_INVITATION", "100/hour"),  # per company
@@ -278,6 +281,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "documents.ingest": {"queue": "slow"},
+    "documents.build_index": {"queue": "slow"},
+    "documents.purge_indexes*": {"queue": "low"},
     "documents.resume_stalled*": {"queue": "low"},
     "documents.crawl": {"queue": "default"},  # waits for other people's servers: in threads
     "documents.crawl_due*": {"queue": "low"},

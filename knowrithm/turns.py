@@ -38,6 +38,10 @@ def leave_turns(kind: str, schema: str) -> None:
     sync_redis().zrem(_keys(kind)[0], schema)
 
 
+def anyone_waits(kind: str) -> bool:
+    return bool(sync_redis().exists(_keys(kind)[0]))
+
+
 def forget_turns(schema: str) -> None:
     """For a company that is no more: turns of every kind."""
     redis = sync_redis()

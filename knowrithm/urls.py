@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
 from agents.api.views import TestPageViewSet, widget_script
+from documents.admin import knowledge_of_company
 from knowrithm.api.errors import not_found
 from knowrithm.health import health
 from knowrithm.task_status import TaskViewSet
@@ -36,6 +37,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("documents.urls")),
     path("", include("conversations.urls")),
     path("", include("analytics.usage.urls")),
+    path(
+        "admin/company/<uuid:company_id>/knowledge/",
+        admin.site.admin_view(knowledge_of_company),
+        name="knowledge_of_company",
+    ),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

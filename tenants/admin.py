@@ -11,6 +11,8 @@ from django.db.models import QuerySet, URLField
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -54,7 +56,7 @@ def _actor(request: HttpRequest) -> Principal:
 
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
-    list_display = ("name", "email", "status", "is_verified", "purge_started_at", "created_at", "audit")
+    list_display = ("name", "email", "status", "is_verified", "purge_started_at", "created_at", "audit", "knowledge")
     list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
     readonly_fields = (
@@ -133,6 +135,13 @@ class CompanyAdmin(_NoAdd):
     def audit(self, company: Company) -> str:
         return audit_link(company)
 
+    @admin.display(description="Knowledge")
+    def knowledge(self, company: Company) -> str:
+        if not company.is_ready:
+            return ""
+        page = reverse("knowledge_of_company", args=[company.pk])
+        return format_html('<a href="{}">Knowledge</a>', page)
+
     def _record(self, request: HttpRequest, row: Any, verb: str, changes: dict[str, tuple[Any, Any]]) -> None:
         """The service has recorded the change."""
 
@@ -155,6 +164,20 @@ class UserAdmin(_NoAdd):
         "id", "company", "email", "username", "role", "status", "last_login", "login_attempts", "locked_until",
         "must_reset_password", "created_at", "updated_at", "archived_at",
     )  # fmt: skip
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Without those that would change nothing."""
+        found = User.objects.filter(pk=as_uuid(str(object_id)) or uuid.UUID(int=0)).first()
+        if found is None:
+            return []
+        idle = {
+            "suspend" if found.status == UserStatus.SUSPENDED else "",
+            "reactivate" if found.status == UserStatus.ACTIVE and found.archived_at is None else "",
+            "make_admin" if found.role == Role.ADMIN else "",
+            "make_user" if found.role == Role.USER else "",
+        }
+        allowed: list[Any] = super().get_actions_detail(request, object_id)
+        return [one for one in allowed if one.method.__name__ not in idle]
 
     @action(description="Act as this person", url_path="act-as", icon="switch_account")  # type: ignore[untyped-decorator]  # unfold has no types
     def act_as(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -49,7 +49,7 @@ def people(request: PageRequest) -> HttpResponse:
         "page_obj": page_of(request, rows, per_page=PER_PAGE),
         "form": form,
         "roles": ROLES,
-        "status_choices": UserStatus.choices,
+        "status_choices": [(status, status.label.capitalize()) for status in UserStatus],
         "is_filtered": bool(filters),
     }
     return render(request, "tenants/people.html", context)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
-from agents.catalog.models import Provider, ProviderModel
-from agents.enums import AgentStatus
-from agents.models import MOST_PASSAGES, Agent, LLMSettings
+from agents.enums import AgentStatus, AnswerLength
+from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
+from agents.trial import Trial
 from knowrithm.api.serializers import RecordSerializer
 
 
@@ -21,6 +22,9 @@ class LLMSettingsSerializer(RecordSerializer[LLMSettings]):
     embedding_provider_label = serializers.CharField(source="embedding_provider.label")
     embedding_model_name = serializers.CharField(source="embedding_model.name")
     embedding_api_key = serializers.SerializerMethodField()
+    llm_key_hint = serializers.CharField(help_text="The last four characters of the key.")
+    embedding_key_hint = serializers.CharField()
+    fallback_models = serializers.ListField(source="fallback_ids", child=serializers.UUIDField())
     provider = serializers.CharField(source="llm_provider.slug")
     model = serializers.CharField(source="llm_model.name")
 
@@ -33,6 +37,8 @@ class LLMSettingsSerializer(RecordSerializer[LLMSettings]):
             "embedding_provider", "embedding_provider_id", "embedding_provider_label", "embedding_model_id",
             "embedding_model_name", "embedding_api_key", "embedding_api_base_url", "embedding_dimension",
             "embedding_additional_params", "widget_script_url", "widget_config", "is_default", "is_active",
+            "llm_key_hint", "embedding_key_hint", "fallback_models", "fallback_after", "llm_input_price",
+            "llm_output_price", "llm_price_currency",
             "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
@@ -49,14 +55,16 @@ class AgentSerializer(RecordSerializer[Agent]):
     model_name = serializers.CharField(source="llm_settings.llm_model.name")
     temperature = serializers.FloatField(source="llm_settings.llm_temperature")
     max_tokens = serializers.IntegerField(source="llm_settings.llm_max_tokens")
+    has_draft = serializers.BooleanField()
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
         model = Agent
         fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
-            "temperature", "max_tokens", "personality_traits", "capabilities", "operating_hours", "languages",
-            "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight", "retrieval_threshold",
+            "temperature", "max_tokens", "personality_traits", "answer_length", "capabilities", "operating_hours",
+            "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
+            "retrieval_threshold", "version", "has_draft",
             "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
             "deleted_at",
         )  # fmt: skip
@@ -114,6 +122,29 @@ class SettingsChoices(serializers.Serializer[Any]):
     embedding_additional_params = serializers.DictField(required=False, allow_null=True)
     widget_script_url = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
     widget_config = serializers.DictField(required=False, allow_null=True)
+    fallback_models = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        allow_null=True,
+        help_text="Ids of other settings, in the order in which their models answer when this one does not.",
+    )
+    fallback_after = serializers.FloatField(
+        min_value=0.5,
+        max_value=60,
+        required=False,
+        allow_null=True,
+        help_text="Seconds of silence after which the next model is asked.",
+    )
+    llm_input_price = serializers.DecimalField(
+        12,
+        6,
+        min_value=Decimal(),
+        required=False,
+        allow_null=True,
+        help_text="The company's own, per million tokens.",
+    )
+    llm_output_price = serializers.DecimalField(12, 6, min_value=Decimal(), required=False, allow_null=True)
+    llm_price_currency = serializers.RegexField(r"^([A-Z]{3})?$", required=False, allow_null=True, allow_blank=True)
     is_default = serializers.BooleanField(required=False)
     is_active = serializers.BooleanField(required=False)
 
@@ -127,8 +158,12 @@ class AgentFields(serializers.Serializer[Any]):
     avatar_url = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
     status = serializers.ChoiceField(choices=AgentStatus.choices, required=False)
     personality_traits = serializers.JSONField(required=False)
+    answer_length = serializers.ChoiceField(choices=AnswerLength.choices, required=False)
     capabilities = serializers.ListField(required=False)
-    operating_hours = serializers.DictField(required=False)
+    operating_hours = serializers.DictField(
+        required=False,
+        help_text="`timezone`; by day, spans like 09:00 to 17:00; `outside`, answer or closed; `closed_text`.",
+    )
     languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False)
     welcome_text = serializers.CharField(max_length=500, required=False, allow_blank=True)
     starter_questions = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
@@ -171,45 +206,98 @@ class AgentInput(AgentFields, SettingsChoices):
 
 class AgentUpdateInput(AgentInput):
     name = serializers.CharField(max_length=200, required=False)
+    draft = serializers.BooleanField(required=False, help_text="Save as a draft: visitors are answered as before.")
+    note = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, help_text="Why, for the list of versions."
+    )
 
 
 class CloneInput(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200, required=False, allow_blank=True)
     llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
+    with_knowledge = serializers.BooleanField(
+        required=False, help_text="With copies of its documents, and with the same datasets."
+    )
 
 
-class ProviderModelSerializer(RecordSerializer[ProviderModel]):
-    """Both vocabularies of the published clients."""
+class PublishInput(serializers.Serializer[Any]):
+    note = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, help_text="Why, for the list of versions."
+    )
 
-    display_name = serializers.CharField(source="__str__")
-    model_type = serializers.CharField(source="kind")
-    type = serializers.CharField(source="kind")
-    provider_model_id = serializers.CharField(source="name")
-    context = serializers.IntegerField(source="context_window", allow_null=True)  # type: ignore[assignment]  # DRF's name
-    dimension = serializers.IntegerField(source="embedding_dimension", allow_null=True)
+
+class AgentVersionRowSerializer(RecordSerializer[AgentVersion]):
+    agent_id = serializers.UUIDField()
+    is_published = serializers.SerializerMethodField()
+    published_at = serializers.DateTimeField(source="created_at")
 
     class Meta:
-        model = ProviderModel
+        model = AgentVersion
         fields = (
-            "id", "provider_id", "name", "display_name", "model_type", "type", "provider_model_id", "context",
-            "context_window", "dimension", "embedding_dimension", "is_recommended", "created_at", "updated_at",
+            "id", "agent_id", "number", "note", "restored_number", "is_published", "published_by_id", "published_by",
+            "published_at",
         )  # fmt: skip
         read_only_fields = fields
 
+    def get_is_published(self, version: AgentVersion) -> bool:
+        return bool(version.number == self.context["published"])
 
-class ProviderSerializer(RecordSerializer[Provider]):
-    value = serializers.CharField(source="slug")
-    name = serializers.CharField(source="slug")
-    provider_type = serializers.CharField(source="kind")
-    type = serializers.CharField(source="kind")
-    api_base_url = serializers.CharField(source="default_base_url")
-    models = ProviderModelSerializer(many=True)
 
-    class Meta:
-        model = Provider
-        fields = (
-            "id", "value", "name", "label", "provider_type", "type", "description", "default_base_url",
-            "api_base_url", "documentation_url", "requires_api_key", "requires_base_url", "is_featured", "models",
-            "created_at", "updated_at",
-        )  # fmt: skip
+class AgentVersionSerializer(AgentVersionRowSerializer):
+    class Meta(AgentVersionRowSerializer.Meta):
+        fields: Any = (*AgentVersionRowSerializer.Meta.fields, "configuration")
         read_only_fields = fields
+
+
+class FieldChangeSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # the base class has an attribute of this name
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+
+
+class TrialSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField(help_text="success or failed")
+    provider = serializers.CharField()
+    model = serializers.CharField()
+    latency_ms = serializers.IntegerField()
+    response = serializers.CharField()
+    dimension = serializers.IntegerField(allow_null=True)
+    error = serializers.CharField(allow_null=True)
+    error_code = serializers.CharField(allow_null=True)
+
+
+class SettingsTrialSerializer(TrialSerializer):
+    """At the top what the chat model did; `status` is that of both."""
+
+    message = serializers.CharField()
+    settings_id = serializers.UUIDField(allow_null=True)
+    llm = TrialSerializer()
+    embedding = TrialSerializer()
+
+
+def trial_record(chat: Trial, embedding: Trial) -> dict[str, Any]:
+    parts = {"llm": _part(chat), "embedding": _part(embedding)}
+    failed = [part for part in (chat, embedding) if not part.is_working]
+    error, code = (failed[0].error, failed[0].error_code) if failed else (None, None)
+    return {
+        **parts["llm"],
+        **parts,
+        "status": "failed" if failed else "success",
+        "error": error,
+        "error_code": code,
+        "message": error or "Both models work.",
+    }
+
+
+def _part(trial: Trial) -> dict[str, Any]:
+    return {
+        "status": "success" if trial.is_working else "failed",
+        "provider": trial.provider,
+        "model": trial.model,
+        "latency_ms": trial.latency_ms,
+        "response": trial.response,
+        "dimension": trial.dimension,
+        "error": trial.error or None,
+        "error_code": trial.error_code or None,
+    }

@@ -3,7 +3,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django_tenants.utils import tenant_context
 from drf_spectacular.types import OpenApiTypes
@@ -11,8 +10,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
-from agents import selectors, services
+from agents import drafts, selectors, services
 from agents.api.serializers import (
     AgentInput,
     AgentRowSerializer,
@@ -20,18 +20,19 @@ from agents.api.serializers import (
     AgentUpdateInput,
     CloneInput,
     LLMSettingsSerializer,
-    ProviderModelSerializer,
-    ProviderSerializer,
     PublicAgentSerializer,
     SettingsChoices,
+    SettingsTrialSerializer,
+    trial_record,
 )
-from agents.catalog.models import Provider, ProviderModel
 from agents.models import Agent, LLMSettings
+from agents.trial import try_chat, try_embedding
 from agents.widget import widget_source
 from knowrithm.api.pagination import paginate
-from knowrithm.api.permissions import ADMIN, ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE, declare
+from knowrithm.api.permissions import ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE, declare
 from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
+from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import NotFoundError
 
@@ -49,7 +50,6 @@ class AgentViewSet(ApiViewSet):
         "restore": WRITE,
         "clone": WRITE,
         "embed_code": READ,
-        "stats": READ,
     }
 
     def _record(self, agent: Agent) -> dict[str, Any]:
@@ -101,14 +101,15 @@ class AgentViewSet(ApiViewSet):
 
     @extend_schema(request=AgentUpdateInput, responses=AgentAnswer)
     def update(self, request: Request, agent_id: uuid.UUID) -> Response:
+        """Publishes at once, as a new version; with `"draft": true` it is saved beside what is published."""
         data = self.validated(AgentUpdateInput, request)
-        agent = services.update_agent(
-            actor=self.principal(),
-            agent=selectors.get_agent(agent_id),
-            settings_id=data.pop("settings_id"),
-            choices=data.pop("choices"),
-            changes=data,
-        )
+        actor, agent = self.principal(), selectors.get_agent(agent_id)
+        settings: dict[str, Any] = {"settings_id": data.pop("settings_id"), "choices": data.pop("choices")}
+        is_draft, note = data.pop("draft", False), data.pop("note", "")
+        if is_draft:
+            drafts.save_draft(actor=actor, agent=agent, changes=data, **settings)
+        else:
+            services.update_agent(actor=actor, agent=agent, changes=data, note=note, **settings)
         return Response(single("agent", self._record(agent), initiated_by=str(self.principal().id)))
 
     @extend_schema(responses=SentenceSerializer)
@@ -130,6 +131,7 @@ class AgentViewSet(ApiViewSet):
             agent=selectors.get_agent(agent_id),
             name=data.get("name", ""),
             settings_id=data.get("llm_settings_id"),
+            with_knowledge=data.get("with_knowledge", False),
         )
         return Response(single("agent", self._record(clone), clone_agent_id=clone.id), status=201)
 
@@ -140,26 +142,6 @@ class AgentViewSet(ApiViewSet):
     )
     def embed_code(self, request: Request, agent_id: uuid.UUID) -> Response:
         return Response(selectors.embed_code(selectors.get_agent(agent_id)))
-
-    @extend_schema(responses=OpenApiTypes.OBJECT)
-    def stats(self, request: Request, agent_id: uuid.UUID) -> Response:
-        agent = selectors.get_agent(agent_id)
-        return Response(
-            {
-                "agent_id": agent.id,
-                "agent_name": agent.name,
-                "status": agent.status,
-                "total_conversations": agent.total_conversations,
-                "total_messages": agent.total_messages,
-                "average_rating": None,
-                "documents_count": agent.documents_count,
-                "databases_count": 0,
-                "llm_provider": agent.llm_settings.llm_provider.slug,
-                "llm_model": agent.llm_settings.llm_model.name,
-                "last_trained": agent.last_trained,
-                "created_at": agent.created_at,
-            }
-        )
 
 
 SettingsAnswer = answer("SettingsAnswer", settings=LLMSettingsSerializer())
@@ -175,7 +157,13 @@ class SettingsViewSet(ApiViewSet):
         "destroy": ADMIN_OR_WRITE_KEY,
         "of_company": READ,
         "of_agent": READ,
+        "try_stored": ADMIN_OR_WRITE_KEY,
+        "try_values": ADMIN_OR_WRITE_KEY,
     }
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        is_trial = self.action in {"try_stored", "try_values"}
+        return [limit("model_test", per="company")()] if is_trial else []
 
     def _answer(self, settings: LLMSettings, **extra: Any) -> dict[str, Any]:
         return single("settings", LLMSettingsSerializer(settings).data, **extra)
@@ -225,64 +213,25 @@ class SettingsViewSet(ApiViewSet):
         record = LLMSettingsSerializer(selectors.get_agent(agent_id).llm_settings).data
         return Response({**record, "settings": [record]})
 
+    @extend_schema(request=SettingsChoices, responses=SettingsTrialSerializer)
+    def try_stored(self, request: Request, settings_id: uuid.UUID) -> Response:
+        """Ask the model and the embedder something, with what the body overrides; nothing is saved.
 
-class ProviderViewSet(ApiViewSet):
-    """The catalogue of providers and models."""
+        The answer is 200 also when a provider fails: `status` and `error` say so. A stored key is sent to no other
+        provider or address than its own.
+        """
+        return self._try(request, services.settings_by_id(settings_id))
 
-    needs_company = False
-    access = {"list": READ, "retrieve": READ, "models": READ, "by_kind": READ, "seed": ADMIN}
+    @extend_schema(operation_id="settings_values_test", request=SettingsChoices, responses=SettingsTrialSerializer)
+    def try_values(self, request: Request) -> Response:
+        """The same for settings that are not saved yet; what is not given is the company's default."""
+        return self._try(request, None)
 
-    def _providers(self) -> Any:
-        active = ProviderModel.objects.filter(is_active=True)
-        return Provider.objects.filter(is_active=True).prefetch_related(Prefetch("models", active))
-
-    def _get(self, provider_id: uuid.UUID) -> Provider:
-        provider: Provider | None = self._providers().filter(pk=provider_id).first()
-        if provider is None:
-            raise NotFoundError("There is no such provider.")
-        return provider
-
-    @extend_schema(
-        parameters=[OpenApiParameter("type", str, enum=["llm", "embedding", "both"])],
-        responses=answer("Providers", providers=ProviderSerializer(many=True), total=serializers.IntegerField()),
-    )
-    def list(self, request: Request) -> Response:
-        rows = self._providers()
-        if (kind := request.query_params.get("type", "")) in {"llm", "embedding"}:
-            rows = rows.filter(kind__in=[kind, "both"])
-        records = ProviderSerializer(rows, many=True).data
-        return Response({**listing(["providers"], records), "total": len(records)})
-
-    @extend_schema(responses=ProviderSerializer)
-    def retrieve(self, request: Request, provider_id: uuid.UUID) -> Response:
-        return Response(ProviderSerializer(self._get(provider_id)).data)
-
-    @extend_schema(
-        parameters=[OpenApiParameter("type", str, enum=["llm", "embedding"])],
-        responses=answer("ProviderModels", models=ProviderModelSerializer(many=True), total=serializers.IntegerField()),
-    )
-    def models(self, request: Request, provider_id: uuid.UUID) -> Response:
-        provider = self._get(provider_id)
-        kind = request.query_params.get("type", "")
-        rows = [model for model in provider.models.all() if kind in {"", model.kind}]
-        records = ProviderModelSerializer(rows, many=True).data
-        return Response({**listing(["models"], records), "provider": provider.slug, "total": len(records)})
-
-    @extend_schema(responses=OpenApiTypes.OBJECT)
-    def by_kind(self, request: Request) -> Response:
-        providers = list(self._providers())
-        llm, embedding = (
-            ProviderSerializer([row for row in providers if row.kind in {kind, "both"}], many=True).data
-            for kind in ("llm", "embedding")
-        )
-        metadata = {"total_llm_providers": len(llm), "total_embedding_providers": len(embedding)}
-        return Response({"llm_providers": llm, "embedding_providers": embedding, "metadata": metadata})
-
-    @extend_schema(request=None, responses=SentenceSerializer)
-    def seed(self, request: Request) -> Response:
-        """Add the providers and models that are missing. Repeating it changes nothing."""
-        added = services.complete_catalogue(actor=self.principal())
-        return Response({"message": f"{added} entries added.", "added": added})
+    def _try(self, request: Request, settings: LLMSettings | None) -> Response:
+        choices = self.validated(SettingsChoices, request)
+        tried = services.settings_to_try(actor=self.principal(), settings=settings, choices=choices)
+        record = trial_record(try_chat(tried), try_embedding(tried))
+        return Response({"settings_id": settings.id if settings else None, **record})
 
 
 class TestPageViewSet(ApiViewSet):

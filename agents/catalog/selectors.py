@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from agents.catalog.models import ModelKind, Provider, ProviderModel
 
-ALIASES = {"gemini": "google", "hugging face": "huggingface", "hf": "huggingface", "azure": "openai"}
+ALIASES = {"gemini": "google", "hugging face": "huggingface", "hf": "huggingface"}
 
 
 def find_provider(name_or_id: str) -> Provider | None:
@@ -24,8 +24,8 @@ def find_model(provider: Provider, name_or_id: str, kind: ModelKind) -> Provider
     if identifier := _uuid(name_or_id):
         return models.filter(pk=identifier).first()
     name = name_or_id.strip()
-    short = name.rsplit("/", 1)[-1]
-    return models.filter(Q(name__iexact=name) | Q(label__iexact=name) | Q(name__iexact=short)).first()
+    named = models.filter(Q(name__iexact=name) | Q(label__iexact=name)).first()
+    return named or models.filter(name__iexact=name.rsplit("/", 1)[-1]).first()
 
 
 def _uuid(text: str) -> uuid.UUID | None:

@@ -237,7 +237,10 @@ def test_a_plain_user_may_not_create_agents_but_an_admins_writing_key_may(acme: 
 
 def test_the_catalogue(acme_api: APIClient) -> None:
     providers = acme_api.get("/api/v1/providers").json()["providers"]
-    assert [row["value"] for row in providers] == ["builtin", "google", "openai", "anthropic", "huggingface"]
+    assert [row["value"] for row in providers] == [
+        "builtin", "google", "openai", "anthropic", "huggingface", "ollama", "vllm", "groq", "mistral", "deepseek",
+        "openrouter", "azure",
+    ]  # fmt: skip
     google = next(row for row in providers if row["value"] == "google")
     names = {row["name"] for row in acme_api.get(f"/api/v1/providers/{google['id']}/models").json()["models"]}
     assert "gemini-2.5-flash" in names

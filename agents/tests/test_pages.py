@@ -17,9 +17,11 @@ from agents.selectors import get_agent
 from agents.services import create_agent
 from conftest import Character
 
+COMPATIBLE = ["ollama", "vllm", "groq", "mistral", "deepseek", "openrouter", "azure"]
+
 
 def model_id(name: str) -> str:
-    return str(ProviderModel.objects.get(name=name).pk)
+    return str(ProviderModel.objects.filter(name=name).order_by("provider__sort_order")[0].pk)
 
 
 def filled(**changes: Any) -> dict[str, Any]:
@@ -30,7 +32,9 @@ def filled(**changes: Any) -> dict[str, Any]:
         "description": "",
         "languages": "",
         "personality": "",
+        "answer_length": "balanced",
         "welcome_text": "",
+        "starter_questions": "",
         "provider": "builtin",
         "model": model_id("extractive"),
         "api_key": "",
@@ -48,6 +52,10 @@ def made(acme: Character, client: Client, form: dict[str, Any]) -> Agent:
     url = client.post("/agents/new", form).url  # type: ignore[attr-defined]
     with tenant_context(acme.company):
         return get_agent(uuid.UUID(url.removeprefix("/agents/")))
+
+
+def publish(client: Client, agent: Agent, form: dict[str, Any]) -> None:
+    assert client.post(f"/agents/{agent.pk}/edit", {**form, "then": "publish"}).status_code == 302
 
 
 def reloaded(acme: Character, agent: Agent) -> Agent:
@@ -100,7 +108,7 @@ def test_editing_changes_what_was_changed_and_keeps_the_key(acme: Character, acm
     page = acme_client.get(f"/agents/{agent.pk}/edit")
     assert page.context["form"]["provider"].value() == "openai"
     assert "sk-1" not in page.content.decode()
-    acme_client.post(f"/agents/{agent.pk}/edit", openai(api_key="", name="Sales", temperature="0.9"))
+    publish(acme_client, agent, openai(api_key="", name="Sales", temperature="0.9"))
     changed = reloaded(acme, agent)
     settings = changed.llm_settings
     assert (changed.name, settings.llm_temperature, settings.llm_api_key) == ("Sales", 0.9, "sk-1")
@@ -108,7 +116,7 @@ def test_editing_changes_what_was_changed_and_keeps_the_key(acme: Character, acm
 
 def test_a_key_and_an_address_never_move_to_another_provider(acme: Character, acme_client: Client) -> None:
     agent = made(acme, acme_client, openai(base_url="https://llm.example/v1"))
-    acme_client.post(f"/agents/{agent.pk}/edit", filled(base_url="https://llm.example/v1"))
+    publish(acme_client, agent, filled(base_url="https://llm.example/v1"))
     settings = reloaded(acme, agent).llm_settings
     assert (settings.llm_provider.slug, settings.llm_api_key, settings.llm_api_base_url) == ("builtin", "", "")
     gemini = filled(provider="google", model=model_id("gemini-2.5-flash"))
@@ -121,14 +129,20 @@ def test_traits_of_an_api_client_survive_an_edit_that_does_not_touch_them(acme: 
     with tenant_context(acme.company):
         agent = create_agent(actor=acme.principal, name="Traits", personality_traits=traits)
     shown = acme_client.get(f"/agents/{agent.pk}/edit").context["form"]["personality"].value()
-    acme_client.post(f"/agents/{agent.pk}/edit", filled(personality=shown, welcome_text="Hi!"))
+    publish(acme_client, agent, filled(personality=shown, welcome_text="Hi!"))
     changed = reloaded(acme, agent)
     assert (changed.personality_traits, changed.welcome_text) == (traits, "Hi!")
 
 
 def test_form_s_script_learns_which_models_belong_to_which_provider(acme_client: Client) -> None:
     catalog = acme_client.get("/agents/new").context["model_catalog"]
-    assert list(catalog) == ["builtin", "google", "openai", "anthropic"]  # Hugging Face offers no chat model
+    assert list(catalog) == [
+        "builtin",
+        "google",
+        "openai",
+        "anthropic",
+        *COMPATIBLE,
+    ]  # Hugging Face offers no chat model
     assert catalog["builtin"] == {"requires_key": False, "takes_base_url": False, "models": [model_id("extractive")]}
     assert catalog["openai"]["models"][0] == model_id("gpt-4o-mini")  # the recommended one
 
@@ -173,7 +187,9 @@ def test_an_empty_company_is_invited_to_create_an_agent(acme: Character, acme_cl
     assert "Create your first agent" in acme_client.get("/agents").content.decode()
 
 
-@pytest.mark.parametrize("path", ["", "/edit", "/embed", "/preview", "/chat", "?tab=documents", "?tab=conversations"])
+@pytest.mark.parametrize(
+    "path", ["", "/edit", "/embed", "/preview", "/chat", "/versions", "?tab=documents", "?tab=conversations"]
+)
 def test_another_company_s_agent_looks_like_an_unknown_one(
     acme: Character, globex_client: Client, unknown_id: uuid.UUID, path: str
 ) -> None:

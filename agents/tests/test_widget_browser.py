@@ -98,6 +98,17 @@ def test_visitor_registers_asks_and_reads_a_streamed_answer_with_sources(visit: 
     assert visit.complaints == []
 
 
+def test_the_agent_s_own_welcome_and_starter_questions(visit: Visit) -> None:
+    visit.stub.agent |= {"welcome_text": "Ask about pumps.", "starter_questions": ["How long is the <b>warranty</b>?"]}
+    visit.embed()
+    visit.enter()
+    expect(visit.answers.first).to_have_text("Ask about pumps.")
+    visit.page.get_by_role("button", name="How long is the <b>warranty</b>?").click()
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    expect(visit.page.locator(".starter")).to_have_count(0)
+    assert visit.stub.sent("POST", "/chat")[-1].body == {"message": "How long is the <b>warranty</b>?"}
+
+
 def test_widget_speaks_the_protocol(visit: Visit) -> None:
     visit.embed()
     visit.page.goto(f"{visit.site.url}/reset?token=secret#private")

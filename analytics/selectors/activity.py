@@ -9,7 +9,8 @@ from typing import Any
 
 from analytics.selectors.everywhere import companies_with_schema, select_everywhere
 from analytics.selectors.periods import Period
-from tenants.audit.models import RiskLevel
+from tenants.audit.models import AuditEvent, RiskLevel
+from tenants.audit.sentences import sentence
 from tenants.models import Company
 
 Report = dict[str, Any]
@@ -24,11 +25,15 @@ FROM {events} WHERE created_at >= %(start)s AND created_at < %(end)s
 """
 COLUMNS = (
     "company_id", "id", "created_at", "event_type", "entity_type", "entity_id", "entity_label", "description",
-    "risk_level", "user_id", "actor_label", "ip_address",
+    "risk_level", "user_id", "actor_label", "actor_kind", "impersonator_id", "impersonator_label", "ip_address",
+)  # fmt: skip
+TOLD = (  # what a sentence about it takes
+    "event_type", "entity_type", "entity_id", "entity_label", "actor_label", "actor_kind", "impersonator_id",
+    "impersonator_label",
 )  # fmt: skip
 EVENT_COLUMNS = """
 SELECT {company} AS company_id, id, created_at, event_type, entity_type, entity_id, entity_label, description,
-  risk_level, user_id, actor_label, host(ip_address) AS ip_address
+  risk_level, user_id, actor_label, actor_kind, impersonator_id, impersonator_label, host(ip_address) AS ip_address
 """
 RECENT = 50
 
@@ -60,12 +65,11 @@ def _newest_first(row: Report) -> tuple[float, str]:
 
 
 def _feed_item(row: Report, names: dict[uuid.UUID, str]) -> Report:
-    label = row["entity_label"] or row["entity_type"]
-    what = row["event_type"].replace(".", " ").replace("_", " ").capitalize()
+    told = {name: row[name] for name in TOLD}
     return {
         "id": row["id"],
         "type": row["event_type"],
-        "title": f"{what}: {label}" if label else what,
+        "title": sentence(AuditEvent(**told)),
         "description": row["description"] or (f"By {row['actor_label']}." if row["actor_label"] else ""),
         "severity": row["risk_level"],
         "timestamp": row["created_at"],

@@ -17,7 +17,7 @@ from psycopg import sql
 from agents.catalog.models import ProviderModel
 from agents.models import Agent, LLMSettings
 from conversations.models import Conversation, Message
-from documents.models import Document, IngestionJob
+from documents.models import Dataset, Document, IndexBuild, IngestionJob, SearchIndex
 from leads.models import Lead
 from tenants.audit.models import AuditEvent
 from tenants.models import Company, User, UserSession
@@ -28,7 +28,10 @@ OF_COMPANY: dict[str, type[models.Model]] = {
     "agents": Agent,
     "settings": LLMSettings,
     "documents": Document,
+    "datasets": Dataset,
     "jobs": IngestionJob,
+    "indexes": SearchIndex,
+    "builds": IndexBuild,
     "conversations": Conversation,
     "messages": Message,
     "leads": Lead,

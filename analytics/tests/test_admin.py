@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django_tenants.utils import tenant_context
 
 from analytics.models import CompanyDaily
 from analytics.tests.test_console_api import add_conversation, add_document
 from conftest import PASSWORD, Character, super_admin_in_browser
+from documents.models import IndexBuild, SearchIndex
 from tenants.models import User
 from tenants.services import update_company
 
@@ -28,7 +30,7 @@ def test_the_first_page_shows_every_company_what_happened_and_how_things_are(
     admin_client.get("/admin/")
     CompanyDaily.objects.all().delete()
 
-    with django_assert_num_queries(26):
+    with django_assert_num_queries(28):
         answer = admin_client.get("/admin/")
 
     context = answer.context
@@ -37,7 +39,7 @@ def test_the_first_page_shows_every_company_what_happened_and_how_things_are(
         [1, 1, 1, 0, "2.0\xa0KB"],
     ]
     assert [chart["total"] for chart in context["charts"]] == [1, 1, 2]
-    assert context["events"][0]["title"] == "Company updated: Globex"
+    assert context["events"][0]["title"] == "admin@acme.example updated the company “Globex”."
     assert context["health"]["status"] == "warning"  # nothing was measured yet
     html = answer.content.decode()
     assert (html.count("<rect"), html.count("No metrics were collected")) == (93, 1)
@@ -45,3 +47,27 @@ def test_the_first_page_shows_every_company_what_happened_and_how_things_are(
 
 def test_people_of_companies_do_not_see_it(acme_client: Client) -> None:
     assert acme_client.get("/admin/").status_code == 302
+
+
+def test_the_first_page_lists_the_search_indexes_in_the_making(
+    acme: Character, globex: Character, admin_client: Client
+) -> None:
+    assert admin_client.get("/admin/").context["builds_table"]["rows"] == []
+    for who, status, error in (
+        (acme, "pending", ""),
+        (globex, "failed", "The key was refused."),
+        (acme, "completed", ""),
+    ):
+        with tenant_context(who.company):
+            index, _ = SearchIndex.objects.get_or_create(
+                agent=who.agent,
+                defaults={
+                    "embedding_provider_id": who.agent.llm_settings.embedding_provider_id,
+                    "embedding_model_id": who.agent.llm_settings.embedding_model_id,
+                },
+            )
+            IndexBuild.objects.create(search_index=index, status=status, error=error)
+    assert admin_client.get("/admin/").context["builds_table"]["rows"] == [
+        ["Globex", "Globex helper", "all-MiniLM-L6-v2", "failed", "The key was refused."],
+        ["Acme", "Acme helper", "all-MiniLM-L6-v2", "pending", ""],
+    ]

@@ -290,9 +290,9 @@ def test_the_feed_is_made_of_every_log(acme: Character, globex: Character, super
     body = ok(super_admin_api.get(f"{ROOT}/activity"))
 
     assert [(item["type"], item["company_name"], item["title"]) for item in body["items"]] == [
-        ("config.updated", None, "Config updated: theme"),
-        ("document.archived", "Globex", "Document archived: document"),
-        ("agent.updated", "Acme", "Agent updated: Acme helper"),
+        ("config.updated", None, "The platform updated the config “theme”."),
+        ("document.archived", "Globex", "admin@globex.example archived the document."),
+        ("agent.updated", "Acme", "admin@acme.example updated the agent “Acme helper”."),
     ]
     assert body["pagination"]["total"] == 3
     types = {"types[]": ["agent", "config.updated"]}

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from conversations.enums import ConversationStatus, Feedback
 from conversations.models import Conversation
 from knowrithm.api.serializers import RecordSerializer
 
@@ -12,6 +13,7 @@ class ConversationSerializer(RecordSerializer[Conversation]):
     agent_id = serializers.UUIDField()
     agent = serializers.SerializerMethodField()
     entity_id = serializers.UUIDField()
+    status = serializers.SerializerMethodField()
     context_strategy = serializers.SerializerMethodField()
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
@@ -27,6 +29,9 @@ class ConversationSerializer(RecordSerializer[Conversation]):
     def get_agent(self, conversation: Conversation) -> dict[str, str]:
         return {"id": str(conversation.agent_id), "name": conversation.agent.name}
 
+    def get_status(self, conversation: Conversation) -> str:
+        return ConversationStatus.DELETED if conversation.archived_at else conversation.status
+
     def get_context_strategy(self, conversation: Conversation) -> str:
         return "sliding_window"
 
@@ -38,8 +43,40 @@ class ConversationInput(serializers.Serializer[Any]):
     max_context_length = serializers.IntegerField(min_value=100, max_value=200_000, required=False)
 
 
+class Directory(serializers.Serializer[Any]):
+    """The query of every list of conversations. `status` all shows deleted ones too."""
+
+    status = serializers.ChoiceField(["active", "archived", "deleted", "all"], default="active")
+    search = serializers.CharField(max_length=200, default="", allow_blank=True)
+    tag = serializers.CharField(max_length=100, default="", allow_blank=True)
+    created_after = serializers.DateTimeField(required=False)
+    created_before = serializers.DateTimeField(required=False)
+
+
+class ConversationChanges(serializers.Serializer[Any]):
+    title = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField(), required=False)
+    metadata = serializers.DictField(required=False)
+    status = serializers.ChoiceField(["active", "archived"], required=False)
+
+
+class RatingInput(serializers.Serializer[Any]):
+    rating = serializers.ChoiceField(Feedback.choices, allow_null=True)
+    comment = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+
+
+class QuestionInput(serializers.Serializer[Any]):
+    message = serializers.CharField(trim_whitespace=False, allow_blank=True)
+
+
 class ChatInput(serializers.Serializer[Any]):
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)
+    stream = serializers.BooleanField(
+        required=False, help_text="Answer with the events of the turn, as `Accept: text/event-stream` asks for."
+    )
+    draft = serializers.BooleanField(
+        required=False, help_text="Ask the agent's draft, where there is one. Not for visitors."
+    )
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -65,15 +102,25 @@ class MessageSerializer(serializers.Serializer[Any]):
     content = serializers.CharField()
     status = serializers.CharField()
     is_refusal = serializers.BooleanField()
+    agent_version = serializers.IntegerField(allow_null=True, help_text="The version of the agent that answered.")
+    is_draft = serializers.BooleanField(help_text="The agent's draft answered, for somebody of the company.")
     reply_to = serializers.UUIDField(allow_null=True)
     model_used = serializers.CharField()
     processing_time = serializers.FloatField()
     tokens_used = serializers.IntegerField()
     confidence_score = serializers.FloatField(allow_null=True)
+    user_feedback = serializers.IntegerField(allow_null=True)
+    feedback_comment = serializers.CharField()
+    replaces = serializers.UUIDField(allow_null=True)
     sources = SourceSerializer(many=True)
     metadata = serializers.DictField()
     error = serializers.CharField(allow_null=True)
+    error_code = serializers.CharField(allow_null=True, required=False)
+    cost = serializers.CharField(allow_null=True, required=False, help_text="Not for visitors, like the next two.")
+    currency = serializers.CharField(allow_null=True, required=False)
+    model_failures = serializers.ListField(child=serializers.DictField(), required=False)
     created_at = serializers.DateTimeField()
+    deleted_at = serializers.DateTimeField(allow_null=True)
 
 
 class ChatAccepted(serializers.Serializer[Any]):

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
+from django.core.handlers.asgi import ASGIRequest
+from django.db.models import Q
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -11,15 +16,17 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from agents.selectors import get_agent
-from conversations import selectors, services
+from conversations import selectors, services, sse, streams
 from conversations.api.serializers import (
     ChatAccepted,
     ChatInput,
+    ConversationChanges,
     ConversationInput,
     ConversationSerializer,
+    Directory,
     MessageSerializer,
 )
-from conversations.enums import MessageStatus
+from conversations.enums import EntityType, MessageStatus
 from conversations.exceptions import StreamingUnavailableError
 from conversations.records import message_record
 from conversations.services import Turn
@@ -29,7 +36,11 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, ErrorSerializer, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
+from knowrithm.errors import InvalidInputError
+from knowrithm.jobs import current_schema
+from knowrithm.principal import PrincipalKind
 
+DIRECTORY: list[Any] = [*PAGE_PARAMETERS, Directory]
 ConversationPage = page("ConversationPage", "conversations", ConversationSerializer(many=True))
 
 
@@ -54,10 +65,15 @@ class ConversationViewSet(ApiViewSet):
         "create": WRITE_OR_LEAD,
         "list": READ,
         "of_agent": READ,
+        "of_caller": READ,
+        "of_entity": READ,
         "deleted": READ,
+        "update": WRITE,
         "destroy": WRITE,
         "restore": WRITE,
         "messages": READ_OR_LEAD,
+        "destroy_messages": WRITE,
+        "restore_messages": WRITE,
         "chat": WRITE_OR_LEAD,
         "stream": READ_OR_LEAD,
     }
@@ -74,26 +90,42 @@ class ConversationViewSet(ApiViewSet):
         conversation = services.create_conversation(actor=self.principal(), agent=agent, **data)
         return Response(single("conversation", ConversationSerializer(conversation).data), status=201)
 
-    @extend_schema(
-        parameters=[*PAGE_PARAMETERS, OpenApiParameter("agent_id", uuid.UUID), OpenApiParameter("search", str)],
-        responses=ConversationPage,
-    )
+    @extend_schema(parameters=[*DIRECTORY, OpenApiParameter("agent_id", uuid.UUID)], responses=ConversationPage)
     def list(self, request: Request) -> Response:
         given = request.query_params.get("agent_id")
         agent_id = serializers.UUIDField().run_validation(given) if given else None
-        return self._page(request, agent_id)
+        return self._page(request, **({"agent_id": agent_id} if agent_id else {}))
 
-    @extend_schema(parameters=PAGE_PARAMETERS, responses=ConversationPage)
+    @extend_schema(parameters=DIRECTORY, responses=ConversationPage)
     def of_agent(self, request: Request, agent_id: uuid.UUID) -> Response:
-        return self._page(request, get_agent(agent_id).id)
+        return self._page(request, agent_id=get_agent(agent_id).id)
 
-    def _page(self, request: Request, agent_id: uuid.UUID | None) -> Response:
-        rows = selectors.conversations_for(self.principal())
-        if agent_id:
-            rows = rows.filter(agent_id=agent_id)
-        if search := request.query_params.get("search", ""):
-            rows = rows.filter(title__icontains=search)
-        found, pagination = paginate(request, rows, per_page=20)
+    @extend_schema(operation_id="conversation_own_list", parameters=DIRECTORY, responses=ConversationPage)
+    def of_caller(self, request: Request) -> Response:
+        """The caller's own: those that this person, or the person whose key this is, has begun."""
+        return self._page(request, user_id=self.principal().user_id)
+
+    @extend_schema(parameters=[*DIRECTORY, OpenApiParameter("entity_type", str)], responses=ConversationPage)
+    def of_entity(self, request: Request, entity_id: uuid.UUID) -> Response:
+        """Those of a person of the company, or of a lead (`entity_type`: user, lead; without it either)."""
+        whose = {EntityType.USER: Q(user_id=entity_id), EntityType.LEAD: Q(lead_id=entity_id)}
+        kind = request.query_params.get("entity_type", "").lower()
+        if kind and kind not in whose:
+            raise InvalidInputError("There is no such entity type.", fields={"entity_type": ["Use user or lead."]})
+        return self._page(request, whose[EntityType(kind)] if kind else Q(user_id=entity_id) | Q(lead_id=entity_id))
+
+    def _page(self, request: Request, *whose: Q, **fields: Any) -> Response:
+        query = Directory(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        given = query.validated_data
+        rows = selectors.conversations_with(self.principal(), search=given["search"], status=given["status"])
+        if "created_after" in given:
+            fields["created_at__gte"] = given["created_after"]
+        if "created_before" in given:
+            fields["created_at__lte"] = given["created_before"]
+        if given["tag"]:
+            fields["tags__contains"] = [given["tag"]]
+        found, pagination = paginate(request, rows.filter(*whose, **fields), per_page=20)
         return Response(listing(["conversations"], ConversationSerializer(found, many=True).data, pagination))
 
     @extend_schema(
@@ -101,9 +133,19 @@ class ConversationViewSet(ApiViewSet):
         responses=page("DeletedConversations", "deleted_conversations", ConversationSerializer(many=True)),
     )
     def deleted(self, request: Request) -> Response:
-        found, pagination = paginate(request, selectors.archived_conversations(), per_page=20)
+        found, pagination = paginate(request, selectors.archived_conversations(self.principal()), per_page=20)
         records = ConversationSerializer(found, many=True).data
         return Response(listing(["deleted_conversations", "conversations"], records, pagination))
+
+    @extend_schema(
+        request=ConversationChanges,
+        responses=answer("ConversationChanged", conversation=ConversationSerializer()),
+    )
+    def update(self, request: Request, conversation_id: uuid.UUID) -> Response:
+        actor, data = self.principal(), self.validated(ConversationChanges, request)
+        conversation = selectors.get_conversation(actor, conversation_id)
+        conversation = services.update_conversation(actor=actor, conversation=conversation, **data)
+        return Response(single("conversation", ConversationSerializer(conversation).data))
 
     @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, conversation_id: uuid.UUID) -> Response:
@@ -141,14 +183,47 @@ class ConversationViewSet(ApiViewSet):
         if request.query_params.get("include_pending", "").lower() != "true":
             rows = rows.exclude(status__in=[MessageStatus.PENDING, MessageStatus.PROCESSING])
         found, pagination = paginate(request, rows, per_page=50)
-        return Response(listing(["messages"], [message_record(message) for message in found], pagination))
+        is_visitor = self.principal().kind == PrincipalKind.LEAD
+        records = [message_record(message, for_visitor=is_visitor) for message in found]
+        return Response(listing(["messages"], records, pagination))
 
-    @extend_schema(request=ChatInput, responses={202: ChatAccepted})
-    def chat(self, request: Request, conversation_id: uuid.UUID) -> Response:
-        """Ask. The answer comes through the task, the message list or the stream, whichever you prefer."""
-        text = self.validated(ChatInput, request)["message"]
-        turn = services.start_turn(actor=self.principal(), conversation_id=conversation_id, text=text)
-        return Response(accepted_turn(turn), status=202)
+    @extend_schema(responses=SentenceSerializer)
+    def destroy_messages(self, request: Request, conversation_id: uuid.UUID) -> Response:
+        count = services.archive_messages(actor=self.principal(), conversation_id=conversation_id)
+        body = {"message": "Messages archived.", "conversation_id": conversation_id, "deleted_messages_count": count}
+        return Response(body)
+
+    @extend_schema(request=None, responses=SentenceSerializer)
+    def restore_messages(self, request: Request, conversation_id: uuid.UUID) -> Response:
+        count = services.restore_messages(actor=self.principal(), conversation_id=conversation_id)
+        body = {"message": "Messages restored.", "conversation_id": conversation_id, "restored_messages_count": count}
+        return Response(body)
+
+    @extend_schema(
+        request=ChatInput,
+        responses={202: ChatAccepted, (200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer},
+    )
+    def chat(self, request: Request, conversation_id: uuid.UUID) -> HttpResponseBase:
+        """Ask. The answer comes through the task, the message list or the stream, whichever you prefer.
+
+        With `"stream": true`, or `Accept: text/event-stream`, it comes on this connection: the stream's events, of this
+        turn alone, until it has ended. A connection that breaks loses nothing: the other ways stay open.
+        """
+        data = self.validated(ChatInput, request)
+        ask = partial(
+            services.start_turn,
+            actor=self.principal(),
+            conversation_id=conversation_id,
+            text=data["message"],
+            is_draft=data.get("draft", False),
+        )
+        if not (data.get("stream") or "text/event-stream" in request.headers.get("Accept", "")):
+            return Response(accepted_turn(ask()), status=202)
+        if not isinstance(request._request, ASGIRequest):
+            raise StreamingUnavailableError("Streaming is not configured on this server. Leave `stream` out and poll.")
+        before = streams.newest_id(current_schema(), conversation_id)
+        events = sse.answer_to(ask(), scope=request._request.scope, after=before)
+        return StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8", headers=sse.UNBUFFERED)
 
     @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer})
     def stream(self, request: Request, conversation_id: uuid.UUID) -> Response:

@@ -163,3 +163,7 @@ def test_lists_need_the_same_queries_for_any_number(
 def test_where_streams_are_not_served_it_says_so(acme_api: APIClient, conversation: str) -> None:
     answer = acme_api.get(f"/api/v1/conversation/{conversation}/messages/stream", HTTP_ACCEPT="text/event-stream")
     assert (answer.status_code, answer.json()["code"]) == (503, "STREAMING_UNAVAILABLE")
+    body = {"message": "Hello?", "stream": True}
+    answer = acme_api.post(f"/api/v1/conversation/{conversation}/chat", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (503, "STREAMING_UNAVAILABLE")
+    assert messages(acme_api, conversation) == []  # and has not taken the question

@@ -16,6 +16,7 @@ from conftest import Character
 from conversations.demo import create_demo, demo_agent
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
+from documents.indexes import hold_or_make_index
 from documents.models import Document, DocumentChunk
 from knowrithm.principal import Principal, PrincipalKind
 from leads.api.authentication import lead_from_token
@@ -54,7 +55,10 @@ def cite(reply: Message, *, quote: str = QUOTE, with_chunk: bool = True) -> Cita
     """A citation of a chunk of the conversation's agent. Call inside the company."""
     document = Document.objects.create(agent=reply.conversation.agent, original_filename="returns.md")
     locator = {"type": "lines", "start": 4, "end": 4}
-    chunk = DocumentChunk.objects.create(document=document, index=0, content=CONTENT, locator=locator)
+    index = hold_or_make_index(document.home)
+    chunk = DocumentChunk.objects.create(
+        document=document, search_index=index, index=0, content=CONTENT, locator=locator
+    )
     citation: Citation = Citation.objects.create(
         message=reply, number=1, document=document, chunk=chunk if with_chunk else None, document_name="Returns",
         content=CONTENT, headings=["Policy"], quote=quote, locator=locator, score=1, evidence=1, is_cited=True,
@@ -234,7 +238,7 @@ def test_chat_queries(
         for number in range(count):
             cite(exchange(conversation, number, content="Yes [Source 1]."))
     # two search paths, session, person with company, agent, conversation, messages, citations
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         acme_client.get(f"/agents/{acme.agent.pk}/chat?conversation={conversation.pk}")
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.test import Client
 
 from conftest import Character
-from conversations.sse import _principal
+from conversations.sse import principal_of_request
 from conversations.streams import Event, replay, unfinished_turns
 from knowrithm.charset import AsgiRequest
 from tenants.exceptions import TwoFactorSetupRequiredError
@@ -49,7 +49,7 @@ def test_a_cookie_is_not_enough_where_the_company_requires_more(acme: Character,
     scope = {
         "type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"cookie", cookie.encode())],
     }  # fmt: skip
-    assert _principal(AsgiRequest(scope, io.BytesIO())) is not None
+    assert principal_of_request(AsgiRequest(scope, io.BytesIO())) is not None
     Company.objects.filter(pk=acme.company.pk).update(requires_two_factor=True)
     with pytest.raises(TwoFactorSetupRequiredError):
-        _principal(AsgiRequest(scope, io.BytesIO()))
+        principal_of_request(AsgiRequest(scope, io.BytesIO()))

@@ -54,6 +54,7 @@ class VersionViewSet(ApiViewSet):
             document=selectors.get_document(document_id),
             file=data.get("file"),
             url=data.get("url", ""),
+            takes_name=data["takes_name"],
         )
         record = DocumentSerializer(document).data
         return Response(single("document", record, task_ids=selectors.task_ids([document])), status=202)

@@ -12,6 +12,7 @@ from documents.enums import DocumentType
 from documents.ingestion.base import Chunk
 from documents.ingestion.locators import describe
 from documents.models import Dataset, Document, DocumentChunk
+from documents.services import MAX_METADATA
 from knowrithm.api.serializers import RecordSerializer
 
 FILE_FIELDS = ("files", "file", "files[]")
@@ -19,7 +20,6 @@ NOT_METADATA = {
     *FILE_FIELDS, "agent_id", "dataset_id", "url", "urls", "metadata", "csrfmiddlewaretoken", "company_id", "tags",
     "allow_duplicate",
 }  # fmt: skip
-MAX_METADATA = 20_000  # characters of JSON
 
 
 class DocumentSerializer(RecordSerializer[Document]):
@@ -165,6 +165,9 @@ class DocumentUpdateInput(serializers.Serializer[Any]):
 class ReplaceInput(serializers.Serializer[Any]):
     file = serializers.FileField(required=False, allow_empty_file=True)
     url = serializers.CharField(required=False, max_length=2000)
+    takes_name = serializers.BooleanField(
+        default=False, help_text="Name the document after the new file, instead of keeping its name and title."
+    )
 
 
 class ChunkInput(serializers.Serializer[Any]):

@@ -4,11 +4,12 @@ from django.urls import path
 
 from documents.api import lifecycle, views
 from documents.api.datasets import DatasetViewSet
+from documents.api.indexes import IndexViewSet
 from documents.api.trial import TrialViewSet
 from documents.api.websites import HandshakeViewSet, WebsiteViewSet
 
 document, chunk, dataset = views.DocumentViewSet, views.ChunkViewSet, DatasetViewSet
-website = WebsiteViewSet
+website, index = WebsiteViewSet, IndexViewSet
 version, download, chunking = lifecycle.VersionViewSet, lifecycle.DownloadViewSet, lifecycle.ChunkingViewSet
 
 urlpatterns = [
@@ -38,6 +39,14 @@ urlpatterns = [
     path("document/<uuid:document_id>/chunk/restore-all", chunk.as_view({"patch": "restore_all"})),
     path("agent/<uuid:agent_id>/chunking", chunking.as_view({"get": "of_agent", "put": "set_of_agent"})),
     path("dataset/<uuid:dataset_id>/chunking", chunking.as_view({"get": "of_dataset", "put": "set_of_dataset"})),
+    path("agent/<uuid:agent_id>/index", index.as_view({"get": "retrieve"})),
+    path("agent/<uuid:agent_id>/index/build", index.as_view({"post": "build"})),
+    path("agent/<uuid:agent_id>/index/cancel", index.as_view({"post": "cancel"})),
+    path("agent/<uuid:agent_id>/index/rollback", index.as_view({"post": "roll_back"})),
+    path("dataset/<uuid:dataset_id>/index", index.as_view({"get": "retrieve"})),
+    path("dataset/<uuid:dataset_id>/index/build", index.as_view({"post": "build"})),
+    path("dataset/<uuid:dataset_id>/index/cancel", index.as_view({"post": "cancel"})),
+    path("dataset/<uuid:dataset_id>/index/rollback", index.as_view({"post": "roll_back"})),
     path("dataset", dataset.as_view({"get": "list", "post": "create"})),
     path("dataset/deleted", dataset.as_view({"get": "deleted"})),
     path(

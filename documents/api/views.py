@@ -49,6 +49,7 @@ LIST_PARAMETERS = [
     OpenApiParameter("search", str),
     OpenApiParameter("document_type", str),
     OpenApiParameter("language", str, description="ISO 639-1, such as `en`."),
+    OpenApiParameter("metadata", str, description="`name:value`, repeated: a document has all of them."),
     OpenApiParameter("tags", str, description="Repeated, or separated by commas: a document has all of them."),
 ]
 
@@ -187,6 +188,7 @@ class DocumentViewSet(ApiViewSet):
             document_type=query.get("document_type", ""),
             language=query.get("language", ""),
             tags=_tags_filter(request),
+            metadata=[services.metadata_condition(pair) for pair in request.query_params.getlist("metadata") if pair],
             is_archived=is_archived,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from celery import Task
@@ -10,11 +9,11 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from documents.crawl.base import MAX_ATTEMPTS, RELATED
+from documents.crawl.base import MAX_ATTEMPTS, RELATED, ask_for_worker
 from documents.crawl.ends import fail
-from documents.enums import UNFINISHED_JOBS, CrawlMode, JobStatus, SourceStatus
+from documents.enums import UNFINISHED_JOBS, CrawlMode, SourceStatus
 from documents.models import Crawl, WebsiteSource
-from knowrithm.jobs import create_task, enqueue
+from knowrithm.jobs import create_task
 
 
 def begin(source: WebsiteSource, task: Task[Any, Any], *, max_pages: int | None = None) -> Crawl | None:
@@ -29,22 +28,20 @@ def begin(source: WebsiteSource, task: Task[Any, Any], *, max_pages: int | None 
     WebsiteSource.objects.filter(pk=source.pk).update(
         last_crawl_status=SourceStatus.CRAWLING, last_crawl_started_at=now, next_crawl_at=None
     )
-    enqueue(task, str(crawl.id))
+    ask_for_worker(task)
     return crawl
 
 
 def crawl_due(task: Task[Any, Any]) -> None:
     """What beat asks for: crawls whose worker has died or whose message was lost, and sources whose time has come."""
     now = timezone.now()
-    lost = Crawl.objects.filter(status=JobStatus.PENDING, updated_at__lt=now - timedelta(minutes=5))
-    for crawl in [*Crawl.abandoned(), *lost]:
-        if crawl.attempts >= MAX_ATTEMPTS and crawl.status == JobStatus.PROCESSING:
-            claimed = Crawl.claim(crawl.pk, *RELATED)
-            if claimed is not None:
-                fail(claimed, "Crawling this website failed several times.", "CRAWL_INTERNAL_ERROR")
-            continue
-        Crawl.objects.filter(pk=crawl.pk).update(updated_at=now)
-        enqueue(task, str(crawl.id))
+    for crawl in Crawl.abandoned().filter(attempts__gte=MAX_ATTEMPTS):
+        claimed = Crawl.claim(crawl.pk, *RELATED)
+        if claimed is not None:
+            fail(claimed, "Crawling this website failed several times.", "CRAWL_INTERNAL_ERROR")
+    if Crawl.abandoned().exists() or Crawl.in_line().exists():
+        with transaction.atomic():
+            ask_for_worker(task)
     due = WebsiteSource.objects.live().filter(next_crawl_at__lte=now, is_paused=False, crawl_frequency_minutes__gt=0)
     due = due.filter(Q(agent__isnull=False, agent__archived_at=None) | Q(dataset__archived_at=None, agent=None))
     for source in due.select_related("agent", "dataset")[:100]:

@@ -10,13 +10,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from documents.crawl.base import GONE, NOT_COUNTED, REDIRECTED, UNLINKED, LostLeaseError
+from documents.crawl.base import GONE, NOT_COUNTED, REDIRECTED, UNLINKED, LostLeaseError, ask_for_worker
 from documents.crawl.pages import set_aside
 from documents.enums import UNFINISHED_JOBS, CrawlStage, DocumentStatus, JobStatus, PageStatus, SourceStatus
 from documents.exceptions import CrawlError
 from documents.models import Crawl, WebsitePage, WebsiteSource
 from knowrithm import jobs as task_records
-from knowrithm.jobs import enqueue
 from tenants.audit.services import record_event
 
 INDEXING_PATIENCE = timedelta(minutes=15)
@@ -65,12 +64,14 @@ def await_documents(crawl: Crawl, task: Task[Any, Any]) -> bool:
 
 
 def go_on_later(crawl: Crawl, task: Task[Any, Any], seconds: float, *, is_progress: bool = True) -> None:
+    now = timezone.now()
     with transaction.atomic():
         attempts = 0 if is_progress else crawl.attempts
+        due_at = now + timedelta(seconds=seconds) if seconds else None
         if crawl.update_if_held(
-            status=JobStatus.PENDING, lease_until=None, attempts=attempts, updated_at=timezone.now()
+            status=JobStatus.PENDING, lease_until=None, attempts=attempts, updated_at=now, due_at=due_at
         ):
-            enqueue(task, str(crawl.id), countdown=seconds)
+            ask_for_worker(task, countdown=seconds)
 
 
 def result_of(crawl: Crawl) -> dict[str, Any]:

@@ -10,24 +10,34 @@ from typing import Any
 from celery import Task
 from django.core.files.base import ContentFile
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from documents.enums import DocumentStatus, PageStatus
 from documents.jobs import queue_job
 from documents.models import Document, WebsitePage, WebsiteSource, owned_by
-from documents.versions import count_documents
+from documents.versions import count_documents, next_version, versions_of
 
 
 def store(page: WebsitePage, content: tuple[str, str, bytes], ingest: Task[Any, Any]) -> None:
-    """The page's document with this content, to be read."""
+    """The page's document with this content, to be read.
+
+    What answers may have cited stays as it was: the new content is the next version of its document. One that a
+    person has archived goes on in a version that is archived too.
+    """
     name, kind, body = content
     source = page.source
-    document = page.document
+    document = versions_of(page.document).select_for_update(of=("self",)).first() if page.document else None
+    is_out = document is not None and document.archived_at is not None and not page.is_document_out
+    was_live = document is not None and document.archived_at is None
     if document is None:
         document = Document(**owned_by(source.home), source_url=page.url)
-        count_documents(source.home, +1)
-    elif page.is_document_out and document.archived_at is not None:
-        document.archived_at = None
+    elif document.chunks.exists():
+        inherited = {"source_url": page.url, "metadata": document.metadata, "tags": document.tags}
+        document = Document(**owned_by(source.home), **inherited, **next_version(document))
+        was_live = False
+    document.archived_at = timezone.now() if is_out else None
+    if not was_live and not is_out:
         count_documents(source.home, +1)
     document.original_filename, document.document_type = name[-300:], kind
     document.title = page.title
@@ -60,9 +70,14 @@ def bring_back(page: WebsitePage) -> None:
 
 
 def archive_documents(source: WebsiteSource, ids: Iterable[uuid.UUID]) -> int:
-    """Take documents of this source's pages out of every answer. Returns how many were not so already."""
-    now = timezone.now()
-    taken = Document.objects.live().filter(pk__in=list(ids)).update(archived_at=now, updated_at=now)
+    """Take documents of this source's pages out of every answer. Returns how many were not so already.
+
+    With a version that has not been read yet goes the one that answers meanwhile.
+    """
+    now, given = timezone.now(), list(ids)
+    lineages = Document.objects.filter(pk__in=given).exclude(lineage=None).values("lineage")
+    family = Q(pk__in=given) | Q(lineage__in=lineages)
+    taken = Document.objects.live().filter(family).update(archived_at=now, updated_at=now)
     if taken:
         count_documents(source.home, -taken)
     return taken

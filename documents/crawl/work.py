@@ -12,32 +12,73 @@ from typing import Any
 import structlog
 from celery import Task
 from django.db import OperationalError
-from django.utils import timezone
+from django_tenants.utils import schema_context
 
-from documents.crawl.base import MAX_ATTEMPTS, RELATED, LostLeaseError, SliceOverError
+from documents.crawl.base import MAX_ATTEMPTS, RELATED, TURNS, LostLeaseError, SliceOverError
 from documents.crawl.ends import await_documents, complete, fail, finish_pages, go_on_later
 from documents.crawl.visits import Round
-from documents.enums import CrawlStage, JobStatus
+from documents.enums import CrawlStage
 from documents.exceptions import CrawlError
 from documents.ingestion.web.reader import PageReader
 from documents.models import Crawl
 from knowrithm.db.redis import sync_redis
-from knowrithm.jobs import enqueue
+from knowrithm.jobs import is_usable
+from knowrithm.turns import anyone_waits, ask_for_turn, leave_turns, take_turn
 
 log = structlog.get_logger(__name__)
 
 SLOTS = 4  # crawls at a time
 SLOT_MILLISECONDS = 90_000  # longer than a crawl is silent
-SLICE = 60.0  # seconds that one worker works on one crawl at a stretch
+SLICE = 30.0  # seconds that one worker works on one crawl at a stretch
+
+
+def work_in_turn(schema: str, task: Task[Any, Any], ingest: Task[Any, Any]) -> bool:
+    """Work for a while on a crawl of the company whose turn it is; `schema` has asked.
+
+    `task` is queued again when there is more to do, `ingest` for each document. True: somebody still waits. Without a
+    free slot nothing is done and nobody told: those who have one look for who waits when they are done.
+    """
+    ask_for_turn(TURNS, schema)  # Redis may have forgotten, or the crawl was not due when it asked
+    with _slot() as slot:
+        if slot is None:
+            return False
+        _serve(task, ingest, slot)
+    return anyone_waits(TURNS)
+
+
+def _serve(task: Task[Any, Any], ingest: Task[Any, Any], slot: str) -> None:
+    while (served := take_turn(TURNS)) is not None:
+        with schema_context(served), structlog.contextvars.bound_contextvars(schema=served):
+            crawl = _claim_next() if is_usable(served) else None
+            if crawl is None:
+                leave_turns(TURNS, served)
+                crawl = _claim_next() if is_usable(served) else None  # of one that has asked between the two
+                if crawl is None:
+                    continue
+                ask_for_turn(TURNS, served)
+            _work_on(crawl, task, ingest, slot)
+            return
+
+
+def _claim_next() -> Crawl | None:
+    """The crawl of the current company that is to be worked on next: first what a dead worker has left behind."""
+    while True:
+        found: uuid.UUID | None = None
+        abandoned = Crawl.abandoned().filter(attempts__lt=MAX_ATTEMPTS)
+        for crawls in (abandoned.order_by("lease_until"), Crawl.in_line()):
+            found = found or crawls.values_list("pk", flat=True).first()
+        if found is None:
+            return None
+        if (crawl := Crawl.claim(found, *RELATED)) is not None:
+            return crawl
 
 
 def run(crawl_id: uuid.UUID, task: Task[Any, Any], ingest: Task[Any, Any]) -> None:
-    """Work on a crawl if it is free. `task` is queued again when there is more to do, `ingest` for each document."""
+    """Work for a while on this crawl if it is free, and a slot too."""
     with _slot() as slot:
-        if slot is not None:
-            _work_on(crawl_id, task, ingest, slot)
-        elif Crawl.objects.filter(pk=crawl_id, status=JobStatus.PENDING).update(updated_at=timezone.now()):
-            enqueue(task, str(crawl_id), countdown=3)
+        crawl = Crawl.claim(crawl_id, *RELATED) if slot is not None else None
+        if crawl is not None and slot is not None:  # else it is finished, cancelled, or another worker's
+            _work_on(crawl, task, ingest, slot)
 
 
 @contextmanager
@@ -56,10 +97,7 @@ def _slot() -> Iterator[str | None]:
             redis.delete(mine)
 
 
-def _work_on(crawl_id: uuid.UUID, task: Task[Any, Any], ingest: Task[Any, Any], slot: str) -> None:
-    crawl = Crawl.claim(crawl_id, *RELATED)
-    if crawl is None:
-        return  # finished, cancelled, or another worker's
+def _work_on(crawl: Crawl, task: Task[Any, Any], ingest: Task[Any, Any], slot: str) -> None:
     try:
         if crawl.stage != CrawlStage.INDEXING:
             with crawl.kept_alive() as held, PageReader() as reader:

@@ -13,9 +13,11 @@ from documents.models.documents import (
     LexicalTerm,
     upload_path,
 )
+from documents.models.indexes import EMBEDDER_FIELDS, IndexBuild, IndexedDocument, SearchIndex
 from documents.models.websites import Crawl, WebsitePage, WebsiteSource
 
 __all__ = [
+    "EMBEDDER_FIELDS",
     "LEXICAL_DIMENSIONS",
     "MAX_TAGS",
     "MAX_TAG_LENGTH",
@@ -26,9 +28,12 @@ __all__ = [
     "DocumentChunk",
     "DocumentQuerySet",
     "Home",
+    "IndexBuild",
+    "IndexedDocument",
     "IngestionJob",
     "KnownEmbedding",
     "LexicalTerm",
+    "SearchIndex",
     "WebsitePage",
     "WebsiteSource",
     "owned_by",

@@ -22,6 +22,7 @@ from documents.enums import (
 from documents.ingestion.language import LANGUAGES
 from documents.ingestion.locators import describe
 from documents.models.datasets import Dataset, Home
+from documents.models.indexes import AnsweringManager, SearchIndex
 from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 
@@ -88,6 +89,8 @@ class Document(ArchivableModel):
     lineage = models.UUIDField(null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
     replaces = models.ForeignKey("self", models.SET_NULL, related_name="replaced_by", null=True, editable=False)
+    # Counts the changes of its chunks, so that an index knows whether it holds the latest (documents.indexes).
+    revision = models.PositiveIntegerField(default=0, editable=False)
 
     objects = models.Manager.from_queryset(DocumentQuerySet)()
 
@@ -172,10 +175,11 @@ class DocumentChunk(ArchivableModel):
     `lexical` holds the chunk's saturated BM25 term weights, so that its inner product with the query's inverse
     document frequencies is the BM25 score. `embedding` has no fixed dimension: vectors of different models live side
     by side and are compared within one `embedding_model` only. `original_content` is what was read, where `content` has
-    been edited by hand.
+    been edited by hand. `objects` are the chunks that answer, `everywhere` those of all indexes.
     """
 
     document = models.ForeignKey(Document, models.CASCADE, related_name="chunks")
+    search_index = models.ForeignKey(SearchIndex, models.CASCADE, related_name="+")
     index = models.PositiveIntegerField()
     content = models.TextField()
     original_content = models.TextField(null=True, blank=True)
@@ -186,11 +190,14 @@ class DocumentChunk(ArchivableModel):
     embedding_model = models.CharField(max_length=120, blank=True)
     lexical = SparseVectorField(dimensions=LEXICAL_DIMENSIONS, null=True)
 
-    objects = models.Manager.from_queryset(ArchivableQuerySet)()
+    objects = AnsweringManager.from_queryset(ArchivableQuerySet)()
+    everywhere = models.Manager.from_queryset(ArchivableQuerySet)()
 
     class Meta:
         ordering = ["document", "index"]
-        constraints = [models.UniqueConstraint(fields=["document", "index"], name="chunk_index_unique_in_document")]
+        constraints = [
+            models.UniqueConstraint(fields=["document", "search_index", "index"], name="chunk_index_unique_in_document")
+        ]
 
     def __str__(self) -> str:
         return f"{self.document_id} #{self.index}"

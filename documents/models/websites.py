@@ -6,6 +6,7 @@ import uuid
 from urllib.parse import urlsplit
 
 from django.db import models
+from django.utils import timezone
 
 from agents.models import Agent
 from documents.enums import (
@@ -140,6 +141,7 @@ class Crawl(LeasedModel, BaseModel):
     has_outages = models.BooleanField(default=False)  # some pages could not be had just now
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)  # not before; None: at once
     started_at = models.DateTimeField(null=True, blank=True)
     pages_done_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -157,6 +159,12 @@ class Crawl(LeasedModel, BaseModel):
 
     def __str__(self) -> str:
         return f"{self.source_id}: {self.status}"
+
+    @classmethod
+    def in_line(cls) -> models.QuerySet[Crawl]:
+        """Waiting crawls that are due; the one that was worked on last comes last."""
+        waiting = cls.objects.filter(status=JobStatus.PENDING).exclude(due_at__gt=timezone.now())
+        return waiting.order_by("updated_at")
 
     @property
     def progress(self) -> int:

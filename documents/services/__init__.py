@@ -9,8 +9,11 @@ from documents.services.archive import (
 )
 from documents.services.cancel import cancel_document
 from documents.services.chunking import check_chunking, set_chunking
+from documents.services.cloning import clone_knowledge
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
 from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
+from documents.services.indexes import build_index_for, cancel_index_build, roll_back_index, start_index_build
+from documents.services.metadata import MAX_METADATA, metadata_as_text, metadata_condition, metadata_of_text
 from documents.services.preview import SplitPreview, preview_split
 from documents.services.replacing import replace_document
 from documents.services.tags import clean_tags
@@ -23,7 +26,6 @@ from documents.services.uploads import (
     create_document_from_url,
     printable,
     queue_ingestion,
-    read_again,
     retry_document,
     upload,
 )
@@ -37,6 +39,7 @@ from documents.services.websites import (
 )
 
 __all__ = [
+    "MAX_METADATA",
     "Duplicate",
     "RejectedUpload",
     "SplitPreview",
@@ -46,28 +49,35 @@ __all__ = [
     "archive_document",
     "archive_documents",
     "archive_website_source",
+    "build_index_for",
     "cancel_crawl",
     "cancel_document",
+    "cancel_index_build",
     "check_chunking",
     "clean_filename",
     "clean_tags",
+    "clone_knowledge",
     "create_dataset",
     "create_document",
     "create_document_from_url",
     "create_website_source",
     "edit_chunk",
+    "metadata_as_text",
+    "metadata_condition",
+    "metadata_of_text",
     "preview_split",
     "printable",
     "queue_ingestion",
-    "read_again",
     "replace_document",
     "restore_chunks",
     "restore_dataset",
     "restore_document",
     "restore_website_source",
     "retry_document",
+    "roll_back_index",
     "set_chunking",
     "start_crawl",
+    "start_index_build",
     "undo_chunk_edit",
     "update_dataset",
     "update_document",

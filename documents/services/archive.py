@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from documents.enums import ACTIVE_STATUSES, DocumentStatus
+from documents.indexes import count_edit
 from documents.jobs import stop_jobs
 from documents.models import Document, DocumentChunk
 from documents.services.records import record_documents
@@ -72,7 +73,7 @@ def archive_documents(*, actor: Principal, document_ids: Sequence[uuid.UUID]) ->
 
 @transaction.atomic
 def archive_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
-    ids = [chunk.pk for chunk in chunks]
+    ids = _to_change(chunks)
     count = DocumentChunk.objects.live().filter(pk__in=ids).update(archived_at=timezone.now())
     _record_chunks(actor, "document_chunk.archived", chunks, count)
     return count
@@ -83,10 +84,16 @@ def restore_chunks(*, actor: Principal, chunks: Sequence[DocumentChunk]) -> int:
     """Raises `InvalidInputError` while the document itself is archived."""
     if any(chunk.document.is_archived for chunk in chunks):
         raise InvalidInputError("The document is archived. Restore it first.", code="DOC_ARCHIVED")
-    ids = [chunk.pk for chunk in chunks]
+    ids = _to_change(chunks)
     count = DocumentChunk.objects.archived().filter(pk__in=ids).update(archived_at=None)
     _record_chunks(actor, "document_chunk.restored", chunks, count)
     return count
+
+
+def _to_change(chunks: Sequence[DocumentChunk]) -> list[uuid.UUID]:
+    for document in {chunk.document for chunk in chunks}:
+        count_edit(document)
+    return [chunk.pk for chunk in chunks]
 
 
 def _record_chunks(actor: Principal, event_type: str, chunks: Sequence[DocumentChunk], count: int) -> None:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from documents.ingestion.sandbox import Chunking
 from documents.models import Home
-from documents.services.uploads import read_again
+from documents.services.indexes import build_index_for
 from knowrithm.errors import InvalidInputError
 from knowrithm.principal import Principal
 from tenants.audit.services import changed_fields, fields_of, record_event
@@ -30,12 +30,15 @@ def check_chunking(chunk_size: int, chunk_overlap: int) -> Chunking:
 def set_chunking(
     *, actor: Principal, home: Home, chunk_size: int, chunk_overlap: int, is_read_again: bool = False
 ) -> int:
-    """For what is read from now on; `is_read_again` queues what has been read already. Returns how many these are."""
+    """For what is read from now on; with `is_read_again` also for what has been read already.
+
+    That is cut anew in the background, while it answers as it is. Returns how many documents these are.
+    """
     chunking = check_chunking(chunk_size, chunk_overlap)
     before = fields_of(home, FIELDS)
     home.chunk_size, home.chunk_overlap = chunking.chunk_size, chunking.chunk_overlap
     home.save(update_fields=[*FIELDS, "updated_at"])
-    queued = read_again(home=home) if is_read_again else 0
+    queued = build_index_for(home=home, is_cut_anew=True) if is_read_again else 0
     changes = changed_fields(before, fields_of(home, FIELDS))
     if queued:
         changes["read_again"] = (None, queued)

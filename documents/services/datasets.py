@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.services import default_settings, settings_by_id
+from agents.versions import freeze, freeze_first
 from documents.models import Dataset, DatasetGrant
-from documents.services.uploads import read_again
+from documents.services.indexes import build_index_for
 from knowrithm.errors import ConflictError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.services import changed_fields, fields_of, record_event
@@ -33,7 +34,7 @@ def create_dataset(
     dataset = Dataset(name=name.strip(), description=description.strip(), llm_settings=settings)
     _check_name(dataset)
     dataset.save()
-    _grant(dataset, agent_ids)
+    _grant(actor, dataset, agent_ids)
     changes = changed_fields({}, {**fields_of(dataset, FIELDS), "agents": _granted(dataset)})
     record_event(actor=actor, event_type="dataset.created", entity=dataset, changes=changes)
     return dataset
@@ -48,20 +49,23 @@ def update_dataset(
     settings_id: uuid.UUID | None = None,
     agent_ids: Collection[uuid.UUID] | None = None,
 ) -> Dataset:
-    """`agent_ids` are then all the agents that may use it; None leaves them. Another embedder reads everything anew."""
+    """`agent_ids` are then all the agents that may use it; None leaves them.
+
+    For another embedder an index is made, see `builds.begin`.
+    """
     before = {**fields_of(dataset, FIELDS), "llm_settings": dataset.llm_settings_id, "agents": _granted(dataset)}
     for name in FIELDS:
         if name in changes:
             setattr(dataset, name, changes[name].strip())
     _check_name(dataset)
-    identity = dataset.llm_settings.embedding_identity
+    settings = dataset.llm_settings
     if settings_id is not None:
         dataset.llm_settings = settings_by_id(settings_id)
     dataset.save(update_fields=[*FIELDS, "llm_settings", "updated_at"])
-    if dataset.llm_settings.embedding_identity != identity:
-        read_again(home=dataset)
+    if dataset.llm_settings.embedding_identity != settings.embedding_identity:
+        build_index_for(home=dataset, before=settings)
     if agent_ids is not None:
-        _grant(dataset, agent_ids)
+        _grant(actor, dataset, agent_ids)
     after = {**fields_of(dataset, FIELDS), "llm_settings": dataset.llm_settings_id, "agents": _granted(dataset)}
     record_event(actor=actor, event_type="dataset.updated", entity=dataset, changes=changed_fields(before, after))
     return dataset
@@ -92,14 +96,20 @@ def _check_name(dataset: Dataset) -> None:
         raise ConflictError(text, code="DATASET_EXISTS", fields={"name": [text]})
 
 
-def _grant(dataset: Dataset, agent_ids: Collection[uuid.UUID]) -> None:
+def _grant(actor: Principal, dataset: Dataset, agent_ids: Collection[uuid.UUID]) -> None:
     wanted = set(agent_ids)
+    before = set(dataset.grants.values_list("agent_id", flat=True))
     if Agent.objects.live().filter(pk__in=wanted).count() != len(wanted):
         raise NotFoundError("There is no such agent.")
+    changing = list(Agent.objects.live().filter(pk__in=before ^ wanted).order_by("pk"))  # or two could deadlock
+    for agent in changing:
+        freeze_first(agent)
     dataset.grants.exclude(agent_id__in=wanted).filter(agent__archived_at=None).delete()
     DatasetGrant.objects.bulk_create(
         [DatasetGrant(dataset=dataset, agent_id=agent_id) for agent_id in wanted], ignore_conflicts=True
     )
+    for agent in changing:
+        freeze(agent, actor=actor, note=f"{'Granted' if agent.pk in wanted else 'Without'} the dataset {dataset.name}.")
 
 
 def _granted(dataset: Dataset) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import transaction
 
-from agents.models import LLMSettings
 from documents.chunks import rewrite_chunk
+from documents.indexes import count_edit, writing_embedder
 from documents.ingestion.base import Chunk
 from documents.ingestion.split import MAX_CHUNK_CHARACTERS, embedding_text
 from documents.models import Document, DocumentChunk
@@ -58,9 +58,10 @@ def _rewrite(actor: Principal, chunk: DocumentChunk, content: str, event_type: s
     _check_is_at_rest(chunk.document)
     vector = _embed(chunk, content)  # before the transaction: a remote model may take long
     with transaction.atomic():
+        count_edit(chunk.document)
         _check_is_at_rest(Document.objects.select_for_update().get(pk=chunk.document_id))
-        fresh = DocumentChunk.objects.select_for_update().filter(pk=chunk.pk, embedding_model=chunk.embedding_model)
-        current = fresh.select_related("document").first()
+        fresh = DocumentChunk.objects.select_for_update(of=("self",)).filter(pk=chunk.pk)
+        current = fresh.filter(embedding_model=chunk.embedding_model).select_related("document").first()
         if current is None:
             raise ConflictError("The document was read again meanwhile. Look at its passages and edit again.")
         before = current.content
@@ -84,8 +85,8 @@ def _check_is_at_rest(document: Document) -> None:
 
 def _embed(chunk: DocumentChunk, content: str) -> list[float]:
     document = chunk.document
-    settings: LLMSettings = LLMSettings.objects.with_models().get(pk=document.home.llm_settings_id)
-    model = embedder(settings.embedding_config())
+    config, _ = writing_embedder(document.home)
+    model = embedder(config)
     piece = Chunk(chunk.index, content, chunk.locator, tuple(chunk.headings))
     try:
         vector: list[float] = list(model.embed_documents([embedding_text(piece, document.name)])[0])

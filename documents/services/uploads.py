@@ -215,8 +215,8 @@ def sha256_of(file: UploadedFile[Any]) -> str:
     return digest.hexdigest()
 
 
-def queue_ingestion(document: Document, *, is_bulk: bool = False) -> IngestionJob:
-    return queue_job(document, tasks.ingest, is_bulk=is_bulk)
+def queue_ingestion(document: Document) -> IngestionJob:
+    return queue_job(document, tasks.ingest)
 
 
 @transaction.atomic
@@ -229,13 +229,3 @@ def retry_document(*, actor: Principal, document: Document) -> Document:
     queue_ingestion(document)
     record_documents(actor, "document.retried", [document])
     return document
-
-
-@transaction.atomic
-def read_again(*, home: Home) -> int:
-    """Queue every document of the agent or dataset that has been read, archived ones too. Returns how many."""
-    documents = list(Document.objects.filter(**owned_by(home), status=DocumentStatus.PROCESSED))
-    Document.objects.filter(pk__in=[document.pk for document in documents]).update(status=DocumentStatus.PENDING)
-    for document in documents:
-        queue_ingestion(document, is_bulk=True)
-    return len(documents)

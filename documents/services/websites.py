@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,6 +15,7 @@ from documents.enums import CrawlMode, PageStatus, SourceStatus
 from documents.ingestion.web.addresses import canonical, site_of
 from documents.models import Crawl, Home, WebsiteSource, owned_by
 from knowrithm.errors import ConflictError, InvalidInputError
+from knowrithm.net.policy import OutboundError, OutboundRefusedError, check_host
 from knowrithm.principal import Principal
 from tenants.audit.services import changed_fields, fields_of, record_event
 
@@ -22,21 +24,27 @@ FIELDS = (
     "is_paused", "notes",
 )  # fmt: skip
 MAX_PAGES, MAX_DEPTH = 5000, 20
+RESOLVING_SECONDS = 5.0  # for the name of a website
 MIN_FREQUENCY = 5  # minutes
 MAX_FREQUENCY = 366 * 24 * 60
 
 
-@transaction.atomic
 def create_website_source(
     *, actor: Principal, home: Home, base_url: str, options: Mapping[str, Any] | None = None, crawl_now: bool = False
 ) -> WebsiteSource:
     """Take a website in; `options` are of `FIELDS`. Raises `InvalidInputError`, `ConflictError` for one known already.
 
-    With `crawl_now` its first crawl is queued.
+    With `crawl_now` its first crawl is queued. An address that no crawl could reach is refused.
     """
     source = WebsiteSource(**owned_by(home), base_url=_address(base_url, "base_url"))
     _set(source, options or {})
     _check_once(source)
+    _check_host(source)
+    return _create(actor, source, crawl_now=crawl_now)
+
+
+@transaction.atomic
+def _create(actor: Principal, source: WebsiteSource, *, crawl_now: bool) -> WebsiteSource:
     _plan(source)
     source.save()
     if crawl_now:
@@ -46,16 +54,20 @@ def create_website_source(
     return source
 
 
-@transaction.atomic
-def update_website_source(
-    *, actor: Principal, source: WebsiteSource, changes: Mapping[str, Any]
-) -> WebsiteSource:  # fmt: skip
+def update_website_source(*, actor: Principal, source: WebsiteSource, changes: Mapping[str, Any]) -> WebsiteSource:
     """`changes` may name `base_url` and `FIELDS`. Raises `InvalidInputError`, `ConflictError`."""
     before = {"base_url": source.base_url, **fields_of(source, FIELDS)}
     if "base_url" in changes:
         source.base_url = _address(changes["base_url"], "base_url")
     _set(source, changes)
     _check_once(source)
+    if source.base_url != before["base_url"]:
+        _check_host(source)
+    return _update(actor, source, before)
+
+
+@transaction.atomic
+def _update(actor: Principal, source: WebsiteSource, before: Mapping[str, Any]) -> WebsiteSource:
     after = {"base_url": source.base_url, **fields_of(source, FIELDS)}
     if any(before[name] != after[name] for name in ("crawl_frequency_minutes", "is_paused")):
         _plan(source)
@@ -169,6 +181,17 @@ def _check_once(source: WebsiteSource) -> None:
     if same.exclude(pk=source.pk).exists():
         text = "This website is registered already."
         raise ConflictError(text, code="WEBSITE_EXISTS", fields={"base_url": [text]})
+
+
+def _check_host(source: WebsiteSource) -> None:
+    """Refuse an address that every crawl would fail at. Call outside of transactions: it asks for the name."""
+    parts = urlsplit(source.base_url)
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    try:
+        check_host(parts.hostname or "", port, seconds=RESOLVING_SECONDS)
+    except OutboundError as error:
+        code = "CRAWL_REFUSED" if isinstance(error, OutboundRefusedError) else "CRAWL_UNREACHABLE"
+        raise InvalidInputError(str(error), code=code, fields={"base_url": [str(error)]}) from error
 
 
 def _plan(source: WebsiteSource) -> None:

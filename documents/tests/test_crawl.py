@@ -16,13 +16,14 @@ from documents.crawl import work
 from documents.crawl.visits import Round
 from documents.enums import UNFINISHED_JOBS, JobStatus, PageStatus, SourceStatus
 from documents.jobs import run as read_document
-from documents.models import Crawl, Document, WebsitePage, WebsiteSource
+from documents.models import Crawl, Document, IngestionJob, WebsitePage, WebsiteSource
 from documents.retrieval import retrieve
 from documents.services import (
     archive_document,
     archive_website_source,
     cancel_crawl,
     create_website_source,
+    edit_chunk,
     restore_website_source,
     start_crawl,
     update_website_source,
@@ -127,11 +128,68 @@ def test_what_has_not_changed_is_not_read_again(in_acme: Character, web: Website
     assert (again.status, again.processed_count, again.changed_count, again.archived_count) == ("completed", 5, 1, 0)
     assert len(web.asked) == 6
     assert paths(source) == {"/", "/tagged", "/plain", "/changing", "/below"}
-    now = {chunk.pk for row in Document.objects.all() for chunk in row.chunks.all()}
+    now = {chunk.pk for row in Document.objects.live() for chunk in row.chunks.all()}
     assert (len(chunks & now), len(now)) == (4, 5)
     assert "The price is twelve." in " ".join(texts())
     assert "The price is ten." not in " ".join(texts())
     assert source.pages.get(url=web.url("/tagged")).http_status == 304
+
+
+def test_a_changed_page_is_a_new_version_of_its_document(in_acme: Character, web: Website) -> None:
+    web.pages["/"] = html("The shop opens at nine.")
+    source = register(in_acme, web)
+    go(source)
+    old = Document.objects.get()
+    old.tags, old.metadata = ["shop"], {"team": "sales"}
+    old.save()
+    chunk = old.chunks.get()
+    edit_chunk(actor=in_acme.principal, chunk=old.chunks.get(), content="Open from nine o'clock on.")
+    web.pages["/"] = html("The shop opens at ten.")
+    start = start_crawl(actor=None, source=source)
+    crawl.run(start.pk, crawl_website, ingest)
+    # Until the new version has been read, the old one answers.
+    assert Document.objects.filter(archived_at=None, status="processed").get() == old
+    for job in IngestionJob.objects.filter(status=JobStatus.PENDING):
+        read_document(job.pk, ingest)
+    crawl.run(start.pk, crawl_website, ingest)
+
+    new = Document.objects.live().get()
+    assert (new.version, new.replaces, new.lineage, new.tags, new.metadata) == (2, old, old.pk, ["shop"], old.metadata)
+    assert (new.source_url, source.pages.get().document) == (web.url("/"), new)
+    assert "opens at ten" in new.chunks.get().content
+    old.refresh_from_db()
+    assert (old.is_archived, old.chunks.get().pk) == (True, chunk.pk)
+    with old.file.open() as before, new.file.open() as after:
+        assert (b"at nine" in before.read(), b"at ten" in after.read()) == (True, True)
+    in_acme.agent.refresh_from_db()
+    assert in_acme.agent.documents_count == 1
+
+
+def test_a_new_version_keeps_what_was_edited_by_hand(in_acme: Character, web: Website) -> None:
+    hours = "".join(
+        f"<p>On day {number} of the week the shop opens at nine and closes late.</p>" for number in range(30)
+    )
+    web.pages["/"] = html(f"The shop is open.{hours}")
+    source = register(in_acme, web)
+    go(source)
+    first, *_ = Document.objects.get().chunks.order_by("index")
+    edit_chunk(actor=in_acme.principal, chunk=first, content="Open from nine o'clock on.")
+    web.pages["/"] = html(f"The shop is open.{hours}<p>Bring your dog.</p>")
+    go(source)
+    new = Document.objects.live().get()
+    assert (new.version, new.chunks.order_by("index")[0].content) == (2, "Open from nine o'clock on.")
+
+
+def test_a_page_that_is_gone_while_its_new_version_waits_leaves_nothing(in_acme: Character, web: Website) -> None:
+    web.pages |= {"/": html("The shop opens at nine.", "/a"), "/a": html("Page a says this.")}
+    source = register(in_acme, web)
+    go(source)
+    web.pages["/a"] = html("Page a says that.")
+    crawl.run(start_crawl(actor=None, source=source).pk, crawl_website, ingest)
+    assert Document.objects.live().count() == 3
+    archive_website_source(actor=in_acme.principal, source=source)
+    in_acme.agent.refresh_from_db()
+    assert (Document.objects.live().count(), in_acme.agent.documents_count) == (0, 0)
 
 
 def test_what_is_gone_is_archived_and_comes_back(in_acme: Character, web: Website) -> None:
@@ -390,9 +448,9 @@ def test_pages_that_would_harm_us_fail_and_the_others_are_read(in_acme: Characte
 
 
 def test_private_addresses_are_refused(in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUTBOUND_ALLOW", "")
     web.pages["/"] = html("The inner page.")
     source = register(in_acme, web)
+    monkeypatch.setenv("OUTBOUND_ALLOW", "")
     done = go(source)
     assert (done.status, done.error_code, web.asked) == ("failed", "CRAWL_REFUSED", [])
     assert done.error == "Connections to 127.0.0.1 are not allowed: it is not a public address."
@@ -401,13 +459,13 @@ def test_private_addresses_are_refused(in_acme: Character, web: Website, monkeyp
 def test_a_name_that_changes_its_address_is_refused(
     in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """robots.txt comes from a good address; then the name points inside."""
+    """It is registered and its robots.txt read at a good address; then the name points inside."""
     import socket
 
     port = web.server_address[1]
     monkeypatch.setenv("OUTBOUND_ALLOW", "")
     monkeypatch.setattr("knowrithm.net.policy.is_global", lambda address: str(address) == "127.0.0.1")
-    answers = iter(["127.0.0.1"] + ["127.0.0.2"] * 10)
+    answers = iter(["127.0.0.1"] * 2 + ["127.0.0.2"] * 10)
     real = socket.getaddrinfo
 
     def resolve(host: str, *arguments: Any, **options: Any) -> Any:

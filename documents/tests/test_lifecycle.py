@@ -21,7 +21,7 @@ from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
 from documents.models import Dataset, Document, DocumentChunk, IngestionJob, LexicalTerm
 from documents.retrieval import Filters, RetrievalSettings, retrieve
-from documents.services import create_dataset, queue_ingestion, read_again
+from documents.services import create_dataset, queue_ingestion
 from knowrithm.llm.registry import embedder
 
 DOCUMENT = "/api/v1/document"
@@ -43,6 +43,12 @@ def work_off(who: Character) -> None:
     with tenant_context(who.company):
         for job in IngestionJob.objects.filter(status="pending"):
             jobs.run(job.id, tasks.ingest)
+
+
+def read_again(who: Character) -> None:
+    for document in Document.objects.filter(agent=who.agent):
+        Document.objects.filter(pk=document.pk).update(status=DocumentStatus.PENDING)
+        queue_ingestion(document)
 
 
 def learn(client: APIClient, who: Character, content: bytes = PUMP, **fields: Any) -> str:
@@ -94,7 +100,7 @@ def test_title_tags_and_metadata_are_edited_and_survive_another_reading(acme_api
     assert (record["title"], record["tags"]) == ("The pump", ["a", "b c"])
     assert record["metadata"] == {"year": 2026, "tags": ["a", "b c"]}
     with tenant_context(acme.company):
-        read_again(home=acme.agent)
+        read_again(acme)
     work_off(acme)
     record = acme_api.patch(f"{DOCUMENT}/{document_id}", {"tags": []}).json()["document"]
     assert (record["title"], record["tags"], record["metadata"]) == ("The pump", [], {"year": 2026})
@@ -241,6 +247,24 @@ def test_the_old_version_answers_until_the_new_one_has_been_read(acme_api: APICl
     assert [row["id"] for row in acme_api.get(DOCUMENT).json()["documents"]] == [third["id"]]
 
 
+@pytest.mark.parametrize(
+    ("sent", "form", "name", "title"),
+    [
+        ("pump 2027.txt", {}, "pump.txt", "Our pump"),
+        ("PUMP.MD", {}, "pump.MD", "Our pump"),
+        ("pump 2027.txt", {"takes_name": "true"}, "pump 2027.txt", "pump 2027.txt"),
+    ],
+)
+def test_a_new_version_keeps_the_name_of_the_document(
+    acme_api: APIClient, acme: Character, sent: str, form: dict[str, str], name: str, title: str
+) -> None:
+    [old] = upload(acme_api, acme.agent, file(PUMP, "pump.txt")).json()["documents"]
+    acme_api.patch(f"{DOCUMENT}/{old['id']}", {"title": "Our pump"})
+    body = {"file": file(NEWER, sent), **form}
+    new = acme_api.post(f"{DOCUMENT}/{old['id']}/replace", body, format="multipart").json()["document"]
+    assert (new["original_filename"], new["title"]) == (name, title)
+
+
 def test_a_version_that_cannot_be_read_leaves_the_old_one(acme_api: APIClient, acme: Character) -> None:
     old = learn(acme_api, acme)
     form = {"file": file(b'{"a": [1, 2', "a.json")}
@@ -315,7 +339,7 @@ def test_edits_and_switched_off_chunks_survive_another_reading(acme_api: APIClie
     acme_api.delete(f"{DOCUMENT}/chunk/{chunks[2]['id']}")
     before = counts(acme)
     with tenant_context(acme.company):
-        read_again(home=acme.agent)
+        read_again(acme)
         busy = acme_api.patch(f"{DOCUMENT}/chunk/{chunks[0]['id']}", {"content": "Too late."})
         assert (busy.status_code, busy.json()["error_code"]) == (409, "DOC_BUSY")
     work_off(acme)
@@ -326,20 +350,6 @@ def test_edits_and_switched_off_chunks_survive_another_reading(acme_api: APIClie
     assert (rows[1].content, rows[1].original_content) == ("Edited by hand.", chunks[1]["content"])
     assert rows[1].pk != uuid.UUID(chunks[1]["id"])
     assert counts(acme) == before
-
-
-def test_an_edit_whose_text_is_not_read_any_more_goes(acme_api: APIClient, acme: Character) -> None:
-    long = b"\n\n".join(b"Line %d. " % number + b"word " * 150 for number in range(4))
-    document_id = learn(acme_api, acme, long)
-    first = acme_api.get(f"{DOCUMENT}/{document_id}").json()["chunks"][0]
-    acme_api.patch(f"{DOCUMENT}/chunk/{first['id']}", {"content": "Edited by hand."})
-    chunking = {"chunk_size": 80, "chunk_overlap": 0, "read_again": True}
-    answer = acme_api.put(f"/api/v1/agent/{acme.agent.pk}/chunking", chunking).json()
-    assert answer == {"chunk_size": 80, "chunk_overlap": 0, "documents_read_again": 1}
-    work_off(acme)
-    chunks = acme_api.get(f"{DOCUMENT}/{document_id}").json()["chunks"]
-    assert len(chunks) > 4
-    assert not any(chunk["is_edited"] for chunk in chunks)
 
 
 @pytest.mark.parametrize("content", ["", "  ", "x" * 4001, None, 3.5, []])
@@ -504,7 +514,7 @@ def test_passages_are_edited_and_switched_in_place(acme_client: Client, acme_api
 def test_splitting_is_tried_and_saved_on_a_page(acme_client: Client, acme_api: APIClient, acme: Character) -> None:
     document_id = learn(acme_api, acme)
     url = f"/documents/splitting/{acme.agent.pk}"
-    assert b"Save and read all again" in acme_client.get(url).content
+    assert b"Save and split all again" in acme_client.get(url).content
     form = {"chunk_size": "20", "chunk_overlap": "0", "text": "This says so. " * 30, "action": "preview"}
     preview = acme_client.post(url, form).context["preview"]
     assert preview.total == len(preview.rows) == 5
@@ -513,7 +523,8 @@ def test_splitting_is_tried_and_saved_on_a_page(acme_client: Client, acme_api: A
     acme_client.post(url, {**form, "action": "save"})
     assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["document"]["status"] == "processed"
     acme_client.post(url, {**form, "action": "read_again"})
-    assert acme_api.get(f"{DOCUMENT}/{document_id}").json()["document"]["status"] == "pending"
+    index = acme_api.get(f"/api/v1/agent/{acme.agent.pk}/index").json()["index"]
+    assert (index["build"]["status"], index["build"]["index"]["chunk_size"]) == ("pending", 20)
     assert acme_api.get(f"/api/v1/agent/{acme.agent.pk}/chunking").json() == {"chunk_size": 20, "chunk_overlap": 0}
 
 

@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from agents.models import Agent
 from conftest import Character
 from documents.enums import DocumentStatus
+from documents.indexes import hold_or_make_index
 from documents.models import Document, DocumentChunk
 from documents.views import CHUNKS_PER_PAGE, chunk_url
 
@@ -31,9 +32,11 @@ def document_of(who: Character, name: str = "returns.md", **fields: object) -> D
 
 def chunks_of(who: Character, document: Document, count: int) -> list[DocumentChunk]:
     with tenant_context(who.company):
+        search_index = hold_or_make_index(document.home)
         return DocumentChunk.objects.bulk_create(
             DocumentChunk(
                 document=document,
+                search_index=search_index,
                 index=index,
                 content=f"Passage number {index}.",
                 headings=["Returns", "EU"],
@@ -268,3 +271,8 @@ def test_detail_queries(
     chunks_of(acme, document, count)
     with django_assert_num_queries(7):  # two search paths, session, person with company, document, count, chunks
         assert len(acme_client.get(f"/documents/{document.pk}").context["page_obj"]) == count
+
+
+def test_the_address_of_the_upload_leads_to_its_form(acme_client: Client) -> None:
+    answer = acme_client.get("/documents/upload")
+    assert (answer.status_code, answer["Location"]) == (302, "/documents")

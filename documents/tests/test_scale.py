@@ -19,7 +19,7 @@ from documents.chunks import ALL_CHUNKS, replace_chunks
 from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
 from documents.ingestion.lexical import idf, term_id
-from documents.models import Document, DocumentChunk, LexicalTerm
+from documents.models import Document, DocumentChunk, LexicalTerm, SearchIndex
 from documents.retrieval import NO_FILTERS, Filters
 from documents.scale import TERMS, VectorIndex, tend_indexes
 
@@ -71,6 +71,7 @@ def _search(who: Character, seed: int, filters: Filters = NO_FILTERS, *terms: st
         "dimensions": DIMENSIONS,
         "agent": who.agent.pk,
         "datasets": [],
+        "indexes": list(SearchIndex.objects.filter(agent=who.agent).values_list("pk", flat=True)),
         "model": MODEL,
         "limit": LIMIT,
         **filters.parameters(),

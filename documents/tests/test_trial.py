@@ -109,5 +109,6 @@ def test_the_page_tries_and_saves(acme_client: Client, acme: Character, taught: 
     assert acme_client.post(url, {**form, "query": ""}).status_code == 302
     with tenant_context(acme.company):
         agent = Agent.objects.get(pk=taught.pk)
-    assert (agent.retrieval_top_k, agent.retrieval_dense_weight, agent.retrieval_threshold) == (3, None, 0.5)
+    assert (agent.retrieval_top_k, agent.draft) == (None, {"retrieval_top_k": 3, "retrieval_threshold": 0.5})
+    assert acme_client.get(url).context["form"]["top_k"].value() == 3  # the page goes on from the draft
     assert acme_client.get(f"/agents/{uuid.uuid4()}/retrieval").status_code == 404

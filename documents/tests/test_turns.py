@@ -15,7 +15,6 @@ from conftest import Character
 from documents import jobs, tasks
 from documents.enums import DocumentStatus, JobStatus
 from documents.models import Document, IngestionJob
-from documents.services import queue_ingestion
 from knowrithm.db.redis import sync_redis
 from knowrithm.turns import ask_for_turn, forget_turns, leave_turns, take_turn
 from tenants.models import Company
@@ -33,7 +32,7 @@ def add(who: Character, *names: str, is_bulk: bool = False) -> None:
             document = Document(agent=who.agent, original_filename=name, document_type="txt", file_size=5)
             document.file.save("original", ContentFile(f"The text of {name}.".encode()), save=False)
             document.save()
-            queue_ingestion(document, is_bulk=is_bulk)
+            jobs.queue_job(document, tasks.ingest, is_bulk=is_bulk)
 
 
 def read_one(who: Character) -> str:

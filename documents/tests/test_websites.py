@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import uuid
 from typing import Any
 
@@ -18,6 +20,20 @@ from documents.tests.website import Page, html, serving
 from knowrithm.jobs import read_task
 
 SOURCES = "/api/v1/website/source"
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server for `.example`, which no real one knows: all public but `inner.example`."""
+    real = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *arguments: Any, **options: Any) -> Any:
+        if not host.endswith(".example") or host.startswith("unknown."):
+            return real(host, port, *arguments, **options)
+        address = "10.0.0.7" if host.startswith("inner.") else "8.8.8.8"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr("knowrithm.net.policy.socket.getaddrinfo", resolve)
 
 
 def register(who: Character, url: str = "https://shop.example/", **options: Any) -> WebsiteSource:
@@ -99,6 +115,73 @@ def test_what_cannot_be_a_website(acme_api: APIClient, acme: Character) -> None:
     source = register(acme)
     assert acme_api.post(f"{SOURCES}/{source.pk}/crawl", {"max_pages": 0}).status_code == 400
     assert acme_api.post(f"{SOURCES}/{uuid.uuid4()}/crawl").status_code == 404
+
+
+def test_the_page_of_an_agent_lists_its_websites(acme_client: Client, acme: Character) -> None:
+    page = f"/agents/{acme.agent.pk}?tab=websites"
+    add = f"/websites/new?home={acme.agent.pk}"
+    assert [words in acme_client.get(page).content.decode() for words in ("No websites yet", add)] == [True, True]
+    assert f'<option value="{acme.agent.pk}" selected>' in acme_client.get(add).content.decode()
+    with tenant_context(acme.company):
+        dataset = create_dataset(actor=acme.principal, name="Terms")
+        create_website_source(actor=acme.principal, home=dataset, base_url="https://terms.example")
+    register(acme)
+    text = acme_client.get(page).content.decode()
+    assert [words in text for words in ("https://shop.example/", "terms.example", add)] == [True, False, True]
+
+
+PRIVATE = "Connections to {} are not allowed: it is not a public address."
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "sentence"),
+    [
+        ("http://127.0.0.1:8000/", "CRAWL_REFUSED", PRIVATE.format("127.0.0.1")),
+        ("http://169.254.169.254/latest", "CRAWL_REFUSED", PRIVATE.format("169.254.169.254")),
+        ("https://inner.example", "CRAWL_REFUSED", PRIVATE.format("inner.example")),
+        ("https://unknown.invalid", "CRAWL_UNREACHABLE", "The host name unknown.invalid could not be found."),
+    ],
+)
+def test_what_no_crawl_could_reach_is_refused_at_once(
+    acme_api: APIClient, acme_client: Client, acme: Character, url: str, code: str, sentence: str
+) -> None:
+    refused = acme_api.post(SOURCES, {"agent_id": str(acme.agent.pk), "base_url": url})
+    assert (refused.status_code, refused.json()["error_code"]) == (400, code)
+    assert refused.json()["errors"] == {"base_url": [sentence]}
+    form = {
+        "base_url": url, "home": str(acme.agent.pk), "mode": "links", "max_pages": "10", "max_depth": "2",
+        "crawl_frequency_minutes": "0",
+    }  # fmt: skip
+    assert sentence.encode() in acme_client.post("/websites/new", form).content
+    known = register(acme)
+    changed = acme_api.put(f"{SOURCES}/{known.pk}", {"base_url": url})
+    assert (changed.status_code, changed.json()["error_code"]) == (400, code)
+    with tenant_context(acme.company):
+        assert list(WebsiteSource.objects.values_list("base_url", flat=True)) == ["https://shop.example/"]
+
+
+def test_a_private_website_that_the_operator_allows_is_taken(
+    acme_api: APIClient, acme: Character, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_ALLOW", "10.0.0.0/8")
+    made = acme_api.post(SOURCES, {"agent_id": str(acme.agent.pk), "base_url": "https://inner.example"})
+    assert made.status_code == 201
+
+
+def test_a_name_server_that_never_answers_holds_nobody_up(
+    acme_api: APIClient, acme: Character, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def wait(*arguments: Any, **options: Any) -> Any:
+        answered.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "late")
+
+    monkeypatch.setattr("knowrithm.net.policy.socket.getaddrinfo", wait)
+    monkeypatch.setattr("documents.services.websites.RESOLVING_SECONDS", 0.05)
+    refused = acme_api.post(SOURCES, {"agent_id": str(acme.agent.pk), "base_url": "https://slow.example"})
+    answered.set()
+    assert refused.json()["errors"] == {"base_url": ["The host name slow.example could not be found in time."]}
 
 
 def test_a_website_of_a_dataset(acme_api: APIClient, acme: Character) -> None:

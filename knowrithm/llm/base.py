@@ -12,6 +12,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
 
+CONNECT_SECONDS = 5.0
+LONGEST_SILENCE = 60.0  # seconds: models that think before they speak take their time
+
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
@@ -32,8 +35,9 @@ class Evidence:
 class ChatRequest:
     """One completion.
 
-    `messages` carry everything a remote model needs, the evidence already rendered into them. `question` and
-    `evidence` repeat the same in structured form for models that quote instead of writing (the built-in one).
+    `messages` carry everything a remote model needs, the evidence already rendered into them. `question`, `evidence`
+    and `length` (short, balanced or detailed) repeat the same in structured form for models that quote instead of
+    writing (the built-in one).
     """
 
     messages: Sequence[ChatMessage]
@@ -41,6 +45,7 @@ class ChatRequest:
     max_tokens: int = 1000
     question: str = ""
     evidence: Sequence[Evidence] = ()
+    length: str = "balanced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +71,15 @@ class ChatDelta:
 class ProviderConfig:
     """How to reach one model.
 
-    `provider` is the catalogue's slug (`builtin`, `google`, `openai`, `anthropic`, `huggingface`), `timeout` the
-    longest wait in seconds for the next byte, `dimension` what to ask an embedding model for (None: its own).
+    `provider` names the protocol (`builtin`, `google`, `openai`, `anthropic`), `timeout` is the longest wait in
+    seconds for the next byte, `dimension` what to ask an embedding model for (None: its own).
     """
 
     provider: str
     model: str
     api_key: str = field(default="", repr=False)
     base_url: str = ""
-    timeout: float = 60.0
+    timeout: float = LONGEST_SILENCE
     dimension: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
 
@@ -117,10 +122,17 @@ class ProviderError(Exception):
 
     code = "LLM_ERROR"
     permanent = False
+    retry_after: float | None = None  # seconds that the provider asked to wait
 
 
 class ProviderUnavailableError(ProviderError):
     code = "LLM_UNAVAILABLE"
+
+
+class ProviderPausedError(ProviderUnavailableError):
+    """It has failed so often that it is not asked for a while."""
+
+    code = "LLM_PAUSED"
 
 
 class ProviderRateLimitedError(ProviderError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 from knowrithm.llm.base import (
     ProviderAuthenticationError,
@@ -12,16 +14,26 @@ from knowrithm.llm.base import (
     ProviderRequestError,
     ProviderUnavailableError,
 )
-from knowrithm.net.policy import OutboundError, OutboundRefusedError
+from knowrithm.net.outbound import OutboundError, OutboundLimitError, OutboundRefusedError
 
 MAX_PROVIDER_MESSAGE = 300
+# What an SDK, or we, run into when an answer is none of the protocol: fields of other types, or none at all.
+MALFORMED = (ValueError, TypeError, AttributeError, LookupError)
 _KEY_SHAPE = re.compile(r"\b(?:sk-|AIza|gsk_|xai-)[\w*-]{6,}")
+_RETRY_DELAY = re.compile(r"retryDelay\W+(\d+(?:\.\d+)?)s")
 _PASSING_STATUSES = frozenset({408, 409, 425})
 
 
-def status_error(*, label: str, status: int, body: object, api_key: str) -> ProviderError:
+def status_error(
+    *, label: str, status: int, body: object, api_key: str, headers: Mapping[str, str] | None = None
+) -> ProviderError:
     """The error for an HTTP status of 400 or more; `body` is what the provider answered, decoded or not."""
-    said = _without_keys(_message(body), api_key)
+    error = _status_error(label, status, _without_keys(_message(body), api_key))
+    error.retry_after = _retry_after(headers or {}, body)
+    return error
+
+
+def _status_error(label: str, status: int, said: str) -> ProviderError:
     if status in (401, 403):
         return ProviderAuthenticationError(_sentence(f"{label} refused the API key", said))
     if status == 429:
@@ -35,6 +47,8 @@ def connection_error(*, label: str, error: BaseException) -> ProviderError:
     """The error for a call that got no complete answer, told by the exceptions behind `error`."""
     causes = list(_causes(error))
     for cause in causes:
+        if isinstance(cause, OutboundLimitError):
+            return ProviderUnavailableError(_sentence(f"{label} was cut off", str(cause)))
         if isinstance(cause, OutboundError):
             # A name that does not resolve now may do so later; what the policy forbids stays forbidden.
             kind = ProviderRequestError if isinstance(cause, OutboundRefusedError) else ProviderUnavailableError
@@ -53,6 +67,21 @@ def broken_answer(*, label: str) -> ProviderError:
 
 def missing_key(*, label: str) -> ProviderError:
     return ProviderAuthenticationError(f"{label} needs an API key; none is set.")
+
+
+def _retry_after(headers: Mapping[str, str], body: object) -> float | None:
+    """Seconds to wait, from `Retry-After` (seconds or a date) or from the `retryDelay` of Google's error details."""
+    given = (headers.get("retry-after") or "").strip()
+    try:
+        return max(0.0, float(given))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
+    except (ValueError, TypeError):
+        pass
+    found = _RETRY_DELAY.search(str(body))
+    return float(found.group(1)) if found else None
 
 
 def _causes(error: BaseException) -> list[BaseException]:

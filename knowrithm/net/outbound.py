@@ -10,6 +10,8 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import lru_cache
@@ -22,7 +24,17 @@ import httpx2
 
 from knowrithm.net.policy import OutboundError, OutboundRefusedError, checked_addresses
 
-__all__ = ["FetchedPage", "OutboundError", "OutboundRefusedError", "fetch", "outbound_client", "post_form"]
+__all__ = [
+    "Allowance",
+    "FetchedPage",
+    "OutboundError",
+    "OutboundLimitError",
+    "OutboundRefusedError",
+    "fetch",
+    "outbound_client",
+    "post_form",
+    "within",
+]
 
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT = 10.0
@@ -45,7 +57,40 @@ class FetchedPage:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def outbound_client(*, timeout: float, follow_redirects: bool = False, deadline: float | None = None) -> httpx2.Client:
+class OutboundLimitError(OutboundError):
+    """The other side sent more than an `Allowance` had room for."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What the calls made `within` it may take: no wait goes beyond `deadline` (of `time.monotonic`), and no more than
+    `bytes_left` are read. Both may be changed between two calls.
+    """
+
+    deadline: float | None = None
+    bytes_left: int | None = None
+
+
+_allowance: ContextVar[Allowance | None] = ContextVar("outbound_allowance", default=None)
+
+
+@contextmanager
+def within(allowance: Allowance) -> Iterator[None]:
+    """Hold every outbound call of this thread to the allowance, through whatever SDK it is made."""
+    token = _allowance.set(allowance)
+    try:
+        yield
+    finally:
+        _allowance.reset(token)
+
+
+def outbound_client(
+    *,
+    timeout: float,
+    follow_redirects: bool = False,
+    deadline: float | None = None,
+    connect_timeout: float = CONNECT_TIMEOUT,
+) -> httpx2.Client:
     """An HTTP client that reaches public addresses only (and those of `OUTBOUND_ALLOW`).
 
     `timeout` is the longest wait in seconds for the next byte; `deadline` (of `time.monotonic`) ends every wait.
@@ -54,7 +99,7 @@ def outbound_client(*, timeout: float, follow_redirects: bool = False, deadline:
     """
     return httpx2.Client(
         transport=_CheckedTransport(deadline),
-        timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+        timeout=httpx2.Timeout(timeout, connect=min(timeout, connect_timeout)),
         follow_redirects=follow_redirects,
         max_redirects=MAX_REDIRECTS,
         headers={"User-Agent": USER_AGENT},
@@ -210,21 +255,27 @@ class _CheckedBackend(httpcore2.NetworkBackend):
         return self._connect(addresses[-1], port, timeout, local_address, socket_options)
 
     def _connect(self, address: str, port: int, timeout: float | None, *options: Any) -> httpcore2.NetworkStream:
-        if self._deadline is None:
-            return self._tcp.connect_tcp(address, port, timeout, *options)
         wait = _until(self._deadline, timeout, httpcore2.ConnectTimeout)
         return _TimedStream(self._tcp.connect_tcp(address, port, wait, *options), self._deadline)
 
 
 class _TimedStream(httpcore2.NetworkStream):
-    """No wait goes beyond the deadline: a server that sends its headers byte by byte would else hold us for ever."""
+    """No wait goes beyond the client's deadline nor the `Allowance`: a server that sends its headers byte by byte
+    would else hold us for ever.
+    """
 
-    def __init__(self, stream: httpcore2.NetworkStream, deadline: float) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, deadline: float | None) -> None:
         self._stream = stream
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _until(self._deadline, timeout, httpcore2.ReadTimeout))
+        data = self._stream.read(max_bytes, _until(self._deadline, timeout, httpcore2.ReadTimeout))
+        allowance = _allowance.get()
+        if allowance is not None and allowance.bytes_left is not None:
+            allowance.bytes_left -= len(data)
+            if allowance.bytes_left < 0:
+                raise OutboundLimitError("The answer is far longer than was asked for.", permanent=True)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _until(self._deadline, timeout, httpcore2.WriteTimeout))
@@ -242,9 +293,13 @@ class _TimedStream(httpcore2.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _until(deadline: float, timeout: float | None, late: type[Exception]) -> float:
-    """Seconds to wait at most. Raises `late` when there are none left."""
-    left = deadline - time.monotonic()
+def _until(deadline: float | None, timeout: float | None, late: type[Exception]) -> float | None:
+    """Seconds to wait at most, None for any. Raises `late` when there are none left."""
+    allowance = _allowance.get()
+    ends = [end for end in (deadline, allowance.deadline if allowance else None) if end is not None]
+    if not ends:
+        return timeout
+    left = min(ends) - time.monotonic()
     if left <= 0:
         raise late("the deadline has passed")
     return left if timeout is None else min(left, timeout)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from queue import Empty, SimpleQueue
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -89,6 +91,28 @@ def checked_addresses(host: str, port: int) -> tuple[str, ...]:
     if not permitted:
         raise OutboundRefusedError(f"Connections to {name} are not allowed: it is not a public address.")
     return permitted
+
+
+def check_host(host: str, port: int, *, seconds: float) -> None:
+    """Raise what a call to the host would raise, `OutboundError` too when its name is not resolved in `seconds`."""
+    raised: SimpleQueue[OutboundError | None] = SimpleQueue()
+
+    def check() -> None:
+        try:
+            checked_addresses(host, port)
+        except OutboundError as error:
+            raised.put(error)
+        else:
+            raised.put(None)
+
+    # The system's resolver takes no deadline: a thread that it holds is left to it.
+    threading.Thread(target=check, name="check-host", daemon=True).start()
+    try:
+        error = raised.get(timeout=seconds)
+    except Empty:
+        error = OutboundError(f"The host name {host} could not be found in time.")
+    if error is not None:
+        raise error
 
 
 def is_global(address: Address) -> bool:

@@ -18,12 +18,13 @@ from django.utils import timezone
 from django_tenants.utils import schema_context, tenant_context
 from rest_framework.test import APIClient
 
-from agents.catalog.models import ProviderModel
+from agents.catalog.models import Provider, ProviderModel
 from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
-from conversations.models import Conversation
-from documents.enums import DocumentStatus
-from documents.models import Crawl, Dataset, Document, DocumentChunk, WebsiteSource
+from conversations.models import Conversation, Message
+from documents.enums import DocumentStatus, IndexState
+from documents.indexes import hold_or_make_index
+from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchIndex, WebsiteSource, owned_by
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
@@ -35,10 +36,11 @@ from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
-    "agents": "agent_id", "documents": "document_id", "datasets": "dataset_id", "websites": "source_id",
-    "api-keys": "api_key_id",
-    "documents/chunk": "chunk_id", "documents/splitting": "agent_id",
+    "agents": "agent_id", "models": "settings_id", "documents": "document_id", "datasets": "dataset_id",
+    "websites": "source_id", "api-keys": "api_key_id",
+    "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
+    "guardrails": "guardrail_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here
@@ -80,7 +82,7 @@ def all_rows() -> set[Row]:
 def state_of(who: Character) -> str:
     """A hash over what the routes change: the company's rows, and everybody's in the shared tables."""
     digest = hashlib.sha256(fingerprint(who).encode())
-    for model in (Company, User, UserSession, ApiKey, ProviderModel):
+    for model in (Company, User, UserSession, ApiKey, Provider, ProviderModel):
         for row in model._default_manager.order_by("pk").values_list():
             digest.update(repr(row).encode())
     return digest.hexdigest()
@@ -117,12 +119,51 @@ archived_dataset = archived(Dataset, "dataset_id")
 archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
+archived_message = archived(Message, "message_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
 edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")
 failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 
+drafted_agent = changed(Agent, "agent_id", draft={"name": "Drafted"})
+changed_agent = changed(Agent, "agent_id", description="Changed")
+
+
+def other_sizes(treasure: Treasure) -> None:
+    """Agent and dataset ask for other chunks than those that answer."""
+    _indexes(treasure, IndexState.ANSWERING)
+    for model, name in ((Agent, "agent_id"), (Dataset, "dataset_id")):
+        changed(model, name, chunk_size=100)(treasure)
+
+
+def index_in_the_making(treasure: Treasure) -> None:
+    _indexes(treasure, IndexState.BUILDING)
+
+
+def index_before(treasure: Treasure) -> None:
+    _indexes(treasure, IndexState.PREVIOUS)
+
+
+def _indexes(treasure: Treasure, state: IndexState) -> None:
+    """One that answers and, if it is another state, one in that state, of the agent and of the dataset."""
+    for model, name in ((Agent, "agent_id"), (Dataset, "dataset_id")):
+        home = model.objects.get(pk=str(treasure.ids[name]))
+        index = hold_or_make_index(home)
+        if state != IndexState.ANSWERING:
+            other = SearchIndex(**owned_by(home), state=state, state_at=timezone.now())
+            other.copy_embedder(home.llm_settings)
+            other.save()
+        assert index.state == IndexState.ANSWERING
+
+
 counted_document = changed(Agent, "agent_id", documents_count=1)
+
+
+def the_question(treasure: Treasure) -> None:
+    """In `message_id`, which otherwise is that of its answer."""
+    answer = Message.objects.get(pk=str(treasure.ids["message_id"]))
+    assert answer.reply_to_id is not None
+    treasure.ids["message_id"] = answer.reply_to_id
 
 
 def running_crawl(treasure: Treasure) -> None:
@@ -131,6 +172,16 @@ def running_crawl(treasure: Treasure) -> None:
 
 def builtin_model(treasure: Treasure) -> None:
     treasure.ids["model_id"] = ProviderModel.objects.get(name="extractive").pk
+
+
+def catalogue_rows(treasure: Treasure) -> None:
+    model = ProviderModel.objects.get(provider__slug="openai", name="gpt-4o")
+    treasure.ids.update(provider_id=model.provider_id, model_id=model.pk)
+
+
+def builtin_models(treasure: Treasure) -> None:
+    builtin_model(treasure)
+    treasure.ids["embedding_model_id"] = ProviderModel.objects.get(provider__slug="builtin", kind="embedding").pk
 
 
 def missing_model(_: Treasure) -> None:

@@ -17,7 +17,7 @@ from agents.services import create_agent, create_settings
 from analytics.usage.models import UsageHour
 from conftest import Character
 from conversations.enums import EntityType, MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Message
+from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
 from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
@@ -71,7 +71,7 @@ def bury(owner: Character) -> Treasure:
         job = IngestionJob.objects.create(document=document, status="completed")
         lead = Lead.objects.create(agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org")
         conversation = Conversation.objects.create(
-            agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2
+            agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2, last_position=2
         )
         question = Message.objects.create(
             conversation=conversation, position=1, role=MessageRole.USER, content=f"{CANARY}?"
@@ -84,6 +84,16 @@ def bury(owner: Character) -> Treasure:
         citation = Citation.objects.create(
             message=reply, number=1, document=document, chunk=row, document_name=CANARY, content=text, quote=CANARY,
             locator=row.locator, score=1, evidence=1, is_cited=True,
+        )  # fmt: skip
+        guardrail = Guardrail.objects.create(
+            name=CANARY, description=CANARY, agent_ids=[agent.id], refusal_text=CANARY,
+            link_hosts=[f"{CANARY}.example"], rules=[
+                {"name": CANARY, "kind": "words", "action": "refuse", "on": "input", "values": [CANARY], "threshold": 1}
+            ],
+        )  # fmt: skip
+        GuardrailDecision.objects.create(
+            guardrail=guardrail, guardrail_name=CANARY, message=reply, stage="input", action="refuse", rule=CANARY,
+            kind="words", excerpt=CANARY,
         )  # fmt: skip
     key = create_api_key(actor=owner.principal, name=CANARY)
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
@@ -123,9 +133,11 @@ def bury(owner: Character) -> Treasure:
             "source_id": website.id,
             "job_id": job.id,
             "lead_id": lead.id,
+            "entity_id": lead.id,
             "conversation_id": conversation.id,
             "message_id": reply.id,
             "citation_id": citation.id,
+            "guardrail_id": guardrail.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
             "invitation_id": invitation.id,
@@ -136,6 +148,7 @@ def bury(owner: Character) -> Treasure:
             "state_id": state.pk,
             "city_id": city.pk,
             "address_id": address.pk,
+            "number": 1,
         }
     )
 

@@ -25,16 +25,23 @@ from knowrithm.tests.audit import (
     archived_conversation,
     archived_dataset,
     archived_document,
+    archived_message,
     archived_website,
     begun_two_factor,
     block_logs,
     builtin_model,
+    builtin_models,
     call,
+    catalogue_rows,
+    changed_agent,
     client_for,
     counted_document,
+    drafted_agent,
     edited_chunk,
     enrolled,
     failed_document,
+    index_before,
+    index_in_the_making,
     is_page,
     linked_person,
     locked_person,
@@ -42,10 +49,12 @@ from knowrithm.tests.audit import (
     mailed_reset,
     mailed_verification,
     missing_model,
+    other_sizes,
     person_with_two_factor,
     prepare,
     running_crawl,
     state_of,
+    the_question,
     unclaimed_company,
     unused_settings,
     writes_after_the_row,
@@ -56,10 +65,17 @@ NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
+ASKED = {"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "Hello?"}]}
+GUARDRAIL_FORM = {"name": "New", "topic_embedder": "builtin", "rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0"}
 CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
-    "max_tokens": "500",
+    "max_tokens": "500", "answer_length": "short",
+}  # fmt: skip
+MODELS_FORM = {
+    "name": "Renamed", "llm_provider": "builtin", "llm_model": "{model_id}", "llm_temperature": "0.5",
+    "llm_max_tokens": "500", "embedding_provider": "builtin", "embedding_model": "{embedding_model_id}",
+    "embedding_dimension": "384", "fallback_after": "2.5",
 }  # fmt: skip
 SESSION = "the new person's session is a second transaction: a company is there even if signing in to it fails"
 INVITED = {"token": TOKEN, "password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron"}
@@ -190,17 +206,52 @@ WROTE: dict[str, Wrote] = {
     "DELETE /api/v1/agent/<uuid:agent_id>": Wrote("agent.archived", prepare=free_agent),
     "DELETE /api/v1/sdk/agent/<uuid:agent_id>": Wrote("agent.archived", prepare=free_agent),
     "PATCH /api/v1/agent/<uuid:agent_id>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
-    "POST /api/v1/agent/<uuid:agent_id>/clone": Wrote("agent.cloned"),
+    "POST /api/v1/agent/<uuid:agent_id>/clone": Wrote("agent.cloned", {"with_knowledge": True}),
+    "POST /api/v1/agent/<uuid:agent_id>/test": Wrote("agent.tested"),
+    "POST /api/v1/agent/<uuid:agent_id>/publish": Wrote("agent.published", prepare=drafted_agent),
+    "POST /api/v1/agent/<uuid:agent_id>/versions/<int:number>/rollback": Wrote(
+        "agent.rolled_back", prepare=changed_agent
+    ),
+    "DELETE /api/v1/agent/<uuid:agent_id>/draft": Wrote("agent.draft_discarded", prepare=drafted_agent),
     "POST /api/v1/settings": Wrote("llm_settings.created", {"name": "New", "llm_max_tokens": 5}),
     "POST /api/v1/sdk/settings": Wrote("agent.updated", {**AGENT, "name": "New", "llm_max_tokens": 5}),
     "PUT /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.updated", {"llm_max_tokens": 5}),
     "DELETE /api/v1/settings/<uuid:settings_id>": Wrote("llm_settings.deleted", prepare=unused_settings),
     "POST /api/v1/settings/providers/seed": Wrote("catalogue.completed", log="platform", prepare=missing_model),
+    "POST /api/v1/providers": Wrote("provider.created", {"name": "Acme AI"}, log="platform", by_root=True),
+    "POST /api/v1/providers/bulk-import": Wrote(
+        "catalogue.imported",
+        {"providers": [{"name": "Acme AI", "models": [{"name": "m-1"}]}]},
+        log="platform",
+        by_root=True,
+    ),
+    "PUT /api/v1/providers/<uuid:provider_id>": Wrote(
+        "provider.updated", {"label": "Renamed"}, log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "DELETE /api/v1/providers/<uuid:provider_id>": Wrote(
+        "provider.deleted", log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "POST /api/v1/providers/<uuid:provider_id>/models": Wrote(
+        "provider_model.created", {"name": "m-1"}, log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "PUT /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": Wrote(
+        "provider_model.updated", {"input_price": 7}, log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "DELETE /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": Wrote(
+        "provider_model.deleted", log="platform", prepare=catalogue_rows, by_root=True
+    ),
+    "POST /models/new": Wrote("llm_settings.created", MODELS_FORM, prepare=builtin_models),
+    "POST /models/<uuid:pk>/edit": Wrote("llm_settings.updated", MODELS_FORM, prepare=builtin_models),
+    "POST /models/<uuid:pk>/default": Wrote("llm_settings.updated"),
+    "POST /models/<uuid:pk>/delete": Wrote("llm_settings.deleted", prepare=unused_settings),
     "POST /agents/new": Wrote("agent.created", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/retrieval": Wrote(
-        "agent.updated", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
+        "agent.draft_saved", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
     ),
-    "POST /agents/<uuid:pk>/edit": Wrote("agent.updated", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/edit": Wrote("agent.draft_saved", AGENT_FORM, prepare=builtin_model),
+    "POST /agents/<uuid:pk>/publish": Wrote("agent.published", prepare=drafted_agent),
+    "POST /agents/<uuid:pk>/discard": Wrote("agent.draft_discarded", prepare=drafted_agent),
+    "POST /agents/<uuid:pk>/rollback": Wrote("agent.rolled_back", {"number": "1"}, prepare=changed_agent),
     "POST /agents/<uuid:pk>/archive": Wrote("agent.archived", prepare=free_agent),
     "POST /agents/<uuid:pk>/restore": Wrote("agent.restored", prepare=archived(Agent, "agent_id")),
     # documents
@@ -223,6 +274,19 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/document/chunk/<uuid:chunk_id>/undo": Wrote("document_chunk.edit_undone", prepare=edited_chunk),
     "PATCH /api/v1/document/<uuid:document_id>": Wrote("document.updated", {"tags": ["new"]}),
     "POST /api/v1/document/<uuid:document_id>/replace": Wrote("document.replaced", {"url": "https://a.example"}),
+    "POST /api/v1/agent/<uuid:agent_id>/index/build": Wrote("agent.index_build_started", prepare=other_sizes),
+    "POST /api/v1/agent/<uuid:agent_id>/index/cancel": Wrote(
+        "agent.index_build_cancelled", prepare=index_in_the_making
+    ),
+    "POST /api/v1/agent/<uuid:agent_id>/index/rollback": Wrote("agent.index_rolled_back", prepare=index_before),
+    "POST /api/v1/dataset/<uuid:dataset_id>/index/build": Wrote("dataset.index_build_started", prepare=other_sizes),
+    "POST /api/v1/dataset/<uuid:dataset_id>/index/cancel": Wrote(
+        "dataset.index_build_cancelled", prepare=index_in_the_making
+    ),
+    "POST /api/v1/dataset/<uuid:dataset_id>/index/rollback": Wrote("dataset.index_rolled_back", prepare=index_before),
+    "POST /documents/index/<uuid:pk>/build": Wrote("agent.index_build_started", prepare=other_sizes),
+    "POST /documents/index/<uuid:pk>/cancel": Wrote("agent.index_build_cancelled", prepare=index_in_the_making),
+    "POST /documents/index/<uuid:pk>/rollback": Wrote("agent.index_rolled_back", prepare=index_before),
     "PUT /api/v1/agent/<uuid:agent_id>/chunking": Wrote("agent.chunking_changed", CHUNKING),
     "PUT /api/v1/dataset/<uuid:dataset_id>/chunking": Wrote("dataset.chunking_changed", CHUNKING),
     "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Wrote("document_chunk.restored", prepare=archived_chunk),
@@ -236,7 +300,7 @@ WROTE: dict[str, Wrote] = {
     "POST /datasets/<uuid:pk>/edit": Wrote("dataset.updated", RENAMED),
     "POST /datasets/<uuid:pk>/archive": Wrote("dataset.archived"),
     "POST /datasets/<uuid:pk>/restore": Wrote("dataset.restored", prepare=archived_dataset),
-    "POST /api/v1/website/source": Wrote("website_source.created", {**AGENT, "base_url": "https://a.example"}),
+    "POST /api/v1/website/source": Wrote("website_source.created", {**AGENT, "base_url": "https://8.8.8.8"}),
     "PUT /api/v1/website/source/<uuid:source_id>": Wrote("website_source.updated", {"notes": "New"}),
     "DELETE /api/v1/website/source/<uuid:source_id>": Wrote("website_source.archived"),
     "PATCH /api/v1/website/source/<uuid:source_id>/restore": Wrote("website_source.restored", prepare=archived_website),
@@ -252,7 +316,7 @@ WROTE: dict[str, Wrote] = {
     "POST /websites/new": Wrote(
         "website_source.created",
         {
-            "base_url": "https://a.example",
+            "base_url": "https://8.8.8.8",
             "home": "{agent_id}",
             "mode": "links",
             "max_pages": "5",
@@ -263,7 +327,7 @@ WROTE: dict[str, Wrote] = {
     "POST /websites/<uuid:pk>/edit": Wrote(
         "website_source.updated",
         {
-            "base_url": "https://b.example",
+            "base_url": "https://8.8.4.4",
             "mode": "single",
             "max_pages": "5",
             "max_depth": "1",
@@ -295,6 +359,27 @@ WROTE: dict[str, Wrote] = {
         "conversation.restored", prepare=archived_conversation
     ),
     "POST /api/v1/conversation/<uuid:conversation_id>/chat": Wrote("message.sent", {"message": "Hello?"}),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>": Wrote("conversation.updated", {"tags": ["new"]}),
+    "DELETE /api/v1/conversation/<uuid:conversation_id>/messages": Wrote("messages.archived"),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>/message/restore-all": Wrote(
+        "messages.restored", prepare=archived_message
+    ),
+    "PATCH /api/v1/message/<uuid:message_id>": Wrote("message.edited", {"message": "Hello?"}, prepare=the_question),
+    "DELETE /api/v1/message/<uuid:message_id>": Wrote("message.archived"),
+    "PATCH /api/v1/message/<uuid:message_id>/restore": Wrote("message.restored", prepare=archived_message),
+    "POST /api/v1/message/<uuid:message_id>/regenerate": Wrote("message.answered_again"),
+    "POST /api/v1/message/<uuid:message_id>/feedback": Wrote("message.rated", {"rating": 1}),
+    "POST /conversations/<uuid:pk>": Wrote("conversation.updated", {"title": "New", "tags": "a, b"}),
+    "POST /conversations/<uuid:pk>/close": Wrote("conversation.updated"),
+    "POST /conversations/<uuid:pk>/reopen": Wrote("conversation.updated"),
+    "POST /api/v1/chat": Wrote("message.sent", {**ASKED, "session_id": "{conversation_id}"}),
+    "POST /api/v1/guardrail": Wrote("guardrail.created", {"name": "New", "agent_ids": ["{agent_id}"]}),
+    "PUT /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.updated", RENAMED),
+    "PATCH /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.updated", {"is_active": False}),
+    "DELETE /api/v1/guardrail/<uuid:guardrail_id>": Wrote("guardrail.deleted"),
+    "POST /guardrails/new": Wrote("guardrail.created", GUARDRAIL_FORM),
+    "POST /guardrails/<uuid:pk>": Wrote("guardrail.updated", GUARDRAIL_FORM),
+    "POST /guardrails/<uuid:pk>/delete": Wrote("guardrail.deleted"),
     "POST /conversations/<uuid:pk>/archive": Wrote("conversation.archived"),
     "POST /conversations/<uuid:pk>/restore": Wrote("conversation.restored", prepare=archived_conversation),
 }
@@ -303,6 +388,12 @@ UNCHANGED = {
     "POST /api/v1/auth/refresh": "goes on with the same session; the end of a session is recorded",
     "POST /api/v1/search/document": "reads",
     "POST /api/v1/search/trial": "reads",
+    "POST /api/v1/settings/test": "asks a provider something; nothing is stored",
+    "POST /api/v1/settings/test/<uuid:settings_id>": "asks a provider something; nothing is stored",
+    "POST /models/test": "asks a provider something; nothing is stored",
+    "POST /models/<uuid:pk>/test": "asks a provider something; nothing is stored",
+    "POST /api/v1/guardrail/<uuid:guardrail_id>/try": "tries; nothing is stored",
+    "POST /guardrails/<uuid:pk>/try": "tries; nothing is stored",
     "POST /api/v1/document/preview": "reads; nothing is stored",
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
@@ -327,6 +418,7 @@ READING_PAGES = {
     "/company-logo/<uuid:company_id>/<slug:digest>.png": "downloads",
     "/agents": "shows",
     "/agents/<uuid:pk>/embed": "shows",
+    "/agents/<uuid:pk>/versions": "shows",
     "/people": "shows",
     "/people/<uuid:pk>": "shows",
     "/agents/<uuid:pk>/preview": "shows",
@@ -334,16 +426,21 @@ READING_PAGES = {
     "/datasets": "shows",
     "/datasets/<uuid:pk>": "shows",
     "/websites": "shows",
+    "/models": "shows",
     "/websites/preview": "asks the site what may be read",
     "/websites/<uuid:pk>": "shows",
     "/documents/<uuid:pk>": "shows",
     "/documents/<uuid:pk>/row": "shows",
     "/documents/<uuid:pk>/download": "downloads",
     "/documents/chunk/<uuid:pk>": "shows",
+    "/documents/index/<uuid:pk>": "shows",
     "/home": "shows",
     "/agents/<uuid:pk>": "shows",
     "/agents/<uuid:pk>/chat": "shows",
+    "/conversations": "shows",
     "/conversations/passage/<uuid:pk>": "shows",
+    "/guardrails": "shows",
+    "/guardrails/decisions": "shows",
     "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",
 }
 

@@ -18,7 +18,7 @@ from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, bearer, key_client, page_client
-from conversations.sse import _principal
+from conversations.sse import principal_of_request
 from knowrithm.api.permissions import Access, access_of
 from knowrithm.charset import AsgiRequest
 from knowrithm.errors import AuthenticationFailedError
@@ -70,7 +70,7 @@ def scope(**headers: str) -> dict[str, Any]:
 def may_listen(**headers: str) -> bool:
     """Whether the event stream beside Django knows the credential."""
     try:
-        return isinstance(_principal(AsgiRequest(scope(**headers), io.BytesIO())), Principal)
+        return isinstance(principal_of_request(AsgiRequest(scope(**headers), io.BytesIO())), Principal)
     except AuthenticationFailedError:
         return False
 

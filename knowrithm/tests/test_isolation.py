@@ -114,6 +114,13 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/agent/<uuid:agent_id>/clone": Probe(),
     "GET /api/v1/agent/<uuid:agent_id>/embed-code": Probe(),
     "GET /api/v1/agent/<uuid:agent_id>/stats": Probe(),
+    "POST /api/v1/agent/<uuid:agent_id>/test": Probe({"query": f"secret recipe {CANARY}"}),
+    "GET /api/v1/agent/<uuid:agent_id>/versions": Probe(),
+    "GET /api/v1/agent/<uuid:agent_id>/versions/compare": Probe(query={"from": "1", "to": "2"}),
+    "GET /api/v1/agent/<uuid:agent_id>/versions/<int:number>": Probe(),
+    "POST /api/v1/agent/<uuid:agent_id>/versions/<int:number>/rollback": Probe(),
+    "POST /api/v1/agent/<uuid:agent_id>/publish": Probe(),
+    "DELETE /api/v1/agent/<uuid:agent_id>/draft": Probe(),
     "POST /api/v1/settings": Probe(AGENT),
     "POST /api/v1/sdk/settings": Probe(AGENT),
     "GET /api/v1/settings/company/<uuid:company_id>": Probe(),
@@ -121,6 +128,8 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/settings/<uuid:settings_id>": Probe(),
     "PUT /api/v1/settings/<uuid:settings_id>": Probe({"name": "taken over"}),
     "DELETE /api/v1/settings/<uuid:settings_id>": Probe(),
+    "POST /api/v1/settings/test/<uuid:settings_id>": Probe({"llm_max_tokens": 5}),
+    "POST /api/v1/settings/test": Probe({"fallback_models": ["{settings_id}"]}, expected=400),
     # documents
     "GET /api/v1/document": Probe(query={**AGENT, "search": CANARY}, expected=200),
     "POST /api/v1/document/upload": Probe({**AGENT, "url": "https://example.org/"}),
@@ -132,6 +141,14 @@ PROBES: dict[str, Probe] = {
     "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Probe(),
     "PATCH /api/v1/document/chunk/<uuid:chunk_id>": Probe({"content": "taken over"}),
     "POST /api/v1/document/chunk/<uuid:chunk_id>/undo": Probe(),
+    "GET /api/v1/agent/<uuid:agent_id>/index": Probe(),
+    "POST /api/v1/agent/<uuid:agent_id>/index/build": Probe(),
+    "POST /api/v1/agent/<uuid:agent_id>/index/cancel": Probe(),
+    "POST /api/v1/agent/<uuid:agent_id>/index/rollback": Probe(),
+    "GET /api/v1/dataset/<uuid:dataset_id>/index": Probe(),
+    "POST /api/v1/dataset/<uuid:dataset_id>/index/build": Probe(),
+    "POST /api/v1/dataset/<uuid:dataset_id>/index/cancel": Probe(),
+    "POST /api/v1/dataset/<uuid:dataset_id>/index/rollback": Probe(),
     "GET /api/v1/agent/<uuid:agent_id>/chunking": Probe(),
     "PUT /api/v1/agent/<uuid:agent_id>/chunking": Probe({"chunk_size": 50, "chunk_overlap": 5}),
     "GET /api/v1/dataset/<uuid:dataset_id>/chunking": Probe(),
@@ -178,12 +195,34 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/conversation": Probe(query={**AGENT, "search": CANARY}, expected=200),
     "POST /api/v1/conversation": Probe(AGENT),
     "GET /api/v1/conversation/deleted": LIST,
+    "GET /api/v1/conversation/entity": LIST,
+    "GET /api/v1/conversation/entity/<uuid:entity_id>": LIST,
     "GET /api/v1/conversation/agent/<uuid:agent_id>": Probe(),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>": Probe({"title": "mine"}),
+    "DELETE /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
+    "PATCH /api/v1/conversation/<uuid:conversation_id>/message/restore-all": Probe(),
+    "GET /api/v1/message/deleted": LIST,
+    "PATCH /api/v1/message/<uuid:message_id>": Probe({"message": "hello"}),
+    "DELETE /api/v1/message/<uuid:message_id>": Probe(),
+    "PATCH /api/v1/message/<uuid:message_id>/restore": Probe(),
+    "POST /api/v1/message/<uuid:message_id>/regenerate": Probe(),
+    "POST /api/v1/message/<uuid:message_id>/feedback": Probe({"rating": 1}),
     "DELETE /api/v1/conversation/<uuid:conversation_id>": Probe(),
     "PATCH /api/v1/conversation/<uuid:conversation_id>/restore": Probe(),
     "GET /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
     "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream": Probe(),
     "POST /api/v1/conversation/<uuid:conversation_id>/chat": Probe({"message": "hello"}),
+    "POST /api/v1/chat": Probe({"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "hello"}]}),
+    "GET /api/v1/guardrail": LIST,
+    "POST /api/v1/guardrail": Probe({"name": "New", "agent_ids": ["{agent_id}"]}),
+    "GET /api/v1/guardrail/decisions": Probe(
+        query={"search": CANARY, "guardrail_id": "{guardrail_id}", "agent_id": "{agent_id}"}, expected=200
+    ),
+    "GET /api/v1/guardrail/<uuid:guardrail_id>": Probe(),
+    "PUT /api/v1/guardrail/<uuid:guardrail_id>": Probe(NAME),
+    "PATCH /api/v1/guardrail/<uuid:guardrail_id>": Probe({"is_active": False}),
+    "DELETE /api/v1/guardrail/<uuid:guardrail_id>": Probe(),
+    "POST /api/v1/guardrail/<uuid:guardrail_id>/try": Probe({"text": CANARY}),
     # API usage
     "GET /api/v1/overview": LIST,
     "GET /api/v1/usage-trends": LIST,
@@ -228,6 +267,8 @@ PROBES: dict[str, Probe] = {
 
 PLACES = "public by contract; what a company has added shows to itself alone: tested below"
 
+CATALOGUE = "the catalogue is shared, and super admins alone change it: tested in agents/catalog"
+
 NO_COMPANY = {
     "GET /health": "says nothing of any company",
     "GET /api/health": "says nothing of any company",
@@ -266,6 +307,14 @@ NO_COMPANY = {
     "GET /api/v1/providers": "the catalogue is shared",
     "GET /api/v1/providers/<uuid:provider_id>": "the catalogue is shared",
     "GET /api/v1/providers/<uuid:provider_id>/models": "the catalogue is shared",
+    "GET /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": "the catalogue is shared",
+    "POST /api/v1/providers": CATALOGUE,
+    "POST /api/v1/providers/bulk-import": CATALOGUE,
+    "PUT /api/v1/providers/<uuid:provider_id>": CATALOGUE,
+    "DELETE /api/v1/providers/<uuid:provider_id>": CATALOGUE,
+    "POST /api/v1/providers/<uuid:provider_id>/models": CATALOGUE,
+    "PUT /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": CATALOGUE,
+    "DELETE /api/v1/providers/<uuid:provider_id>/models/<uuid:model_id>": CATALOGUE,
 }
 
 API_ROUTES = [route for route in all_routes() if not route.is_page]
@@ -313,6 +362,9 @@ LEAD_ROUTES = {
     "GET /api/v1/conversation/<uuid:conversation_id>/messages",
     "GET /api/v1/conversation/<uuid:conversation_id>/messages/stream",
     "POST /api/v1/conversation/<uuid:conversation_id>/chat",
+    "PATCH /api/v1/message/<uuid:message_id>",
+    "POST /api/v1/message/<uuid:message_id>/regenerate",
+    "POST /api/v1/message/<uuid:message_id>/feedback",
 }
 
 
@@ -374,6 +426,7 @@ def page_ids(route: Route) -> str:
     first = route.path.strip("/").split("/")[0]
     kinds = {
         "agents": "agent_id",
+        "models": "settings_id",
         "documents": "document_id",
         "datasets": "dataset_id",
         "websites": "source_id",
@@ -383,6 +436,7 @@ def page_ids(route: Route) -> str:
         "conversations": "conversation_id",
         "people": "user_id",
         "company": "address_id",
+        "guardrails": "guardrail_id",
     }
     return "citation_id" if "passage" in route.path else kinds[first]
 

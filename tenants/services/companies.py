@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -30,6 +31,9 @@ GOVERNED_FIELDS = (  # a super admin's alone
     "audit_retention_days",
 )  # fmt: skip
 MAX_LOGO_URL = 500
+# Loosely: figures, what people put between them, and an extension.
+PHONE = re.compile(r"[0-9 +()./-]*(?:(?:ext\.?|x) ?[0-9]+)?", re.IGNORECASE | re.ASCII)
+LEAST_DIGITS, MOST_DIGITS = 5, 20
 
 Logo: TypeAlias = "File[bytes] | str"  # a picture, an https address, or an empty text for none
 
@@ -50,6 +54,7 @@ def open_company(*, name: str, email: str, logo: Logo = "", address_id: int | No
     """What `create_company` does, inside the transaction of a service that records what it makes of it."""
     if email:
         _check_email_is_free(email)
+    _check_phone(fields.get("phone", ""))
     company = Company(name=name, email=email, **fields)
     company.schema_name = provisioning.new_schema_name(company.id)
     _take_logo(company, logo)
@@ -80,6 +85,8 @@ def update_company(*, actor: Principal, company: Company, changes: Mapping[str, 
     _check_may_change(actor, company, changes)
     if "ocr_languages" in changes:
         _check_languages(company, changes["ocr_languages"])
+    if "phone" in changes and changes["phone"] != company.phone:
+        _check_phone(changes["phone"])
     if "email" in changes and changes["email"].lower() != company.email.lower():
         _check_email_is_free(changes["email"])
     for name in (*OWN_FIELDS, *GOVERNED_FIELDS):
@@ -106,6 +113,13 @@ def update_company(*, actor: Principal, company: Company, changes: Mapping[str, 
 
 def add_agent_route(*, agent_id: uuid.UUID, company_id: uuid.UUID) -> None:
     AgentRoute.objects.create(agent_id=agent_id, company_id=company_id)
+
+
+def _check_phone(phone: str) -> None:
+    digits = sum(character.isdigit() for character in phone)
+    if phone and not (PHONE.fullmatch(phone.strip()) and LEAST_DIGITS <= digits <= MOST_DIGITS):
+        fault = "Give a telephone number, such as +1 555 0100 or 030 123456 ext. 7."
+        raise InvalidInputError(fault, fields={"phone": [fault]})
 
 
 def _state(company: Company) -> dict[str, Any]:

@@ -55,6 +55,10 @@ def test_a_new_company_answers_in_each_client_s_words(anonymous: APIClient) -> N
         ({"email": "ADMIN@acme.example"}, "email"),
         ({"website": "javascript:alert(1)"}, "website"),
         ({"phone": "1" * 41}, "phone"),
+        ({"phone": "call us"}, "phone"),
+        ({"phone": "1234"}, "phone"),
+        ({"phone": "1" * 21}, "phone"),
+        ({"phone": "<b>12345</b>"}, "phone"),
         ({"address_id": "home"}, "address_id"),
         ({"address_id": 0}, "address_id"),
         ({"logo": "http://example.org/logo.png"}, "logo"),
@@ -90,17 +94,28 @@ def test_a_whole_record_may_be_sent_back(acme_api: APIClient, acme: Character) -
     assert acme_api.put(url(acme.company), record).json()["company"] == record
 
 
+@pytest.mark.parametrize("phone", ["+49 (0)30 / 1234-56", "030.123456 ext. 7", "5550100 x12", "12345", ""])
+def test_telephone_numbers_are_taken_as_people_write_them(acme_api: APIClient, acme: Character, phone: str) -> None:
+    assert acme_api.patch(url(acme.company), {"phone": phone}).json()["company"]["phone"] == phone
+
+
+def test_a_number_from_before_holds_up_no_other_change(acme_api: APIClient, acme: Character) -> None:
+    Company.objects.filter(pk=acme.company.pk).update(phone="ask for Ada")
+    changed = acme_api.put(url(acme.company), {"phone": "ask for Ada", "industry": "Anvils"})
+    assert (changed.status_code, changed.json()["company"]["industry"]) == (200, "Anvils")
+
+
 def test_the_multipart_form_changes_only_what_it_names(acme_api: APIClient, acme: Character) -> None:
-    answer = acme_api.put(url(acme.company), {"phone": "1"}, format="multipart")
+    answer = acme_api.put(url(acme.company), {"phone": "555-0100"}, format="multipart")
     company = Company.objects.get(pk=acme.company.pk)
-    assert (answer.status_code, company.phone, company.is_active, company.name) == (200, "1", True, "Acme")
+    assert (answer.status_code, company.phone, company.is_active, company.name) == (200, "555-0100", True, "Acme")
 
 
 @pytest.mark.parametrize(("scopes", "status"), [(["read", "write"], 403), (["admin"], 200)])
 def test_changing_takes_an_admin_s_key(acme: Character, scopes: list[str], status: int) -> None:
     client = key_client(acme, *scopes)
-    assert [client.put(url(acme.company), {"phone": "1"}).status_code for _ in "ab"] == [status, status]
-    assert client.patch(url(acme.company), {"phone": "1"}).status_code == status
+    assert [client.put(url(acme.company), {"phone": "555-0100"}).status_code for _ in "ab"] == [status, status]
+    assert client.patch(url(acme.company), {"phone": "555-0100"}).status_code == status
 
 
 @pytest.mark.parametrize("field", ["is_active", "is_verified"])

@@ -22,7 +22,7 @@ from tenants.tests.test_pages import told
 FORM = {
     "name": "Acme Ltd",
     "email": "office@acme.example",
-    "phone": "1",
+    "phone": "+1 555 0100",
     "website": "acme.example",
     "industry": "Anvils",
     "ocr_languages": ["eng"],

@@ -696,6 +696,12 @@ button { border: 0; padding: 0; background: none; cursor: pointer; -webkit-tap-h
   margin: 0; padding: 10px 12px; border-radius: 10px; background: var(--danger-soft); color: var(--danger);
   font-size: .9em;
 }
+.starters { display: flex; flex-wrap: wrap; gap: 6px; }
+.starter {
+  padding: 7px 12px; border: 1px solid var(--control); border-radius: 16px; background: none; color: var(--accent-text);
+  font: inherit; font-size: .92em; text-align: start; cursor: pointer;
+}
+.starter:hover { background: var(--raised); }
 .primary {
   min-height: 46px; padding: 10px 18px; border-radius: 11px; background: var(--accent); color: var(--on-accent);
   border: 1px solid transparent; font-weight: 620; transition: filter .15s;
@@ -1144,7 +1150,8 @@ details[open] .icon { transform: rotate(180deg); }
   function createView(config, agent, t, actions) {
     const title = config.title || agent.name || t('assistant');
     const subtitle = config.title && agent.name && agent.name !== title ? agent.name : t('assistant');
-    const hello = config.welcome || t('welcome', { name: agent.name || title });
+    const hello = config.welcome || agent.welcome_text || t('welcome', { name: agent.name || title });
+    const starters = (Array.isArray(agent.starter_questions) ? agent.starter_questions : []).map(String);
     const rtl = config.language === 'ar' ? 'rtl' : 'ltr';
     const phone = matchMedia(PHONE);
     const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -1289,6 +1296,11 @@ details[open] .icon { transform: rotate(180deg); }
       showChat(entries, { takeFocus }) {
         const welcome = draw({ role: 'assistant', status: 'completed', text: hello, sources: [] });
         log.replaceChildren(welcome, ...entries.map(draw));
+        if (!entries.length && starters.length) {
+          log.append(el('div', { class: 'starters' }, ...starters.map((question) => el('button', {
+            class: 'starter', type: 'button', dir: 'auto', onclick: () => actions.send(question),
+          }, question))));
+        }
         body.replaceChildren(log, composer.node);
         fresh.hidden = entries.length === 0;
         if (takeFocus && !panel.hidden) {
@@ -1298,6 +1310,11 @@ details[open] .icon { transform: rotate(180deg); }
       },
       /** Draws a new entry at the end. */
       append(entry) {
+        const offered = log.querySelector('.starters');
+        if (offered) {
+          offered.remove();
+          focusInside(); // the pressed button is gone
+        }
         log.append(draw(entry));
         fresh.hidden = false;
         scrollToEnd();

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from conversations.engine.prompt import AgentBrief, Exchange, build_request, retrieval_query
 from knowrithm.llm.base import ChatRequest, Evidence
 
@@ -44,3 +46,25 @@ def test_the_last_two_questions_are_searched_for() -> None:
     assert retrieval_query("And returns?", []) == "And returns?"
     history = [Exchange("old", ""), Exchange("Warranty?", "")]
     assert retrieval_query("And returns?", history) == "Warranty?\nAnd returns?"
+
+
+@pytest.mark.parametrize(
+    ("brief", "sentence"),
+    [
+        (AgentBrief("A"), "Answer in the language of the question, in plain text"),
+        (AgentBrief("A", languages=("German",)), "Answer in German, whatever the language of the question"),
+        (
+            AgentBrief("A", languages=("English", "German", "French")),
+            "Answer in the language of the question where that is English, German or French, and in English otherwise,",
+        ),
+        (AgentBrief("A", length="short"), "Answer in one or two sentences."),
+        (AgentBrief("A", tone="dry", reachable="Nobody is there."), "Your manner: dry.\nNobody is there."),
+    ],
+)
+def test_the_rules_say_how_to_answer(brief: AgentBrief, sentence: str) -> None:
+    made = build_request(
+        agent=brief, question="q", standalone_question="q", history=[], evidence=[], temperature=0, max_tokens=1,
+        max_context_tokens=1,
+    )  # fmt: skip
+    assert sentence in made.messages[0].content
+    assert made.length == brief.length

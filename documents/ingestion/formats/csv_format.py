@@ -93,10 +93,15 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     filled = [name for name in names if name]
     if len(filled) < max(1, len(names) - 1) or len(set(filled)) < len(filled):
         return False
-    if any(len(name) > 64 or "\n" in name or _VALUE.search(name) for name in filled):
+    if any(len(name) > 64 or "\n" in name or is_value(name) for name in filled):
         return False
     # A list of one column begins with a title only if it is not again in the list.
     return not any([value.strip() for value in row] == names for row in others)
+
+
+def is_value(text: str) -> bool:
+    """Whether this is a number, an amount, a date or an address."""
+    return _VALUE.search(text) is not None
 
 
 def column_names(header: Sequence[str], width: int) -> list[str]:

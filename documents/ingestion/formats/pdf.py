@@ -23,6 +23,8 @@ from documents.ingestion.base import (
     OcrUnavailableError,
     TooLargeError,
 )
+from documents.ingestion.formats.csv_format import column_names, is_header, row_text
+from documents.ingestion.formats.pdf_tables import Box, Table, Word, box_of, find_tables, may_hold_table
 from documents.ingestion.limits import MAX_CHARACTERS
 from documents.ingestion.ocr import (
     DPI,
@@ -39,8 +41,6 @@ from documents.ingestion.ocr import (
 )
 from documents.ingestion.upright import Upright
 
-Box = tuple[float, float, float, float]
-
 # A page with fewer letters and digits than this, and with an image, is a scan with a stamp on it, not a text page.
 MIN_USEFUL_CHARACTERS = 16
 # A paragraph ends where the next line is further away than this many line heights.
@@ -50,6 +50,8 @@ MAX_SIZE_RATIO = 1.25
 # Paragraphs are cut at the end of a line about here, so that their boxes stay precise.
 SOFT_PARAGRAPH_LINES, MAX_PARAGRAPH_LINES = 8, 16
 MAX_BOOKMARKS = 5000
+# A table goes on on the next page below its header and above the page's footer of at most so many lines.
+MAX_LINES_BETWEEN = 3
 
 # pdfium ends a line with CR LF, and writes U+FFFE (older versions: 0x02) for a hyphen at the end of a line.
 _LINE = re.compile("[^\r\n\ufffe\x02]+")
@@ -59,6 +61,7 @@ _UNMAPPED = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ue000
 MAX_UNMAPPED_SHARE = 0.08  # a space is one of six characters
 # pdfium's rectangle: left, top, right, bottom. Reading its fields one by one costs more than asking for it.
 _RECT = struct.Struct("4f")
+_WORD = re.compile(r"\S+")
 _USEFUL = re.compile(r"[^\W_]")
 _SENTENCE_END = re.compile(r"[.!?:;。！？]['\"”’)\]]*$")
 
@@ -83,6 +86,14 @@ class _Bookmark:
     page: int
     top: float  # in points from the bottom; infinity when the bookmark names only the page
     path: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Header:
+    """The names above the table that ended the page before: it may go on on the next one."""
+
+    columns: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def extract(path: Path, *, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
@@ -115,9 +126,10 @@ def _extract(document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callabl
     mapless: list[int] = []
     broken: list[int] = []
     characters = 0
+    header = _Header()
     for number in range(1, page_count + 1):
         try:
-            blocks, kind = _read_page(document, number, bookmarks)
+            blocks, kind = _read_page(document, number, bookmarks, header)
         except pypdfium2.PdfiumError:
             broken.append(number)
             continue
@@ -153,8 +165,11 @@ def _extract(document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callabl
     )
 
 
-def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark]) -> tuple[list[Block], _Kind]:
-    """The page's paragraphs, and what kind of page it is; none of a page that has no map of its characters."""
+def _read_page(
+    document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark], header: _Header
+) -> tuple[list[Block], _Kind]:
+    """The page's paragraphs and rows, and what kind of page it is; none if it has no map of its characters."""
+    parts: list[list[_Line] | Table]
     page = document[number - 1]
     try:
         if document.formenv:
@@ -167,9 +182,12 @@ def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bo
             if _UNMAPPED.search(text) and _is_mapless(text):
                 return [], _Kind.MAPLESS
             lines = _lines(textpage, text)
+            rotation = page.get_rotation() if lines else 0
+            parts = [lines]
+            if not rotation and may_hold_table(lines):
+                parts = _parted(page, textpage, text, lines)
         finally:
             textpage.close()
-        rotation = page.get_rotation() if lines else 0
         is_scan = (
             len(text) < 20 * MIN_USEFUL_CHARACTERS
             and len(_USEFUL.findall(text)) < MIN_USEFUL_CHARACTERS
@@ -178,12 +196,78 @@ def _read_page(document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bo
     finally:
         page.close()
     blocks = []
-    for paragraph in _paragraphs(lines, is_sideways=rotation in (90, 270)):
-        box = _union(paragraph)
-        locator = page_locator(number, box, ocr=False)
-        headings = _headings_at(bookmarks, number, box[3]) if bookmarks else ()
-        blocks.append(Block(_join(paragraph, box), locator, headings))
+    for part in parts:
+        if isinstance(part, Table):
+            places = _rows(part, header)
+        else:
+            if len(part) > MAX_LINES_BETWEEN:
+                header.columns = ()
+            paragraphs = ((_union(lines), lines) for lines in _paragraphs(part, is_sideways=rotation in (90, 270)))
+            places = ((_join(lines, box), box) for box, lines in paragraphs)
+        for told, box in places:
+            locator = page_locator(number, box, ocr=False)
+            headings = _headings_at(bookmarks, number, box[3]) if bookmarks else ()
+            blocks.append(Block(told, locator, headings, isinstance(part, Table)))
     return blocks, _Kind.SCAN if is_scan else _Kind.TEXT
+
+
+def _parted(
+    page: pypdfium2.PdfPage, textpage: pypdfium2.PdfTextPage, text: str, lines: list[_Line]
+) -> list[list[_Line] | Table]:
+    """Runs of lines, and the tables between them: each where its first word stands in the file."""
+    words = list(_words(textpage, text))
+    tables = find_tables(page, words)
+    table_of = {index: number for number, table in enumerate(tables) for index in table.words}
+    parts: list[list[_Line] | Table] = []
+    run: list[_Line] = []
+    begun: set[int] = set()
+    for line_number, found in itertools.groupby(enumerate(words), key=lambda pair: pair[1].line):
+        of_line = list(found)
+        beside = [word for index, word in of_line if index not in table_of]
+        if len(beside) == len(of_line):
+            run.append(lines[line_number])
+        elif beside:
+            run.append(_Line(" ".join(word.text for word in beside), *box_of(beside), is_hyphenated=False))
+        for index, _ in of_line:
+            number = table_of.get(index)
+            if number is not None and number not in begun:
+                begun.add(number)
+                parts += [run, tables[number]] if run else [tables[number]]
+                run = []
+    return [*parts, run] if run else parts
+
+
+def _words(textpage: pypdfium2.PdfTextPage, text: str) -> Iterator[Word]:
+    """The words of the page's lines with their boxes, of which `_lines` asks only two a line."""
+    is_in_step = textpage.count_chars() == len(text)
+    rect = pdfium.FS_RECTF()
+    lines = (match for match in _LINE.finditer(text) if match[0].strip())
+    for number, line in enumerate(lines):
+        for word in _WORD.finditer(text, *line.span()):
+            boxes = []
+            for at in (word.start(), word.end() - 1):
+                index = at if is_in_step else pdfium.FPDFText_GetCharIndexFromTextIndex(textpage.raw, at)
+                pdfium.FPDFText_GetLooseCharBox(textpage.raw, index, rect)
+                boxes.append(_RECT.unpack_from(rect))
+            lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+            yield Word(word[0], min(lefts), min(bottoms), max(rights), max(tops), number)
+
+
+def _rows(table: Table, header: _Header) -> Iterator[tuple[str, Box]]:
+    """Each row under the names of its columns, with its box."""
+    rows = [row.cells for row in table.rows]
+    names = column_names(rows[0], len(rows[0])) if is_header(rows[0], rows[1:50]) else []
+    start = 1 if names else 0
+    if not names and len(header.names) == len(rows[0]) and _are_near(header.columns, table.columns):
+        names = list(header.names)  # the table goes on from the page before
+    header.columns, header.names = table.columns, tuple(names)
+    for row in table.rows[start:]:
+        if told := row_text(names, row.cells):
+            yield told, row.box
+
+
+def _are_near(some: tuple[float, ...], others: tuple[float, ...]) -> bool:
+    return len(some) == len(others) and all(abs(one - other) < 3 for one, other in zip(some, others, strict=True))
 
 
 def _is_mapless(text: str) -> bool:

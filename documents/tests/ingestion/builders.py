@@ -25,8 +25,16 @@ from documents.ingestion.split import split
 Line = tuple[float, float, str]  # x, y in points from the bottom left, and the text
 
 
-def pdf_of(*pages: Sequence[Line], outline: Mapping[str, tuple[int, float]] | None = None, rotate: int = 0) -> bytes:
-    """A PDF of these pages of lines in 11 point Helvetica. `outline`: title → page (1-based) and height."""
+def pdf_of(
+    *pages: Sequence[Line],
+    outline: Mapping[str, tuple[int, float]] | None = None,
+    rotate: int = 0,
+    drawn: str = "",
+) -> bytes:
+    """A PDF of these pages of lines in 11 point Helvetica. `outline`: title → page (1-based) and height.
+
+    `drawn`: operators that every page begins with, such as those of a table's rules.
+    """
     first_page, count = 4, len(pages)
     first_entry = first_page + 2 * count
     entries = list((outline or {}).items())
@@ -38,7 +46,7 @@ def pdf_of(*pages: Sequence[Line], outline: Mapping[str, tuple[int, float]] | No
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     for index, lines in enumerate(pages):
-        content = "\n".join(f"BT /F1 11 Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET" for x, y, text in lines)
+        content = f"{drawn}\n" + "\n".join(f"BT /F1 11 Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET" for x, y, text in lines)
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Rotate {rotate}"
             f" /Resources << /Font << /F1 3 0 R >> >> /Contents {first_page + 2 * index + 1} 0 R >>"
@@ -70,6 +78,26 @@ def _assembled(objects: Sequence[str]) -> bytes:
 
 def lines_down(texts: Sequence[str], *, top: float = 720, x: float = 72, leading: float = 14) -> list[Line]:
     return [(x, top - leading * index, text) for index, text in enumerate(texts)]
+
+
+def table_at(
+    rows: Sequence[Sequence[str]], *, top: float = 700, widths: Sequence[float] = (150, 100, 100)
+) -> list[Line]:
+    """The words of a table, row after row; `grid_at` with the same numbers draws its rules."""
+    places = [72 + sum(widths[:column]) for column in range(len(widths))]
+    return [
+        (places[column] + 4, top - 20 * number - 14, text)
+        for number, row in enumerate(rows)
+        for column, text in enumerate(row)
+        if text
+    ]
+
+
+def grid_at(rows: int, *, top: float = 700, widths: Sequence[float] = (150, 100, 100)) -> str:
+    bottom, right = top - 20 * rows, 72 + sum(widths)
+    edges = [72 + sum(widths[:column]) for column in range(len(widths) + 1)]
+    flat = [f"72 {top - 20 * number} m {right} {top - 20 * number} l S" for number in range(rows + 1)]
+    return "\n".join([*flat, *(f"{edge} {bottom} m {edge} {top} l S" for edge in edges)])
 
 
 def scan_of(*pdfs: bytes, turned: int = 0) -> bytes:

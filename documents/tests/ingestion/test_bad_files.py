@@ -18,7 +18,7 @@ from documents.ingestion.base import (
 )
 from documents.ingestion.ocr import OcrOptions
 from documents.ingestion.sandbox import IngestionResult, Limits, extract_limited
-from documents.tests.ingestion.builders import lines_down, pdf_of, picture_of, write
+from documents.tests.ingestion.builders import grid_at, lines_down, pdf_of, picture_of, table_at, write
 
 LIMITS = Limits(memory_mb=512, cpu_seconds=30, wall_seconds=90)
 
@@ -109,6 +109,45 @@ def test_a_pdf_whose_pages_lead_back_to_themselves(tmp_path: Path) -> None:
 def test_a_pdf_that_says_it_has_a_thousand_million_pages(tmp_path: Path) -> None:
     data = pdf_of(lines_down(["Text"])).replace(b"/Count 1", b"/Count 1000000000")
     assert [chunk.text for chunk in read(write(tmp_path, "a.pdf", data), "pdf").chunks] == ["Text"]
+
+
+def with_stream(content: bytes, *, more: str = "") -> bytes:
+    """A PDF of one page whose drawing is this compressed stream; `more` are further resources of the page."""
+    packed = zlib.compress(content, 9)
+    head = pdf_of([]).replace(b"/Font <<", f"{more} /Font <<".encode())
+    start = head.index(b"5 0 obj")
+    stream = (
+        b"5 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(packed) + packed + b"\nendstream\nendobj\n"
+    )
+    return head[:start] + stream + b"trailer << /Size 6 /Root 1 0 R >>\n%%EOF\n"  # pdfium finds the objects by itself
+
+
+def test_a_pdf_page_that_unpacks_to_a_gigabyte(tmp_path: Path) -> None:
+    data = with_stream(b"BT /F1 11 Tf 72 700 Td (Text) Tj ET\n" + b" " * 2**30)
+    assert len(data) < 2 * 2**20
+    with pytest.raises(IngestionError):
+        read(write(tmp_path, "a.pdf", data), "pdf")
+
+
+def test_a_pdf_page_of_cells_without_end(tmp_path: Path) -> None:
+    """Rules and words without end, which look like tables on every line."""
+    cell = b"BT /F1 2 Tf %d %d Td (12) Tj ET %d %d 40 2 re S\n"
+    drawn = b"".join(
+        cell % (column * 60, row % 790, column * 60, row % 790) for row in range(5_000) for column in range(9)
+    )
+    try:
+        result = read(write(tmp_path, "a.pdf", with_stream(drawn)), "pdf")
+    except IngestionError as error:
+        assert isinstance(error, TooLargeError)  # noqa: PT017  # either end is good, another one is not
+    else:
+        assert result.page_count == 1
+
+
+def test_ten_thousand_pages_with_a_table_each(tmp_path: Path) -> None:
+    rows = [("Product", "Price", "Stock"), ("Pump", "490", "3"), ("Hose", "9", "40")]
+    result = read(write(tmp_path, "a.pdf", pdf_of(*[table_at(rows)] * 10_000, drawn=grid_at(3))), "pdf")
+    assert result.page_count == 10_000
+    assert result.chunks[-1].text.endswith("Product: Hose; Price: 9; Stock: 40")
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])

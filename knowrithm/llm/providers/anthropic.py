@@ -10,8 +10,16 @@ from weakref import finalize
 
 import httpx2
 
-from knowrithm.llm.base import ChatDelta, ChatMessage, ChatRequest, ProviderConfig, ProviderError, Usage
-from knowrithm.llm.failures import broken_answer, connection_error, missing_key, status_error
+from knowrithm.llm.base import (
+    CONNECT_SECONDS,
+    ChatDelta,
+    ChatMessage,
+    ChatRequest,
+    ProviderConfig,
+    ProviderError,
+    Usage,
+)
+from knowrithm.llm.failures import MALFORMED, broken_answer, connection_error, missing_key, status_error
 from knowrithm.net.outbound import OutboundError, outbound_client
 
 if TYPE_CHECKING:
@@ -50,7 +58,7 @@ class AnthropicChatModel:
 
         try:
             yield from self._deltas(request)
-        except (AnthropicError, httpx2.HTTPError, OutboundError, ValueError) as error:
+        except (AnthropicError, httpx2.HTTPError, OutboundError, *MALFORMED) as error:
             raise _provider_error(error, self._config) from error
 
     def _deltas(self, request: ChatRequest) -> Iterator[ChatDelta]:
@@ -90,7 +98,7 @@ def _client(api_key: str, base_url: str, timeout: float) -> Anthropic:
     """Shared, so that connections stay open from one call to the next."""
     from anthropic import Anthropic
 
-    http_client = outbound_client(timeout=timeout)
+    http_client = outbound_client(timeout=timeout, connect_timeout=CONNECT_SECONDS)
     client = Anthropic(
         api_key=api_key, base_url=base_url, timeout=http_client.timeout, max_retries=0, http_client=http_client
     )
@@ -123,7 +131,13 @@ def _provider_error(error: Exception, config: ProviderConfig) -> ProviderError:
         status = error.status_code
         if status < 400:
             status = _STATUS_OF_ERROR_TYPE.get(_error_type(error.body), 500)
-        return status_error(label=LABEL, status=status, body=error.body or error.response.text, api_key=config.api_key)
+        return status_error(
+            label=LABEL,
+            status=status,
+            body=error.body or error.response.text,
+            api_key=config.api_key,
+            headers=error.response.headers,
+        )
     return connection_error(label=LABEL, error=error)
 
 

@@ -13,12 +13,12 @@ from knowrithm.llm.providers.sentences import Sentence, split_sentences
 MODEL_NAME = "extractive"
 NO_ANSWER = "I do not know: the documents I have been given do not answer this question."
 
-MAX_SENTENCES = 3
+MAX_SENTENCES = {"short": 1, "balanced": 3, "detailed": 6}  # by the length that is asked for
 MAX_LIST_ITEMS = 8
 # Below this the best sentence is about something else.
 MIN_SCORE = 0.33
 # How near to the best another sentence has to come to be quoted beside it.
-NEAR_BEST = 0.9
+NEAR_BEST = {"short": 0.9, "balanced": 0.9, "detailed": 0.75}
 NEAR_THOUGHT = 0.5
 # "No." or "Yes, it does." is followed by what it means.
 SHORT_SENTENCE = 5
@@ -33,8 +33,9 @@ _ASKS_FOR_LIST = re.compile(
 class ExtractiveChatModel:
     """A `ChatModel` that answers `request.question` from `request.evidence` only.
 
-    One to three sentences (or a list with the line that announces it) are quoted word for word, white space
-    collapsed, each followed by ` [Source N]`; else the answer is `NO_ANSWER`. Tokens are counted as words.
+    One to three sentences, one for a short answer and up to six for a detailed one (or a list with the line that
+    announces it), are quoted word for word, white space collapsed, each followed by ` [Source N]`; else the answer is
+    `NO_ANSWER`. Tokens are counted as words.
     """
 
     def __init__(self, config: ProviderConfig, embedder: Embedder | None = None) -> None:
@@ -44,7 +45,7 @@ class ExtractiveChatModel:
 
     def stream(self, request: ChatRequest) -> Iterator[ChatDelta]:
         question = request.question or _last_question(request)
-        text = _answer(question, request.evidence, self._embedder)
+        text = _answer(question, request.evidence, self._embedder, request.length)
         pieces = re.findall(r"\s*\S+", text)
         for start in range(0, len(pieces), WORDS_PER_DELTA):
             yield ChatDelta(text="".join(pieces[start : start + WORDS_PER_DELTA]))
@@ -56,16 +57,17 @@ def _last_question(request: ChatRequest) -> str:
     return next((m.content for m in reversed(request.messages) if m.role == "user"), "")
 
 
-def _answer(question: str, evidence: Sequence[Evidence], embedder: Embedder) -> str:
+def _answer(question: str, evidence: Sequence[Evidence], embedder: Embedder, length: str) -> str:
     ranked = rank(question, evidence, embedder)
     if not ranked or ranked[0].score < MIN_SCORE:
         return NO_ANSWER
+    most, near_best = (by_length.get(length, by_length["balanced"]) for by_length in (MAX_SENTENCES, NEAR_BEST))
     is_list_wanted = _ASKS_FOR_LIST.search(question) is not None
     scores = {(c.evidence.number, c.position): c.score for c in ranked}
     quoted: dict[int, set[int]] = {}
     chosen: list[Candidate] = []
     for candidate in ranked:
-        if sum(map(len, quoted.values())) >= MAX_SENTENCES or candidate.score < NEAR_BEST * ranked[0].score:
+        if sum(map(len, quoted.values())) >= most or candidate.score < near_best * ranked[0].score:
             break
         if candidate is ranked[0] or _adds_something(candidate, chosen, quoted):
             thought = _thought(candidate, scores, is_list_wanted=is_list_wanted)

@@ -11,6 +11,7 @@ from weakref import finalize
 import httpx2
 
 from knowrithm.llm.base import (
+    CONNECT_SECONDS,
     ChatDelta,
     ChatMessage,
     ChatRequest,
@@ -20,7 +21,7 @@ from knowrithm.llm.base import (
     ProviderRequestError,
     Usage,
 )
-from knowrithm.llm.failures import broken_answer, connection_error, missing_key, status_error
+from knowrithm.llm.failures import MALFORMED, broken_answer, connection_error, missing_key, status_error
 from knowrithm.llm.vectors import batches, unit_length
 from knowrithm.net.outbound import OutboundError, outbound_client
 
@@ -50,7 +51,7 @@ class GoogleChatModel:
 
         try:
             yield from self._deltas(request)
-        except (APIError, httpx2.HTTPError, OutboundError, ValueError) as error:
+        except (APIError, httpx2.HTTPError, OutboundError, *MALFORMED) as error:
             raise _provider_error(error, self._config) from error
 
     def _deltas(self, request: ChatRequest) -> Iterator[ChatDelta]:
@@ -114,7 +115,7 @@ class GoogleEmbedder:
                 for batch in batches(texts, EMBEDDING_BATCH)
                 for vector in self._embed_batch(batch, task_type=task_type)
             ]
-        except (APIError, httpx2.HTTPError, OutboundError, ValueError) as error:
+        except (APIError, httpx2.HTTPError, OutboundError, *MALFORMED) as error:
             raise _provider_error(error, self._config) from error
 
     def _embed_batch(self, texts: Sequence[str], *, task_type: str) -> list[list[float]]:
@@ -147,7 +148,7 @@ def _client(api_key: str, base_url: str, timeout: float) -> Client:
     from google.genai import Client
     from google.genai.types import HttpOptions
 
-    http_client = outbound_client(timeout=timeout)
+    http_client = outbound_client(timeout=timeout, connect_timeout=CONNECT_SECONDS)
     http_client.event_hooks = {"request": [], "response": [_response.set]}
     client = Client(
         api_key=api_key,
@@ -200,7 +201,13 @@ def _provider_error(error: Exception, config: ProviderConfig) -> ProviderError:
     from google.genai.errors import APIError
 
     if isinstance(error, APIError):
-        known = status_error(label=LABEL, status=error.code or 500, body=error.details, api_key=config.api_key)
+        known = status_error(
+            label=LABEL,
+            status=error.code or 500,
+            body=error.details,
+            api_key=config.api_key,
+            headers=getattr(error.response, "headers", None),
+        )
         # An invalid key is a plain 400 here.
         if "api key not valid" in str(known).lower() or "api_key_invalid" in str(error.details).lower():
             return ProviderAuthenticationError(str(known))

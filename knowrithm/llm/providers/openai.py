@@ -11,8 +11,16 @@ from weakref import finalize
 
 import httpx2
 
-from knowrithm.llm.base import ChatDelta, ChatRequest, ProviderConfig, ProviderError, ProviderRequestError, Usage
-from knowrithm.llm.failures import broken_answer, connection_error, missing_key, status_error
+from knowrithm.llm.base import (
+    CONNECT_SECONDS,
+    ChatDelta,
+    ChatRequest,
+    ProviderConfig,
+    ProviderError,
+    ProviderRequestError,
+    Usage,
+)
+from knowrithm.llm.failures import MALFORMED, broken_answer, connection_error, missing_key, status_error
 from knowrithm.llm.vectors import batches, unit_length
 from knowrithm.net.outbound import OutboundError, outbound_client
 
@@ -38,7 +46,7 @@ class OpenAIChatModel:
 
         try:
             yield from self._deltas(request)
-        except (OpenAIError, httpx2.HTTPError, OutboundError, ValueError) as error:
+        except (OpenAIError, httpx2.HTTPError, OutboundError, *MALFORMED) as error:
             raise _provider_error(error, self._config) from error
 
     def _deltas(self, request: ChatRequest) -> Iterator[ChatDelta]:
@@ -100,7 +108,7 @@ class OpenAIEmbedder:
 
         try:
             return [vector for batch in batches(texts, EMBEDDING_BATCH) for vector in self._embed(batch)]
-        except (OpenAIError, httpx2.HTTPError, OutboundError, ValueError) as error:
+        except (OpenAIError, httpx2.HTTPError, OutboundError, *MALFORMED) as error:
             raise _provider_error(error, self._config) from error
 
     def embed_query(self, text: str) -> list[float]:
@@ -132,7 +140,7 @@ def _client(api_key: str, base_url: str, timeout: float) -> OpenAI:
     """Shared, so that connections stay open from one call to the next."""
     from openai import OpenAI
 
-    http_client = outbound_client(timeout=timeout)
+    http_client = outbound_client(timeout=timeout, connect_timeout=CONNECT_SECONDS)
     client = OpenAI(
         api_key=api_key, base_url=base_url, timeout=http_client.timeout, max_retries=0, http_client=http_client
     )
@@ -169,7 +177,11 @@ def _provider_error(error: Exception, config: ProviderConfig) -> ProviderError:
     label = _label(config)
     if isinstance(error, openai.APIStatusError):
         return status_error(
-            label=label, status=error.status_code, body=error.body or error.response.text, api_key=config.api_key
+            label=label,
+            status=error.status_code,
+            body=error.body or error.response.text,
+            api_key=config.api_key,
+            headers=error.response.headers,
         )
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError) and error.body:
         # Sent inside a stream that had begun with status 200; some servers put a status into the code.

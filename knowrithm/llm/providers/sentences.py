@@ -24,6 +24,11 @@ _ABBREVIATION_BEFORE_NUMBER = re.compile(
 )
 
 
+# Rows of tables, as ingestion tells them: "name: value; name: value", or "value; value" where there are no names.
+_NAMED_ROW = re.compile(r"^[^:;]{1,64}: [^;]+(?:; [^:;]{1,64}: [^;]+)+$")
+MAX_ROW_VALUE_WORDS = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A quotable piece, white space collapsed. `heading` is the one it stands under, `block` its paragraph or list."""
@@ -38,7 +43,7 @@ class Sentence:
 @dataclass(frozen=True, slots=True)
 class _Unit:
     text: str
-    kind: str  # "heading", "item" or "prose"; of lines also "blank" and "rule"
+    kind: str  # "heading", "item", "row" or "prose"; of lines also "blank" and "rule"
     block: int
 
 
@@ -50,7 +55,8 @@ def split_sentences(text: str) -> list[Sentence]:
         if unit.kind == "heading":
             heading = unit.text
             continue
-        for piece in _pieces(_FAQ_LABEL.sub("", unit.text)):
+        pieces = _bounded(unit.text) if unit.kind == "row" else _pieces(_FAQ_LABEL.sub("", unit.text))
+        for piece in pieces:
             sentences.append(
                 Sentence(
                     text=piece,
@@ -69,7 +75,8 @@ def _units(text: str) -> Iterator[_Unit]:
     block = 0
     pending = ""
     for number, line in enumerate(lines):
-        kind = _kind(line, following=lines[number + 1 :])
+        before, after = lines[number - 1] if number else "", lines[number + 1] if number + 1 < len(lines) else ""
+        kind = "row" if _is_row(line, before, after) else _kind(line, following=lines[number + 1 :])
         if pending and not (kind == "prose" and _is_wrapped(pending, line)):
             yield _Unit(pending, "prose", block)
             pending = ""
@@ -80,10 +87,27 @@ def _units(text: str) -> Iterator[_Unit]:
             yield _Unit(_MARKDOWN_HEADING.sub("", line).strip("* "), "heading", block)
         elif kind == "item":
             yield _Unit(_BULLET.sub("", line), "item", block)
+        elif kind == "row":
+            block += 1  # what one row says does not lean on the next
+            yield _Unit(line, "row", block)
         elif kind == "prose":
             pending = f"{pending} {line}" if pending else line
     if pending:
         yield _Unit(pending, "prose", block)
+
+
+def _is_row(line: str, before: str, after: str) -> bool:
+    if _NAMED_ROW.match(line):
+        return _NAMED_ROW.match(after) is not None or not after[:1].islower()  # else a sentence that goes on
+    count = _values(line)
+    return count > 1 and count in (_values(before), _values(after))
+
+
+def _values(line: str) -> int:
+    """How many values a row without names has; 0 for what is none."""
+    values = line.split("; ")
+    is_row = len(values) > 1 and all(0 < len(value.split()) <= MAX_ROW_VALUE_WORDS for value in values)
+    return len(values) if is_row and not line.endswith((".", ";", ",", ":")) else 0
 
 
 def _kind(line: str, *, following: list[str]) -> str:

@@ -231,3 +231,47 @@ def test_a_line_of_dots_is_cut_like_any_other() -> None:
 def test_terms_are_stems_without_stop_words() -> None:
     assert terms("How long are the warranties on X-200 pumps?") == {"warranti", "x200", "pump"}
     assert terms("4,000 hours at 3.5 bar") == {"4,000", "hour", "3.5", "bar"}
+
+
+PRICES = """Product: Pump X1; Price: 490.00; Warranty: 24 months; Notes: Keep dry. Do not drop.
+Product: Pump X2; Price: 590.00; Warranty: 36 months
+Product: Garden hose, 20 m, with two brass couplings; Price: 39.90; Warranty: 12 months
+Product: Mechanical seal; Price: 12.50; Warranty: none
+product: Inlet strainer; price: 7.20; warranty: 6 months"""
+ZONES = "Lyon; zone A; 2 days\nOslo; zone B; 5 days\nReykjavik; zone C; 9 days"
+
+
+@pytest.mark.parametrize(
+    ("question", "row"),
+    [
+        ("What does the Pump X1 cost?", PRICES.splitlines()[0]),
+        ("How long is the warranty of the Pump X2?", PRICES.splitlines()[1]),
+        ("What is the price of the garden hose?", PRICES.splitlines()[2]),
+        ("How much is a mechanical seal?", PRICES.splitlines()[3]),
+        ("What is the price of the inlet strainer?", PRICES.splitlines()[4]),
+        ("Which zone is Oslo in?", "Oslo; zone B; 5 days"),
+    ],
+)
+def test_the_row_that_answers_is_quoted_alone(question: str, row: str) -> None:
+    """The rows of a chunk of a CSV, a workbook or a table stand under each other."""
+    assert answer(question, Evidence(1, PRICES), Evidence(2, ZONES)) in (f"{row} [Source 1]", f"{row} [Source 2]")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (PRICES, PRICES.splitlines()),
+        (ZONES, ZONES.splitlines()),
+        # What only looks like a row: a sentence over several lines, and one that ends.
+        (
+            "Delivery times: two days at home; abroad: five days, which may become\nlonger before the holidays.",
+            ["Delivery times: two days at home; abroad: five days, which may become longer before the holidays."],
+        ),
+        (
+            "We pack the goods with care; we ship them on the day when the payment has\narrived; then you get a mail.",
+            ["We pack the goods with care; we ship them on the day when the payment has arrived; then you get a mail."],
+        ),
+    ],
+)
+def test_rows_are_sentences_of_their_own(text: str, expected: list[str]) -> None:
+    assert [sentence.text for sentence in split_sentences(text)] == expected

@@ -23,6 +23,7 @@ SCHEDULE = {
     "conversations.resume_abandoned_everywhere": 15,
     "documents.resume_stalled_everywhere": 15,
     "documents.crawl_due_everywhere": 60,
+    "documents.purge_indexes_everywhere": 3600,
     "documents.tend_indexes_everywhere": 600,
     "leads.apply_encryption_everywhere": 300,
     "tenants.resume_purges": 60,

@@ -37,15 +37,19 @@ def read_stream(owner: Owner, conversation_id: str, last_event_id: str = "") -> 
     url = f"{owner.platform.url}/api/v1/conversation/{conversation_id}/messages/stream"
     headers = {**owner.headers, **({"Last-Event-ID": last_event_id} if last_event_id else {})}
     with requests.get(url, headers=headers, stream=True, timeout=30) as response:
-        assert response.status_code == 200
-        fields: dict[str, str] = {}
-        for line in response.iter_lines(decode_unicode=True):
-            if line:
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            elif "event" in fields:
-                yield Event(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
-                fields = {}
+        yield from read_events(response)
+
+
+def read_events(response: requests.Response) -> Generator[Event, None, None]:
+    assert response.status_code == 200
+    fields: dict[str, str] = {}
+    for line in response.iter_lines(decode_unicode=True):
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "event" in fields:
+            yield Event(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
+            fields = {}
 
 
 def ask(owner: Owner, conversation_id: str, question: str) -> dict[str, Any]:
@@ -88,6 +92,42 @@ def test_reader_that_comes_back_gets_the_rest(owner: Owner, agent_id: str) -> No
     assert text == LONG_ANSWER
     assert rest[-1].data["message"]["content"] == LONG_ANSWER
     assert owner.messages(conversation_id)[1]["content"] == LONG_ANSWER
+
+
+@pytest.mark.parametrize("by", ["body", "header"])
+def test_an_answer_comes_on_the_connection_of_its_question(owner: Owner, agent_id: str, by: str) -> None:
+    conversation_id = owner.start_conversation(agent_id)
+    ask(owner, conversation_id, WARRANTY_QUESTION)
+    url = f"{owner.platform.url}/api/v1/conversation/{conversation_id}/chat"
+    body = {"message": WARRANTY_QUESTION, **({"stream": True} if by == "body" else {})}
+    headers = {**owner.headers, **({"Accept": "text/event-stream"} if by == "header" else {})}
+    with requests.post(url, headers=headers, json=body, stream=True, timeout=30) as response:
+        events = list(read_events(response))
+    names = [event.name for event in events]
+    assert names == ["chat_status", "chat_status", *["chat_delta"] * (len(events) - 3), "chat_response"]
+    assert len({event.data["task_id"] for event in events}) == 1  # the turn before says nothing here
+    assert "".join(event.data["text"] for event in events if event.name == "chat_delta") == LONG_ANSWER
+    stored = owner.messages(conversation_id)
+    assert [message["content"] for message in stored[1::2]] == [LONG_ANSWER] * 2
+    assert events[-1].data["message"]["id"] == stored[3]["id"]
+
+
+def test_a_question_whose_connection_breaks_is_answered_all_the_same(owner: Owner, agent_id: str) -> None:
+    conversation_id = owner.start_conversation(agent_id)
+    url = f"{owner.platform.url}/api/v1/conversation/{conversation_id}/chat"
+    body = {"message": WARRANTY_QUESTION, "stream": True}
+    with requests.post(url, headers=owner.headers, json=body, stream=True, timeout=30) as response:
+        first = next(read_events(response))
+    rest = list(read_stream(owner, conversation_id, last_event_id=first.id))
+    assert rest[-1].data["message"]["content"] == LONG_ANSWER
+
+
+def test_no_answer_streams_to_a_stranger(owner: Owner, agent_id: str) -> None:
+    conversation_id = owner.start_conversation(agent_id)
+    path, body = f"/api/v1/conversation/{conversation_id}/chat", {"message": "What is secret?", "stream": True}
+    assert owner.platform.post(path, headers=owner.platform.found_company().headers, json=body).status_code == 404
+    assert owner.platform.post(path, headers={}, json=body).status_code == 401
+    assert owner.messages(conversation_id) == []
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pytest
 from knowrithm_py.dataclass.error import KnowrithmAPIError
 
 from documents.tests.website import Page, Website, html, serving
+from knowrithm.llm.providers.extractive import NO_ANSWER
 from knowrithm.tests.flows.files import WARRANTY, WARRANTY_QUESTION, library, write_files
 from knowrithm.tests.platform import (
     BUILTIN,
@@ -229,6 +230,18 @@ def test_agent_is_changed_cloned_deleted_and_restored(owner: Owner) -> None:
     assert agents.get_agent(agent_id)["agent"]["name"] == "Second name"
     owner.start_conversation(agent_id)
     assert refused(agents.delete_agent, agent_id).status_code == 400
+
+
+def test_agent_s_embed_code_figures_and_test(owner: Owner) -> None:
+    agents = owner.client.agents
+    agent_id = owner.create_agent("Helper")
+    embed = agents.get_embed_code(agent_id)
+    assert agent_id in embed["embed_code"]
+    assert "/api/widget.js" in embed["embed_code"]
+    for answer in (agents.test_agent(agent_id, query="What do you know?"), agents.test_agent(agent_id)):
+        assert answer["response"] == NO_ANSWER
+    assert agents.get_agent_stats(agent_id)["total_conversations"] == 0
+    assert "<p>x</p>" in agents.render_test_page("<p>x</p>")
 
 
 # --- Documents ----------------------------------------------------------------------------------------------------

@@ -12,15 +12,18 @@ it runs:
 * `required_key`: answer 401 to any other API key,
 * `dimension`: length of the embeddings, which are made of the text's words (shared words: higher cosine),
 * `cut_after`: drop the connection after so many words,
+* `by_hand`: a function of the request's handler that writes whatever it likes, after which the connection is closed,
 * `stream_error_after`: send the protocol's own error event after so many words.
 
 `server.fail(503, "overloaded", times=2)` answers the next calls with an error, `server.requests` holds what came in,
 `server.disconnected` is a `threading.Event` that is set when a client leaves before the end of a stream.
+`ObedientServer` obeys besides every order that it finds in its prompt.
 """
 
 from knowrithm.tests.providers.anthropic_server import AnthropicServer
 from knowrithm.tests.providers.google_server import GoogleServer
+from knowrithm.tests.providers.obedient_server import ObedientServer
 from knowrithm.tests.providers.openai_server import OpenAIServer
 from knowrithm.tests.providers.server import RecordedRequest
 
-__all__ = ["AnthropicServer", "GoogleServer", "OpenAIServer", "RecordedRequest"]
+__all__ = ["AnthropicServer", "GoogleServer", "ObedientServer", "OpenAIServer", "RecordedRequest"]

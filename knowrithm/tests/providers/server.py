@@ -31,6 +31,7 @@ class _Failure:
     status: int
     message: str
     times: int | None
+    headers: dict[str, str]
 
 
 class ProviderServer(ABC):
@@ -54,6 +55,7 @@ class ProviderServer(ABC):
         self.dimension = dimension
         self.cut_after = cut_after
         self.stream_error_after = stream_error_after
+        self.by_hand: Callable[[_Handler], None] | None = None
         self.requests: list[RecordedRequest] = []
         self.disconnected = threading.Event()
         self._failure: _Failure | None = None
@@ -77,16 +79,25 @@ class ProviderServer(ABC):
         """In the form that the provider's adapter wants."""
         return self.address
 
-    def fail(self, status: int, message: str = "failed on demand", *, times: int | None = None) -> None:
+    def fail(
+        self,
+        status: int,
+        message: str = "failed on demand",
+        *,
+        times: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         """Answer the next `times` calls (None: all) with an error."""
-        self._failure = _Failure(status, message, times)
+        self._failure = _Failure(status, message, times, headers or {})
 
     def answer(self, handler: _Handler, request: RecordedRequest) -> None:
         with self._lock:
             self.requests.append(request)
             failure = self._take_failure()
         if failure is not None:
-            handler.send_json(failure.status, self.error_body(failure.status, failure.message))
+            handler.send_json(failure.status, self.error_body(failure.status, failure.message), failure.headers)
+        elif self.by_hand is not None:
+            self._by_hand(self.by_hand, handler)
         elif self.required_key is not None and self.sent_key(request) != self.required_key:
             handler.send_json(401, self.error_body(401, f"Incorrect API key provided: {self.sent_key(request)}"))
         elif self.is_embedding(request):
@@ -137,6 +148,13 @@ class ProviderServer(ABC):
                 self._failure = None
         return failure
 
+    def _by_hand(self, write: Callable[[_Handler], None], handler: _Handler) -> None:
+        try:
+            write(handler)
+        except OSError:
+            self.disconnected.set()
+        handler.close_connection = True
+
     def _stream(self, handler: _Handler, request: RecordedRequest) -> None:
         words = re.findall(r"\s*\S+", self.reply_to(request.json))
         time.sleep(self.first_delay)
@@ -183,11 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self.server.provider.answer(self, request)
 
-    def send_json(self, status: int, body: Json) -> None:
+    def send_json(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 

@@ -1,9 +1,10 @@
 // The streaming chat: [data-chat] with data-api, data-agent and, once there is one, data-conversation;
-// data-token makes it a visitor's chat, otherwise the session is the credential.
+// data-token makes it a visitor's chat, otherwise the session is the credential; data-draft asks the agent's draft.
 import { renderAnswer } from "./answer.js";
 import { openDrawer } from "./drawer.js";
 import { RequestError, send } from "./http.js";
 import { readEvents } from "./sse.js";
+import { showToast } from "./toast.js";
 
 const RECONNECTS = 4;
 const STAGES = { queued: "Waiting for a free worker", in_progress: "Reading the documents" };
@@ -16,15 +17,20 @@ function wireChat(root) {
   const input = form?.querySelector("textarea");
   const button = form?.querySelector("[type=submit]");
   const { api, agent, token } = root.dataset;
+  const draft = root.hasAttribute("data-draft");
   let busy = false;
+  let editing = null; // the question that is being changed
 
   log.querySelectorAll(".message-assistant").forEach((message) => {
     show(message, storedAnswer(message));
+    showRating(message, message.dataset.rating);
   });
   log.querySelector(".message:last-of-type")?.scrollIntoView({ block: "end" });
   root.addEventListener("click", (event) => {
     const source = event.target.closest("[data-passage]");
     if (source?.dataset.passage) openDrawer({ url: source.dataset.passage, title: source.dataset.name });
+    const thumb = event.target.closest("[data-rate]");
+    if (thumb) rate(thumb.closest(".message"), Number(thumb.dataset.rate));
   });
   if (!form) return; // only to be read
 
@@ -34,6 +40,10 @@ function wireChat(root) {
   log.addEventListener("click", (event) => {
     const starter = event.target.closest("[data-starter]");
     if (starter) ask(starter.textContent.trim());
+    const again = event.target.closest("[data-again]");
+    if (again && !busy) answerAgain(again.closest(".message"));
+    const edit = event.target.closest("[data-edit]");
+    if (edit && !busy) change(edit.closest(".message"));
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -53,17 +63,51 @@ function wireChat(root) {
   async function ask(question) {
     if (busy || !question) return;
     input.value = "";
-    append("user").querySelector("[data-message-text]").textContent = question;
-    await answer(question);
+    const edited = editing;
+    editing = null;
+    if (edited) {
+      edited.nextElementSibling.remove();
+      edited.remove();
+    }
+    const asked = append("user");
+    asked.querySelector("[data-message-text]").textContent = question;
+    await answer(asked, question, edited?.dataset.id);
   }
 
-  async function answer(question) {
+  /** `instead` is the id of the question that this one replaces. */
+  async function answer(asked, question, instead) {
     const message = append("assistant");
     wireRetry(message, question);
     await receive(message, async () => {
       root.dataset.conversation ||= await createConversation();
-      await send(`${conversationUrl()}/chat`, { method: "POST", body: { message: question }, token });
+      const [url, method] = instead ? [`${api}/message/${instead}`, "PATCH"] : [`${conversationUrl()}/chat`, "POST"];
+      const response = await send(url, { method, body: draft ? { message: question, draft } : { message: question }, token });
+      asked.dataset.id = (await response.json()).message_id;
     });
+  }
+
+  async function answerAgain(message) {
+    const { id } = message.dataset;
+    const fresh = append("assistant");
+    message.replaceWith(fresh);
+    wireRetry(fresh, fresh.previousElementSibling?.querySelector("[data-message-text]").textContent);
+    await receive(fresh, () => send(`${api}/message/${id}/regenerate`, { method: "POST", token }));
+  }
+
+  function change(message) {
+    editing = message;
+    input.value = message.querySelector("[data-message-text]").textContent;
+    input.focus();
+  }
+
+  async function rate(message, rating) {
+    const next = message.dataset.rating === String(rating) ? null : rating;
+    try {
+      await send(`${api}/message/${message.dataset.id}/feedback`, { method: "POST", body: { rating: next }, token });
+      showRating(message, next);
+    } catch (error) {
+      showToast({ text: error.message, level: "error" });
+    }
   }
 
   function conversationUrl() {
@@ -87,15 +131,20 @@ function wireChat(root) {
   function wireRetry(message, question) {
     message.querySelector("[data-retry]").addEventListener("click", () => {
       if (busy) return;
+      if (message.dataset.id) {
+        answerAgain(message);
+        return;
+      }
+      const asked = message.previousElementSibling;
       message.remove();
-      answer(question);
+      answer(asked, question);
     });
   }
 
   async function createConversation() {
     const response = await send(`${api}/conversation`, { method: "POST", body: { agent_id: agent }, token });
     const { conversation } = await response.json();
-    if (!token) history.replaceState(null, "", `?conversation=${conversation.id}`);
+    if (!token && !draft) history.replaceState(null, "", `?conversation=${conversation.id}`);
     return conversation.id;
   }
 
@@ -122,8 +171,9 @@ function wireChat(root) {
         show(message, { text, sources: [], state: "streaming" });
       }
       if (event === "chat_response") {
+        message.dataset.id = value.message.id;
         if (value.status === "failed") fail(message, value.error);
-        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_refusal ? "refused" : "answered" });
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message) });
         keepInView(message);
         return true;
       }
@@ -163,8 +213,21 @@ function storedAnswer(message) {
   return { text: message.querySelector("[data-message-text]").textContent.trim(), sources, state: message.dataset.state };
 }
 
-function show(message, { text, sources, state }) {
+function showRating(message, rating) {
+  message.dataset.rating = rating ?? "";
+  message.querySelectorAll("[data-rate]").forEach((thumb) => thumb.setAttribute("aria-pressed", String(thumb.dataset.rate === message.dataset.rating)));
+}
+
+/** Which version of the agent answered, for the company's people. */
+function versionOf({ is_draft: isDraft, agent_version: number }) {
+  if (isDraft) return "Draft";
+  return number ? `Version ${number}` : "";
+}
+
+function show(message, { text, sources, state, version }) {
   message.dataset.state = state;
+  const place = message.querySelector("[data-version]");
+  if (place && version !== undefined) place.textContent = version;
   const byNumber = new Map(sources.map((source) => [source.source_number, source]));
   renderAnswer(message.querySelector("[data-message-text]"), text, (number) => citeButton(number, byNumber.get(number)));
   message.querySelector("[data-sources]").replaceChildren(...sources.map(sourceButton));

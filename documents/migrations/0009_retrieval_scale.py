@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """
 
     dependencies = [
-        ('documents', '0006_lifecycle'),
+        ('documents', '0008_shadow_index'),
     ]
 
     operations = [

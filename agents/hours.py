@@ -1,0 +1,74 @@
+"""Operating hours: when a company's people can be reached, and what an agent does outside of them. No I/O.
+
+The platform reads this shape of `Agent.operating_hours`; whatever else an API client has stored there stays stored and
+means that the agent has no hours:
+
+    {"timezone": "Europe/Berlin", "monday": [["09:00", "12:00"], ["13:00", "17:30"]], "outside": "answer",
+     "closed_text": "We are back on Monday."}
+
+A day that is not named is closed. `outside` is `answer` unless it says `closed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ANSWER, CLOSED = "answer", "closed"
+CLOSED_TEXT = "We are closed at the moment. {hours}"
+LONGEST_CLOSED_TEXT = 500
+
+Span = tuple[time, time]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingHours:
+    """`spans` has one entry for each day from Monday; the end of a span is not within it, but 23:59 means midnight."""
+
+    zone: ZoneInfo
+    spans: tuple[tuple[Span, ...], ...]
+    is_closed_outside: bool = False
+    text: str = ""
+
+    def is_open(self, moment: datetime) -> bool:
+        """`moment` is aware of its zone."""
+        local = moment.astimezone(self.zone)
+        now = local.time()
+        return any(start <= now and (now < end or end >= time(23, 59)) for start, end in self.spans[local.weekday()])
+
+    def in_words(self) -> str:
+        days = [
+            f"{name.capitalize()} {' and '.join(f'{start:%H:%M} to {end:%H:%M}' for start, end in spans)}"
+            for name, spans in zip(DAYS, self.spans, strict=True)
+            if spans
+        ]
+        return f"{', '.join(days)} ({self.zone.key})" if days else "never"
+
+    @property
+    def closed_text(self) -> str:
+        """What a visitor reads outside the hours, where the agent does not answer then."""
+        return self.text or CLOSED_TEXT.format(hours=f"Our hours are: {self.in_words()}.")
+
+
+def read_hours(value: Any) -> OperatingHours | None:
+    """The hours, or None where there are none in the shape above."""
+    if not isinstance(value, Mapping) or not any(value.get(day) for day in DAYS):
+        return None
+    try:
+        zone = ZoneInfo(str(value.get("timezone") or "UTC"))
+        spans = tuple(tuple(_span(one) for one in value.get(day) or ()) for day in DAYS)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        return None
+    text = str(value.get("closed_text") or "").strip()[:LONGEST_CLOSED_TEXT]
+    return OperatingHours(zone, spans, value.get("outside") == CLOSED, text)
+
+
+def _span(value: Any) -> Span:
+    start, end = (time.fromisoformat(str(moment)) for moment in value)
+    if end <= start or start.tzinfo or end.tzinfo:
+        raise ValueError("A span ends after it begins, in the time of its zone.")
+    return start, end

@@ -1,0 +1,38 @@
+"""What an agent's row means for an answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from agents.hours import read_hours
+from agents.models import Agent
+from conversations.engine.prompt import AgentBrief
+from conversations.enums import EntityType
+from conversations.models import Conversation
+
+
+def brief_of(agent: Agent, *, now: datetime | None = None) -> AgentBrief:
+    """What the prompt says of the agent. `now` decides whether its people can be reached; the present unless given."""
+    hours = read_hours(agent.operating_hours)
+    reachable = ""
+    if hours is not None:
+        state = "can be reached now" if hours.is_open(now or timezone.now()) else "cannot be reached now"
+        reachable = f"The company's people {state}; their hours are: {hours.in_words()}."
+    return AgentBrief(
+        name=agent.name,
+        description=agent.description,
+        tone=agent.tone,
+        languages=tuple(str(language) for language in agent.languages if language),
+        length=agent.answer_length,
+        reachable=reachable,
+    )
+
+
+def closed_answer(agent: Agent, conversation: Conversation, *, now: datetime | None = None) -> str:
+    """What a visitor is told instead of an answer outside the hours of an agent that then says that it is closed."""
+    hours = read_hours(agent.operating_hours)
+    if conversation.entity_type != EntityType.LEAD or hours is None or not hours.is_closed_outside:
+        return ""
+    return "" if hours.is_open(now or timezone.now()) else hours.closed_text

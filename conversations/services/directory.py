@@ -1,0 +1,109 @@
+"""Conversations as a whole: begun, named, archived and restored."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from agents.enums import AgentStatus
+from agents.models import Agent
+from conversations.enums import ConversationStatus, EntityType
+from conversations.exceptions import AgentUnavailableError
+from conversations.models import Conversation, Message
+from conversations.selectors import archived_conversations
+from conversations.services.records import record
+from documents.services import clean_tags
+from knowrithm.errors import InvalidInputError, NotFoundError
+from knowrithm.principal import Principal, PrincipalKind
+from tenants.audit.services import changed_fields
+
+DEFAULT_TITLE = "New Conversation"
+
+
+@transaction.atomic
+def create_conversation(
+    *,
+    actor: Principal,
+    agent: Agent,
+    title: str = DEFAULT_TITLE,
+    metadata: Mapping[str, Any] | None = None,
+    max_context_length: int = 4000,
+) -> Conversation:
+    is_lead = actor.kind == PrincipalKind.LEAD
+    if is_lead and actor.agent_id != agent.id:
+        raise NotFoundError("There is no such agent.")
+    check_available(actor, agent)
+    conversation = Conversation.objects.create(
+        agent=agent,
+        entity_type=EntityType.LEAD if is_lead else EntityType.USER,
+        lead_id=actor.id if is_lead else None,
+        user_id=actor.user_id,
+        api_key_id=actor.id if actor.kind == PrincipalKind.API_KEY else None,
+        title=title.strip()[:200] or DEFAULT_TITLE,
+        metadata=dict(metadata or {}),
+        max_context_length=max_context_length,
+    )
+    Agent.objects.filter(pk=agent.pk).update(total_conversations=F("total_conversations") + 1)
+    record(actor, "conversation.created", conversation, agent)
+    return conversation
+
+
+def check_available(actor: Principal, agent: Agent) -> None:
+    """The team may try an agent at any time, visitors talk to active ones."""
+    if actor.kind == PrincipalKind.LEAD and agent.status != AgentStatus.ACTIVE:
+        raise AgentUnavailableError("This assistant is not available at the moment.")
+
+
+@transaction.atomic
+def update_conversation(
+    *,
+    actor: Principal,
+    conversation: Conversation,
+    title: str | None = None,
+    tags: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    status: str | None = None,
+) -> Conversation:
+    """What is None stays as it is. `metadata` replaces all of it; `status` is active or archived."""
+    given = {
+        "title": title.strip()[:200] or DEFAULT_TITLE if title is not None else None,
+        "tags": clean_tags(tags) if tags is not None else None,
+        "metadata": dict(metadata) if metadata is not None else None,
+        "status": status,
+    }
+    if status not in {None, ConversationStatus.ACTIVE, ConversationStatus.ARCHIVED}:
+        raise InvalidInputError("A conversation is active or archived.", fields={"status": ["active or archived"]})
+    before = {name: getattr(conversation, name) for name in ("status", "tags")}
+    changed = [name for name, value in given.items() if value is not None]
+    for name in changed:
+        setattr(conversation, name, given[name])
+    conversation.save(update_fields=[*changed, "updated_at"])
+    after = {name: getattr(conversation, name) for name in before}
+    record(actor, "conversation.updated", conversation, conversation.agent, changes=changed_fields(before, after))
+    return conversation
+
+
+@transaction.atomic
+def archive_conversation(*, actor: Principal, conversation: Conversation) -> int:
+    """Returns the number of its messages."""
+    conversation.archived_at = timezone.now()
+    conversation.save(update_fields=["archived_at", "updated_at"])
+    count: int = Message.objects.live().filter(conversation=conversation).count()
+    record(actor, "conversation.archived", conversation, conversation.agent)
+    return count
+
+
+@transaction.atomic
+def restore_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conversation:
+    conversation: Conversation | None = archived_conversations(actor).filter(pk=conversation_id).first()
+    if conversation is None:
+        raise NotFoundError("There is no such archived conversation.")
+    conversation.archived_at = None
+    conversation.save(update_fields=["archived_at", "updated_at"])
+    record(actor, "conversation.restored", conversation, conversation.agent)
+    return conversation

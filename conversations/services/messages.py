@@ -1,0 +1,90 @@
+"""Single messages: archived, restored, and what their reader thinks of them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from conversations.enums import Feedback, MessageRole
+from conversations.exceptions import ConversationArchivedError, ReplacedMessageError
+from conversations.models import Conversation, Message
+from conversations.selectors import get_message, is_open_to, lock_conversation
+from conversations.services.records import record
+from knowrithm.errors import InvalidInputError, NotFoundError
+from knowrithm.principal import Principal
+
+
+@transaction.atomic
+def archive_message(*, actor: Principal, message_id: uuid.UUID) -> Message:
+    message = get_message(actor, message_id)
+    conversation = lock_conversation(actor, message.conversation_id)
+    _archive(conversation, Message.objects.live().filter(pk=message.pk))
+    record(actor, "message.archived", message, conversation.agent)
+    return message
+
+
+@transaction.atomic
+def archive_messages(*, actor: Principal, conversation_id: uuid.UUID) -> int:
+    """All of a conversation. Returns how many there were."""
+    conversation = lock_conversation(actor, conversation_id)
+    count = _archive(conversation, Message.objects.live().filter(conversation=conversation))
+    record(actor, "messages.archived", conversation, conversation.agent, changes={"messages": (count, 0)})
+    return count
+
+
+def _archive(conversation: Conversation, rows: QuerySet[Message]) -> int:
+    count = rows.update(archived_at=timezone.now())
+    Conversation.objects.filter(pk=conversation.pk).update(message_count=F("message_count") - count)
+    return count
+
+
+@transaction.atomic
+def restore_message(*, actor: Principal, message_id: uuid.UUID) -> Message:
+    """Raises `ConversationArchivedError`, or `ReplacedMessageError` when it was asked or answered anew since."""
+    rows = Message.objects.archived().select_related("conversation")
+    message: Message | None = rows.filter(pk=message_id).first()
+    if message is None or not is_open_to(actor, message.conversation):
+        raise NotFoundError("There is no such archived message.")
+    if message.conversation.archived_at is not None:
+        raise ConversationArchivedError("Its conversation is archived. Restore the conversation first.")
+    if Message.objects.filter(replaces=message).exists():
+        raise ReplacedMessageError("This message was replaced by a newer one, which stands in its place.")
+    conversation = lock_conversation(actor, message.conversation_id)
+    _restore(conversation, Message.objects.archived().filter(pk=message.pk))
+    record(actor, "message.restored", message, conversation.agent)
+    return message
+
+
+@transaction.atomic
+def restore_messages(*, actor: Principal, conversation_id: uuid.UUID) -> int:
+    """All of a conversation, but for those that newer ones stand in place of. Returns how many."""
+    conversation = lock_conversation(actor, conversation_id)
+    rows = Message.objects.archived().filter(conversation=conversation, replaced_by=None)
+    count = _restore(conversation, Message.objects.filter(pk__in=list(rows.values_list("pk", flat=True))))
+    record(actor, "messages.restored", conversation, conversation.agent, changes={"messages": (0, count)})
+    return count
+
+
+def _restore(conversation: Conversation, rows: QuerySet[Message]) -> int:
+    count = rows.update(archived_at=None)
+    Conversation.objects.filter(pk=conversation.pk).update(message_count=F("message_count") + count)
+    return count
+
+
+@transaction.atomic
+def rate_message(*, actor: Principal, message_id: uuid.UUID, rating: int | None, comment: str = "") -> Message:
+    """What the reader thinks of an answer: 1, -1, or None, which takes a rating back."""
+    message = get_message(actor, message_id)
+    if message.role != MessageRole.ASSISTANT:
+        raise InvalidInputError("Only answers can be rated.")
+    if rating is not None and rating not in Feedback.values:
+        raise InvalidInputError("A rating is 1, -1 or null.", fields={"rating": ["Use 1, -1 or null."]})
+    before = message.user_feedback
+    message.user_feedback = rating
+    message.feedback_comment = comment.strip()[:2000] if rating is not None else ""
+    message.save(update_fields=["user_feedback", "feedback_comment", "updated_at"])
+    record(actor, "message.rated", message, message.conversation.agent, changes={"user_feedback": (before, rating)})
+    return message

@@ -1,0 +1,246 @@
+"""Questions: asked, put anew, and answered once more. Answering itself is a worker's business (conversations.turn)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.models import Agent
+from agents.selectors import get_agent
+from conversations import streams, tasks
+from conversations.enums import EntityType, MessageRole, MessageStatus
+from conversations.exceptions import NotNewestError, StillAnsweringError
+from conversations.guarding import Guard
+from conversations.models import Conversation, Message
+from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
+from conversations.services.directory import DEFAULT_TITLE, check_available, create_conversation
+from conversations.services.records import record
+from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.jobs import create_task, current_schema, enqueue
+from knowrithm.principal import Principal, PrincipalKind
+from tenants.audit.services import record_event
+
+DEFAULT_TEST_QUESTION = "What can you help me with?"
+MAX_MESSAGE_LENGTH = 16_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that has been taken and the reply that will be filled."""
+
+    question: Message
+    reply: Message
+
+    @property
+    def task_id(self) -> str:
+        return str(self.reply.task_id)
+
+
+def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str, is_draft: bool = False) -> Turn:
+    """Save the question and an empty reply, and queue the answering. `is_draft` asks the agent's draft, if it has one.
+
+    Raises `InvalidInputError`, `NotFoundError`, and `ForbiddenError` for a visitor who asks for a draft.
+    """
+    text = clean_message(text)
+    if is_draft and actor.kind == PrincipalKind.LEAD:
+        raise ForbiddenError("Only the company's people can ask a draft.")
+    with transaction.atomic():
+        # The row's lock puts two messages at once into an order.
+        conversation = lock_conversation(actor, conversation_id)
+        check_available(actor, conversation.agent)
+        turn = _ask(conversation, text, is_draft=is_draft)
+        record(actor, "message.sent", turn.question, conversation.agent)
+    return turn
+
+
+@transaction.atomic
+def ask_agent(
+    *,
+    actor: Principal,
+    agent_id: uuid.UUID,
+    conversation_id: uuid.UUID | None,
+    text: str,
+    metadata: Mapping[str, Any],
+) -> Turn:
+    """`start_turn` in a conversation with this agent, which begins here without `conversation_id`."""
+    if conversation_id is None:
+        agent = get_agent(agent_id)
+        conversation_id = create_conversation(actor=actor, agent=agent, metadata=metadata).id
+    elif get_conversation(actor, conversation_id).agent_id != agent_id:
+        raise NotFoundError("There is no such conversation.")
+    return start_turn(actor=actor, conversation_id=conversation_id, text=text)
+
+
+def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn:
+    """Put the newest question anew. It and its answer are archived, the new ones stand in their place."""
+    text = clean_message(text)
+    with transaction.atomic():
+        question = get_message(actor, message_id)
+        conversation = lock_conversation(actor, question.conversation_id)
+        check_available(actor, conversation.agent)
+        reply = _ended_reply_to_newest(conversation, question)
+        _archive(conversation, [question, *([reply] if reply else [])])
+        turn = _ask(
+            conversation, text, is_draft=bool(reply and reply.is_draft), instead_of=question, instead_of_reply=reply
+        )
+        record(actor, "message.edited", turn.question, conversation.agent)
+    return turn
+
+
+def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
+    """Have the newest question answered once more; its answer is archived. `message_id` is of the one or the other."""
+    with transaction.atomic():
+        message = get_message(actor, message_id)
+        conversation = lock_conversation(actor, message.conversation_id)
+        check_available(actor, conversation.agent)
+        question = message.reply_to or message
+        reply = _ended_reply_to_newest(conversation, question)
+        _archive(conversation, [reply] if reply else [])
+        guard = Guard.of(conversation, conversation.agent)
+        turn = _answer_to(
+            conversation,
+            question,
+            is_draft=bool(reply and reply.is_draft),
+            refusal=guard.take_question(question.content).refusal,
+            instead_of=reply,
+        )
+        guard.save_decisions(turn.reply)
+        record(actor, "message.answered_again", question, conversation.agent)
+    return turn
+
+
+def _ended_reply_to_newest(conversation: Conversation, question: Message) -> Message | None:
+    if newest_question(conversation) != question:
+        raise NotNewestError("Only the newest question of a conversation can be changed or answered again.")
+    reply = live_reply(question)
+    if reply is not None and reply.status in {MessageStatus.PENDING, MessageStatus.PROCESSING}:
+        raise StillAnsweringError("The answer is still being made. Wait for it.")
+    return reply
+
+
+def _archive(conversation: Conversation, messages: Sequence[Message]) -> None:
+    Message.objects.filter(pk__in=[message.pk for message in messages]).update(archived_at=timezone.now())
+    conversation.message_count -= len(messages)
+
+
+def _ask(
+    conversation: Conversation,
+    text: str,
+    *,
+    is_draft: bool,
+    instead_of: Message | None = None,
+    instead_of_reply: Message | None = None,
+) -> Turn:
+    guard = Guard.of(conversation, conversation.agent)
+    taken = guard.take_question(text)
+    conversation.last_position += 1
+    question = Message(
+        conversation=conversation,
+        position=conversation.last_position,
+        role=MessageRole.USER,
+        content=taken.text,
+        replaces=instead_of,
+    )
+    if conversation.title == DEFAULT_TITLE:
+        conversation.title = " ".join(taken.text[:80].split())
+    turn = _answer_to(conversation, question, is_draft=is_draft, refusal=taken.refusal, instead_of=instead_of_reply)
+    guard.save_decisions(turn.reply)
+    return turn
+
+
+def _answer_to(
+    conversation: Conversation,
+    question: Message,
+    *,
+    is_draft: bool,
+    refusal: str = "",
+    instead_of: Message | None = None,
+) -> Turn:
+    """An empty reply, and the work to fill it. The question is saved with it when it is new.
+
+    `refusal` is that of a guardrail: no model will hear of the question.
+    """
+    conversation.last_position += 1
+    reply = Message(
+        conversation=conversation,
+        position=conversation.last_position,
+        role=MessageRole.ASSISTANT,
+        status=MessageStatus.PENDING,
+        content=refusal,
+        is_blocked=bool(refusal),
+        reply_to=question,
+        replaces=instead_of,
+        task_id=uuid.UUID(create_task()),
+        is_draft=is_draft and conversation.agent.has_draft,
+    )
+    new = [question, reply] if question._state.adding else [reply]
+    Message.objects.bulk_create(new)
+    Conversation.objects.filter(pk=conversation.pk).update(
+        message_count=conversation.message_count + len(new),
+        last_position=conversation.last_position,
+        last_activity=timezone.now(),
+        title=conversation.title,
+    )
+    turn = Turn(question, reply)
+    _announce(turn)
+    enqueue(tasks.answer, str(reply.id), expires=3600)
+    return turn
+
+
+@transaction.atomic
+def start_test(*, actor: Principal, agent: Agent, query: str = "", is_draft: bool = False) -> str:
+    """Put a question to an agent as a visitor would. Returns the task's id.
+
+    Its conversation is archived from the start and deleted at its end, so it is in no list and no figure. Without
+    `query` it is the agent's first starter question. Raises `InvalidInputError`.
+    """
+    starters = [*agent.starter_questions, DEFAULT_TEST_QUESTION]
+    text = clean_message(query if query.strip() else str(starters[0]))
+    conversation = Conversation.objects.create(
+        agent=agent,
+        entity_type=EntityType.USER,
+        user_id=actor.user_id,
+        title="Test",
+        message_count=2,
+        last_position=2,
+        archived_at=timezone.now(),
+    )
+    question = Message(conversation=conversation, position=1, role=MessageRole.USER, content=text)
+    reply = Message(
+        conversation=conversation,
+        position=2,
+        role=MessageRole.ASSISTANT,
+        status=MessageStatus.PENDING,
+        reply_to=question,
+        task_id=uuid.UUID(create_task()),
+        is_draft=is_draft and agent.has_draft,
+    )
+    Message.objects.bulk_create([question, reply])
+    task_id = create_task()
+    enqueue(tasks.test_agent, str(reply.id), task_id, expires=3600)
+    record_event(actor=actor, event_type="agent.tested", entity=agent)
+    return task_id
+
+
+def clean_message(text: str) -> str:
+    """The message without what PostgreSQL cannot store. Raises `InvalidInputError` when it is empty or too long."""
+    cleaned = text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+    if not cleaned:
+        raise InvalidInputError("The message is empty.", fields={"message": ["Write something."]})
+    if len(cleaned) > MAX_MESSAGE_LENGTH:
+        raise InvalidInputError(
+            f"The message is {len(cleaned):,} characters long; at most {MAX_MESSAGE_LENGTH:,} can be taken.",
+            fields={"message": [f"At most {MAX_MESSAGE_LENGTH:,} characters."]},
+        )
+    return cleaned
+
+
+def _announce(turn: Turn) -> None:
+    schema, conversation_id = current_schema(), turn.reply.conversation_id
+    data = {"status": "queued", "message_id": str(turn.question.id), "task_id": turn.task_id}
+    transaction.on_commit(lambda: streams.publish(schema, conversation_id, streams.STATUS, data), robust=True)

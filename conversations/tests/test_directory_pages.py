@@ -1,0 +1,85 @@
+"""The pages on which a company reads what was said."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django_tenants.utils import tenant_context
+from pytest_django import DjangoAssertNumQueries
+
+from conftest import Character
+from conversations.enums import EntityType
+from conversations.models import Conversation
+from conversations.tests.test_pages import cite, conversation_of, exchange, lead_of
+
+
+def titles(client: Client, **query: str) -> list[str]:
+    return [row.title for row in client.get("/conversations", query).context["page_obj"]]
+
+
+def test_conversations_are_found_by_what_became_of_them(acme: Character, acme_client: Client) -> None:
+    lead = lead_of(acme)
+    good, bad, silent, broken, visitor = (
+        conversation_of(acme, title=title) for title in ("Good", "Bad", "Silent", "Broken", "Visitor")
+    )
+    with tenant_context(acme.company):
+        exchange(good, content="Yes.", user_feedback=1)
+        exchange(bad, content="No.", user_feedback=-1)
+        exchange(silent, content="I do not know.", is_refusal=True)
+        exchange(broken, status="failed", error="The model is down.")
+        Conversation.objects.filter(pk=visitor.pk).update(entity_type=EntityType.LEAD, lead=lead, tags=["vip"])
+    assert len(titles(acme_client)) == 5
+    shown = {show: titles(acme_client, show=show) for show in ("good", "bad", "unanswered", "failed")}
+    assert shown == {"good": ["Good"], "bad": ["Bad"], "unanswered": ["Silent"], "failed": ["Broken"]}
+    assert titles(acme_client, **{"with": "lead"}) == ["Visitor"]
+    assert titles(acme_client, tag="vip") == ["Visitor"]
+    assert titles(acme_client, q="i do not KNOW") == ["Silent"]
+    assert len(titles(acme_client, agent=str(acme.agent.pk))) == 5
+    assert titles(acme_client, agent="00000000-0000-4000-8000-000000000000") == []
+
+
+def test_closed_and_archived_ones_are_set_apart(acme: Character, acme_client: Client) -> None:
+    closed, gone = conversation_of(acme, title="Closed"), conversation_of(acme, title="Gone")
+    acme_client.post(f"/conversations/{closed.pk}/close")
+    acme_client.post(f"/conversations/{gone.pk}/archive")
+    assert [titles(acme_client, show=show) for show in ("", "archived", "deleted")] == [[], ["Closed"], ["Gone"]]
+    assert "Restore" in acme_client.get(f"/conversations/{gone.pk}").content.decode()
+    acme_client.post(f"/conversations/{closed.pk}/reopen")
+    assert titles(acme_client) == ["Closed"]
+
+
+def test_a_conversation_is_read_with_the_facts_of_its_answers(acme: Character, acme_client: Client) -> None:
+    conversation = conversation_of(acme)
+    with tenant_context(acme.company):
+        reply = exchange(
+            conversation, content="Yes [Source 1].", model_used="extractive", timings={"retrieval": 0.25},
+            user_feedback=-1, feedback_comment="Too short <b>",
+        )  # fmt: skip
+        cite(reply)
+    page = acme_client.get(f"/conversations/{conversation.pk}")
+    text = page.content.decode()
+    assert [message["timings"] for message in page.context["chat_messages"]] == [{}, {"Retrieval": 0.25}]
+    assert ("extractive" in text, "Too short &lt;b&gt;" in text, "Returns" in text) == (True, True, True)
+
+
+def test_title_and_tags_are_changed(acme: Character, acme_client: Client) -> None:
+    conversation = conversation_of(acme)
+    acme_client.post(f"/conversations/{conversation.pk}", {"title": "Refunds", "tags": "vip, , new"})
+    with tenant_context(acme.company):
+        row = Conversation.objects.get(pk=conversation.pk)
+    assert (row.title, row.tags) == ("Refunds", ["vip", "new"])
+    refused = acme_client.post(f"/conversations/{conversation.pk}", {"title": "", "tags": ""})
+    assert refused.context["form"].errors["title"] == ["This field is required."]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_list_queries(
+    acme: Character, acme_client: Client, django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    for number in range(count):
+        conversation = conversation_of(acme, title=f"Conversation {number}")
+        with tenant_context(acme.company):
+            exchange(conversation, content="Yes.")
+    # two search paths, session, person with company, count, page, agents
+    with django_assert_num_queries(7):
+        assert len(titles(acme_client)) == count

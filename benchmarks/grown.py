@@ -1,6 +1,6 @@
-"""A company as large as one likes: the public sets, and as many passages between theirs as it takes.
+"""A company as large as one likes: a public set, and as many passages between its own as it takes.
 
-A passage that is made up lies between one of the sets and a near one of it, in meaning and in words.
+A passage that is made up lies between one of the set and a near one, in meaning and in words.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 
 from agents.models import Agent
@@ -50,11 +50,11 @@ class _Text:
     counts: list[Counter[int]]
 
 
-def grow(agent: Agent, corpora: Sequence[Corpus], size: int) -> Grown:
+def grow(agent: Agent, corpus: Corpus, size: int) -> Grown:
     """Fill the current company, which is empty, with `size` chunks of one agent's documents."""
     source, dice = np.random.default_rng(SEED), random.Random(SEED)
-    texts = [_text(chunk.text) for corpus in corpora for entry in corpus.entries for chunk in entry.chunks][:size]
-    base = np.concatenate([corpus.vectors for corpus in corpora])[:size]
+    texts = [_text(chunk.text) for entry in corpus.entries for chunk in entry.chunks][:size]
+    base = corpus.vectors[:size]
     near = _neighbours(base)
     documents = [_document(agent, number, dice) for number in range(-(-size // CHUNKS_A_DOCUMENT))]
     Document.objects.bulk_create(documents, batch_size=1000)
@@ -90,7 +90,9 @@ def grow(agent: Agent, corpora: Sequence[Corpus], size: int) -> Grown:
                 "lexical": _sparse(counts, words / (number + 1)),
             }
 
-    index, locator = hold_or_make_index(agent), {"type": "lines", "start": 1, "end": 1}
+    with transaction.atomic():
+        index = hold_or_make_index(agent)
+    locator = {"type": "lines", "start": 1, "end": 1}
     usual = DocumentChunk(search_index=index, locator=locator, embedding_model=MODEL_NAME)
     _copy(usual, chunks())
     _copy(LexicalTerm(), [{"term": ALL_CHUNKS, "chunk_count": size, "word_total": words}])

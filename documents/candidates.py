@@ -19,7 +19,7 @@ from documents.models import LEXICAL_DIMENSIONS
 from documents.scale import VectorIndex
 
 # A chunk's id, its document's id, name and address, its content, headings and locator, then the scores: cosine to the
-# query, BM25, cosine to what was asked.
+# query, BM25, cosine to what was asked; last its place in the document.
 Candidate = tuple[Any, ...]
 DENSE, LEXICAL = 7, 8
 
@@ -45,7 +45,7 @@ _DENSE = "1 - (chunk.embedding <=> %(vector)s::vector)"
 _LEXICAL = "-(chunk.lexical <#> %(lexical)s::sparsevec)"
 _COLUMNS = f"""chunk.id, chunk.document_id, coalesce(nullif(document.title, ''), document.original_filename),
        document.source_url, chunk.content, chunk.headings, chunk.locator, {_DENSE}, {_LEXICAL},
-       1 - (chunk.embedding <=> %(asked)s::vector)"""
+       1 - (chunk.embedding <=> %(asked)s::vector), chunk.index"""
 _BEST = """best
 JOIN documents_documentchunk AS chunk ON chunk.id = best.id
 JOIN documents_document AS document ON document.id = chunk.document_id"""
@@ -80,13 +80,14 @@ WITH near AS MATERIALIZED (
     )
 )
 SELECT {_COLUMNS}, (SELECT count(*) FROM near) FROM {_BEST}"""  # noqa: S608  # fragments of this module
-# JIT would compile for longer than the statement takes; with less memory the terms would be taken out of chunks.
+# JIT compiles, and other workers start, for longer than they save; with less memory terms would be taken out of chunks.
 _SETTINGS = f"""
 SET LOCAL hnsw.ef_search = {EF_SEARCH};
 SET LOCAL hnsw.iterative_scan = relaxed_order;
 SET LOCAL hnsw.max_scan_tuples = {MOST_TUPLES};
 SET LOCAL hnsw.scan_mem_multiplier = {MEMORY};
 SET LOCAL work_mem = '{WORK_MEMORY}';
+SET LOCAL max_parallel_workers_per_gather = 0;
 SET LOCAL jit = off
 """
 _REACH = f"""

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+import structlog
 from django.db import connection
 from pgvector import Vector
 
@@ -25,10 +26,14 @@ from documents.chunks import ALL_CHUNKS
 from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
-from documents.models import LexicalTerm
-from knowrithm.llm.base import Embedder
+from documents.models import AgentReranker, LexicalTerm
+from documents.selectors import get_reranker_of
+from knowrithm.db.schema import release_connection
+from knowrithm.llm.base import Embedder, ProviderError
 from knowrithm.llm.providers.sentences import split_sentences
-from knowrithm.llm.registry import embedder
+from knowrithm.llm.registry import embedder, reranker
+
+log = structlog.get_logger(__name__)
 
 CANDIDATES = 60  # of each leg
 # Two passages say the same when nearly all runs of so many words of the shorter one stand in the longer one too.
@@ -69,6 +74,7 @@ class RetrievalSettings:
 class Passage:
     """A retrieved chunk. `score` is the fused one, from 0 to 1 within one search; the others explain it.
 
+    `rerank` is what the agent's reranker thinks of it, and `fused_rank` its place before; None where it was not read.
     `dense_rank` and `lexical_rank` are its places in the two legs, from 1; None beyond the candidates of a leg.
     `dense` is the cosine similarity, `lexical` the BM25 score, `evidence` an absolute measure from 0 to 1 of how much
     the passage speaks of what was asked: comparable between searches. `asked` is the cosine to what was asked,
@@ -90,6 +96,9 @@ class Passage:
     coverage: float
     dense_rank: int | None = None
     lexical_rank: int | None = None
+    fused_rank: int | None = None
+    rerank: float | None = None
+    index: int = 0  # of the chunk in its document
 
     @property
     def locator_label(self) -> str:
@@ -155,6 +164,16 @@ class _Found:
     query: _Query
     dense_rank: int | None
     lexical_rank: int | None
+    fused_rank: int | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The best passages, best first; perhaps none. `warning` is a sentence about what did not work, or empty."""
+
+    passages: list[Passage]
+    warning: str = ""
 
 
 def _spaces(agent: Agent, filters: Filters) -> list[_Space]:
@@ -184,7 +203,19 @@ def retrieve(
     settings: RetrievalSettings | None = None,
     filters: Filters = NO_FILTERS,
 ) -> list[Passage]:
-    """The best passages of the agent's documents and of the datasets granted to it, best first; perhaps none.
+    """The passages of `search`."""
+    return search(agent, query, question=question, settings=settings, filters=filters).passages
+
+
+def search(
+    agent: Agent,
+    query: str,
+    *,
+    question: str = "",
+    settings: RetrievalSettings | None = None,
+    filters: Filters = NO_FILTERS,
+) -> Retrieval:
+    """The best passages of the agent's documents and of the datasets granted to it.
 
     `query` may hold more than was asked, such as the question before. `question` is what was asked: the evidence is
     measured by it alone when it says enough on its own, or every follow-up would seem answered by what the earlier
@@ -195,8 +226,29 @@ def retrieve(
     for space in _spaces(agent, filters):
         prepared = _prepare(query, question, space.model)
         found += _fuse(_candidates(space, prepared, filters), prepared, settings.dense_weight)
-    best = _without_repeats(sorted(found, key=attrgetter("score"), reverse=True), settings.top_k)
-    return _read_closely([_passage(one) for one in best], [one.query for one in best])
+    ranked, warning = sorted(found, key=attrgetter("score"), reverse=True), ""
+    if ranked and (choice := get_reranker_of(agent.id)) is not None:
+        ranked, warning = _reranked(choice, question if is_self_contained(question) else query, ranked)
+    best = _without_repeats(ranked, settings.top_k)
+    return Retrieval(_read_closely([_passage(one) for one in best], [one.query for one in best]), warning)
+
+
+def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tuple[list[_Found], str]:
+    """The best of them in the reranker's order, then the others. An order is never worth an answer: without it the
+    passages stay as they are, with a warning."""
+    head = found[: choice.passages]
+    texts = ["\n".join((*_json(one.row[5]), one.row[4])) for one in head]
+    release_connection()
+    try:
+        scores = reranker(choice.config()).rerank(query, texts)
+    except ProviderError as error:
+        log.warning("rerank_failed", code=error.code, error=str(error))
+        return list(found), f"The passages were not put in order anew. {error}"
+    read = [
+        replace(one, fused_rank=rank, rerank=score)
+        for rank, (one, score) in enumerate(zip(head, scores, strict=True), 1)
+    ]
+    return [*sorted(read, key=attrgetter("rerank"), reverse=True), *found[choice.passages :]], ""
 
 
 def is_self_contained(question: str) -> bool:
@@ -273,12 +325,12 @@ def _ranks(scores: Sequence[float]) -> list[int | None]:
 
 def _passage(found: _Found) -> Passage:
     """Reading a text's terms costs more than finding it: done only for what is handed out."""
-    chunk, document, name, url, content, headings, locator, dense, lexical, asked = found.row
+    chunk, document, name, url, content, headings, locator, dense, lexical, asked, index = found.row
     meaning, coverage = max(asked, 0.0), _coverage(content, headings, found.query.asked_weights)
     return Passage(
         chunk, document, name, url, content, tuple(_json(headings)), _json(locator),
         found.score, dense, max(lexical, 0.0), MEANING * meaning + TERMS * coverage, meaning, coverage,
-        found.dense_rank, found.lexical_rank,
+        found.dense_rank, found.lexical_rank, found.fused_rank, found.rerank, index,
     )  # fmt: skip
 
 

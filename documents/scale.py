@@ -121,7 +121,7 @@ def _sizes() -> list[tuple[VectorIndex, int]]:
 @contextmanager
 def _alone() -> Iterator[bool]:
     """Whether no other worker tends this company's indexes. One that is being built looks like one that broke."""
-    key = [LOCK, schema_name()]
+    key: list[int | str] = [LOCK, schema_name()]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", key)
         [is_alone] = cursor.fetchone()

@@ -24,6 +24,7 @@ NAMES = (
     "second_wall",
     "concurrency",
     "retrieval",
+    "scale",
     "evidence",
 )
 

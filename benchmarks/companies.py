@@ -26,15 +26,21 @@ from tenants.services import principal_of, register_company
 @contextmanager
 def company_with(entries: Sequence[Entry], vectors: Vectors) -> Iterator[Agent]:
     """Inside a new company whose one agent has read `entries`. The name of a document is the id of its entry."""
+    with new_company() as agent:
+        _add_documents(agent, entries, vectors)
+        yield agent
+
+
+@contextmanager
+def new_company() -> Iterator[Agent]:
+    """Inside a new company whose one agent has read nothing."""
     _prepare_database()
     unique = uuid.uuid4().hex[:12]
     user = register_company(
         company_name=unique, email=f"{unique}@bench.example", password=PASSWORD, first_name="Ada", last_name="Admin"
     )
     with tenant_context(user.company):
-        agent = create_agent(actor=principal_of(user), name="Reader")
-        _add_documents(agent, entries, vectors)
-        yield agent
+        yield create_agent(actor=principal_of(user), name="Reader")
 
 
 @cache

@@ -36,7 +36,8 @@ from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
-from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, retrieve
+from documents.neighbours import merge_neighbours
+from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search
 from integrations.enums import EventType
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
@@ -106,6 +107,7 @@ class _Turn:
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
+        self.warnings: list[str] = []
 
     def publish(self, name: str, **data: Any) -> None:
         task_id = str(self.reply.task_id)
@@ -125,12 +127,13 @@ class _Turn:
             self._finish(_Answer(refusal), [], is_blocked=True)
             return
         in_context = retrieval_query(question, history)
-        search = RetrievalSettings.of(self.agent)
-        passages = with_retry(
-            lambda: retrieve(self.agent, in_context, question=question, settings=search, filters=self.guard.filters)
+        ranking = RetrievalSettings.of(self.agent)
+        found = with_retry(
+            lambda: search(self.agent, in_context, question=question, settings=ranking, filters=self.guard.filters)
         )
+        passages, self.warnings = merge_neighbours(found.passages), [found.warning] if found.warning else []
         self._lap("retrieval")
-        if has_evidence(passages, search.threshold):
+        if has_evidence(passages, ranking.threshold):
             in_order = settings_in_order(self.agent.llm_settings)
             request = build_request(
                 agent=brief_of(self.agent),
@@ -227,7 +230,7 @@ class _Turn:
                 model_failures=[asdict(failure) for failure in self.failures],
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
-                warnings=[*checked.warnings, *answer.warnings],
+                warnings=[*self.warnings, *checked.warnings, *answer.warnings],
             )
             if not held:
                 raise LostLeaseError

@@ -80,6 +80,13 @@ class CrawlStage(models.TextChoices):
     DONE = "done", "Done"
 
 
+class RerankProvider(models.TextChoices):
+    COHERE = "cohere", "Cohere"
+    JINA = "jina", "Jina"
+    VLLM = "vllm", "vLLM, or a server like it"
+    TEI = "tei", "text-embeddings-inference"
+
+
 class IndexState(models.TextChoices):
     """Which of an agent's or dataset's search indexes it is."""
 

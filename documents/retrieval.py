@@ -1,7 +1,7 @@
 """Finding the passages that bear on a question: by meaning and by words, and how sure that is.
 
-Two legs over the agent's live chunks, both exact: cosine over embeddings, and BM25 as an inner product of sparse
-vectors. Their scores are normalised and combined convexly, which beats rank fusion in and out of domain. Whether
+Two legs over the agent's live chunks (`documents.candidates`): cosine over embeddings, and BM25 as an inner product of
+sparse vectors. Their scores are normalised and combined convexly, which beats rank fusion in and out of domain. Whether
 there is evidence at all is decided here, from the scores, never by asking a model.
 """
 
@@ -16,18 +16,24 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+import structlog
 from django.db import connection
-from pgvector import SparseVector, Vector
+from pgvector import Vector
 
 from agents.models import Agent
+from documents.candidates import DENSE, LEXICAL, Candidate, Words, find
 from documents.chunks import ALL_CHUNKS
 from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
-from documents.models import LEXICAL_DIMENSIONS, LexicalTerm
-from knowrithm.llm.base import Embedder
+from documents.models import AgentReranker, LexicalTerm
+from documents.selectors import get_reranker_of
+from knowrithm.db.schema import release_connection
+from knowrithm.llm.base import Embedder, ProviderError
 from knowrithm.llm.providers.sentences import split_sentences
-from knowrithm.llm.registry import embedder
+from knowrithm.llm.registry import embedder, reranker
+
+log = structlog.get_logger(__name__)
 
 CANDIDATES = 60  # of each leg
 # Two passages say the same when nearly all runs of so many words of the shorter one stand in the longer one too.
@@ -49,8 +55,6 @@ LEANS_ON_PREVIOUS = re.compile(
     re.IGNORECASE,
 )
 
-Row = tuple[Any, ...]  # of _CANDIDATES_SQL
-
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:
@@ -70,6 +74,7 @@ class RetrievalSettings:
 class Passage:
     """A retrieved chunk. `score` is the fused one, from 0 to 1 within one search; the others explain it.
 
+    `rerank` is what the agent's reranker thinks of it, and `fused_rank` its place before; None where it was not read.
     `dense_rank` and `lexical_rank` are its places in the two legs, from 1; None beyond the candidates of a leg.
     `dense` is the cosine similarity, `lexical` the BM25 score, `evidence` an absolute measure from 0 to 1 of how much
     the passage speaks of what was asked: comparable between searches. `asked` is the cosine to what was asked,
@@ -91,6 +96,9 @@ class Passage:
     coverage: float
     dense_rank: int | None = None
     lexical_rank: int | None = None
+    fused_rank: int | None = None
+    rerank: float | None = None
+    index: int = 0  # of the chunk in its document
 
     @property
     def locator_label(self) -> str:
@@ -115,7 +123,7 @@ class Filters:
     own_documents: bool = True
 
     def parameters(self) -> dict[str, Any]:
-        """Of _CANDIDATES_SQL. NULL stands for no condition."""
+        """Of `candidates.find`. NULL stands for no condition."""
         return {
             "tags": list(self.tags) or None,
             "documents": list(self.document_ids) or None,
@@ -144,22 +152,28 @@ class _Query:
 
     model: Embedder
     vector: Vector
-    weights: dict[int, float]  # inverse document frequency by term id
+    words: Words
     asked_vector: Vector
-    asked_weights: dict[int, float]
-
-    @property
-    def lexical(self) -> SparseVector:
-        return SparseVector(self.weights, LEXICAL_DIMENSIONS)
+    asked_weights: dict[int, float]  # inverse document frequency by term id
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     score: float
-    row: Row
+    row: Candidate
     query: _Query
     dense_rank: int | None
     lexical_rank: int | None
+    fused_rank: int | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The best passages, best first; perhaps none. `warning` is a sentence about what did not work, or empty."""
+
+    passages: list[Passage]
+    warning: str = ""
 
 
 def _spaces(agent: Agent, filters: Filters) -> list[_Space]:
@@ -189,7 +203,19 @@ def retrieve(
     settings: RetrievalSettings | None = None,
     filters: Filters = NO_FILTERS,
 ) -> list[Passage]:
-    """The best passages of the agent's documents and of the datasets granted to it, best first; perhaps none.
+    """The passages of `search`."""
+    return search(agent, query, question=question, settings=settings, filters=filters).passages
+
+
+def search(
+    agent: Agent,
+    query: str,
+    *,
+    question: str = "",
+    settings: RetrievalSettings | None = None,
+    filters: Filters = NO_FILTERS,
+) -> Retrieval:
+    """The best passages of the agent's documents and of the datasets granted to it.
 
     `query` may hold more than was asked, such as the question before. `question` is what was asked: the evidence is
     measured by it alone when it says enough on its own, or every follow-up would seem answered by what the earlier
@@ -200,8 +226,29 @@ def retrieve(
     for space in _spaces(agent, filters):
         prepared = _prepare(query, question, space.model)
         found += _fuse(_candidates(space, prepared, filters), prepared, settings.dense_weight)
-    best = _without_repeats(sorted(found, key=attrgetter("score"), reverse=True), settings.top_k)
-    return _read_closely([_passage(one) for one in best], [one.query for one in best])
+    ranked, warning = sorted(found, key=attrgetter("score"), reverse=True), ""
+    if ranked and (choice := get_reranker_of(agent.id)) is not None:
+        ranked, warning = _reranked(choice, question if is_self_contained(question) else query, ranked)
+    best = _without_repeats(ranked, settings.top_k)
+    return Retrieval(_read_closely([_passage(one) for one in best], [one.query for one in best]), warning)
+
+
+def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tuple[list[_Found], str]:
+    """The best of them in the reranker's order, then the others. An order is never worth an answer: without it the
+    passages stay as they are, with a warning."""
+    head = found[: choice.passages]
+    texts = ["\n".join((*_json(one.row[5]), one.row[4])) for one in head]
+    release_connection()
+    try:
+        scores = reranker(choice.config()).rerank(query, texts)
+    except ProviderError as error:
+        log.warning("rerank_failed", code=error.code, error=str(error))
+        return list(found), f"The passages were not put in order anew. {error}"
+    read = [
+        replace(one, fused_rank=rank, rerank=score)
+        for rank, (one, score) in enumerate(zip(head, scores, strict=True), 1)
+    ]
+    return [*sorted(read, key=attrgetter("rerank"), reverse=True), *found[choice.passages :]], ""
 
 
 def is_self_contained(question: str) -> bool:
@@ -221,11 +268,12 @@ def _prepare(query: str, question: str, model: Embedder) -> _Query:
     known = _chunk_counts([ALL_CHUNKS, *ids])
     total = known.get(ALL_CHUNKS, 0)
     weights = {identifier: idf(known.get(identifier, 0), total) for identifier in ids}
+    words = Words(weights, known, total)
     vector = Vector(model.embed_query(query))
     if question == query or not is_self_contained(question):
-        return _Query(model, vector, weights, vector, weights)
+        return _Query(model, vector, words, vector, weights)
     asked_weights = {identifier: weights.get(identifier, 0.0) for identifier in map(term_id, terms(question))}
-    return _Query(model, vector, weights, Vector(model.embed_query(question)), asked_weights)
+    return _Query(model, vector, words, Vector(model.embed_query(question)), asked_weights)
 
 
 def _chunk_counts(term_ids: Sequence[int]) -> dict[int, int]:
@@ -236,44 +284,12 @@ def _chunk_counts(term_ids: Sequence[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-_CANDIDATES_SQL = """
-WITH scored AS MATERIALIZED (
-    SELECT chunk.id, chunk.document_id,
-           1 - (chunk.embedding <=> %(vector)s::vector) AS dense,
-           1 - (chunk.embedding <=> %(asked)s::vector) AS asked,
-           -(chunk.lexical <#> %(lexical)s::sparsevec) AS lexical
-    FROM documents_documentchunk AS chunk
-    JOIN documents_document AS document ON document.id = chunk.document_id
-    WHERE (document.agent_id = %(agent)s OR document.dataset_id = ANY(%(datasets)s))
-      AND chunk.search_index_id = ANY(%(indexes)s::uuid[])
-      AND document.archived_at IS NULL AND document.status = 'processed'
-      AND (%(tags)s::varchar[] IS NULL OR document.tags @> %(tags)s::varchar[])
-      AND (%(documents)s::uuid[] IS NULL OR document.id = ANY(%(documents)s::uuid[]))
-      AND (%(types)s::text[] IS NULL OR document.document_type = ANY(%(types)s::text[]))
-      AND (%(wanted_datasets)s::uuid[] IS NULL OR document.dataset_id = ANY(%(wanted_datasets)s::uuid[]))
-      AND (%(metadata)s::jsonb IS NULL OR document.metadata @> %(metadata)s::jsonb)
-      AND chunk.archived_at IS NULL AND chunk.embedding_model = %(model)s
-      AND vector_dims(chunk.embedding) = vector_dims(%(vector)s::vector)
-), best AS (
-    (SELECT * FROM scored ORDER BY dense DESC, id LIMIT %(limit)s)
-    UNION
-    (SELECT * FROM scored WHERE lexical > 0 ORDER BY lexical DESC, id LIMIT %(limit)s)
-)
-SELECT best.id, best.document_id, coalesce(nullif(document.title, ''), document.original_filename),
-       document.source_url, chunk.content, chunk.headings, chunk.locator, best.dense, best.lexical,
-       best.asked
-FROM best
-JOIN documents_documentchunk AS chunk ON chunk.id = best.id
-JOIN documents_document AS document ON document.id = best.document_id
-"""
-
-
-def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Row]:
-    """The best of each leg, with both scores. One exact scan: up to some 20,000 chunks faster than any index."""
-    parameters: Any = {
+def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Candidate]:
+    """The best of each leg, with both scores."""
+    parameters: dict[str, Any] = {
         "vector": query.vector.to_text(),
         "asked": query.asked_vector.to_text(),
-        "lexical": query.lexical.to_text(),
+        "dimensions": query.vector.dimensions(),
         "agent": space.agent_id,
         "datasets": space.dataset_ids,
         "indexes": space.index_ids,
@@ -281,16 +297,13 @@ def _candidates(space: _Space, query: _Query, filters: Filters) -> list[Row]:
         "limit": CANDIDATES,
         **filters.parameters(),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_CANDIDATES_SQL, parameters)
-        rows: list[Row] = cursor.fetchall()
-    return rows
+    return find(parameters, query.words)
 
 
-def _fuse(rows: Sequence[Row], query: _Query, dense_weight: float) -> list[_Found]:
+def _fuse(rows: Sequence[Candidate], query: _Query, dense_weight: float) -> list[_Found]:
     if not rows:
         return []
-    dense, lexical = [row[7] for row in rows], [max(row[8], 0.0) for row in rows]
+    dense, lexical = [row[DENSE] for row in rows], [max(row[LEXICAL], 0.0) for row in rows]
     low, high, best = min(dense), max(dense), max(lexical) or 1.0
     dense_ranks, lexical_ranks = _ranks(dense), _ranks(lexical)
     found = []
@@ -312,12 +325,12 @@ def _ranks(scores: Sequence[float]) -> list[int | None]:
 
 def _passage(found: _Found) -> Passage:
     """Reading a text's terms costs more than finding it: done only for what is handed out."""
-    chunk, document, name, url, content, headings, locator, dense, lexical, asked = found.row
+    chunk, document, name, url, content, headings, locator, dense, lexical, asked, index = found.row
     meaning, coverage = max(asked, 0.0), _coverage(content, headings, found.query.asked_weights)
     return Passage(
         chunk, document, name, url, content, tuple(_json(headings)), _json(locator),
         found.score, dense, max(lexical, 0.0), MEANING * meaning + TERMS * coverage, meaning, coverage,
-        found.dense_rank, found.lexical_rank,
+        found.dense_rank, found.lexical_rank, found.fused_rank, found.rerank, index,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from agents.selectors import agents_list
 from documents.ingestion.language import LANGUAGES
 from documents.ingestion.web.addresses import canonical, site_of
 from documents.models import (
+    AgentReranker,
     Crawl,
     Dataset,
     Document,
@@ -22,6 +23,7 @@ from documents.models import (
     WebsitePage,
     WebsiteSource,
 )
+from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 
 
@@ -220,3 +222,17 @@ def tags_in_use() -> list[str]:
     """The tags of all live documents, by name."""
     rows = Document.objects.live().values_list(Func("tags", function="unnest", output_field=CharField()), flat=True)
     return sorted(rows.order_by().distinct(), key=str.casefold)
+
+
+_RERANKER: CompiledQuery[AgentReranker] = CompiledQuery(lambda: AgentReranker.objects.filter(agent=ANY_ID))
+
+
+def get_reranker_of(agent_id: uuid.UUID) -> AgentReranker | None:
+    return next(iter(_RERANKER.of(agent_id)), None)
+
+
+def get_reranker(agent: Agent) -> AgentReranker:
+    reranker = get_reranker_of(agent.pk)
+    if reranker is None:
+        raise NotFoundError("This agent has no reranker.")
+    return reranker

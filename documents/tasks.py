@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from documents import builds, cloning, crawl, jobs
+from documents import builds, cloning, crawl, jobs, scale
 from knowrithm.jobs import company_task, current_schema, for_each_company
 
 PERIOD, CRAWL_PERIOD = 14, 55  # seconds, just under beat's periods
@@ -69,3 +69,13 @@ def purge_indexes() -> None:
 @shared_task(name="documents.purge_indexes_everywhere")
 def purge_indexes_everywhere() -> None:
     for_each_company(purge_indexes, expires=3599)
+
+
+@company_task(name="documents.tend_indexes")
+def tend_indexes() -> None:
+    scale.tend_indexes()
+
+
+@shared_task(name="documents.tend_indexes_everywhere")
+def tend_indexes_everywhere() -> None:
+    for_each_company(tend_indexes, expires=590)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.models import Agent
-from documents.retrieval import NO_FILTERS, Filters, Passage, RetrievalSettings, has_evidence, retrieve
+from documents.retrieval import NO_FILTERS, Filters, Passage, RetrievalSettings, has_evidence, search
 from knowrithm.errors import UnavailableError
 from knowrithm.llm.base import ProviderError
 
@@ -20,6 +20,7 @@ class Trial:
     settings: RetrievalSettings
     passages: Sequence[Passage]
     seconds: float
+    warning: str = ""
 
     @property
     def has_evidence(self) -> bool:
@@ -41,7 +42,8 @@ def try_search(
     searched = f"{previous}\n{question}" if previous else question
     started = time.perf_counter()
     try:
-        passages = retrieve(agent, searched, question=question, settings=settings, filters=filters)
+        found = search(agent, searched, question=question, settings=settings, filters=filters)
     except ProviderError as error:
         raise UnavailableError(str(error), code=error.code) from error
-    return Trial(searched, settings, passages, round(time.perf_counter() - started, 4))
+    seconds = round(time.perf_counter() - started, 4)
+    return Trial(searched, settings, found.passages, seconds, found.warning)

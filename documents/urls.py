@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from documents import views, views_datasets, views_indexes, views_lifecycle, views_trial, views_websites
+from documents import (
+    views,
+    views_datasets,
+    views_indexes,
+    views_lifecycle,
+    views_reranking,
+    views_trial,
+    views_websites,
+)
 
 urlpatterns = [
     path("documents", views.documents, name="documents"),
@@ -14,6 +22,8 @@ urlpatterns = [
     path("documents/<uuid:pk>/archive", views.archive, name="document-archive"),
     path("documents/<uuid:pk>/restore", views.restore, name="document-restore"),
     path("agents/<uuid:pk>/retrieval", views_trial.trial, name="agent-retrieval"),
+    path("agents/<uuid:pk>/reranker", views_reranking.save, name="agent-reranker"),
+    path("agents/<uuid:pk>/reranker/remove", views_reranking.remove, name="agent-reranker-remove"),
     path("documents/<uuid:pk>/edit", views_lifecycle.edit, name="document-edit"),
     path("documents/<uuid:pk>/download", views_lifecycle.download, name="document-download"),
     path("documents/<uuid:pk>/replace", views_lifecycle.replace, name="document-replace"),

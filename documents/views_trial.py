@@ -15,7 +15,9 @@ from agents.models import MOST_PASSAGES, Agent
 from agents.selectors import get_agent
 from agents.versions import drafted
 from documents.retrieval import RetrievalSettings
+from documents.selectors import get_reranker_of
 from documents.trial import try_search
+from documents.views_reranking import reranker_form
 from tenants.pages import PageRequest, company_page, errors_in
 from tenants.services import principal_of
 
@@ -63,7 +65,13 @@ def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     agent = drafted(get_agent(pk))
     own = RetrievalSettings.of(agent)
     values = {name: getattr(own, name) for name in NAMES}
-    context: dict[str, Any] = {"agent": agent, "tab": "retrieval", "usual": RetrievalSettings()}
+    context: dict[str, Any] = {
+        "agent": agent,
+        "tab": "retrieval",
+        "usual": RetrievalSettings(),
+        "reranker": get_reranker_of(pk),
+        "rerank_form": reranker_form(pk),
+    }
     if request.method == "POST":
         settings = SettingsForm(request.POST)
         if settings.is_valid():

@@ -288,6 +288,7 @@ CELERY_TASK_ROUTES = {
     "documents.resume_stalled*": {"queue": "low"},
     "documents.crawl": {"queue": "default"},  # waits for other people's servers: in threads
     "documents.crawl_due*": {"queue": "low"},
+    "documents.tend_indexes*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
     "leads.import": {"queue": "default"},  # somebody waits for it
     "integrations.deliver": {"queue": "default"},  # waits for other people's servers: in threads, a few at a time
@@ -315,6 +316,8 @@ CELERY_TIMEZONE = "UTC"
 LEASE_SECONDS = env.integer("LEASE_SECONDS", 30)  # then the work of a worker that has died is taken up again
 INGESTION_MEMORY_MB = env.integer("INGESTION_MEMORY_MB", 1536)  # one document's parsers may take at most this
 EMBEDDING_CACHE_SIZE = env.integer("EMBEDDING_CACHE_SIZE", 50_000)  # vectors that are kept for each company
+# Chunks of one embedding model that a question is compared with one by one; a company with more gets indexes.
+EXACT_SEARCH_UP_TO = env.integer("EXACT_SEARCH_UP_TO", 20_000)
 TURN_DEADLINE_SECONDS = env.integer("TURN_DEADLINE_SECONDS", 150)  # below the published clients' 180 s
 CRAWLER_CONTACT = env.text("CRAWLER_CONTACT", BASE_URL)  # who a site's owner can turn to, in the User-Agent
 CRAWL_DELAY_MILLISECONDS = env.integer("CRAWL_DELAY_MILLISECONDS", 1000)  # between two requests to one host

@@ -32,6 +32,8 @@ class TrialPassageSerializer(SearchResultSerializer):
     dense_rank = serializers.IntegerField(allow_null=True)
     lexical_rank = serializers.IntegerField(allow_null=True)
     coverage = serializers.FloatField()
+    fused_rank = serializers.IntegerField(allow_null=True)
+    rerank = serializers.FloatField(allow_null=True)
 
 
 class TrialSettingsSerializer(serializers.Serializer[Any]):
@@ -56,6 +58,7 @@ class TrialViewSet(ApiViewSet):
             evidence=serializers.FloatField(),
             has_evidence=serializers.BooleanField(),
             execution_time=serializers.FloatField(),
+            warning=serializers.CharField(),
         ),
     )
     def search(self, request: Request) -> Response:
@@ -83,5 +86,6 @@ class TrialViewSet(ApiViewSet):
                 "evidence": trial.evidence,
                 "has_evidence": trial.has_evidence,
                 "execution_time": trial.seconds,
+                "warning": trial.warning,
             }
         )

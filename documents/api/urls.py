@@ -5,6 +5,7 @@ from django.urls import path
 from documents.api import lifecycle, views
 from documents.api.datasets import DatasetViewSet
 from documents.api.indexes import IndexViewSet
+from documents.api.reranking import RerankerViewSet
 from documents.api.trial import TrialViewSet
 from documents.api.websites import HandshakeViewSet, WebsiteViewSet
 
@@ -37,6 +38,10 @@ urlpatterns = [
     path("document/<uuid:document_id>/cancel", document.as_view({"post": "cancel"})),
     path("document/<uuid:document_id>/chunk", chunk.as_view({"delete": "destroy_all"})),
     path("document/<uuid:document_id>/chunk/restore-all", chunk.as_view({"patch": "restore_all"})),
+    path(
+        "agent/<uuid:agent_id>/reranker",
+        RerankerViewSet.as_view({"get": "of_agent", "put": "update", "delete": "destroy"}),
+    ),
     path("agent/<uuid:agent_id>/chunking", chunking.as_view({"get": "of_agent", "put": "set_of_agent"})),
     path("dataset/<uuid:dataset_id>/chunking", chunking.as_view({"get": "of_dataset", "put": "set_of_dataset"})),
     path("agent/<uuid:agent_id>/index", index.as_view({"get": "retrieve"})),

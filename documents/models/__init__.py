@@ -14,6 +14,7 @@ from documents.models.documents import (
     upload_path,
 )
 from documents.models.indexes import EMBEDDER_FIELDS, IndexBuild, IndexedDocument, SearchIndex
+from documents.models.reranking import AgentReranker
 from documents.models.websites import Crawl, WebsitePage, WebsiteSource
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "LEXICAL_DIMENSIONS",
     "MAX_TAGS",
     "MAX_TAG_LENGTH",
+    "AgentReranker",
     "Crawl",
     "Dataset",
     "DatasetGrant",

@@ -16,6 +16,7 @@ from documents.services.indexes import build_index_for, cancel_index_build, roll
 from documents.services.metadata import MAX_METADATA, metadata_as_text, metadata_condition, metadata_of_text
 from documents.services.preview import SplitPreview, preview_split
 from documents.services.replacing import replace_document
+from documents.services.reranking import remove_reranker, set_reranker
 from documents.services.tags import clean_tags
 from documents.services.uploads import (
     Duplicate,
@@ -68,6 +69,7 @@ __all__ = [
     "preview_split",
     "printable",
     "queue_ingestion",
+    "remove_reranker",
     "replace_document",
     "restore_chunks",
     "restore_dataset",
@@ -76,6 +78,7 @@ __all__ = [
     "retry_document",
     "roll_back_index",
     "set_chunking",
+    "set_reranker",
     "start_crawl",
     "start_index_build",
     "undo_chunk_edit",

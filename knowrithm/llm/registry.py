@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from knowrithm.llm.base import ChatModel, Embedder, ProviderConfig, UnknownProviderError
+from knowrithm.llm.base import ChatModel, Embedder, ProviderConfig, Reranker, UnknownProviderError
 
 T = TypeVar("T")
 
@@ -18,6 +18,11 @@ def chat_model(config: ProviderConfig) -> ChatModel:
 def embedder(config: ProviderConfig) -> Embedder:
     """The embedding model of a provider. Raises as `chat_model` does."""
     return _builder(_EMBEDDERS, config.provider, purpose="to compute embeddings")(config)
+
+
+def reranker(config: ProviderConfig) -> Reranker:
+    """The reranker of a provider. Raises as `chat_model` does, and `ProviderRequestError` without an address."""
+    return _builder(_RERANKERS, config.provider, purpose="to put passages in order")(config)
 
 
 def _builder(builders: Mapping[str, Callable[[ProviderConfig], T]], slug: str, *, purpose: str) -> Callable[..., T]:
@@ -70,6 +75,12 @@ def _google_embedder(config: ProviderConfig) -> Embedder:
     return GoogleEmbedder(config)
 
 
+def _http_reranker(config: ProviderConfig) -> Reranker:
+    from knowrithm.llm.providers.rerank import HttpReranker
+
+    return HttpReranker(config)
+
+
 _CHAT_MODELS: dict[str, Callable[[ProviderConfig], ChatModel]] = {
     "builtin": _builtin_chat,
     "google": _google_chat,
@@ -84,3 +95,6 @@ _EMBEDDERS: dict[str, Callable[[ProviderConfig], Embedder]] = {
     "gemini": _google_embedder,
     "openai": _openai_embedder,
 }
+_RERANKERS: dict[str, Callable[[ProviderConfig], Reranker]] = dict.fromkeys(
+    ("cohere", "jina", "vllm", "tei"), _http_reranker
+)

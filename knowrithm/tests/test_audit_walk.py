@@ -71,6 +71,12 @@ AGENT = {"agent_id": "{agent_id}"}
 ASKED = {"bot_id": "{agent_id}", "messages": [{"role": "user", "content": "Hello?"}]}
 GUARDRAIL_FORM = {"name": "New", "topic_embedder": "builtin", "rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0"}
 WEBHOOK = {"name": "New", "url": "https://8.8.8.8/hook"}
+RERANKER: dict[str, object] = {
+    "provider": "vllm",
+    "model": "m",
+    "base_url": "https://rerank.example.org",
+    "passages": 20,
+}
 CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
@@ -291,6 +297,12 @@ WROTE: dict[str, Wrote] = {
     "POST /documents/index/<uuid:pk>/build": Wrote("agent.index_build_started", prepare=other_sizes),
     "POST /documents/index/<uuid:pk>/cancel": Wrote("agent.index_build_cancelled", prepare=index_in_the_making),
     "POST /documents/index/<uuid:pk>/rollback": Wrote("agent.index_rolled_back", prepare=index_before),
+    "PUT /api/v1/agent/<uuid:agent_id>/reranker": Wrote("agent.reranker_set", RERANKER),
+    "DELETE /api/v1/agent/<uuid:agent_id>/reranker": Wrote("agent.reranker_removed"),
+    "POST /agents/<uuid:pk>/reranker": Wrote(
+        "agent.reranker_set", {f"rerank-{name}": str(value) for name, value in RERANKER.items()}
+    ),
+    "POST /agents/<uuid:pk>/reranker/remove": Wrote("agent.reranker_removed"),
     "PUT /api/v1/agent/<uuid:agent_id>/chunking": Wrote("agent.chunking_changed", CHUNKING),
     "PUT /api/v1/dataset/<uuid:dataset_id>/chunking": Wrote("dataset.chunking_changed", CHUNKING),
     "PATCH /api/v1/document/chunk/<uuid:chunk_id>/restore": Wrote("document_chunk.restored", prepare=archived_chunk),

@@ -150,6 +150,11 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/dataset/<uuid:dataset_id>/index/build": Probe(),
     "POST /api/v1/dataset/<uuid:dataset_id>/index/cancel": Probe(),
     "POST /api/v1/dataset/<uuid:dataset_id>/index/rollback": Probe(),
+    "GET /api/v1/agent/<uuid:agent_id>/reranker": Probe(),
+    "PUT /api/v1/agent/<uuid:agent_id>/reranker": Probe(
+        {"provider": "vllm", "model": "m", "base_url": "https://rerank.example.org", "passages": 20}
+    ),
+    "DELETE /api/v1/agent/<uuid:agent_id>/reranker": Probe(),
     "GET /api/v1/agent/<uuid:agent_id>/chunking": Probe(),
     "PUT /api/v1/agent/<uuid:agent_id>/chunking": Probe({"chunk_size": 50, "chunk_overlap": 5}),
     "GET /api/v1/dataset/<uuid:dataset_id>/chunking": Probe(),

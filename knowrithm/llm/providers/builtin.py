@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from knowrithm.llm.base import ProviderConfig, ProviderRequestError, ProviderUnavailableError
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 MODEL_NAME = "all-MiniLM-L6-v2"
 DIMENSION = 384
 MAX_TOKENS = 256
-# More texts at a time are slower on a CPU and take twice the memory.
-BATCH = 4
 THREADS = 2
 
 TOKENIZER_PATH = Path(__file__).parents[1] / "data" / "minilm" / "tokenizer.json"
@@ -35,21 +32,14 @@ class _Model:
     session: Any  # onnxruntime.InferenceSession, which has no types
     tokenizer: Tokenizer
 
-    def embed(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
-        """Mean of the token vectors, scaled to length 1; shape (len(encodings), DIMENSION)."""
-        width = max(len(encoding.ids) for encoding in encodings)
-        ids = np.zeros((len(encodings), width), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, encoding in enumerate(encodings):
-            ids[row, : len(encoding.ids)] = encoding.ids
-            mask[row, : len(encoding.ids)] = 1
-        (tokens,) = self.session.run(
-            None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        )
-        # Every text has at least the two tokens that mark its ends: neither the mask's sum nor the length is zero.
-        means = (tokens * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        vectors: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
-        return vectors
+    def embed(self, encoding: Encoding) -> list[float]:
+        """Mean of the token vectors, scaled to length 1. Several texts at a time would be padded: slower."""
+        ids = np.array([encoding.ids], dtype=np.int64)
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        (tokens,) = self.session.run(None, inputs)
+        mean = tokens[0].mean(axis=0)  # every text has at least the two tokens that mark its ends
+        vector: list[float] = (mean / np.linalg.norm(mean)).tolist()
+        return vector
 
 
 class MiniLMEmbedder:
@@ -61,15 +51,7 @@ class MiniLMEmbedder:
         if not texts:
             return []
         model = _loaded_model()
-        encodings = [model.tokenizer.encode(text) for text in texts]
-        # Neighbours of like length waste no work on padding.
-        order = sorted(range(len(texts)), key=lambda index: len(encodings[index].ids))
-        vectors: list[list[float]] = [[]] * len(texts)
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
-            for index, vector in zip(batch, model.embed([encodings[i] for i in batch]), strict=True):
-                vectors[index] = vector.tolist()
-        return vectors
+        return [model.embed(model.tokenizer.encode(text)) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
         return self.embed_documents([text])[0]
@@ -115,6 +97,8 @@ def _load() -> _Model:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1
+    # Threads that wait for work would turn in a loop: on a busy machine that took more of it than the work itself.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(str(TOKENIZER_PATH))
     tokenizer.no_padding()

@@ -17,6 +17,7 @@ it runs:
 
 `server.fail(503, "overloaded", times=2)` answers the next calls with an error, `server.requests` holds what came in,
 `server.disconnected` is a `threading.Event` that is set when a client leaves before the end of a stream.
+`RerankServer` answers `/rerank` in both shapes in use, by the share of the question's words that a text has.
 `ObedientServer` obeys besides every order that it finds in its prompt.
 """
 
@@ -24,6 +25,7 @@ from knowrithm.tests.providers.anthropic_server import AnthropicServer
 from knowrithm.tests.providers.google_server import GoogleServer
 from knowrithm.tests.providers.obedient_server import ObedientServer
 from knowrithm.tests.providers.openai_server import OpenAIServer
+from knowrithm.tests.providers.rerank_server import RerankServer
 from knowrithm.tests.providers.server import RecordedRequest
 
-__all__ = ["AnthropicServer", "GoogleServer", "ObedientServer", "OpenAIServer", "RecordedRequest"]
+__all__ = ["AnthropicServer", "GoogleServer", "ObedientServer", "OpenAIServer", "RecordedRequest", "RerankServer"]

@@ -61,23 +61,25 @@ WITH scored AS MATERIALIZED (
 SELECT {_COLUMNS} FROM {_BEST}"""  # noqa: S608  # fragments of this module
 # Both legs come from an index. The order of the vectors' is that of numbers of half the size: it is made exact here.
 # The terms of a chunk are never taken out of it here: that costs more than all else, and so only the index has them.
+# Whether a document is wanted is asked of a hash table, row by row as the indexes hand them out: as a join, it would be
+# for the planner to say in which order, and with a long list of documents it has chosen seconds.
+_WANTED = "(chunk.document_id IN (SELECT id FROM wanted)) IS TRUE"
 _INDEXED = f"""
-WITH near AS MATERIALIZED (
+WITH wanted AS MATERIALIZED (
+    SELECT document.id FROM documents_document AS document WHERE {_DOCUMENTS}
+), near AS MATERIALIZED (
     SELECT chunk.id, chunk.embedding
-    FROM {_CHUNKS}
+    FROM documents_documentchunk AS chunk
+    WHERE {_COMPARABLE} AND {_WANTED}
     ORDER BY chunk.embedding::halfvec(%(dimensions)s) <=> %(vector)s::halfvec(%(dimensions)s) LIMIT 2 * %(limit)s
 ), worded AS MATERIALIZED (
-    SELECT chunk.id, chunk.document_id, {_LEXICAL} AS lexical
+    SELECT chunk.id, {_LEXICAL} AS lexical
     FROM documents_documentchunk AS chunk
-    WHERE {_COMPARABLE} AND public.lexical_terms(chunk.lexical) && %(terms)s::integer[]
+    WHERE {_COMPARABLE} AND {_WANTED} AND public.lexical_terms(chunk.lexical) && %(terms)s::integer[]
 ), best AS (
     (SELECT id FROM near AS chunk ORDER BY {_DENSE} DESC, id LIMIT %(limit)s)
     UNION
-    (
-        SELECT worded.id FROM worded JOIN documents_document AS document ON document.id = worded.document_id
-        WHERE lexical > 0 AND {_DOCUMENTS}
-        ORDER BY lexical DESC, worded.id LIMIT %(limit)s
-    )
+    (SELECT id FROM worded WHERE lexical > 0 ORDER BY lexical DESC, id LIMIT %(limit)s)
 )
 SELECT {_COLUMNS}, (SELECT count(*) FROM near) FROM {_BEST}"""  # noqa: S608  # fragments of this module
 # JIT compiles, and other workers start, for longer than they save; with less memory terms would be taken out of chunks.

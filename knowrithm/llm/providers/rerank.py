@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -68,7 +69,9 @@ class HttpReranker:
         return scores
 
 
-@lru_cache(maxsize=4)
+@cache
 def _client(timeout: float) -> httpx2.Client:
     """Shared, so that connections stay open from one call to the next."""
-    return outbound_client(timeout=timeout)
+    client = outbound_client(timeout=timeout)
+    atexit.register(client.close)
+    return client

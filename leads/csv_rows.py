@@ -87,6 +87,8 @@ def _rows(text: io.TextIOWrapper) -> Iterator[Row]:
             raise _refused(f"From line {reader.line_num + 1} on this is no CSV file.") from None
         if cells is None:
             return
+        if any(len(cell) > MAX_FIELD for cell in cells):  # the reader's own limit is whatever others have set
+            raise _refused(f"From line {reader.line_num + 1} on this is no CSV file.")
         if not any(cell.strip() for cell in cells):
             continue
         count += 1

@@ -405,7 +405,7 @@ def test_a_search_makes_as_many_queries_as_ever(
     with tenant_context(acme.company):
         agent = agent_of(acme)
         retrieve(agent, QUESTION)
-        with django_assert_num_queries(3):  # indexes, terms, passages
+        with django_assert_num_queries(4):  # indexes, terms, passages, reranker
             retrieve(agent, QUESTION)
 
 

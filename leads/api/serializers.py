@@ -127,3 +127,8 @@ class LeadQuery(serializers.Serializer[Any]):
 
 class MergeInput(serializers.Serializer[Any]):
     lead_ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=50)
+
+
+class LeadDuplicateSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField()
+    leads = LeadSerializer(many=True)

@@ -20,6 +20,7 @@ from knowrithm.api.views import ApiViewSet
 from leads import selectors, services
 from leads.api.serializers import (
     SHOWN,
+    LeadDuplicateSerializer,
     LeadEventSerializer,
     LeadInput,
     LeadQuery,
@@ -185,11 +186,7 @@ class LeadViewSet(ApiViewSet):
 
     @extend_schema(
         parameters=PAGE_PARAMETERS,
-        responses=page(
-            "LeadDuplicates",
-            "duplicates",
-            answer("LeadDuplicate", reason=serializers.CharField(), leads=LeadSerializer(many=True)),
-        ),
+        responses=page("LeadDuplicates", "duplicates", LeadDuplicateSerializer(many=True)),
     )
     def duplicates(self, request: Request) -> Response:
         """Leads that share an e-mail address or a telephone number, whatever their agents."""

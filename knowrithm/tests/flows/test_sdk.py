@@ -62,7 +62,8 @@ def refused(call: Any, *arguments: Any, **options: Any) -> Any:
 
 
 def test_health_is_public(platform: Platform) -> None:
-    assert platform.client().analytics.health_check() == {
+    health = platform.client().analytics.health_check()
+    assert {name: health[name] for name in health if name not in {"timestamp", "version"}} == {
         "status": "healthy",
         "database": "connected",
         "redis": "connected",

@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 from agents.catalog.models import ProviderModel
 from agents.models import Agent, LLMSettings
 from agents.versions import drafted
-from knowrithm.db.compiled import ANY_ID, CompiledQuery
+from knowrithm.db.compiled import ANY_ID, OTHER_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from tenants.models import AgentRoute, Company
 
@@ -45,6 +45,11 @@ _AGENT_WITH_SETTINGS: CompiledQuery[Agent] = CompiledQuery(
 )
 
 
+_TWO_MODELS: CompiledQuery[ProviderModel] = CompiledQuery(
+    lambda: ProviderModel.objects.select_related("provider").filter(pk__in=[ANY_ID, OTHER_ID])
+)
+
+
 def agent_to_answer(agent_id: uuid.UUID, *, is_draft: bool = False) -> Agent:
     """An agent with its models, in two queries: PostgreSQL plans one join of six tables for longer than it runs.
 
@@ -56,9 +61,7 @@ def agent_to_answer(agent_id: uuid.UUID, *, is_draft: bool = False) -> Agent:
     if is_draft:
         return drafted(agent)
     settings = agent.llm_settings
-    models = ProviderModel.objects.select_related("provider").in_bulk(
-        [settings.llm_model_id, settings.embedding_model_id]
-    )
+    models = {model.pk: model for model in _TWO_MODELS.of(settings.llm_model_id, settings.embedding_model_id)}
     for kind in ("llm", "embedding"):
         model = models[getattr(settings, f"{kind}_model_id")]
         setattr(settings, f"{kind}_model", model)

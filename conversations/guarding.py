@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from django.db.models import Q, QuerySet
 
 from agents.models import Agent
 from conversations.engine.citations import CheckedAnswer, check_citations
@@ -32,18 +31,19 @@ from conversations.enums import TopicEmbedder
 from conversations.models import Conversation, Guardrail, GuardrailDecision, Message
 from documents.embeddings import embed
 from documents.retrieval import NO_FILTERS, Filters, Passage
+from knowrithm.db.compiled import CompiledQuery
 from knowrithm.llm.base import ChatDelta, ChatRequest, ProviderConfig
 from knowrithm.llm.registry import embedder
 
 BUILTIN_EMBEDDER = ProviderConfig(provider="builtin", model="all-MiniLM-L6-v2")
 
 
-def guardrails_of(conversation: Conversation) -> QuerySet[Guardrail]:
+_ACTIVE: CompiledQuery[Guardrail] = CompiledQuery(lambda: Guardrail.objects.filter(is_active=True))
+
+
+def guardrails_of(conversation: Conversation) -> list[Guardrail]:
     """The ones that hold in it: of all, of its agent, and of the key that began it."""
-    holds = Q(applies_to_all=True) | Q(agent_ids__contains=[conversation.agent_id])
-    if conversation.api_key_id is not None:
-        holds |= Q(api_key_ids__contains=[conversation.api_key_id])
-    return Guardrail.objects.filter(holds, is_active=True)
+    return [row for row in _ACTIVE[:] if row.holds_in(conversation)]
 
 
 def rules_of(rows: Iterable[Guardrail]) -> tuple[Rule, ...]:
@@ -83,7 +83,7 @@ class Guard:
 
     @classmethod
     def of(cls, conversation: Conversation, agent: Agent) -> Guard:
-        return cls(list(guardrails_of(conversation)), agent)
+        return cls(guardrails_of(conversation), agent)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:

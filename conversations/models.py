@@ -175,6 +175,13 @@ class Guardrail(BaseModel):
     def __str__(self) -> str:
         return self.name
 
+    def holds_in(self, conversation: Conversation) -> bool:
+        return (
+            self.applies_to_all
+            or conversation.agent_id in self.agent_ids
+            or conversation.api_key_id in self.api_key_ids
+        )
+
 
 class GuardrailDecision(BaseModel):
     """What a rule has refused or masked in a turn. The names stay when the guardrail is changed or deleted."""

@@ -5,7 +5,17 @@ import uuid
 from django.db.models import QuerySet
 
 from integrations.models import Webhook, WebhookDelivery
+from knowrithm.db.compiled import CompiledQuery
 from knowrithm.errors import NotFoundError
+
+_ACTIVE: CompiledQuery[Webhook] = CompiledQuery(
+    lambda: Webhook.objects.live().filter(is_active=True).only("event_types", "agent_ids")
+)
+
+
+def active_webhooks() -> list[Webhook]:
+    """With what they want to be told of, and no more: every turn asks."""
+    return _ACTIVE[:]
 
 
 def get_webhook(webhook_id: uuid.UUID) -> Webhook:

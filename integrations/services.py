@@ -21,7 +21,7 @@ from integrations import jobs, tasks
 from integrations.enums import TEST_EVENT, DeliveryStatus, EventType
 from integrations.exceptions import WebhookOffError
 from integrations.models import Webhook, WebhookDelivery
-from integrations.selectors import get_delivery, get_webhook
+from integrations.selectors import active_webhooks, get_delivery, get_webhook
 from knowrithm.errors import ConflictError, InvalidInputError, NotFoundError
 from knowrithm.net.policy import OutboundError, OutboundRefusedError, check_host
 from knowrithm.principal import Principal
@@ -54,8 +54,7 @@ def publish_event(
     `agent_id` is what a webhook may be limited by; what concerns no agent goes to webhooks without such a limit. One
     query when nobody wants it, two else.
     """
-    webhooks = Webhook.objects.live().filter(is_active=True).only("event_types", "agent_ids")
-    wanted = [webhook for webhook in webhooks if webhook.wants(event_type, agent_id)]
+    wanted = [webhook for webhook in active_webhooks() if webhook.wants(event_type, agent_id)]
     if not wanted:
         return 0
     text, event_id = _as_json(payload() if callable(payload) else payload), uuid.uuid4()

@@ -13,6 +13,7 @@ from django.utils import timezone
 from agents.models import Agent
 from agents.selectors import get_agent
 from conversations import streams, tasks
+from conversations.dispatch import answer_soon
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.exceptions import NotNewestError, StillAnsweringError
 from conversations.guarding import Guard
@@ -209,7 +210,7 @@ def _answer_to(
     )
     turn = Turn(question, reply)
     _announce(turn)
-    enqueue(tasks.answer, str(reply.id), expires=3600)
+    answer_soon(reply.id)
     return turn
 
 

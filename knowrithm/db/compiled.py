@@ -18,12 +18,14 @@ from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
 
-# Where a `CompiledQuery` is to put the id that it is asked for.
+# Where a `CompiledQuery` is to put the id that it is asked for, and a second one.
 ANY_ID = uuid.UUID("a11ce5ed-0000-4000-8000-00000000a11d")
+OTHER_ID = uuid.UUID("07e21d00-0000-4000-8000-0000000a11ce")
 
 
 class CompiledQuery(Generic[Row]):
-    """The rows of the QuerySet that `rows` makes, any slice of them, or those of an id for which `ANY_ID` stands.
+    """The rows of the QuerySet that `rows` makes, any slice of them, or those of the ids that `ANY_ID` and `OTHER_ID`
+    stand for.
 
     Nothing else in the QuerySet may change from one call to the next. What is kept is the text of the SQL, which names
     no schema: whose rows it finds is the connection's matter.
@@ -42,16 +44,17 @@ class CompiledQuery(Generic[Row]):
     def get(self, row_id: uuid.UUID) -> Row | None:
         return next(iter(self.of(row_id)), None)
 
-    def of(self, row_id: uuid.UUID) -> list[Row]:
-        return list(self._read(slice(None), row_id))
+    def of(self, row_id: uuid.UUID, other_id: uuid.UUID | None = None) -> list[Row]:
+        return list(self._read(slice(None), row_id, other_id))
 
-    def _read(self, part: slice, row_id: uuid.UUID | None = None) -> QuerySet[Row]:
+    def _read(self, part: slice, *ids: uuid.UUID | None) -> QuerySet[Row]:
         key = part.start, part.stop
         if key not in self._compiled:
             self._compiled[key] = self._compile(part)
         compiled = self._compiled[key]
         rows = compiled.rows.all()
-        given = tuple(row_id if value == ANY_ID else value for value in compiled.parameters)
+        places = tuple(zip((ANY_ID, OTHER_ID), ids, strict=False))
+        given = tuple(next((id_ for place, id_ in places if value == place), value) for value in compiled.parameters)
         rows.query.get_compiler = partial(_compiler, compiled, given)  # type: ignore[method-assign]  # this one query's
         return rows
 

@@ -52,12 +52,22 @@ class OpenAIChatModel:
     def _deltas(self, request: ChatRequest) -> Iterator[ChatDelta]:
         usage: Usage | None = None
         finish_reason: str | None = None
-        stream = self._client.chat.completions.create(
-            model=self._config.model,
-            messages=_messages(request),
+        from openai import Stream
+        from openai.types.chat import ChatCompletionChunk
+
+        # `chat.completions.create` would first walk through every message of a long history to see whether it is one.
+        stream = self._client.post(
+            "/chat/completions",
+            body={
+                "model": self._config.model,
+                "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+                "stream": True,
+                "stream_options": {"include_usage": True},
+                **sampling_parameters(self._config, request),
+            },
+            cast_to=ChatCompletionChunk,
             stream=True,
-            stream_options={"include_usage": True},
-            extra_body=sampling_parameters(self._config, request),
+            stream_cls=Stream[ChatCompletionChunk],
         )
         stream.response.stream = _ReadToEnd(cast(httpx2.SyncByteStream, stream.response.stream))
         with stream:
@@ -147,10 +157,6 @@ def _client(api_key: str, base_url: str, timeout: float) -> OpenAI:
     # A client dropped from the cache may still be streaming: its connections close when the last user is gone.
     finalize(client, http_client.close)
     return client
-
-
-def _messages(request: ChatRequest) -> list[Any]:
-    return [{"role": message.role, "content": message.content} for message in request.messages]
 
 
 def sampling_parameters(config: ProviderConfig, request: ChatRequest) -> dict[str, Any]:

@@ -156,11 +156,11 @@ def close(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 def write(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """A message to the visitor, or a private note. The page's script sends both through the API."""
     actor, text = principal_of(request.user), request.POST.get("message", "")
+    selectors.get_conversation(actor, pk)
     with errors_as_messages(request):
         if request.POST.get("is_note"):
             services.add_note(actor=actor, conversation_id=pk, text=text)
         else:
-            selectors.get_conversation(actor, pk)
             services.send_as_person(actor=actor, conversation_id=pk, text=text)
     return _to(pk)
 

@@ -66,7 +66,12 @@ async function refresh(names) {
 
 async function renew(name) {
   const query = new URLSearchParams({ part: name, show, ...(conversation && { conversation }) });
-  const text = await (await send(`${url}?${query}`, { accept: "text/html" })).text();
+  const response = await send(`${url}?${query}`, { accept: "text/html" });
+  if (response.redirected) { // to sign in
+    location.reload();
+    return;
+  }
+  const text = await response.text();
   if (name === "list") {
     parts.list.innerHTML = text;
     return;

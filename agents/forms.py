@@ -11,6 +11,7 @@ from django.db.models import Prefetch
 
 from agents.catalog.models import ModelKind, Provider, ProviderKind, ProviderModel
 from agents.enums import AgentStatus, AnswerLength
+from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIMES, read_handover
 from agents.hours import ANSWER, CLOSED, DAYS, LONGEST_CLOSED_TEXT, read_hours
 from agents.models import Agent, LLMSettings
 
@@ -67,6 +68,39 @@ class AgentForm(forms.Form):
         max_length=LONGEST_CLOSED_TEXT,
         widget=forms.Textarea({"rows": 2}),
         help_text="Empty means a sentence with your hours.",
+    )
+    no_handover = forms.BooleanField(
+        label="Visitors cannot ask for a person",
+        required=False,
+        help_text="The rules below work all the same, and your people can take any conversation.",
+    )
+    handover_phrases = forms.CharField(
+        label="Phrases that call a person",
+        required=False,
+        widget=forms.Textarea({"rows": 2}),
+        help_text=f"One in a line, such as: talk to a human. At most {MOST_PHRASES}.",
+    )
+    handover_unanswered = forms.IntegerField(
+        label="Open questions in a row",
+        required=False,
+        min_value=1,
+        max_value=MOST_TIMES,
+        help_text="After so many questions that the documents leave open. Empty means never.",
+    )
+    handover_bad_ratings = forms.IntegerField(
+        label="Bad ratings",
+        required=False,
+        min_value=1,
+        max_value=MOST_TIMES,
+        help_text="After so many answers that a visitor has rated badly. Empty means never.",
+    )
+    handover_on_guardrail = forms.BooleanField(label="When a guardrail refuses", required=False)
+    handover_wait = forms.IntegerField(
+        label="Minutes to wait",
+        required=False,
+        min_value=1,
+        max_value=LONGEST_WAIT,
+        help_text="Until the visitor is told that nobody has come, and your people are mailed. Empty means 5.",
     )
     welcome_text = forms.CharField(
         label="Welcome", required=False, max_length=500, help_text="The first thing a visitor reads."
@@ -160,6 +194,15 @@ class AgentForm(forms.Form):
             )
         return questions
 
+    def clean_handover_phrases(self) -> list[str]:
+        lines = [line.strip() for line in self.cleaned_data["handover_phrases"].splitlines()]
+        phrases = [line for line in lines if line]
+        if len(phrases) > MOST_PHRASES or any(len(phrase) > LONGEST_PHRASE for phrase in phrases):
+            raise forms.ValidationError(
+                f"Give at most {MOST_PHRASES} phrases of at most {LONGEST_PHRASE} characters each."
+            )
+        return phrases
+
     def _clean_hours(self) -> None:
         data = self.cleaned_data
         spans = {day: (data.get(f"{day}_from"), data.get(f"{day}_to")) for day in DAYS}
@@ -197,7 +240,21 @@ class AgentForm(forms.Form):
             fields["personality_traits"] = {"tone": self.cleaned_data["personality"]}
         if {"has_hours", "timezone", "outside", "closed_text", *_hour_fields()} & set(self.changed_data):
             fields["operating_hours"] = self._hours() if self.cleaned_data["has_hours"] else {}
+        if {*_HANDOVER_FIELDS} & set(self.changed_data):
+            fields["handover"] = self._handover()
         return fields
+
+    def _handover(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        rules = {"is_offered": not data["no_handover"], "on_guardrail": data["handover_on_guardrail"]}
+        numbers = {"unanswered": "handover_unanswered", "bad_ratings": "handover_bad_ratings"}
+        wait = {"wait_minutes": data["handover_wait"]} if data["handover_wait"] else {}
+        return {
+            **rules,
+            "phrases": data["handover_phrases"],
+            **{name: data[field] or 0 for name, field in numbers.items()},
+            **wait,
+        }
 
     def _hours(self) -> dict[str, Any]:
         data, stored = self.cleaned_data, self.agent.operating_hours if self.agent else {}
@@ -231,6 +288,10 @@ class AgentForm(forms.Form):
         return chosen | ({"llm_api_key": data["api_key"]} if data["api_key"] else {})
 
 
+_HANDOVER_FIELDS = (
+    "no_handover", "handover_phrases", "handover_unanswered", "handover_bad_ratings", "handover_on_guardrail",
+    "handover_wait",
+)  # fmt: skip
 _SETTINGS_NAMES = {"base_url": "api_base_url"}
 
 
@@ -264,9 +325,22 @@ def _hours_values(agent: Agent) -> Mapping[str, Any]:
     return {"has_hours": True, "timezone": hours.zone.key, "outside": outside, "closed_text": hours.text, **times}
 
 
+def _handover_values(agent: Agent) -> Mapping[str, Any]:
+    rules = read_handover(agent.handover)
+    return {
+        "no_handover": not rules.is_offered,
+        "handover_phrases": "\n".join(rules.phrases),
+        "handover_unanswered": rules.unanswered or None,
+        "handover_bad_ratings": rules.bad_ratings or None,
+        "handover_on_guardrail": rules.on_guardrail,
+        "handover_wait": rules.wait_minutes if "wait_minutes" in agent.handover else None,
+    }
+
+
 def _agent_values(agent: Agent) -> Mapping[str, Any]:
     return {
         **_hours_values(agent),
+        **_handover_values(agent),
         "answer_length": agent.answer_length,
         "starter_questions": "\n".join(map(str, agent.starter_questions)),
         "name": agent.name,

@@ -148,6 +148,7 @@ class Agent(ArchivableModel):
     answer_length = models.CharField(max_length=8, choices=AnswerLength, default=AnswerLength.BALANCED)
     capabilities = models.JSONField(default=list, blank=True)
     operating_hours = models.JSONField(default=dict, blank=True)
+    handover = models.JSONField(default=dict, blank=True)  # to people: agents.handover
     languages = models.JSONField(default=list, blank=True)
     welcome_text = models.CharField(max_length=500, blank=True)
     starter_questions = models.JSONField(default=list, blank=True)

@@ -19,7 +19,7 @@ from tenants.audit.services import CREDENTIALS_IN_URL, SECRET_NAME, changed_fiel
 VERSIONED_FIELDS = (
     "name", "description", "avatar_url", "personality_traits", "answer_length", "capabilities", "operating_hours",
     "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
-    "retrieval_threshold",
+    "retrieval_threshold", "handover",
 )  # fmt: skip
 FROZEN_SETTINGS = (
     "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params", "embedding_api_base_url",
@@ -29,6 +29,7 @@ NOT_COMPARED = frozenset({"dataset_names", "llm_settings_id"})  # names as they 
 LABELS = {
     "name": "Name", "description": "Description", "avatar_url": "Picture", "personality_traits": "Tone",
     "answer_length": "Length of answers", "capabilities": "Capabilities", "operating_hours": "Operating hours",
+    "handover": "Handing over to people",
     "languages": "Languages", "welcome_text": "Welcome", "starter_questions": "Starter questions",
     "retrieval_top_k": "Passages", "retrieval_dense_weight": "Share of meaning",
     "retrieval_threshold": "Evidence needed", "llm_provider": "Provider", "llm_model": "Model",
@@ -120,7 +121,8 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldCh
 
 
 def _plain(configuration: Mapping[str, Any]) -> Configuration:
-    return {name: value for name, value in configuration.items() if name not in NOT_COMPARED}
+    # Versions from before there were rules for handing over had none.
+    return {"handover": {}, **{name: value for name, value in configuration.items() if name not in NOT_COMPARED}}
 
 
 def get_version(agent: Agent, number: int) -> AgentVersion:

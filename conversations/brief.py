@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from agents.hours import read_hours
 from agents.models import Agent
-from conversations.engine.prompt import AgentBrief
+from conversations.engine.prompt import AgentBrief, Exchange
 from conversations.enums import EntityType
 from conversations.models import Conversation
 
@@ -36,3 +36,9 @@ def closed_answer(agent: Agent, conversation: Conversation, *, now: datetime | N
     if conversation.entity_type != EntityType.LEAD or hours is None or not hours.is_closed_outside:
         return ""
     return "" if hours.is_open(now or timezone.now()) else hours.closed_text
+
+
+def from_person(conversation: Conversation) -> list[Exchange]:
+    """What a person has settled with the visitor before they handed back, as the oldest exchange of the history."""
+    summary = conversation.handover_summary
+    return [Exchange("What did your colleague and I talk about?", summary)] if summary else []

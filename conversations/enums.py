@@ -33,3 +33,25 @@ class Feedback(models.IntegerChoices):
 class TopicEmbedder(models.TextChoices):
     BUILTIN = "builtin", "Built in"
     COMPANY = "company", "The agent's own"
+
+
+class Owner(models.TextChoices):
+    """Who has a conversation. Exactly one at a time: `conversations.handover` says what may follow what."""
+
+    AGENT = "agent", "The agent"
+    WAITING = "waiting", "Waiting for a person"
+    PERSON = "person", "A person"
+    CLOSED = "closed", "Closed"
+
+
+class HandoverReason(models.TextChoices):
+    VISITOR = "visitor", "The visitor asked"
+    RULE = "rule", "A rule of the agent"
+    EVIDENCE = "evidence", "Questions stayed open"
+    GUARDRAIL = "guardrail", "A guardrail refused"
+    PERSON = "person", "A person took it"
+
+
+class HandoverEnd(models.TextChoices):
+    HANDED_BACK = "handed_back", "Handed back"
+    CLOSED = "closed", "Closed"

@@ -30,3 +30,25 @@ class NotNewestError(ConflictError):
 
 class StillAnsweringError(ConflictError):
     code = "STILL_ANSWERING"
+
+
+class ConversationTakenError(ConflictError):
+    """Its text names who has it."""
+
+    code = "CONVERSATION_TAKEN"
+
+
+class NotTakenError(ConflictError):
+    code = "CONVERSATION_NOT_TAKEN"
+
+
+class HandoverNotOfferedError(ConflictError):
+    code = "HANDOVER_NOT_OFFERED"
+
+
+class HandoverStateError(ConflictError):
+    code = "HANDOVER_STATE"
+
+
+class CannedReplyExistsError(ConflictError):
+    code = "CANNED_REPLY_EXISTS"

@@ -14,15 +14,18 @@ from conversations.enums import (
     ConversationStatus,
     EntityType,
     Feedback,
+    HandoverEnd,
+    HandoverReason,
     MessageRole,
     MessageStatus,
+    Owner,
     TopicEmbedder,
 )
 from documents.ingestion.locators import describe
 from documents.models import Document, DocumentChunk
 from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
-from leads.models import Lead
+from leads.models import Lead, LeadDataField
 
 
 class Conversation(ArchivableModel):
@@ -42,6 +45,13 @@ class Conversation(ArchivableModel):
     last_position = models.PositiveIntegerField(default=0, editable=False)
     total_tokens = models.PositiveBigIntegerField(default=0)
     last_activity = models.DateTimeField(default=timezone.now)
+    # Who has it now: in this row, as whoever writes into the conversation has locked and read it anyway.
+    owner = models.CharField(max_length=7, choices=Owner, default=Owner.AGENT)
+    person_id = models.UUIDField(null=True, blank=True, editable=False)  # of the owner, if that is a person
+    person_name = models.CharField(max_length=200, blank=True)  # as the visitor reads it
+    read_position = models.PositiveIntegerField(default=0, editable=False)  # seen in the inbox up to here
+    mailed_position = models.PositiveIntegerField(default=0, editable=False)  # mailed to the visitor up to here
+    handover_summary = models.TextField(blank=True)  # of what was said with a person: the agent goes on from it
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 
@@ -50,6 +60,7 @@ class Conversation(ArchivableModel):
         indexes = [
             models.Index(fields=["archived_at", "-last_activity"]),
             models.Index(fields=["agent", "archived_at", "-last_activity"]),
+            models.Index(fields=["-last_activity"], condition=~models.Q(owner="agent"), name="conversation_inbox"),
         ]
 
     def __str__(self) -> str:
@@ -62,6 +73,7 @@ class Conversation(ArchivableModel):
 
 class Message(LeasedModel, ArchivableModel):
     """A message. An assistant's is made empty together with the question it replies to, and filled by the turn.
+    A person of the company speaks as the assistant too, with an `author_id` and in reply to nothing.
 
     A question that was put anew, or an answer made again, `replaces` the one before, which is archived.
     """
@@ -71,6 +83,8 @@ class Message(LeasedModel, ArchivableModel):
     role = models.CharField(max_length=9, choices=MessageRole)
     content = models.TextField(blank=True)
     status = models.CharField(max_length=10, choices=MessageStatus, default=MessageStatus.COMPLETED)
+    author_id = models.UUIDField(null=True, blank=True, editable=False)  # of a person of the company
+    author_name = models.CharField(max_length=200, blank=True)  # the person's, or the agent's; as it was then
     reply_to = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="replies")
     replaces = models.OneToOneField("self", models.SET_NULL, null=True, blank=True, related_name="replaced_by")
     task_id = models.UUIDField(null=True, blank=True, editable=False)
@@ -203,3 +217,66 @@ class GuardrailDecision(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.action} {self.stage}"
+
+
+class Handover(BaseModel):
+    """From a conversation's asking for a person to its end; at most one of a conversation is open."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="handovers")
+    reason = models.CharField(max_length=9, choices=HandoverReason)
+    words = models.CharField(max_length=500, blank=True)  # the visitor's, or what the rule found
+    assigned_at = models.DateTimeField(null=True, blank=True)  # when the first person took it
+    user_id = models.UUIDField(null=True, blank=True, editable=False)
+    user_name = models.CharField(max_length=200, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end = models.CharField(max_length=11, choices=HandoverEnd, blank=True)
+    summary = models.TextField(blank=True)
+    alerted_at = models.DateTimeField(null=True, blank=True)  # when the visitor was told that nobody has come
+    contact_email = LeadDataField(blank=True)  # that the visitor has left for this
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"], condition=models.Q(ended_at=None), name="handover_one_open"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(ended_at=None, assigned_at=None, alerted_at=None),
+                name="handover_unanswered",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.created_at:%Y-%m-%d}"
+
+
+class PrivateNote(BaseModel):
+    """What the company's people tell each other. A table of its own: no list of messages can ever hold one."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="private_notes")
+    after_position = models.PositiveIntegerField()  # the newest message then
+    text = models.TextField()
+    author_id = models.UUIDField(editable=False)
+    author_name = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ["created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.author_name} {self.created_at:%Y-%m-%d}"
+
+
+class CannedReply(BaseModel):
+    shortcut = models.CharField(max_length=40)
+    text = models.TextField()
+
+    class Meta:
+        verbose_name_plural = "canned replies"
+        ordering = ["shortcut"]
+        constraints = [models.UniqueConstraint(Lower("shortcut"), name="canned_reply_shortcut_unique")]
+
+    def __str__(self) -> str:
+        return self.shortcut

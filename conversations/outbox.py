@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from conversations.enums import MessageRole, MessageStatus
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Handover, Message
 from integrations.enums import EventType
 from integrations.services import publish_event
 
@@ -18,6 +18,28 @@ def publish_conversation(event: EventType, conversation: Conversation) -> None:
 def publish_message(event: EventType, message: Message, conversation: Conversation) -> None:
     """A question as the agent was given it, so without what a guardrail has masked; an answer with its sources."""
     publish_event(event, lambda: _message_record(message.pk, conversation), agent_id=conversation.agent_id)
+
+
+def publish_handover(event: EventType, handover: Handover, conversation: Conversation) -> None:
+    """Read when it is written, so that summary and end are those of the moment."""
+    publish_event(event, lambda: _handover_record(handover, conversation), agent_id=conversation.agent_id)
+
+
+def _handover_record(handover: Handover, conversation: Conversation) -> dict[str, Any]:
+    return {
+        "handover_id": handover.pk,
+        **_about(conversation),
+        "owner": conversation.owner,
+        "reason": handover.reason,
+        "words": handover.words,
+        "user_id": handover.user_id,
+        "user_name": handover.user_name,
+        "requested_at": handover.created_at,
+        "assigned_at": handover.assigned_at,
+        "ended_at": handover.ended_at,
+        "end": handover.end or None,
+        "summary": handover.summary,
+    }
 
 
 def _message_record(message_id: uuid.UUID, conversation: Conversation) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from django.dispatch import receiver
 
 from agents.models import Agent
 from agents.signals import agent_archiving
+from conversations import tasks
 from conversations.exceptions import AgentInUseError
 from conversations.models import Conversation
 from integrations.enums import EventType
 from integrations.services import publish_event
+from knowrithm.jobs import enqueue
 from leads.models import Lead
 from leads.signals import lead_registered, lead_status_changed, lead_updated
 
@@ -26,6 +28,7 @@ def refuse_while_conversations_are_active(*, agent: Agent, **_: Any) -> None:
 @receiver(lead_registered)
 def tell_of_lead(*, lead: Lead, **_: Any) -> None:
     publish_event(EventType.LEAD_CREATED, _lead_record(lead), agent_id=lead.agent_id)
+    enqueue(tasks.tell_of_lead, str(lead.pk))  # the team is told by a worker: many visitors may register
 
 
 @receiver(lead_updated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conversations.enums import MessageRole
 from conversations.models import Citation, Message
 
 VISITORS_SENTENCE = "I cannot answer at the moment. Please try again in a little while."
@@ -30,6 +31,7 @@ def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, 
         "agent_version": message.agent_version,
         "is_draft": message.is_draft,
         "is_blocked": message.is_blocked,
+        "author": {"kind": author_kind(message), "name": message.author_name or None},
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
         "replaces": str(message.replaces_id) if message.replaces_id else None,
         "model_used": message.model_used,
@@ -50,6 +52,13 @@ def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, 
         "created_at": message.created_at.isoformat(),
         "deleted_at": message.archived_at.isoformat() if message.archived_at else None,
     }
+
+
+def author_kind(message: Message) -> str:
+    """Who speaks: visitor (or whoever asks), agent, person, or system."""
+    if message.role == MessageRole.ASSISTANT:
+        return "person" if message.author_id else "agent"
+    return "visitor" if message.role == MessageRole.USER else "system"
 
 
 def _for_company(message: Message) -> dict[str, Any]:

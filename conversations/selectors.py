@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from conversations.engine.prompt import Exchange
 from conversations.enums import ConversationStatus, MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
+from conversations.models import CannedReply, Citation, Conversation, Guardrail, GuardrailDecision, Message
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
@@ -139,7 +139,7 @@ def messages_of(conversation: Conversation) -> QuerySet[Message]:
 def newest_reply(conversation_id: uuid.UUID) -> Message | None:
     reply: Message | None = (
         Message.objects.live()
-        .filter(conversation_id=conversation_id, role=MessageRole.ASSISTANT)
+        .filter(conversation_id=conversation_id, role=MessageRole.ASSISTANT, reply_to__isnull=False)
         .prefetch_related("citations")
         .order_by("-position")
         .first()
@@ -158,6 +158,7 @@ def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
             role=MessageRole.ASSISTANT,
             status=MessageStatus.COMPLETED,
             position__lt=message.position,
+            reply_to__isnull=False,
             reply_to__archived_at=None,
             is_blocked=False,
         )
@@ -178,6 +179,13 @@ def get_guardrail(guardrail_id: uuid.UUID) -> Guardrail:
     found = Guardrail.objects.filter(pk=guardrail_id).first()
     if found is None:
         raise NotFoundError("There is no such guardrail.")
+    return found
+
+
+def get_canned_reply(reply_id: uuid.UUID) -> CannedReply:
+    found = CannedReply.objects.filter(pk=reply_id).first()
+    if found is None:
+        raise NotFoundError("There is no such canned reply.")
     return found
 
 

@@ -16,7 +16,7 @@ import json
 import re
 import time
 import uuid
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -37,13 +37,13 @@ from conversations.selectors import get_conversation, newest_reply
 from conversations.services import Turn
 from conversations.streams import Event
 from knowrithm.api.errors import envelope
-from knowrithm.api.permissions import READ_OR_LEAD, check_access
+from knowrithm.api.permissions import READ_OR_LEAD, SIGNED_IN, check_access
 from knowrithm.charset import AsgiRequest
 from knowrithm.db.redis import async_redis
 from knowrithm.errors import AuthenticationFailedError, RateLimitedError, ServiceError
 from knowrithm.jobs import current_schema
 from knowrithm.origin import Origin, set_origin
-from knowrithm.principal import Principal, Resource
+from knowrithm.principal import Principal, PrincipalKind, Resource
 from leads.api.authentication import lead_from_token
 from tenants import key_use
 from tenants.api.authentication import bearer_token, principal_from_headers
@@ -59,7 +59,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/conversation/([0-9a-fA-F-]{36})/messages/stream$")
+INBOX_PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/inbox/stream$")
+FOLLOWS = re.compile(rb"(?:^|&)follow=(?:true|1)(?:&|$)")  # to listen on when the last turn has ended
 ENDPOINT = "/api/v1/conversation/{conversation_id}/messages/stream"  # as the figures of API keys name it
+INBOX_ENDPOINT = "/api/v1/inbox/stream"
 HEARTBEAT_SECONDS = 10.0  # a published client gives up after 30 s of silence
 RECHECK_SECONDS = 0.5  # what a listener hears has been allowed so lately
 IDLE_SECONDS = 600.0  # a listener who is asked nothing
@@ -75,10 +78,27 @@ class Subscription:
     key: str
     fallback: list[Event]
     headers: dict[str, str]  # of the answer: what is left to an API key
+    is_followed: bool = False  # whatever is said, and not one turn
+    presence_key: str = ""  # under which the listener is known to be here
 
 
 def matches(scope: AsgiScope) -> bool:
-    return scope["type"] == "http" and scope["method"] == "GET" and PATH.match(scope["path"]) is not None
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    return PATH.match(scope["path"]) is not None or INBOX_PATH.match(scope["path"]) is not None
+
+
+class Wake(asyncio.Event):
+    """That there is something to read; with what is said and kept nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unkept: deque[str] = deque(maxlen=20)
+
+    def take(self) -> list[Event]:
+        taken = [streams.parse_unkept(said) for said in self.unkept]
+        self.unkept.clear()
+        return taken
 
 
 class Hub:
@@ -86,13 +106,13 @@ class Hub:
 
     def __init__(self) -> None:
         self.client: redis.asyncio.Redis = async_redis()
-        self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listeners: dict[str, set[Wake]] = defaultdict(set)
         self._pubsub = self.client.pubsub()
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def listening(self, key: str) -> AsyncIterator[asyncio.Event]:
-        wake = asyncio.Event()
+    async def listening(self, key: str) -> AsyncIterator[Wake]:
+        wake = Wake()
         if not self._listeners[key]:
             await self._pubsub.subscribe(key)
         self._listeners[key].add(wake)
@@ -117,6 +137,8 @@ class Hub:
                 continue
             if message is not None:
                 for wake in self._listeners.get(message["channel"], ()):
+                    if message["data"]:
+                        wake.unkept.append(message["data"])
                     wake.set()
 
     def _wake_all(self) -> None:
@@ -169,7 +191,9 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
 
     await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
     await asyncio.sleep(HEADER_PAUSE)
-    async for text in _while_allowed(scope, _events(subscription, _last_event_id(scope)), _conversation_in(scope)):
+    listen = _followed if subscription.is_followed else _events
+    events = _noting_presence(listen(subscription, _last_event_id(scope)), subscription.presence_key)
+    async for text in _while_allowed(scope, events, _conversation_in(scope)):
         await write(text)
     await send({"type": "http.response.body", "body": b""})
 
@@ -208,6 +232,46 @@ async def _while_allowed(
                     return
                 checked_at = time.monotonic()
             yield _format(event) if event else HEARTBEAT
+
+
+async def _noting_presence(events: AsyncGenerator[Event | None], key: str) -> AsyncGenerator[Event | None]:
+    """Whoever listens is here, and so at each heartbeat: nobody has to ask for that."""
+    redis = _hub().client
+    if key:
+        await redis.set(key, 1, ex=streams.PRESENT_SECONDS)
+    async with aclosing(events):
+        async for event in events:
+            if key and event is None:
+                await redis.set(key, 1, ex=streams.PRESENT_SECONDS)
+            yield event
+
+
+async def _followed(subscription: Subscription, last_id: str) -> AsyncGenerator[Event | None]:
+    """What is said from now on, or after `last_id`, until nothing has been for long; open turns from their start.
+
+    Of a turn that has ended nothing more is told: what its model still says when a person has taken over is nobody's
+    to hear.
+    """
+    hub = _hub()
+    async with hub.listening(subscription.key) as wake:
+        past = streams.parse(await hub.client.xrange(subscription.key))
+        open_turns = streams.unfinished_turns(past)
+        shown = [
+            event
+            for event in past
+            if (_after(event.id, last_id) if last_id else event.turn and event.turn in open_turns)
+        ]
+        ended: set[str] = set()
+        for event in shown:
+            yield event
+        async for batch in _present(hub, wake, subscription.key, past[-1].id if past else streams.BEGINNING):
+            for event in batch:
+                if event.ends_turn:
+                    ended.add(event.turn)
+                if not (event.name == streams.DELTA and event.turn in ended):
+                    yield event
+            if not batch:
+                yield None
 
 
 async def _events(subscription: Subscription, last_id: str) -> AsyncGenerator[Event | None]:
@@ -258,7 +322,7 @@ async def events_of(turn: str, key: str, position: str) -> AsyncGenerator[Event 
                 yield None
 
 
-async def _present(hub: Hub, wake: asyncio.Event, key: str, position: str) -> AsyncIterator[list[Event]]:
+async def _present(hub: Hub, wake: Wake, key: str, position: str) -> AsyncIterator[list[Event]]:
     """What is said after `position`, as it comes, until nothing has been for long. An empty list is a heartbeat."""
     idle_since = time.monotonic()
     while time.monotonic() - idle_since < IDLE_SECONDS:
@@ -267,6 +331,8 @@ async def _present(hub: Hub, wake: asyncio.Event, key: str, position: str) -> As
         except TimeoutError:
             yield []
         wake.clear()
+        if unkept := wake.take():
+            yield unkept
         if batch := streams.parse(await hub.client.xrange(key, min=f"({position}")):
             position, idle_since = batch[-1].id, time.monotonic()
             yield batch
@@ -322,13 +388,14 @@ def _authorise(scope: AsgiScope) -> Subscription:
         connections.close_all()
         if use := key_use.current_use():
             duration = (time.perf_counter() - started) * 1000
-            key_use.count_use(use, method="GET", endpoint=ENDPOINT, status=status, milliseconds=duration)
+            endpoint = ENDPOINT if _conversation_in(scope) else INBOX_ENDPOINT
+            key_use.count_use(use, method="GET", endpoint=endpoint, status=status, milliseconds=duration)
 
 
 def _conversation_in(scope: AsgiScope) -> str:
+    """Empty for the inbox."""
     found = PATH.match(scope["path"])
-    assert found is not None  # noqa: S101  # `matches` has said so
-    return found.group(1)
+    return found.group(1) if found else ""
 
 
 def _is_still_allowed(scope: Mapping[str, Any], conversation_id: str) -> bool:
@@ -349,14 +416,22 @@ def _subscription(request: AsgiRequest, conversation_id: str, *, is_new: bool = 
     if principal is None or principal.company is None:
         raise AuthenticationFailedError("Authentication credentials were not provided.", code="NOT_AUTHENTICATED")
     company = principal.company
-    principal = check_access(READ_OR_LEAD, principal, Resource.CONVERSATIONS)
+    access = READ_OR_LEAD if conversation_id else SIGNED_IN
+    principal = check_access(access, principal, Resource.CONVERSATIONS)
     use = key_use.current_use()
+    headers = use.headers if use else {}
+    if not conversation_id:
+        presence = streams.person_key(company.schema_name, principal.id)
+        return Subscription(streams.inbox_key(company.schema_name), [], headers, True, presence)
     with tenant_context(company):
         conversation = get_conversation(principal, _uuid(conversation_id))
+        is_visitor = principal.kind == PrincipalKind.LEAD
         return Subscription(
             streams.stream_key(company.schema_name, conversation.id),
             _fallback(conversation.id, for_visitor=conversation.lead_id is not None),
-            use.headers if use else {},
+            headers,
+            FOLLOWS.search(request.scope.get("query_string", b"")) is not None,
+            streams.visitor_key(company.schema_name, conversation.id) if is_visitor else "",
         )
 
 

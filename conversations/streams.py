@@ -22,11 +22,17 @@ STOP_SECONDS = 0.4
 
 BEGINNING = "0"  # a place before all events
 STATUS, DELTA, RESPONSE = "chat_status", "chat_delta", "chat_response"
+MESSAGE, OWNER, TYPING = "chat_message", "chat_owner", "chat_typing"  # outside of turns
+INBOX = "inbox"
+PRESENT_SECONDS = 35  # after the last sign of life of a listener
+AWAY_SECONDS = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`id` is the stream's own, rising; `name` is chat_status, chat_delta or chat_response."""
+    """`id` is the stream's own, rising, or empty for what is not kept. `name` is chat_status, chat_delta or
+    chat_response of a turn; chat_message, chat_owner or chat_typing of the conversation; inbox of the company's inbox.
+    """
 
     id: str
     name: str
@@ -49,10 +55,37 @@ def stream_key(schema: str, conversation_id: uuid.UUID | str) -> str:
     return f"conversation:{schema}:{conversation_id}"
 
 
+def inbox_key(schema: str) -> str:
+    """What is told to the company's people who have the inbox open."""
+    return f"inbox:{schema}"
+
+
 def publish(schema: str, conversation_id: uuid.UUID | str, name: str, data: dict[str, Any]) -> None:
-    key = stream_key(schema, conversation_id)
+    _add(stream_key(schema, conversation_id), name, {"conversation_id": str(conversation_id), **data})
+
+
+def tell_inbox(schema: str, conversation_id: uuid.UUID | str, what: str) -> None:
+    """That there is something new. What it is, each reader fetches with its own credential."""
+    _add(inbox_key(schema), INBOX, {"conversation_id": str(conversation_id), "what": what})
+
+
+def say_typing(schema: str, conversation_id: uuid.UUID | str, data: dict[str, Any]) -> None:
+    """To those who listen now, in the conversation and in the inbox. It is kept nowhere."""
+    event = json.dumps({"event": TYPING, "data": {"conversation_id": str(conversation_id), **data}})
     pipe = sync_redis().pipeline(transaction=False)
-    fields: Any = {"event": name, "data": json.dumps({"conversation_id": str(conversation_id), **data})}
+    pipe.publish(stream_key(schema, conversation_id), event)
+    pipe.publish(inbox_key(schema), event)
+    pipe.execute()
+
+
+def parse_unkept(said: str) -> Event:
+    value = json.loads(said)
+    return Event("", value["event"], value["data"])
+
+
+def _add(key: str, name: str, data: dict[str, Any]) -> None:
+    pipe = sync_redis().pipeline(transaction=False)
+    fields: Any = {"event": name, "data": json.dumps(data)}
     pipe.xadd(key, fields, maxlen=KEPT_EVENTS, approximate=True)
     pipe.expire(key, KEPT_SECONDS)
     pipe.publish(key, "")
@@ -117,3 +150,45 @@ class StopFlag:
 
 def _stop_key(schema: str, reply_id: uuid.UUID) -> str:
     return f"stop:{schema}:{reply_id}"
+
+
+# --- Presence -----------------------------------------------------------------------------------------------------
+
+
+def person_key(schema: str, user_id: uuid.UUID | str) -> str:
+    return f"present:{schema}:user:{user_id}"
+
+
+def visitor_key(schema: str, conversation_id: uuid.UUID | str) -> str:
+    return f"present:{schema}:visitor:{conversation_id}"
+
+
+def note_present(key: str) -> None:
+    """A sign of life of somebody who does not listen to a stream."""
+    sync_redis().set(key, 1, ex=PRESENT_SECONDS)
+
+
+def is_present(key: str) -> bool:
+    return bool(sync_redis().exists(key))
+
+
+def set_away(schema: str, user_id: uuid.UUID, *, is_away: bool) -> None:
+    key = f"{person_key(schema, user_id)}:away"
+    if is_away:
+        sync_redis().set(key, 1, ex=AWAY_SECONDS)
+    else:
+        sync_redis().delete(key)
+
+
+def presence_of(schema: str, user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """online, away or offline."""
+    keys = [person_key(schema, user_id) for user_id in user_ids]
+    if not keys:
+        return {}
+    found: Any = sync_redis().mget([*keys, *(f"{key}:away" for key in keys)])
+    here, away = found[: len(keys)], found[len(keys) :]
+    states = (
+        "offline" if not is_here else "away" if is_away else "online"
+        for is_here, is_away in zip(here, away, strict=True)
+    )
+    return dict(zip(user_ids, states, strict=True))

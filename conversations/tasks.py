@@ -4,8 +4,9 @@ import uuid
 
 from celery import shared_task
 
-from conversations import trial, turn
+from conversations import jobs, trial, turn
 from knowrithm.jobs import company_task, for_each_company
+from tenants.mail import MailNotSentError
 
 
 @company_task(name="conversations.answer")
@@ -26,3 +27,34 @@ def resume_abandoned() -> None:
 @shared_task(name="conversations.resume_abandoned_everywhere")
 def resume_abandoned_everywhere() -> None:
     for_each_company(resume_abandoned, expires=14)
+
+
+@company_task(name="conversations.summarise")
+def summarise(handover_id: str) -> None:
+    jobs.summarise(uuid.UUID(handover_id))
+
+
+@company_task(
+    name="conversations.mail_visitor",
+    autoretry_for=(MailNotSentError,),
+    max_retries=6,
+    retry_backoff=15,
+    retry_backoff_max=1800,
+)
+def mail_visitor(conversation_id: str) -> None:
+    jobs.mail_visitor(uuid.UUID(conversation_id))
+
+
+@company_task(name="conversations.tell_of_lead")
+def tell_of_lead(lead_id: str) -> None:
+    jobs.tell_of_lead(uuid.UUID(lead_id))
+
+
+@company_task(name="conversations.alert_unanswered")
+def alert_unanswered() -> None:
+    jobs.alert_unanswered()
+
+
+@shared_task(name="conversations.alert_unanswered_everywhere")
+def alert_unanswered_everywhere() -> None:
+    for_each_company(alert_unanswered, expires=29)

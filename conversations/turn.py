@@ -26,12 +26,13 @@ from redis.exceptions import RedisError
 from agents.models import Agent, LLMSettings
 from agents.selectors import agent_to_answer, settings_in_order
 from conversations import streams
-from conversations.brief import brief_of, closed_answer
+from conversations.brief import brief_of, closed_answer, from_person
 from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import build_request, retrieval_query
-from conversations.enums import EntityType, MessageStatus
+from conversations.enums import EntityType, MessageStatus, Owner
 from conversations.guarding import Guard
-from conversations.models import Citation, Conversation, Message
+from conversations.handing import add_tokens, begin_if_free, rule_after_answer
+from conversations.models import Citation, Message
 from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
@@ -45,6 +46,7 @@ from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, re
 from knowrithm.llm.base import Evidence, ProviderError, Usage
 from knowrithm.llm.fallback import AnswerStream, Failure, with_retry
 from knowrithm.llm.providers.extractive import NO_ANSWER
+from tenants.audit.services import record_event
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +141,7 @@ class _Turn:
                 agent=brief_of(self.agent),
                 question=question,
                 standalone_question=question if is_self_contained(question) else in_context,
-                history=history,
+                history=[*from_person(self.conversation), *history],
                 evidence=[Evidence(number, p.content, p.document_name) for number, p in enumerate(passages, 1)],
                 temperature=in_order[0].llm_temperature,
                 max_tokens=in_order[0].llm_max_tokens,
@@ -214,11 +216,16 @@ class _Turn:
             CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
         )
         is_blocked = is_blocked or self.guard.is_refused
+        is_refusal = is_blocked or checked.text == NO_ANSWER
         with transaction.atomic():
+            # The conversation's row first, as whoever takes it over locks it: then a person comes before this answer
+            # or after it, and never into it.
+            if not add_tokens(self.conversation.pk, answer.usage.total_tokens):
+                raise LostLeaseError
             held = self.reply.update_if_held(
                 status=MessageStatus.COMPLETED,
                 content=checked.text,
-                is_refusal=is_blocked or checked.text == NO_ANSWER,
+                is_refusal=is_refusal,
                 is_blocked=is_blocked,
                 model_used=answer.model or "none",
                 agent_version=None if self.reply.is_draft else self.agent.version or None,
@@ -236,13 +243,25 @@ class _Turn:
                 raise LostLeaseError
             self._save_citations(checked, passages)
             self.guard.save_decisions(self.reply)
-            Conversation.objects.filter(pk=self.conversation.pk).update(
-                total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
-            )
             Agent.objects.filter(pk=self.agent.pk).update(total_messages=F("total_messages") + 2)
             if self.conversation.archived_at is None:  # a test's is archived from the start
                 publish_message(EventType.MESSAGE_ANSWERED, self.reply, self.conversation)
+            self._hand_over(is_refusal=is_refusal, is_blocked=is_blocked)
         announce(self.reply.pk)
+
+    def _hand_over(self, *, is_refusal: bool, is_blocked: bool) -> None:
+        """If a rule of the agent asks for a person after such an answer."""
+        reason = rule_after_answer(
+            self.agent, self.conversation, self.reply, is_refusal=is_refusal, is_blocked=is_blocked
+        )
+        if reason is not None and (
+            handover := begin_if_free(self.conversation.pk, reason=reason, words=self.question.content)
+        ):
+            label = f"with {self.agent.name}"
+            record_event(
+                actor=None, event_type="handover.requested", entity=handover, entity_label=label,
+                changes={"reason": (None, reason)},
+            )  # fmt: skip
 
     def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
         Citation.objects.filter(message=self.reply).delete()  # of an attempt that did not finish
@@ -290,6 +309,8 @@ def announce(reply_id: uuid.UUID) -> None:
     is_visitors = reply.conversation.entity_type == EntityType.LEAD
     record = message_record(reply, for_visitor=is_visitors)
     event = {"task_id": str(reply.task_id), "status": reply.status, "message": record}
+    if reply.conversation.owner != Owner.AGENT:
+        streams.tell_inbox(current_schema(), reply.conversation_id, "message")
     if reply.status == MessageStatus.FAILED:
         event["error"] = record["error"]
         fail_task(str(reply.task_id), record["error"], "NO_ANSWER" if is_visitors else reply.error_code)

@@ -60,7 +60,7 @@ SHARED_APPS = [
     "csp",
     "django_htmx",
 ]
-TENANT_APPS = ["tenants.audit", "agents", "documents", "leads", "integrations", "conversations"]
+TENANT_APPS = ["tenants.audit", "agents", "documents", "leads", "integrations", "notifications", "conversations"]
 INSTALLED_APPS = list(dict.fromkeys(SHARED_APPS + TENANT_APPS))
 
 TENANT_MODEL = "tenants.Company"
@@ -282,6 +282,7 @@ CELERY_RESULT_BACKEND = env.text("CELERY_RESULT_BACKEND") or None  # a client's 
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
+    "conversations.alert_unanswered*": {"queue": "low"},
     "documents.ingest": {"queue": "slow"},
     "documents.build_index": {"queue": "slow"},
     "documents.purge_indexes*": {"queue": "low"},
@@ -294,6 +295,7 @@ CELERY_TASK_ROUTES = {
     "integrations.deliver": {"queue": "default"},  # waits for other people's servers: in threads, a few at a time
     "integrations.deliver_due*": {"queue": "low"},
     "integrations.purge_deliveries*": {"queue": "low"},
+    "notifications.mail_due_everywhere": {"queue": "low"},
     "tenants.purge_company": {"queue": "low"},
     "usage.*": {"queue": "low"},
     "analytics.collect_requested": {"queue": "default"},  # somebody waits for it

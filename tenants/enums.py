@@ -49,3 +49,5 @@ class Letter(models.TextChoices):
     RESET_PASSWORD = "reset_password"  # noqa: S105  # the name of a mail
     FORCED_RESET = "forced_reset"
     INVITATION = "invitation"
+    NOTIFICATION = "notification"
+    REPLY = "reply"  # of a person, to a visitor who has left

@@ -18,7 +18,9 @@ class MailNotSentError(Exception):
     """The mail server or service did not take it. The text names the failure and holds neither address nor content."""
 
 
-def send(letter: Letter, *, to: str, subject: str, context: Mapping[str, Any]) -> None:
+def send(
+    letter: Letter, *, to: str, subject: str, context: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> None:
     """Raises `MailNotSentError`; then nothing was sent, as far as the server said."""
     subject = " ".join(subject.split())  # names of companies and people may hold line breaks
     values = {**context, "subject": subject, "site": settings.BASE_URL}
@@ -26,7 +28,7 @@ def send(letter: Letter, *, to: str, subject: str, context: Mapping[str, Any]) -
         subject,
         render_to_string(f"emails/{letter}.txt", values).strip() + "\n",
         to=[to],
-        headers={"Auto-Submitted": "auto-generated"},
+        headers={"Auto-Submitted": "auto-generated", **(headers or {})},
     )
     mail.attach_alternative(render_to_string(f"emails/{letter}.html", values), "text/html")
     try:

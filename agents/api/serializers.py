@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from agents.enums import AgentStatus, AnswerLength
+from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIMES, read_handover
 from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
 from agents.trial import Trial
 from knowrithm.api.serializers import RecordSerializer
@@ -63,7 +64,7 @@ class AgentSerializer(RecordSerializer[Agent]):
         fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
             "temperature", "max_tokens", "personality_traits", "answer_length", "capabilities", "operating_hours",
-            "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
+            "handover", "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
             "retrieval_threshold", "version", "has_draft",
             "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
             "deleted_at",
@@ -86,14 +87,18 @@ class PublicAgentSerializer(RecordSerializer[Agent]):
     """What a visitor of any site may see."""
 
     company_id = serializers.SerializerMethodField()
+    handover = serializers.SerializerMethodField(help_text="Whether a visitor may ask for a person.")
 
     class Meta:
         model = Agent
         fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "languages", "welcome_text",
-            "starter_questions", "created_at", "updated_at",
+            "starter_questions", "handover", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
+
+    def get_handover(self, agent: Agent) -> bool:
+        return read_handover(agent.handover).is_offered
 
     def get_company_id(self, agent: Agent) -> str:
         return str(self.context["company_id"])
@@ -152,6 +157,21 @@ class SettingsChoices(serializers.Serializer[Any]):
 NUMBERS = frozenset({"retrieval_top_k", "retrieval_dense_weight", "retrieval_threshold"})  # empty is the default
 
 
+class HandoverInput(serializers.Serializer[Any]):
+    """When conversations are handed over to the company's people; 0 times means never."""
+
+    is_offered = serializers.BooleanField(required=False, help_text="Visitors may ask for a person.")
+    phrases = serializers.ListField(
+        child=serializers.CharField(max_length=LONGEST_PHRASE), max_length=MOST_PHRASES, required=False
+    )
+    bad_ratings = serializers.IntegerField(min_value=0, max_value=MOST_TIMES, required=False)
+    unanswered = serializers.IntegerField(
+        min_value=0, max_value=MOST_TIMES, required=False, help_text="Questions in a row that the documents leave open."
+    )
+    on_guardrail = serializers.BooleanField(required=False, help_text="When a guardrail refuses.")
+    wait_minutes = serializers.IntegerField(min_value=1, max_value=LONGEST_WAIT, required=False)
+
+
 class AgentFields(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200, required=False)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True, allow_null=True)
@@ -164,6 +184,7 @@ class AgentFields(serializers.Serializer[Any]):
         required=False,
         help_text="`timezone`; by day, spans like 09:00 to 17:00; `outside`, answer or closed; `closed_text`.",
     )
+    handover = HandoverInput(required=False)
     languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False)
     welcome_text = serializers.CharField(max_length=500, required=False, allow_blank=True)
     starter_questions = serializers.ListField(child=serializers.CharField(max_length=200), required=False)

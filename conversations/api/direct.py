@@ -13,6 +13,7 @@ from conversations.api.serializers import ChatAccepted
 from conversations.api.views import accepted_turn
 from conversations.direct import TURN, DirectTurn
 from conversations.enums import MessageRole
+from conversations.records import direct_answer
 from knowrithm.api.permissions import WRITE
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
@@ -94,6 +95,8 @@ class DirectChatViewSet(ApiViewSet):
             text=data["question"],
             metadata=data.get("metadata") or {},
         )
+        if turn.delivered_to:
+            return Response(direct_answer(turn.reply))  # a person answers, in their time
         scope = getattr(request._request, "scope", None)
         if scope is not None:
             scope[TURN] = DirectTurn(

@@ -93,6 +93,11 @@ class SourceSerializer(serializers.Serializer[Any]):
     cited = serializers.BooleanField()
 
 
+class AuthorSerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(["visitor", "agent", "person", "system"])
+    name = serializers.CharField(allow_null=True, help_text="The agent's or the person's, as it was then.")
+
+
 class MessageSerializer(serializers.Serializer[Any]):
     """Describes `conversations.records.message_record`."""
 
@@ -101,6 +106,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     role = serializers.CharField()
     content = serializers.CharField()
     status = serializers.CharField()
+    author = AuthorSerializer()
     is_refusal = serializers.BooleanField()
     agent_version = serializers.IntegerField(allow_null=True, help_text="The version of the agent that answered.")
     is_draft = serializers.BooleanField(help_text="The agent's draft answered, for somebody of the company.")
@@ -129,5 +135,8 @@ class ChatAccepted(serializers.Serializer[Any]):
     status_url = serializers.CharField()
     conversation_id = serializers.UUIDField()
     message_id = serializers.UUIDField()
-    assistant_message_id = serializers.UUIDField()
+    assistant_message_id = serializers.UUIDField(
+        allow_null=True, help_text="Empty when a person has the conversation: nothing will be answered by the agent."
+    )
+    delivered_to = serializers.CharField(allow_null=True, help_text="That person's name.")
     poll_url = serializers.CharField()

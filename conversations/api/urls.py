@@ -5,6 +5,7 @@ from django.urls import path
 from conversations.api.agents import AgentTrialViewSet
 from conversations.api.direct import DirectChatViewSet
 from conversations.api.guardrails import GuardrailViewSet
+from conversations.api.handover import CannedReplyViewSet, HandoverViewSet, InboxViewSet
 from conversations.api.messages import MessageViewSet
 from conversations.api.views import ConversationViewSet
 
@@ -28,6 +29,28 @@ urlpatterns = [
     ),
     path("conversation/<uuid:conversation_id>/messages/stream", ConversationViewSet.as_view({"get": "stream"})),
     path("conversation/<uuid:conversation_id>/chat", ConversationViewSet.as_view({"post": "chat"})),
+    path(
+        "conversation/<uuid:conversation_id>/handover",
+        HandoverViewSet.as_view({"get": "state", "post": "request_person"}),
+    ),
+    path("conversation/<uuid:conversation_id>/handover/address", HandoverViewSet.as_view({"post": "leave_address"})),
+    path("conversation/<uuid:conversation_id>/handover/history", HandoverViewSet.as_view({"get": "history"})),
+    path("conversation/<uuid:conversation_id>/handover/take", HandoverViewSet.as_view({"post": "take"})),
+    path("conversation/<uuid:conversation_id>/handover/assign", HandoverViewSet.as_view({"post": "assign"})),
+    path("conversation/<uuid:conversation_id>/handover/message", HandoverViewSet.as_view({"post": "send"})),
+    path("conversation/<uuid:conversation_id>/handover/back", HandoverViewSet.as_view({"post": "hand_back"})),
+    path("conversation/<uuid:conversation_id>/handover/close", HandoverViewSet.as_view({"post": "close"})),
+    path("conversation/<uuid:conversation_id>/notes", HandoverViewSet.as_view({"get": "notes", "post": "add_note"})),
+    path("conversation/<uuid:conversation_id>/read", HandoverViewSet.as_view({"post": "mark_read"})),
+    path("conversation/<uuid:conversation_id>/typing", HandoverViewSet.as_view({"post": "typing"})),
+    path("inbox", InboxViewSet.as_view({"get": "list"})),
+    path("inbox/stream", InboxViewSet.as_view({"get": "stream"})),
+    path("inbox/presence", InboxViewSet.as_view({"get": "presence", "post": "set_presence"})),
+    path("canned-reply", CannedReplyViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "canned-reply/<uuid:reply_id>",
+        CannedReplyViewSet.as_view({"put": "update", "patch": "update", "delete": "destroy"}),
+    ),
     path("message/deleted", MessageViewSet.as_view({"get": "deleted"})),
     path("message/<uuid:message_id>", MessageViewSet.as_view({"patch": "edit", "delete": "destroy"})),
     path("message/<uuid:message_id>/restore", MessageViewSet.as_view({"patch": "restore"})),

@@ -55,7 +55,8 @@ def accepted_turn(turn: Turn) -> dict[str, Any]:
         "poll_url": messages_url,
         "conversation_id": conversation_id,
         "message_id": turn.question.id,
-        "assistant_message_id": turn.reply.id,
+        "assistant_message_id": None if turn.delivered_to else turn.reply.id,
+        "delivered_to": turn.delivered_to or None,
         "message": "The message was received.",
     }
 
@@ -184,6 +185,8 @@ class ConversationViewSet(ApiViewSet):
             rows = rows.exclude(status__in=[MessageStatus.PENDING, MessageStatus.PROCESSING])
         found, pagination = paginate(request, rows, per_page=50)
         is_visitor = self.principal().kind == PrincipalKind.LEAD
+        if is_visitor:
+            streams.note_present(streams.visitor_key(current_schema(), conversation_id))
         records = [message_record(message, for_visitor=is_visitor) for message in found]
         return Response(listing(["messages"], records, pagination))
 
@@ -225,10 +228,15 @@ class ConversationViewSet(ApiViewSet):
         events = sse.answer_to(ask(), scope=request._request.scope, after=before)
         return StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8", headers=sse.UNBUFFERED)
 
-    @extend_schema(responses={(200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer})
+    @extend_schema(
+        parameters=[OpenApiParameter("follow", bool, description="Listen on when the last turn has ended.")],
+        responses={(200, "text/event-stream"): OpenApiTypes.STR, 503: ErrorSerializer},
+    )
     def stream(self, request: Request, conversation_id: uuid.UUID) -> Response:
-        """Server-sent events: `chat_status`, `chat_delta`, `chat_response`, `heartbeat`.
+        """Server-sent events: `chat_status`, `chat_delta`, `chat_response`, `heartbeat`, until the last turn has ended.
 
+        With `follow=true` it stays open, and people's messages (`chat_message`), who answers (`chat_owner`) and who is
+        writing (`chat_typing`) come too.
         Served by conversations.sse beside Django; this view only answers where the server is not an ASGI server.
         """
         selectors.get_conversation(self.principal(), conversation_id)

@@ -8,7 +8,9 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from conversations.enums import Feedback, MessageRole
+from agents.handover import read_handover
+from conversations import handing
+from conversations.enums import EntityType, Feedback, HandoverReason, MessageRole, Owner
 from conversations.exceptions import ConversationArchivedError, ReplacedMessageError
 from conversations.models import Conversation, Message
 from conversations.selectors import get_message, is_open_to, lock_conversation
@@ -78,7 +80,7 @@ def _restore(conversation: Conversation, rows: QuerySet[Message]) -> int:
 def rate_message(*, actor: Principal, message_id: uuid.UUID, rating: int | None, comment: str = "") -> Message:
     """What the reader thinks of an answer: 1, -1, or None, which takes a rating back."""
     message = get_message(actor, message_id)
-    if message.role != MessageRole.ASSISTANT:
+    if message.role != MessageRole.ASSISTANT or message.author_id:
         raise InvalidInputError("Only answers can be rated.")
     if rating is not None and rating not in Feedback.values:
         raise InvalidInputError("A rating is 1, -1 or null.", fields={"rating": ["Use 1, -1 or null."]})
@@ -86,5 +88,19 @@ def rate_message(*, actor: Principal, message_id: uuid.UUID, rating: int | None,
     message.user_feedback = rating
     message.feedback_comment = comment.strip()[:2000] if rating is not None else ""
     message.save(update_fields=["user_feedback", "feedback_comment", "updated_at"])
-    record(actor, "message.rated", message, message.conversation.agent, changes={"user_feedback": (before, rating)})
+    changes: dict[str, tuple[object, object]] = {"user_feedback": (before, rating)}
+    if rating == Feedback.BAD != before and _hand_over_for_ratings(message.conversation):
+        changes["owner"] = (Owner.AGENT, Owner.WAITING)
+    record(actor, "message.rated", message, message.conversation.agent, changes=changes)
     return message
+
+
+def _hand_over_for_ratings(conversation: Conversation) -> bool:
+    """If the agent's rules ask for a person after so many bad ratings of a visitor."""
+    wanted = read_handover(conversation.agent.handover).bad_ratings
+    is_visitors = conversation.entity_type == EntityType.LEAD and conversation.owner == Owner.AGENT
+    if not (wanted and is_visitors) or handing.count_bad_ratings(conversation) < wanted:
+        return False
+    times = "once" if wanted == 1 else f"{wanted} times"
+    reason, words = HandoverReason.RULE, f"Rated badly {times}"
+    return handing.begin_if_free(conversation.pk, reason=reason, words=words) is not None

@@ -10,13 +10,15 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from agents.handover import read_handover
 from agents.models import Agent
 from agents.selectors import get_agent
-from conversations import streams, tasks
+from conversations import handing, streams, tasks
 from conversations.dispatch import answer_soon
-from conversations.enums import EntityType, MessageRole, MessageStatus
-from conversations.exceptions import NotNewestError, StillAnsweringError
+from conversations.enums import ConversationStatus, EntityType, HandoverReason, MessageRole, MessageStatus, Owner
+from conversations.exceptions import ConversationTakenError, NotNewestError, StillAnsweringError
 from conversations.guarding import Guard
+from conversations.handover import Act, owner_after
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_message
 from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
@@ -26,7 +28,7 @@ from integrations.enums import EventType
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
-from tenants.audit.services import record_event
+from tenants.audit.services import changed_fields, record_event
 
 DEFAULT_TEST_QUESTION = "What can you help me with?"
 UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.PROCESSING})
@@ -38,7 +40,8 @@ class Turn:
     """A question that has been taken and the reply that will be filled."""
 
     question: Message
-    reply: Message
+    reply: Message  # of a question that was delivered to a person: never saved, as nothing will be filled
+    delivered_to: str = ""  # the person's name
 
     @property
     def task_id(self) -> str:
@@ -57,8 +60,10 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str, is_dr
         # The row's lock puts two messages at once into an order.
         conversation = lock_conversation(actor, conversation_id)
         check_available(actor, conversation.agent)
+        before = {"owner": conversation.owner}
         turn = _ask(conversation, text, is_draft=is_draft)
-        record(actor, "message.sent", turn.question, conversation.agent)
+        changes = changed_fields(before, {"owner": conversation.owner})
+        record(actor, "message.sent", turn.question, conversation.agent, changes=changes)
     return turn
 
 
@@ -87,6 +92,7 @@ def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn
         question = get_message(actor, message_id)
         conversation = lock_conversation(actor, question.conversation_id)
         check_available(actor, conversation.agent)
+        check_has_agent(conversation)
         reply = _ended_reply_to_newest(conversation, question)
         _archive(conversation, [question, *([reply] if reply else [])])
         turn = _ask(
@@ -102,6 +108,7 @@ def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
         message = get_message(actor, message_id)
         conversation = lock_conversation(actor, message.conversation_id)
         check_available(actor, conversation.agent)
+        check_has_agent(conversation)
         question = message.reply_to or message
         reply = _ended_reply_to_newest(conversation, question)
         _archive(conversation, [reply] if reply else [])
@@ -169,9 +176,44 @@ def _ask(
     )
     if conversation.title == DEFAULT_TITLE:
         conversation.title = " ".join(taken.text[:80].split())
+    if conversation.owner == Owner.PERSON:
+        turn = _deliver(conversation, question)
+        guard.save_decisions(question)
+        publish_message(EventType.MESSAGE_RECEIVED, question, conversation)
+        return turn
     turn = _answer_to(conversation, question, is_draft=is_draft, refusal=taken.refusal, instead_of=instead_of_reply)
     guard.save_decisions(turn.reply)
     publish_message(EventType.MESSAGE_RECEIVED, turn.question, conversation)
+    if phrase := _phrase_for_a_person(conversation, taken.text):
+        handing.begin(conversation, reason=HandoverReason.RULE, words=f"“{phrase}”")
+    return turn
+
+
+def _phrase_for_a_person(conversation: Conversation, text: str) -> str:
+    if conversation.entity_type != EntityType.LEAD or conversation.owner != Owner.AGENT:
+        return ""
+    return read_handover(conversation.agent.handover).phrase_in(text)
+
+
+def check_has_agent(conversation: Conversation) -> None:
+    if conversation.owner == Owner.PERSON:
+        raise ConversationTakenError(f"{conversation.person_name} answers here now. Write a new message instead.")
+
+
+def _deliver(conversation: Conversation, question: Message) -> Turn:
+    """To the person who has the conversation. The agent does not answer; whoever waits is told so at once."""
+    conversation.message_count += 1
+    question.save(force_insert=True)
+    handing.save(conversation)
+    sentence = f"{conversation.person_name} has your message and answers here."
+    reply = Message(
+        conversation=conversation, position=question.position, role=MessageRole.SYSTEM, content=sentence,
+        task_id=uuid.UUID(create_task()),
+    )  # fmt: skip
+    turn = Turn(question, reply, delivered_to=conversation.person_name)
+    _announce(turn)
+    handing.announce_message(conversation, question)
+    handing.end_turn(conversation, reply.task_id, sentence)
     return turn
 
 
@@ -199,15 +241,26 @@ def _answer_to(
         replaces=instead_of,
         task_id=uuid.UUID(create_task()),
         is_draft=is_draft and conversation.agent.has_draft,
+        author_name=conversation.agent.name,
     )
     new = [question, reply] if question._state.adding else [reply]
     Message.objects.bulk_create(new)
+    was_closed = conversation.owner == Owner.CLOSED
+    conversation.owner = owner_after(conversation.owner, Act.WRITE)
+    conversation.status = ConversationStatus.ACTIVE if was_closed else conversation.status
+    conversation.message_count += len(new)
     Conversation.objects.filter(pk=conversation.pk).update(
-        message_count=conversation.message_count + len(new),
+        message_count=conversation.message_count,
         last_position=conversation.last_position,
         last_activity=timezone.now(),
         title=conversation.title,
+        owner=conversation.owner,
+        status=conversation.status,
     )
+    if was_closed:
+        handing.announce_owner(conversation)
+    elif conversation.owner == Owner.WAITING:
+        handing.tell_inbox_later(conversation, "message")
     turn = Turn(question, reply)
     _announce(turn)
     answer_soon(reply.id)

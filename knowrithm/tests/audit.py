@@ -21,7 +21,7 @@ from rest_framework.test import APIClient
 from agents.catalog.models import Provider, ProviderModel
 from agents.models import Agent
 from conftest import PASSWORD, Character, bearer, page_client
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Handover, Message
 from documents.enums import DocumentStatus, IndexState
 from documents.indexes import hold_or_make_index
 from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchIndex, WebsiteSource, owned_by
@@ -42,7 +42,8 @@ PAGE_ROWS = {
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
     "guardrails": "guardrail_id", "leads": "lead_id", "leads/import": "lead_import_id",
-    "webhooks": "webhook_id", "webhooks/delivery": "delivery_id",
+    "webhooks": "webhook_id", "webhooks/delivery": "delivery_id", "inbox": "conversation_id",
+    "inbox/replies": "reply_id", "notifications": "notification_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here
@@ -130,6 +131,21 @@ failed_document = changed(Document, "document_id", status=DocumentStatus.FAILED)
 
 drafted_agent = changed(Agent, "agent_id", draft={"name": "Drafted"})
 changed_agent = changed(Agent, "agent_id", description="Changed")
+
+
+def without_handover(treasure: Treasure) -> None:
+    """The agent has the conversation, and nobody is waited for in it."""
+    Handover.objects.all().delete()
+
+
+def waiting_conversation(treasure: Treasure) -> None:
+    changed(Conversation, "conversation_id", owner="waiting")(treasure)
+
+
+def taken_conversation(treasure: Treasure) -> None:
+    """By the company's admin."""
+    admin = str(treasure.ids["admin_id"])
+    changed(Conversation, "conversation_id", owner="person", person_id=admin, person_name="Ada")(treasure)
 
 
 def merged_lead(treasure: Treasure) -> None:

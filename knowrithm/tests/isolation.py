@@ -17,7 +17,16 @@ from agents.services import create_agent, create_settings
 from analytics.usage.models import UsageHour
 from conftest import Character
 from conversations.enums import EntityType, MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
+from conversations.models import (
+    CannedReply,
+    Citation,
+    Conversation,
+    Guardrail,
+    GuardrailDecision,
+    Handover,
+    Message,
+    PrivateNote,
+)
 from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
@@ -27,6 +36,7 @@ from integrations.models import Webhook, WebhookDelivery
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead, LeadEvent, LeadImport
+from notifications.models import Notification, Preference
 from tenants.geography.models import Address, City, Country, State
 from tenants.models import Company, EmailDomain, ProviderIdentity, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, create_user, invite_user, set_config, start_session
@@ -101,6 +111,21 @@ def bury(owner: Character) -> Treasure:
             guardrail=guardrail, guardrail_name=CANARY, message=reply, stage="input", action="refuse", rule=CANARY,
             kind="words", excerpt=CANARY,
         )  # fmt: skip
+        Handover.objects.create(
+            conversation=conversation,
+            reason="visitor",
+            words=CANARY,
+            summary=CANARY,
+            contact_email=f"{CANARY}@b.example",
+        )
+        PrivateNote.objects.create(
+            conversation=conversation, after_position=2, text=CANARY, author_id=owner.admin.id, author_name=CANARY
+        )
+        canned = CannedReply.objects.create(shortcut=CANARY, text=CANARY)
+        notification = Notification.objects.create(
+            user_id=owner.admin.id, kind="lead", key=CANARY, text=CANARY, path=f"/{CANARY}"
+        )
+        Preference.objects.create(user_id=owner.admin.id, kind="lead", mail=True)
         webhook = Webhook.objects.create(
             name=CANARY, url=f"https://{CANARY}.example/", agent_ids=[agent.id], secret=CANARY, is_active=False
         )
@@ -155,6 +180,8 @@ def bury(owner: Character) -> Treasure:
             "guardrail_id": guardrail.id,
             "webhook_id": webhook.id,
             "delivery_id": delivery.id,
+            "reply_id": canned.id,
+            "notification_id": notification.id,
             "api_key_id": key.row.id,
             "session_id": session.session.id,
             "invitation_id": invitation.id,

@@ -56,9 +56,12 @@ from knowrithm.tests.audit import (
     prepare,
     running_crawl,
     state_of,
+    taken_conversation,
     the_question,
     unclaimed_company,
     unused_settings,
+    waiting_conversation,
+    without_handover,
     writes_after_the_row,
 )
 from knowrithm.tests.isolation import Treasure, bury
@@ -434,9 +437,60 @@ WROTE: dict[str, Wrote] = {
     "POST /guardrails/<uuid:pk>/delete": Wrote("guardrail.deleted"),
     "POST /conversations/<uuid:pk>/archive": Wrote("conversation.archived"),
     "POST /conversations/<uuid:pk>/restore": Wrote("conversation.restored", prepare=archived_conversation),
+    # conversations: people
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover": Wrote(
+        "handover.requested", {"message": "x"}, prepare=without_handover
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/address": Wrote(
+        "handover.address_left", {"email": "vic@example.org"}
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/take": Wrote("handover.taken"),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/assign": Wrote(
+        "handover.assigned", {"user_id": "{admin_id}"}
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/message": Wrote(
+        "message.sent_by_person", {"message": "x"}, prepare=taken_conversation
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/back": Wrote(
+        "handover.handed_back", {}, prepare=taken_conversation
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/close": Wrote(
+        "handover.closed", prepare=waiting_conversation
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/notes": Wrote("conversation.noted", {"message": "x"}),
+    "POST /api/v1/canned-reply": Wrote("canned_reply.created", {"shortcut": "new", "text": "x"}),
+    "PUT /api/v1/canned-reply/<uuid:reply_id>": Wrote("canned_reply.updated", {"shortcut": "new", "text": "x"}),
+    "PATCH /api/v1/canned-reply/<uuid:reply_id>": Wrote("canned_reply.updated", {"text": "x"}),
+    "DELETE /api/v1/canned-reply/<uuid:reply_id>": Wrote("canned_reply.deleted"),
+    "POST /inbox/<uuid:pk>/take": Wrote("handover.taken"),
+    "POST /inbox/<uuid:pk>/assign": Wrote("handover.assigned", {"user_id": "{admin_id}"}),
+    "POST /inbox/<uuid:pk>/write": Wrote("message.sent_by_person", {"message": "x"}, prepare=taken_conversation),
+    "POST /inbox/<uuid:pk>/back": Wrote("handover.handed_back", prepare=taken_conversation),
+    "POST /inbox/<uuid:pk>/close": Wrote("handover.closed", prepare=waiting_conversation),
+    "POST /inbox/replies": Wrote("canned_reply.created", {"shortcut": "new", "text": "x"}),
+    "POST /inbox/replies/<uuid:pk>": Wrote("canned_reply.updated", {"shortcut": "new", "text": "x"}),
+    "POST /inbox/replies/<uuid:pk>/delete": Wrote("canned_reply.deleted"),
+    # notifications
+    "PUT /api/v1/notification/preferences": Wrote(
+        "notification.preferences_changed", {"preferences": [{"kind": "lead", "in_app": False, "mail": False}]}
+    ),
+    "POST /notifications/preferences": Wrote("notification.preferences_changed"),
 }
 
 UNCHANGED = {
+    **dict.fromkeys(
+        (
+            "POST /api/v1/conversation/<uuid:conversation_id>/read",
+            "POST /api/v1/notification/read",
+            "POST /api/v1/notification/<uuid:notification_id>/read",
+            "POST /notifications/read",
+            "POST /notifications/<uuid:pk>",
+        ),
+        "says what was looked at",
+    ),
+    "POST /api/v1/conversation/<uuid:conversation_id>/typing": "is stored nowhere",
+    "POST /api/v1/inbox/presence": "is stored in no table",
+    "POST /inbox/presence": "is stored in no table",
     "POST /api/v1/auth/refresh": "goes on with the same session; the end of a session is recorded",
     "POST /api/v1/search/document": "reads",
     "POST /api/v1/search/trial": "reads",
@@ -503,6 +557,11 @@ READING_PAGES = {
     "/webhooks/delivery/<uuid:pk>": "shows",
     "/guardrails": "shows",
     "/guardrails/decisions": "shows",
+    "/inbox": "shows",
+    "/inbox/marks": "shows",
+    "/continue": "without a mailed link it shows that; with one its rows are in conversations/tests",
+    "/notifications": "shows",
+    "/notifications/unsubscribe": "takes a signed link: its row is in notifications/tests",
     "/demo": "registers a nameless visitor with the demo: written by register_lead, where there is a demo",
 }
 

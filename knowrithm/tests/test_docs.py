@@ -15,7 +15,17 @@ from documents.retrieval import EVIDENCE_THRESHOLD
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-APPS = ("knowrithm", "tenants", "agents", "documents", "integrations", "leads", "conversations", "analytics")
+APPS = (
+    "knowrithm",
+    "tenants",
+    "agents",
+    "documents",
+    "integrations",
+    "leads",
+    "notifications",
+    "conversations",
+    "analytics",
+)
 
 READERS = {"text", "integer", "boolean", "items", "secret"}  # of knowrithm.env
 OF_THE_SYSTEM = {"PATH"}

@@ -258,6 +258,35 @@ PROBES: dict[str, Probe] = {
     "PATCH /api/v1/guardrail/<uuid:guardrail_id>": Probe({"is_active": False}),
     "DELETE /api/v1/guardrail/<uuid:guardrail_id>": Probe(),
     "POST /api/v1/guardrail/<uuid:guardrail_id>/try": Probe({"text": CANARY}),
+    "GET /api/v1/conversation/<uuid:conversation_id>/handover": Probe(),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover": Probe({"message": CANARY}),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/address": Probe({"email": "mallory@example.org"}),
+    "GET /api/v1/conversation/<uuid:conversation_id>/handover/history": Probe(),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/take": Probe(),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/assign": Probe({"user_id": "{admin_id}"}),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/message": Probe({"message": "hello"}),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/back": Probe({}),
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/close": Probe(),
+    "GET /api/v1/conversation/<uuid:conversation_id>/notes": Probe(),
+    "POST /api/v1/conversation/<uuid:conversation_id>/notes": Probe({"message": "hello"}),
+    "POST /api/v1/conversation/<uuid:conversation_id>/read": Probe(),
+    "POST /api/v1/conversation/<uuid:conversation_id>/typing": Probe({"is_typing": True}),
+    "GET /api/v1/inbox": Probe(query={"show": "all"}, expected=200),
+    "GET /api/v1/inbox/stream": Probe(expected=503),  # served beside Django
+    "GET /api/v1/inbox/presence": LIST,
+    "POST /api/v1/inbox/presence": Probe({"is_away": False}, expected=200),
+    "GET /api/v1/canned-reply": LIST,
+    "PUT /api/v1/canned-reply/<uuid:reply_id>": Probe({"shortcut": "taken", "text": "over"}),
+    "PATCH /api/v1/canned-reply/<uuid:reply_id>": Probe({"text": "taken over"}),
+    "DELETE /api/v1/canned-reply/<uuid:reply_id>": Probe(),
+    # notifications
+    "GET /api/v1/notification": LIST,
+    "POST /api/v1/notification/read": MINE,
+    "POST /api/v1/notification/<uuid:notification_id>/read": Probe(),
+    "GET /api/v1/notification/preferences": MINE,
+    "PUT /api/v1/notification/preferences": Probe(
+        {"preferences": [{"kind": "lead", "in_app": False, "mail": False}]}, expected=200
+    ),
     # API usage
     "GET /api/v1/overview": LIST,
     "GET /api/v1/usage-trends": LIST,
@@ -328,6 +357,7 @@ NO_COMPANY = {
     "POST /api/v1/invitation/accept": "takes a token of its own link",
     "POST /api/v1/auth/user": "makes a user of the caller's own company",
     "POST /api/v1/auth/api-keys": "makes a key of the caller's own company",
+    "POST /api/v1/canned-reply": "makes a reply of the caller's own company",
     "POST /api/v1/company": "makes a company",
     "GET /api/v1/address-seed": "adds what ISO 3166 has",
     "POST /api/v1/country": "makes a country of the caller's own company",
@@ -401,6 +431,10 @@ LEAD_ROUTES = {
     "POST /api/v1/message/<uuid:message_id>/regenerate",
     "POST /api/v1/message/<uuid:message_id>/stop",
     "POST /api/v1/message/<uuid:message_id>/feedback",
+    "GET /api/v1/conversation/<uuid:conversation_id>/handover",
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover",
+    "POST /api/v1/conversation/<uuid:conversation_id>/handover/address",
+    "POST /api/v1/conversation/<uuid:conversation_id>/typing",
 }
 
 
@@ -420,7 +454,8 @@ def strangers(route: Route, acme: Character, globex: Character) -> Iterator[tupl
     yield bearer(globex), probe
     key = key_client(globex, "read", "write", "update", "delete", "admin", "full_access")
     persons_own = "/auth/api-keys" in route.key or "/auth/two-factor" in route.path
-    is_persons_own = persons_own or route.key == "POST /api/v1/auth/logout"
+    persons_own = persons_own or "/notification" in route.path or route.path == "/api/v1/inbox/stream"
+    is_persons_own = persons_own or route.key in {"POST /api/v1/auth/logout", "POST /api/v1/inbox/presence"}
     yield key, Probe(expected=403) if is_persons_own else probe  # keys manage neither keys nor a person's sign-in
     yield APIClient(), Probe(probe.body, expected=401)
     expected = 404 if route.key in LEAD_ROUTES else 403
@@ -475,9 +510,12 @@ def page_ids(route: Route) -> str:
         "guardrails": "guardrail_id",
         "leads": "lead_id",
         "webhooks": "webhook_id",
+        "inbox": "conversation_id",
+        "notifications": "notification_id",
     }
     special = {
         "conversations/passage": "citation_id", "leads/import": "lead_import_id", "webhooks/delivery": "delivery_id",
+        "inbox/replies": "reply_id",
     }  # fmt: skip
     return next((row for part, row in special.items() if part in route.path), kinds[first])
 

@@ -21,6 +21,7 @@ from tenants.services import ensure_super_admin
 SCHEDULE = {
     "knowrithm.worker_beat": 15,
     "conversations.resume_abandoned_everywhere": 15,
+    "conversations.alert_unanswered_everywhere": 30,
     "documents.resume_stalled_everywhere": 15,
     "documents.crawl_due_everywhere": 60,
     "documents.purge_indexes_everywhere": 3600,
@@ -28,6 +29,7 @@ SCHEDULE = {
     "leads.apply_encryption_everywhere": 300,
     "integrations.deliver_due_everywhere": 15,
     "integrations.purge_deliveries_everywhere": 3600,
+    "notifications.mail_due_everywhere": 300,
     "tenants.resume_purges": 60,
     "tenants.end_impersonations": 60,
     "usage.store": 30,

@@ -1,0 +1,242 @@
+"""What happens to the rows when a conversation changes hands. The conversation's row is locked by the caller."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+
+from agents.handover import read_handover
+from agents.hours import read_hours
+from agents.models import Agent
+from conversations import streams
+from conversations.enums import (
+    ConversationStatus,
+    EntityType,
+    HandoverReason,
+    MessageRole,
+    MessageStatus,
+    Owner,
+)
+from conversations.handover import Act, owner_after
+from conversations.models import Conversation, Handover, Message
+from conversations.outbox import publish_handover
+from conversations.records import message_record
+from integrations.enums import EventType
+from knowrithm.jobs import complete_task, current_schema
+from notifications.enums import Kind
+from notifications.services import notify
+
+CHANGED = (
+    "owner", "person_id", "person_name", "status", "message_count", "last_position", "last_activity",
+    "handover_summary", "read_position", "mailed_position",
+)  # fmt: skip
+NO_MAILBOX = ".invalid"  # of the addresses that nameless visitors are given
+TAKEN_OVER = "TAKEN_OVER"
+
+
+# --- Messages that are no turn ------------------------------------------------------------------------------------
+
+
+def post(
+    conversation: Conversation, text: str, *, author_id: uuid.UUID | None = None, author_name: str = ""
+) -> Message:
+    """A message of a person, or of the system without `author_id`. Call `save` afterwards."""
+    conversation.last_position += 1
+    conversation.message_count += 1
+    message = Message.objects.create(
+        conversation=conversation,
+        position=conversation.last_position,
+        role=MessageRole.ASSISTANT if author_id else MessageRole.SYSTEM,
+        content=text,
+        author_id=author_id,
+        author_name=author_name,
+    )
+    announce_message(conversation, message)
+    return message
+
+
+def save(conversation: Conversation) -> None:
+    conversation.last_activity = timezone.now()
+    conversation.save(update_fields=[*CHANGED, "updated_at"])
+
+
+def announce_message(conversation: Conversation, message: Message) -> None:
+    """Once it is there for good, to the visitor's listeners and to the inbox."""
+    schema, record = current_schema(), message_record(message, for_visitor=True)
+    say_later(lambda: streams.publish(schema, conversation.pk, streams.MESSAGE, {"message": record}))
+    tell_inbox_later(conversation, "message")
+
+
+def tell_inbox_later(conversation: Conversation, what: str) -> None:
+    schema = current_schema()
+    say_later(lambda: streams.tell_inbox(schema, conversation.pk, what))
+
+
+def say_later(say: Any) -> None:
+    transaction.on_commit(say, robust=True)
+
+
+# --- Owners -------------------------------------------------------------------------------------------------------
+
+
+def owner_record(conversation: Conversation) -> dict[str, Any]:
+    """Who speaks, for the visitor too."""
+    return {
+        "owner": conversation.owner,
+        "person": {"name": conversation.person_name} if conversation.owner == Owner.PERSON else None,
+        "agent": {"name": conversation.agent.name},
+    }
+
+
+def announce_owner(conversation: Conversation) -> None:
+    schema, record = current_schema(), owner_record(conversation)
+    say_later(lambda: streams.publish(schema, conversation.pk, streams.OWNER, record))
+    tell_inbox_later(conversation, "owner")
+
+
+def begin(conversation: Conversation, *, reason: HandoverReason, words: str = "") -> Handover:
+    """From the agent, or from being closed, to waiting for a person: with a word to the visitor and to the team."""
+    conversation.owner = owner_after(conversation.owner, Act.REQUEST)
+    conversation.status = ConversationStatus.ACTIVE
+    handover = Handover.objects.create(conversation=conversation, reason=reason, words=" ".join(words.split())[:500])
+    post(conversation, waiting_sentence(conversation, handover))
+    save(conversation)
+    announce_owner(conversation)
+    publish_handover(EventType.HANDOVER_REQUESTED, handover, conversation)
+    notify(
+        kind=Kind.HANDOVER, key=str(handover.pk), path=inbox_path(conversation),
+        text=f"A visitor of {conversation.agent.name} wants a person",
+        is_mailed=False,  # mailed when nobody comes: jobs.alert_unanswered
+    )  # fmt: skip
+    return handover
+
+
+def begin_if_free(conversation_id: uuid.UUID, *, reason: HandoverReason, words: str) -> Handover | None:
+    """What a rule does that has fired in a worker: nothing where somebody has been asked for meanwhile."""
+    rows = Conversation.objects.live().select_related("agent").select_for_update(of=("self",))
+    conversation = rows.filter(pk=conversation_id, owner=Owner.AGENT).first()
+    return begin(conversation, reason=reason, words=words) if conversation else None
+
+
+def open_handover(conversation: Conversation) -> Handover | None:
+    found: Handover | None = Handover.objects.filter(conversation=conversation, ended_at=None).first()
+    return found
+
+
+def waiting_sentence(conversation: Conversation, handover: Handover) -> str:
+    hours = read_hours(conversation.agent.operating_hours)
+    said = ["We have told our people. Somebody will answer here as soon as possible."]
+    if hours is not None and not hours.is_open(timezone.now()):
+        said = [f"Our people cannot be reached at the moment. Their hours are: {hours.in_words()}."]
+    said.append(f"Until then {conversation.agent.name} goes on answering.")
+    if not is_reachable_by_mail(conversation, handover):
+        said.append("Leave your e-mail address, and we can answer there too.")
+    return " ".join(said)
+
+
+def is_reachable_by_mail(conversation: Conversation, handover: Handover | None) -> bool:
+    return bool(mail_address_of(conversation, handover))
+
+
+def mail_address_of(conversation: Conversation, handover: Handover | None) -> str:
+    """The visitor's; empty if none is known. What they left last counts."""
+    if handover is not None and handover.contact_email:
+        return handover.contact_email
+    known = conversation.lead.email if conversation.lead else ""
+    return "" if known.endswith(NO_MAILBOX) else known
+
+
+def inbox_path(conversation: Conversation) -> str:
+    return f"{reverse('inbox')}?conversation={conversation.pk}"
+
+
+# --- Answers that come too late -----------------------------------------------------------------------------------
+
+
+def withdraw_answers(conversation: Conversation) -> int:
+    """An answer that is still being made is not given any more: a person speaks now. Returns how many.
+
+    Its row is ended and archived, so the turn finds that it is not its own any more; listeners hear that the turn has
+    ended, and are told nothing that comes after.
+    """
+    unfinished = [MessageStatus.PENDING, MessageStatus.PROCESSING]
+    replies = list(Message.objects.live().filter(conversation=conversation, status__in=unfinished))
+    if not replies:
+        return 0
+    Message.objects.filter(pk__in=[reply.pk for reply in replies]).update(
+        status=MessageStatus.FAILED, error_code=TAKEN_OVER, error=f"{conversation.person_name} took over.",
+        lease_id=None, lease_until=None, archived_at=timezone.now(),
+    )  # fmt: skip
+    conversation.message_count -= len(replies)
+    schema = current_schema()
+    for reply in replies:
+        say_later(lambda reply_id=reply.pk: streams.ask_to_stop(schema, reply_id))
+        end_turn(conversation, reply.task_id, f"{conversation.person_name} answers here now.")
+    return len(replies)
+
+
+def end_turn(conversation: Conversation, task_id: uuid.UUID | None, sentence: str) -> None:
+    """Say to whoever waits for an answer of the agent that a person will answer, in a way that every client ends at."""
+    schema, task, conversation_id = current_schema(), str(task_id), str(conversation.pk)
+    who = owner_record(conversation)
+    result = {
+        "conversation_id": conversation_id, "role": "system", "content": sentence, "response": sentence,
+        "status": "completed", "sources": [], **who,
+    }  # fmt: skip
+    message = {
+        "id": task, "conversation_id": conversation_id, "role": "system", "content": sentence, "sources": [],
+        "status": "completed", "is_refusal": False, "is_blocked": False,
+        "author": {"kind": "system", "name": None},
+    }  # fmt: skip
+    event = {"task_id": task, "status": "completed", "message": message, **who}
+
+    def say() -> None:
+        complete_task(task, result)
+        streams.publish(schema, conversation_id, streams.RESPONSE, event)
+
+    say_later(say)
+
+
+# --- Rules --------------------------------------------------------------------------------------------------------
+
+
+def rule_after_answer(
+    agent: Agent, conversation: Conversation, reply: Message, *, is_refusal: bool, is_blocked: bool
+) -> HandoverReason | None:
+    """Why the conversation is to be handed over after this answer; None if it is not. At most one query.
+
+    Of visitors' conversations alone, and only while the agent has them.
+    """
+    if conversation.entity_type != EntityType.LEAD or conversation.owner != Owner.AGENT:
+        return None
+    rules = read_handover(agent.handover)
+    if is_blocked:
+        return HandoverReason.GUARDRAIL if rules.on_guardrail else None
+    if not (is_refusal and rules.unanswered):
+        return None
+    before = _last_refusals(conversation, reply, rules.unanswered - 1) if rules.unanswered > 1 else []
+    return HandoverReason.EVIDENCE if len(before) == rules.unanswered - 1 and all(before) else None
+
+
+def _last_refusals(conversation: Conversation, reply: Message, count: int) -> Sequence[bool]:
+    rows = Message.objects.live().filter(
+        conversation=conversation, reply_to__isnull=False, status=MessageStatus.COMPLETED,
+        position__lt=reply.position, is_blocked=False,
+    )  # fmt: skip
+    return list(rows.order_by("-position").values_list("is_refusal", flat=True)[:count])
+
+
+def count_bad_ratings(conversation: Conversation) -> int:
+    return Message.objects.live().filter(conversation=conversation, user_feedback__lt=0).count()
+
+
+def add_tokens(conversation_id: uuid.UUID, tokens: int) -> bool:
+    """What an answer has cost, in the conversation's row, which is locked by this. False: a person has taken over."""
+    rows = Conversation.objects.filter(pk=conversation_id).exclude(owner=Owner.PERSON)
+    return bool(rows.update(total_tokens=F("total_tokens") + tokens, last_activity=timezone.now()))

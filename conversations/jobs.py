@@ -1,0 +1,168 @@
+"""What a worker does around handovers: summaries, visitors whom nobody answers, and mails to those who have left."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import closing
+from datetime import timedelta
+
+import structlog
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from agents.handover import read_handover
+from agents.hours import read_hours
+from agents.selectors import agent_to_answer, settings_in_order
+from conversations import handing, streams
+from conversations.models import Conversation, Handover, Message
+from conversations.reply_links import reply_link
+from conversations.summary import LONGEST, spoken, summary_request
+from knowrithm.circuits import Circuits
+from knowrithm.db.schema import release_connection
+from knowrithm.jobs import current_schema
+from knowrithm.llm.base import ProviderError
+from knowrithm.llm.fallback import AnswerStream
+from leads.models import Lead
+from notifications.enums import Kind
+from notifications.services import notify
+from tenants import mail
+from tenants.audit.services import record_event
+from tenants.enums import Letter
+
+log = structlog.get_logger(__name__)
+
+GONE_SECONDS = 120  # a visitor who has not listened for so long is mailed
+SUMMARY_SECONDS = 60.0
+DEMO = "demo"  # the source of the demo page's nameless visitors
+
+
+# --- Summaries ----------------------------------------------------------------------------------------------------
+
+
+def summarise(handover_id: uuid.UUID) -> None:
+    """By the agent's model. Where it has none, or that fails, what was taken from the messages stays."""
+    rows = Handover.objects.select_related("conversation")
+    handover = rows.filter(pk=handover_id).exclude(ended_at=None).first()
+    if handover is None:
+        return
+    conversation = handover.conversation
+    in_order = settings_in_order(agent_to_answer(conversation.agent_id).llm_settings)
+    models = [row for row in in_order if row.llm_provider.protocol != "builtin"]  # which only quotes
+    messages = spoken(conversation, handover)
+    if not models or not messages:
+        return
+    stream = AnswerStream(
+        [row.candidate() for row in models], summary_request(messages), breaker=Circuits(current_schema()),
+        deadline=time.monotonic() + SUMMARY_SECONDS, is_wanted=lambda: True,
+    )  # fmt: skip
+    release_connection()
+    said = ""
+    try:
+        with closing(stream.deltas()) as deltas:
+            for delta in deltas:
+                said += delta.text
+    except ProviderError as error:
+        log.warning("handover_not_summarised", handover=str(handover_id), error=str(error))
+        return
+    if text := said.strip()[:LONGEST]:
+        # Where somebody has handed over once more meanwhile, theirs stays.
+        rows_now = Conversation.objects.filter(pk=conversation.pk, handover_summary=handover.summary)
+        rows_now.update(handover_summary=text)
+        Handover.objects.filter(pk=handover.pk).update(summary=text)
+
+
+# --- Visitors whom nobody answers ---------------------------------------------------------------------------------
+
+
+def alert_unanswered() -> None:
+    """Of handovers that have waited for longer than the agent allows, within the hours of the company's people."""
+    waiting = Handover.objects.filter(ended_at=None, assigned_at=None, alerted_at=None)
+    now = timezone.now()
+    for handover in waiting.select_related("conversation__agent"):
+        agent = handover.conversation.agent
+        hours, rules = read_hours(agent.operating_hours), read_handover(agent.handover)
+        is_late = handover.created_at < now - timedelta(minutes=rules.wait_minutes)
+        if is_late and (hours is None or hours.is_open(now)):
+            _alert(handover)
+
+
+@transaction.atomic
+def _alert(handover: Handover) -> None:
+    rows = Conversation.objects.live().select_related("agent").select_for_update(of=("self",))
+    conversation = rows.filter(pk=handover.conversation_id).first()
+    still = Handover.objects.filter(pk=handover.pk, ended_at=None, assigned_at=None, alerted_at=None)
+    if not still.update(alerted_at=timezone.now()) or conversation is None:
+        return  # taken meanwhile
+    if handing.is_reachable_by_mail(conversation, handover):
+        rest = "We will answer you here and by mail."
+    else:
+        rest = "Leave your e-mail address, and we will answer you by mail."
+    handing.post(conversation, f"Nobody could answer yet. Your conversation stays with us. {rest}")
+    handing.save(conversation)
+    handing.announce_owner(conversation)
+    notify(
+        kind=Kind.HANDOVER, key=f"{handover.pk}:late", path=handing.inbox_path(conversation),
+        text=f"A visitor of {conversation.agent.name} waits for a person and nobody has answered",
+    )  # fmt: skip
+    record_event(
+        actor=None, event_type="handover.unanswered", entity=handover, entity_label=f"with {conversation.agent.name}"
+    )
+
+
+# --- Mails to visitors who have left ------------------------------------------------------------------------------
+
+
+def mail_visitor(conversation_id: uuid.UUID) -> None:
+    """What people have said since the visitor was here last, with a link to answer. Raises `MailNotSentError`.
+
+    To a visitor who still listens nothing is mailed: they have read it.
+    """
+    rows = Conversation.objects.live().select_related("agent", "lead")
+    conversation = rows.filter(pk=conversation_id).exclude(lead=None).first()
+    if conversation is None:
+        return
+    said = list(
+        Message.objects.live()
+        .filter(conversation=conversation, author_id__isnull=False, position__gt=conversation.mailed_position)
+        .order_by("position")
+    )
+    handover = Handover.objects.filter(conversation=conversation).first()
+    address = handing.mail_address_of(conversation, handover)
+    is_here = streams.is_present(streams.visitor_key(current_schema(), conversation.pk))
+    if not said or not (address or is_here):
+        return
+    mine = Conversation.objects.filter(pk=conversation.pk, mailed_position=conversation.mailed_position)
+    if not mine.update(mailed_position=said[-1].position) or is_here:
+        return  # another worker's, or read
+    try:
+        mail.send(
+            Letter.REPLY, to=address, subject=f"{said[-1].author_name} has answered you",
+            context={
+                "said": said, "agent": conversation.agent, "link": reply_link(current_schema(), conversation.pk),
+                "name": conversation.lead.first_name if conversation.lead else "",
+            },
+        )  # fmt: skip
+    except mail.MailNotSentError:
+        Conversation.objects.filter(pk=conversation.pk, mailed_position=said[-1].position).update(
+            mailed_position=conversation.mailed_position
+        )
+        raise
+    record_event(
+        actor=None, event_type="handover.visitor_mailed", entity=conversation,
+        entity_label=f"with {conversation.agent.name}",
+    )  # fmt: skip
+
+
+# --- Leads --------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def tell_of_lead(lead_id: uuid.UUID) -> None:
+    lead = Lead.objects.live().select_related("agent").filter(pk=lead_id).exclude(source=DEMO).first()
+    if lead is None:
+        return
+    where = f" with {lead.agent.name}" if lead.agent else ""
+    text = f"{lead.full_name or 'A visitor'} registered{where}"
+    notify(kind=Kind.LEAD, key=str(lead.pk), text=text, path=reverse("lead", args=[lead.pk]))

@@ -1,0 +1,545 @@
+"""Who has a conversation: the rules, the services, the races."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+from django_tenants.utils import tenant_context
+from psycopg import sql
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.plugin import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from agents.models import Agent
+from conftest import Character, character
+from conversations import jobs, streams, turn
+from conversations.enums import Owner
+from conversations.exceptions import ConversationTakenError, HandoverStateError
+from conversations.handover import NEXT, REFUSED, Act, owner_after
+from conversations.models import Conversation, Guardrail, Handover, Message, PrivateNote
+from conversations.selectors import exchanges_before
+from conversations.services import (
+    add_note,
+    assign_conversation,
+    close_conversation,
+    create_conversation,
+    hand_back,
+    rate_message,
+    request_handover,
+    send_as_person,
+    start_turn,
+    take_conversation,
+)
+from integrations.models import Webhook, WebhookDelivery
+from knowrithm.db.redis import sync_redis
+from knowrithm.db.schema import leave_company
+from knowrithm.errors import ServiceError
+from knowrithm.jobs import read_task
+from knowrithm.principal import Principal, PrincipalKind
+from leads.services import register_lead
+from notifications.models import Notification
+from tenants.audit.models import AuditEvent
+from tenants.models import User
+from tenants.services import create_user, principal_of
+
+QUERIES_OF_A_QUESTION = 9  # as before there were handovers
+
+
+def visitor(who: Character, *, email: str = "vic@example.org") -> tuple[Principal, Conversation, str]:
+    """A lead in a conversation of its own, and its token."""
+    registered = register_lead(agent=who.agent, company_id=who.company.id, email=email, first_name="Vic")
+    actor = Principal(
+        kind=PrincipalKind.LEAD, id=registered.lead.id, company=who.company, agent_id=who.agent.id, label="Vic"
+    )
+    return actor, create_conversation(actor=actor, agent=who.agent), registered.tokens.access
+
+
+def colleague(who: Character, name: str = "Grace") -> Principal:
+    user = create_user(
+        actor=who.principal, email=f"{name.lower()}@acme.example", username=name, password="a-long-enough-password",
+        first_name=name, last_name="Hopper",
+    )  # fmt: skip
+    user.status = "active"
+    user.save()
+    return principal_of(User.objects.select_related("company").get(pk=user.pk))
+
+
+def with_rules(who: Character, **rules: Any) -> None:
+    Agent.objects.filter(pk=who.agent.pk).update(handover=rules)
+
+
+def ask(actor: Principal, conversation: Conversation, text: str = "How long is the warranty?") -> Message:
+    started = start_turn(actor=actor, conversation_id=conversation.pk, text=text)
+    turn.run(started.reply.pk)
+    return Message.objects.get(pk=started.reply.pk)
+
+
+def texts(conversation: Conversation, role: str) -> list[str]:
+    rows = Message.objects.live().filter(conversation=conversation, role=role).order_by("position")
+    return list(rows.values_list("content", flat=True))
+
+
+# --- The rules ----------------------------------------------------------------------------------------------------
+
+
+def test_every_act_is_allowed_or_refused_for_every_owner() -> None:
+    every = {(owner, act) for owner in Owner for act in Act}
+    assert set(NEXT) | set(REFUSED) == every
+    assert set(NEXT) & set(REFUSED) == set()
+
+
+def test_the_way_there_and_back() -> None:
+    owner = Owner.AGENT
+    for act, expected in [
+        (Act.REQUEST, "waiting"), (Act.TAKE, "person"), (Act.HAND_BACK, "agent"), (Act.CLOSE, "closed"),
+        (Act.WRITE, "agent"),
+    ]:  # fmt: skip
+        owner = owner_after(owner, act)
+        assert owner == expected
+    with pytest.raises(HandoverStateError):
+        owner_after(Owner.AGENT, Act.HAND_BACK)
+
+
+# --- One conversation, from the visitor's asking to its end -------------------------------------------------------
+
+
+def test_from_the_agent_to_a_person_and_back(in_acme: Character) -> None:
+    Webhook.objects.create(name="All", url="https://example.com/", secret="s", event_types=[])
+    actor, conversation, _ = visitor(in_acme)
+    waiting = request_handover(actor=actor, conversation_id=conversation.pk, words="My order is lost")
+    assert waiting.owner == "waiting"
+    request_handover(actor=actor, conversation_id=conversation.pk)  # once more changes nothing
+    assert Handover.objects.count() == 1
+
+    taken = take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    assert (taken.owner, taken.person_name) == ("person", "Acme Admin")
+    asked = start_turn(actor=actor, conversation_id=conversation.pk, text="Where is it?")
+    assert asked.delivered_to == "Acme Admin"
+    said = send_as_person(actor=in_acme.principal, conversation_id=conversation.pk, text="It comes on Monday. Sorry.")
+    assert (said.role, said.author_name, said.author_id) == ("assistant", "Acme Admin", in_acme.admin.pk)
+
+    back = hand_back(actor=in_acme.principal, conversation_id=conversation.pk)
+    assert (back.owner, back.person_id, back.person_name) == ("agent", None, "")
+    assert back.handover_summary == "Visitor: Where is it?\nAcme Admin: It comes on Monday."
+    row = Handover.objects.get()
+    assert (row.reason, row.words, row.end, row.user_name) == (
+        "visitor",
+        "My order is lost",
+        "handed_back",
+        "Acme Admin",
+    )
+    assert row.summary == back.handover_summary
+    assert texts(conversation, "system") == [
+        "We have told our people. Somebody will answer here as soon as possible. "
+        "Until then Acme helper goes on answering.",
+        "Acme Admin answers here now.",
+        "Acme helper answers again.",
+    ]
+    assert texts(conversation, "assistant") == ["It comes on Monday. Sorry."]
+    events = [event for event in WebhookDelivery.objects.values_list("event_type", flat=True) if "handover" in event]
+    assert sorted(events) == ["handover.assigned", "handover.ended", "handover.requested"]
+    ended = json.loads(WebhookDelivery.objects.get(event_type="handover.ended").payload)
+    assert (ended["end"], ended["owner"], ended["summary"]) == ("handed_back", "agent", row.summary)
+    assert conversation.pk == uuid.UUID(ended["conversation_id"])
+    kinds = list(AuditEvent.objects.order_by("position").values_list("event_type", flat=True))
+    assert kinds[-6:] == [
+        "handover.requested", "handover.requested", "handover.taken", "message.sent", "message.sent_by_person",
+        "handover.handed_back",
+    ]  # fmt: skip
+
+
+def test_while_a_person_has_it_the_agent_does_not_answer(
+    in_acme: Character, django_capture_on_commit_callbacks: Any
+) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        asked = start_turn(actor=actor, conversation_id=conversation.pk, text="Anybody there?")
+    assert not Message.objects.filter(reply_to=asked.question).exists()
+    assert Message.objects.get(pk=asked.question.pk).content == "Anybody there?"
+    task = read_task(asked.task_id)
+    assert task is not None
+    assert (task.is_over, task.result is None) == (True, False)
+    assert task.result is not None
+    assert task.result["content"] == "Acme Admin has your message and answers here."
+    [message] = [event for event in heard(in_acme, conversation) if event.name == streams.MESSAGE]
+    assert (message.data["message"]["content"], message.data["message"]["author"]["kind"]) == (
+        "Anybody there?",
+        "visitor",
+    )
+    [ended] = [event for event in heard(in_acme, conversation) if event.name == streams.RESPONSE]
+    assert (ended.turn, ended.data["owner"], ended.data["person"]) == (asked.task_id, "person", {"name": "Acme Admin"})
+
+
+def heard(who: Character, conversation: Conversation) -> list[streams.Event]:
+    entries: Any = sync_redis().xrange(streams.stream_key(who.company.schema_name, conversation.pk))
+    return streams.parse(entries)
+
+
+def test_while_nobody_has_come_the_agent_goes_on(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    request_handover(actor=actor, conversation_id=conversation.pk)
+    assert ask(actor, conversation).status == "completed"
+
+
+def test_a_late_answer_does_not_appear_after_the_take_over(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    started = start_turn(actor=actor, conversation_id=conversation.pk, text="How long is the warranty?")
+    claimed = Message.claim(started.reply.pk, *turn.RELATED)  # a worker is answering
+    assert claimed is not None
+    working = turn._Turn(claimed)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    with pytest.raises(turn.LostLeaseError):
+        working._say("Too late.", [])
+    reply = Message.objects.get(pk=started.reply.pk)
+    assert (reply.content, reply.status, reply.error_code, reply.is_archived) == ("", "failed", "TAKEN_OVER", True)
+    assert texts(conversation, "assistant") == []
+    conversation.refresh_from_db()
+    assert conversation.message_count == 2  # the question, and that somebody answers here now
+    assert Message.claim(started.reply.pk) is None  # nor does another worker take it up
+    turn.run(started.reply.pk)
+    assert texts(conversation, "assistant") == []
+
+
+def test_after_the_take_over_a_turn_that_still_holds_its_lease_writes_nothing(in_acme: Character) -> None:
+    """The conversation's row decides, not only the answer's."""
+    actor, conversation, _ = visitor(in_acme)
+    started = start_turn(actor=actor, conversation_id=conversation.pk, text="How long is the warranty?")
+    claimed = Message.claim(started.reply.pk, *turn.RELATED)
+    assert claimed is not None
+    Conversation.objects.filter(pk=conversation.pk).update(owner="person", person_name="Ada")
+    with pytest.raises(turn.LostLeaseError):
+        turn._Turn(claimed)._say("Too late.", [])
+    assert Message.objects.get(pk=started.reply.pk).content == ""
+
+
+def test_who_comes_second_hears_who_was_first(in_acme: Character) -> None:
+    _, conversation, _ = visitor(in_acme)
+    grace = colleague(in_acme)
+    take_conversation(actor=grace, conversation_id=conversation.pk)
+    with pytest.raises(ConversationTakenError, match="Grace Hopper has this conversation"):
+        take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    with pytest.raises(ConversationTakenError):
+        send_as_person(actor=in_acme.principal, conversation_id=conversation.pk, text="Me too")
+    # An admin may give it to somebody; others may not take it away.
+    assign_conversation(actor=in_acme.principal, conversation_id=conversation.pk, user_id=in_acme.admin.pk)
+    with pytest.raises(ConversationTakenError, match="Acme Admin"):
+        assign_conversation(actor=grace, conversation_id=conversation.pk, user_id=grace.id)
+    with pytest.raises(ConversationTakenError, match="Acme Admin"):
+        close_conversation(actor=grace, conversation_id=conversation.pk)
+
+
+def test_who_is_given_a_conversation_is_told(in_acme: Character) -> None:
+    _, conversation, _ = visitor(in_acme)
+    grace = colleague(in_acme)
+    assign_conversation(actor=in_acme.principal, conversation_id=conversation.pk, user_id=grace.id)
+    row = Notification.objects.get(kind="assigned")
+    assert (row.user_id, row.is_mail_due, row.path) == (grace.id, True, f"/inbox?conversation={conversation.pk}")
+    stranger = character("globex")
+    with pytest.raises(ServiceError, match="no such person"):
+        assign_conversation(actor=in_acme.principal, conversation_id=conversation.pk, user_id=stranger.admin.pk)
+
+
+def test_a_closed_conversation_is_the_agents_when_the_visitor_writes_again(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    closed = close_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    assert (closed.owner, closed.status) == ("closed", "archived")
+    ask(actor, conversation)
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.status) == ("agent", "active")
+
+
+def test_a_test_chat_of_the_team_can_be_handed_over_too(in_acme: Character) -> None:
+    conversation = create_conversation(actor=in_acme.principal, agent=in_acme.agent)
+    assert request_handover(actor=in_acme.principal, conversation_id=conversation.pk).owner == "waiting"
+
+
+# --- What triggers it ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "owner"),
+    [("I want to TALK  to a\nhuman, now", "waiting"), ("talk to a humanist", "agent"), ("How long?", "agent")],
+)
+def test_a_phrase_hands_over(in_acme: Character, text: str, owner: str) -> None:
+    with_rules(in_acme, phrases=["talk to a human"])
+    actor, conversation, _ = visitor(in_acme)
+    ask(actor, conversation, text)
+    conversation.refresh_from_db()
+    assert conversation.owner == owner
+    if owner == "waiting":
+        assert Handover.objects.get().words == "“talk to a human”"
+
+
+def test_questions_that_stay_open_in_a_row_hand_over(in_acme: Character) -> None:
+    with_rules(in_acme, unanswered=2)
+    actor, conversation, _ = visitor(in_acme)
+    assert ask(actor, conversation).is_refusal
+    conversation.refresh_from_db()
+    assert conversation.owner == "agent"
+    ask(actor, conversation, "And the colour?")
+    conversation.refresh_from_db()
+    assert conversation.owner == "waiting"
+    assert (Handover.objects.get().reason, Handover.objects.get().words) == ("evidence", "And the colour?")
+    assert AuditEvent.objects.filter(event_type="handover.requested", actor_kind="system").count() == 1
+
+
+def test_an_answer_between_starts_the_count_anew(in_acme: Character) -> None:
+    with_rules(in_acme, unanswered=2)
+    actor, conversation, _ = visitor(in_acme)
+    first = ask(actor, conversation)
+    ask_between = ask(actor, conversation, "Second")
+    Handover.objects.all().delete()
+    Conversation.objects.update(owner="agent")
+    Message.objects.filter(pk=ask_between.pk).update(is_refusal=False)
+    ask(actor, conversation, "Third")
+    conversation.refresh_from_db()
+    assert (first.is_refusal, conversation.owner) == (True, "agent")
+
+
+def test_bad_ratings_hand_over(in_acme: Character) -> None:
+    with_rules(in_acme, bad_ratings=2)
+    actor, conversation, _ = visitor(in_acme)
+    answers = [ask(actor, conversation, text) for text in ("One?", "Two?")]
+    rate_message(actor=actor, message_id=answers[0].pk, rating=-1)
+    rate_message(actor=actor, message_id=answers[0].pk, rating=-1)  # the same answer counts once
+    conversation.refresh_from_db()
+    assert conversation.owner == "agent"
+    rate_message(actor=actor, message_id=answers[1].pk, rating=-1)
+    conversation.refresh_from_db()
+    assert conversation.owner == "waiting"
+    assert Handover.objects.get().words == "Rated badly 2 times"
+
+
+def test_a_guardrails_refusal_hands_over(in_acme: Character) -> None:
+    rule = {"name": "No", "kind": "words", "action": "refuse", "on": "input", "values": ["lawsuit"], "threshold": 0.5}
+    Guardrail.objects.create(name="Shop", applies_to_all=True, rules=[rule], refusal_text="Not here.")
+    actor, conversation, _ = visitor(in_acme)
+    ask(actor, conversation, "A lawsuit")
+    conversation.refresh_from_db()
+    assert conversation.owner == "agent"
+    with_rules(in_acme, on_guardrail=True)
+    ask(actor, conversation, "A lawsuit")
+    conversation.refresh_from_db()
+    assert conversation.owner == "waiting"
+    assert Handover.objects.get().reason == "guardrail"
+
+
+def test_rules_are_for_visitors_alone(in_acme: Character) -> None:
+    with_rules(in_acme, unanswered=1, phrases=["human"])
+    conversation = create_conversation(actor=in_acme.principal, agent=in_acme.agent)
+    ask(in_acme.principal, conversation, "A human?")
+    conversation.refresh_from_db()
+    assert conversation.owner == "agent"
+
+
+def test_where_people_are_not_offered_a_visitor_cannot_ask(in_acme: Character) -> None:
+    with_rules(in_acme, is_offered=False)
+    actor, conversation, _ = visitor(in_acme)
+    with pytest.raises(ServiceError) as refused:
+        request_handover(actor=actor, conversation_id=conversation.pk)
+    assert refused.value.code == "HANDOVER_NOT_OFFERED"
+
+
+# --- Notes --------------------------------------------------------------------------------------------------------
+
+
+def test_a_private_note_reaches_neither_the_visitor_nor_the_model(
+    in_acme: Character, django_capture_on_commit_callbacks: Any
+) -> None:
+    actor, conversation, token = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        add_note(actor=in_acme.principal, conversation_id=conversation.pk, text="Canary: a difficult one")
+    back = hand_back(actor=in_acme.principal, conversation_id=conversation.pk)
+    assert back.handover_summary == ""
+    reply = ask(actor, conversation)
+    assert exchanges_before(reply) == []
+    said = json.dumps([event.data for event in heard(in_acme, conversation)])
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    said += client.get(f"/api/v1/conversation/{conversation.pk}/messages").content.decode()
+    assert "Canary" not in said
+    assert client.get(f"/api/v1/conversation/{conversation.pk}/notes").status_code == 403
+    with tenant_context(in_acme.company):
+        assert PrivateNote.objects.get().text == "Canary: a difficult one"
+
+
+# --- Nobody comes -------------------------------------------------------------------------------------------------
+
+
+def waited(minutes: int) -> None:
+    Handover.objects.update(created_at=timezone.now() - timedelta(minutes=minutes))
+
+
+def test_a_visitor_whom_nobody_answers_is_told_once_and_the_team_is_mailed(in_acme: Character) -> None:
+    with_rules(in_acme, wait_minutes=3)
+    actor, conversation, _ = visitor(in_acme, email="nameless@demo.invalid")
+    request_handover(actor=actor, conversation_id=conversation.pk)
+    assert texts(conversation, "system")[0].endswith("Leave your e-mail address, and we can answer there too.")
+    waited(2)
+    jobs.alert_unanswered()
+    assert len(texts(conversation, "system")) == 1
+    waited(4)
+    jobs.alert_unanswered()
+    jobs.alert_unanswered()
+    assert texts(conversation, "system")[1:] == [
+        "Nobody could answer yet. Your conversation stays with us. "
+        "Leave your e-mail address, and we will answer you by mail."
+    ]
+    conversation.refresh_from_db()
+    assert conversation.owner == "waiting"
+    rows = Notification.objects.filter(kind="handover").order_by("created_at")
+    assert list(rows.values_list("is_mail_due", flat=True)) == [False, True]
+
+
+def test_outside_the_hours_nobody_is_called_late(in_acme: Character) -> None:
+    tomorrow = (timezone.now() + timedelta(days=1)).strftime("%A").lower()
+    Agent.objects.update(operating_hours={"timezone": "UTC", tomorrow: [["00:00", "23:59"]]})
+    actor, conversation, _ = visitor(in_acme)
+    request_handover(actor=actor, conversation_id=conversation.pk)
+    assert texts(conversation, "system")[0].startswith("Our people cannot be reached at the moment. Their hours are: ")
+    waited(60)
+    jobs.alert_unanswered()
+    assert len(texts(conversation, "system")) == 1
+
+
+# --- Races --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Character]:
+    """Acme in a copy of the database, in which transactions really end. Nothing of it is left."""
+    with django_db_blocker.unblock():
+        settings = connection.settings_dict  # shared by the connections of all threads
+        connection.close()  # a database is copied only while nobody is connected to it
+        name, copy = str(settings["NAME"]), f"{settings['NAME']}_handover"
+        server = f"postgresql://{settings['USER']}:{settings['PASSWORD']}@{settings['HOST']}:{settings['PORT']}"
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(name)))
+            settings["NAME"] = copy
+            try:
+                yield character("acme")
+            finally:
+                leave_company()
+                connections.close_all()
+                settings["NAME"] = name
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(copy)))
+
+
+def _at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Each in a thread with its own connection, all let go at the same instant. What each returned or raised."""
+    gate, outcomes = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(place: int, call: Callable[[], Any]) -> None:
+        try:
+            gate.wait(10)
+            outcomes[place] = call()
+        except Exception as error:
+            outcomes[place] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return outcomes
+
+
+def test_of_two_who_take_it_at_the_same_instant_one_gets_it(committed: Character) -> None:
+    with tenant_context(committed.company):
+        people = [committed.principal, colleague(committed)]
+        names = {people[0].id: "Acme Admin", people[1].id: "Grace Hopper"}
+        for round_ in range(8):
+            _, conversation, _ = visitor(committed, email=f"v{round_}@example.org")
+
+            def take(actor: Principal, conversation_id: uuid.UUID = conversation.pk) -> Conversation:
+                with tenant_context(committed.company):
+                    return take_conversation(actor=actor, conversation_id=conversation_id)
+
+            outcomes = _at_once(*(partial(take, actor) for actor in people))
+            conversation.refresh_from_db()
+            assert conversation.person_id is not None
+            won = [one for one in outcomes if isinstance(one, Conversation)]
+            [lost] = [one for one in outcomes if not isinstance(one, Conversation)]
+            assert [one.person_id for one in won] == [conversation.person_id]
+            assert isinstance(lost, ConversationTakenError), repr(lost)
+            assert (lost.status, str(lost)) == (409, f"{names[conversation.person_id]} has this conversation.")
+            assert Handover.objects.filter(conversation=conversation).count() == 1
+
+
+def test_an_answer_and_a_take_over_at_the_same_instant(committed: Character) -> None:
+    """The answer stands before the take-over, or there is none; and neither waits for the other for ever."""
+    with tenant_context(committed.company):
+        for round_ in range(8):
+            actor, conversation, _ = visitor(committed, email=f"v{round_}@example.org")
+            started = start_turn(actor=actor, conversation_id=conversation.pk, text="How long is the warranty?")
+
+            def answer(reply_id: uuid.UUID = started.reply.pk) -> None:
+                with tenant_context(committed.company):
+                    claimed = Message.claim(reply_id, *turn.RELATED)
+                    if claimed is not None:
+                        turn._Turn(claimed)._say("Said.", [])
+
+            def take(conversation_id: uuid.UUID = conversation.pk) -> None:
+                with tenant_context(committed.company):
+                    take_conversation(actor=committed.principal, conversation_id=conversation_id)
+
+            outcomes = _at_once(answer, take)
+            assert outcomes[1] is None, repr(outcomes[1])
+            assert outcomes[0] is None or isinstance(outcomes[0], turn.LostLeaseError), repr(outcomes[0])
+            reply = Message.objects.get(pk=started.reply.pk)
+            taken = Message.objects.get(conversation=conversation, role="system")
+            if reply.is_archived:
+                assert (reply.content, reply.error_code) == ("", "TAKEN_OVER")
+            else:
+                assert (reply.content, reply.position < taken.position) == ("Said.", True)
+
+
+def test_a_question_and_a_take_over_at_the_same_instant(committed: Character) -> None:
+    """It is answered by nobody but the person, whichever came first."""
+    with tenant_context(committed.company):
+        for round_ in range(6):
+            actor, conversation, _ = visitor(committed, email=f"v{round_}@example.org")
+
+            def write(actor: Principal = actor, conversation_id: uuid.UUID = conversation.pk) -> None:
+                with tenant_context(committed.company):
+                    started = start_turn(actor=actor, conversation_id=conversation_id, text="Hello?")
+                    if not started.delivered_to:
+                        turn.run(started.reply.pk)
+
+            def take(conversation_id: uuid.UUID = conversation.pk) -> None:
+                with tenant_context(committed.company):
+                    take_conversation(actor=committed.principal, conversation_id=conversation_id)
+
+            outcomes = _at_once(write, take)
+            assert outcomes == [None, None]
+            taken = Message.objects.get(conversation=conversation, role="system").position
+            answers = Message.objects.live().filter(conversation=conversation, role="assistant")
+            assert [row.position for row in answers if row.position > taken] == []
+            assert texts(conversation, "user") == ["Hello?"]
+
+
+# --- The chat path ------------------------------------------------------------------------------------------------
+
+
+def test_a_question_to_the_agent_costs_what_it_did(
+    in_acme: Character, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    with_rules(in_acme, phrases=["human"], unanswered=3, bad_ratings=3, on_guardrail=True)
+    with django_assert_num_queries(QUERIES_OF_A_QUESTION):
+        start_turn(actor=actor, conversation_id=conversation.pk, text="How long is the warranty?")

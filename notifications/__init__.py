@@ -1,0 +1,1 @@
+"""What the people of a company are told: in the dashboard and by mail, each as they like it."""

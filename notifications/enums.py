@@ -1,0 +1,11 @@
+from django.db import models
+
+
+class Kind(models.TextChoices):
+    HANDOVER = "handover", "A visitor wants a person"
+    ASSIGNED = "assigned", "A conversation was given to me"
+    LEAD = "lead", "A visitor registered"
+    DOCUMENT = "document", "A document could not be read"
+
+
+MAILED_UNASKED = frozenset({Kind.HANDOVER, Kind.ASSIGNED})  # the others are mailed to who wants it

@@ -30,3 +30,7 @@ class NotNewestError(ConflictError):
 
 class StillAnsweringError(ConflictError):
     code = "STILL_ANSWERING"
+
+
+class NotReplayableError(ConflictError):
+    code = "NOT_REPLAYABLE"

@@ -89,6 +89,9 @@ class Message(LeasedModel, ArchivableModel):
     confidence_score = models.FloatField(null=True, blank=True)
     timings = models.JSONField(default=dict, blank=True)  # seconds by stage
     warnings = models.JSONField(default=list, blank=True)  # what was mended in the answer, in sentences
+    # What the answer was made of, besides its citations: all that `conversations.replays` needs to make it again.
+    trace = models.JSONField(default=dict, blank=True)
+    suggestions = models.JSONField(default=list, blank=True)  # what might be asked next, in the order of its passages
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     user_feedback = models.SmallIntegerField(null=True, blank=True, choices=Feedback)
@@ -108,6 +111,11 @@ class Message(LeasedModel, ArchivableModel):
 
     def __str__(self) -> str:
         return f"{self.role}: {self.content[:60]}"
+
+    @property
+    def trace_id(self) -> str:
+        """By which the logs, the header `X-Agent-Trace-Id` and the stored trace name one turn: its answer's id."""
+        return str(self.pk)
 
 
 class Citation(models.Model):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -99,6 +99,18 @@ def get_message(actor: Principal, message_id: uuid.UUID) -> Message:
     return message
 
 
+def get_answer(actor: Principal, message_id: uuid.UUID) -> Message:
+    """The live answer of this id, or to the question of this id, with its conversation, agent and question."""
+    message = get_message(actor, message_id)
+    if message.role == MessageRole.USER:
+        reply = live_reply(message)
+        if reply is None:
+            raise NotFoundError("This question has no answer.")
+        reply.conversation, reply.reply_to = message.conversation, message
+        return reply
+    return message
+
+
 def archived_messages(actor: Principal) -> QuerySet[Message]:
     """Archived one by one, newest first, with their citations. Those of archived conversations are not listed."""
     rows: QuerySet[Message] = (
@@ -131,6 +143,7 @@ def messages_of(conversation: Conversation) -> QuerySet[Message]:
         Message.objects.live()
         .filter(conversation=conversation)
         .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
+        .defer("trace")
         .order_by("position")
     )
     return rows
@@ -162,9 +175,21 @@ def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
             is_blocked=False,
         )
         .select_related("reply_to")
+        .defer("trace")
         .order_by("-position")[:limit]
     )
-    return [Exchange(reply.reply_to.content, reply.content) for reply in reversed(replies) if reply.reply_to]
+    return [_exchange(reply) for reply in reversed(replies)]
+
+
+def exchanges_named(reply_ids: Iterable[uuid.UUID]) -> Sequence[Exchange]:
+    """Those of these answers that are still there, also archived ones, oldest first."""
+    replies = Message.objects.filter(pk__in=list(reply_ids)).exclude(reply_to=None).select_related("reply_to")
+    return [_exchange(reply) for reply in replies.defer("trace").order_by("position")]
+
+
+def _exchange(reply: Message) -> Exchange:
+    assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+    return Exchange(reply.reply_to.content, reply.content, str(reply.pk))
 
 
 def get_citation(citation_id: uuid.UUID) -> Citation:

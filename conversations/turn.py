@@ -24,11 +24,12 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from agents.models import Agent, LLMSettings
-from agents.selectors import agent_to_answer, settings_in_order
+from agents.selectors import agent_to_answer
+from agents.versions import model_kept
 from conversations import streams
-from conversations.brief import brief_of, closed_answer
+from conversations.asking import prepare
+from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
-from conversations.engine.prompt import build_request, retrieval_query
 from conversations.enums import EntityType, MessageStatus
 from conversations.guarding import Guard
 from conversations.models import Citation, Conversation, Message
@@ -36,14 +37,13 @@ from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
-from documents.neighbours import merge_neighbours
-from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search
+from documents.retrieval import Passage
 from integrations.enums import EventType
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
-from knowrithm.llm.base import Evidence, ProviderError, Usage
-from knowrithm.llm.fallback import AnswerStream, Failure, with_retry
+from knowrithm.llm.base import ProviderError, Usage
+from knowrithm.llm.fallback import AnswerStream, Failure
 from knowrithm.llm.providers.extractive import NO_ANSWER
 
 log = structlog.get_logger(__name__)
@@ -76,22 +76,28 @@ class _Answer:
 
 
 def run(reply_id: uuid.UUID) -> None:
-    reply = Message.claim(reply_id, *RELATED)
-    if reply is None:
-        return  # answered, or another worker's
+    with structlog.contextvars.bound_contextvars(trace_id=str(reply_id)):
+        reply = Message.claim(reply_id, *RELATED)
+        if reply is not None:  # else it is answered, or another worker's
+            _run(reply)
+
+
+def _run(reply: Message) -> None:
     turn = _Turn(reply)
     try:
         with reply.kept_alive() as held:
             turn.answer(held.is_set)
+        log.info("turn_answered", seconds=round(time.monotonic() - turn.started, 3), **turn.timings)
     except LostLeaseError:
-        log.warning("turn_lease_lost", reply=str(reply.id))
+        log.warning("turn_lease_lost")
     except ProviderError as error:
+        log.warning("turn_without_answer", code=error.code)
         turn.fail(str(error), error.code)
     except (OperationalError, RedisError) as error:
-        log.warning("turn_interrupted", reply=str(reply.id), error=str(error))
+        log.warning("turn_interrupted", error=str(error))
         raise  # the lease runs out and the turn is taken up again
     except Exception:
-        log.exception("turn_failed", reply=str(reply.id))
+        log.exception("turn_failed")
         turn.fail("The answer could not be made because of a fault on our side. Please try again.", "INTERNAL_ERROR")
 
 
@@ -108,6 +114,7 @@ class _Turn:
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
         self.warnings: list[str] = []
+        self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
 
     def publish(self, name: str, **data: Any) -> None:
         task_id = str(self.reply.task_id)
@@ -126,38 +133,26 @@ class _Turn:
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
             self._finish(_Answer(refusal), [], is_blocked=True)
             return
-        in_context = retrieval_query(question, history)
-        ranking = RetrievalSettings.of(self.agent)
-        found = with_retry(
-            lambda: search(self.agent, in_context, question=question, settings=ranking, filters=self.guard.filters)
+        asking = prepare(
+            self.agent, question, history, self.guard, max_context_tokens=self.conversation.max_context_length
         )
-        passages, self.warnings = merge_neighbours(found.passages), [found.warning] if found.warning else []
+        self.warnings += asking.warnings
+        self.trace |= asking.kept
         self._lap("retrieval")
-        if has_evidence(passages, ranking.threshold):
-            in_order = settings_in_order(self.agent.llm_settings)
-            request = build_request(
-                agent=brief_of(self.agent),
-                question=question,
-                standalone_question=question if is_self_contained(question) else in_context,
-                history=history,
-                evidence=[Evidence(number, p.content, p.document_name) for number, p in enumerate(passages, 1)],
-                temperature=in_order[0].llm_temperature,
-                max_tokens=in_order[0].llm_max_tokens,
-                max_context_tokens=self.conversation.max_context_length,
-            )
-            self.guard.begin_answer(request, passages)
-            stream = AnswerStream(
-                [row.candidate() for row in in_order],
-                request,
-                breaker=Circuits(self.schema),
-                deadline=self.started + settings.TURN_DEADLINE_SECONDS,
-                is_wanted=streams.StopFlag(self.schema, self.reply.pk).is_wanted,
-            )
-            answer = self._ask(stream, is_held)
-            self._account(answer, in_order[stream.place])
-            self._finish(answer, passages)
-        else:
-            self._say(NO_ANSWER, passages)
+        if asking.request is None:
+            self._say(NO_ANSWER, asking.passages)
+            return
+        self.guard.begin_answer(asking.request, asking.passages)
+        stream = AnswerStream(
+            [row.candidate() for row in asking.candidates],
+            asking.request,
+            breaker=Circuits(self.schema),
+            deadline=self.started + settings.TURN_DEADLINE_SECONDS,
+            is_wanted=streams.StopFlag(self.schema, self.reply.pk).is_wanted,
+        )
+        answer = self._ask(stream, is_held)
+        self._account(answer, asking.candidates[stream.place])
+        self._finish(answer, asking.passages)
 
     def _say(self, text: str, passages: Sequence[Passage]) -> None:
         """Answer in the platform's words, without a model."""
@@ -201,6 +196,7 @@ class _Turn:
 
     def _account(self, answer: _Answer, row: LLMSettings) -> None:
         answer.model = row.llm_model.name
+        self.trace["model"] = model_kept(row)
         if price := row.price:
             answer.cost, answer.currency = price.of(answer.usage), price.currency
 
@@ -231,6 +227,7 @@ class _Turn:
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
                 warnings=[*self.warnings, *checked.warnings, *answer.warnings],
+                trace=self.trace,
             )
             if not held:
                 raise LostLeaseError
@@ -276,6 +273,7 @@ class _Turn:
                 error_code=code,
                 timings=self.timings,
                 model_failures=[asdict(failure) for failure in self.failures],
+                trace=self.trace,
             ):
                 return
             if self.conversation.archived_at is None:

@@ -282,6 +282,7 @@ CELERY_RESULT_BACKEND = env.text("CELERY_RESULT_BACKEND") or None  # a client's 
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
+    "conversations.replay": {"queue": "default"},  # waits for a model: in threads, and never before a visitor
     "documents.ingest": {"queue": "slow"},
     "documents.build_index": {"queue": "slow"},
     "documents.purge_indexes*": {"queue": "low"},

@@ -14,6 +14,7 @@ from conversations.services.messages import (
     restore_message,
     restore_messages,
 )
+from conversations.services.replays import start_replay
 from conversations.services.turns import (
     DEFAULT_TEST_QUESTION,
     MAX_MESSAGE_LENGTH,
@@ -44,6 +45,7 @@ __all__ = [
     "restore_conversation",
     "restore_message",
     "restore_messages",
+    "start_replay",
     "start_test",
     "start_turn",
     "stop_answer",

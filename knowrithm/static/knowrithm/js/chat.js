@@ -179,6 +179,8 @@ function wireChat(root) {
       }
       if (event === "chat_response") {
         message.dataset.id = value.message.id;
+        const inside = message.querySelector("[data-inside]");
+        if (inside) inside.href = inside.dataset.inside + value.message.id;
         if (value.status === "failed") fail(message, value.error);
         else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message) });
         keepInView(message);

@@ -21,7 +21,9 @@ from agents.services import (
     settings_by_id,
 )
 from agents.signals import agent_published, settings_deleting, version_restored
+from agents.specialists import checked_specialists, still_there
 from agents.versions import (
+    ABSENT,
     FROZEN_SETTINGS,
     VERSIONED_FIELDS,
     compare,
@@ -56,6 +58,8 @@ def save_draft(
     """
     _lock(agent)
     before = _shown(agent)
+    if "specialists" in changes:
+        changes = {**changes, "specialists": checked_specialists(changes["specialists"], agent=agent)}
     kept = {**(agent.draft or {}), **{name: changes[name] for name in VERSIONED_FIELDS if name in changes}}
     draft = {name: value for name, value in kept.items() if value != getattr(agent, name)}
     if settings_id is not None or choices:
@@ -123,11 +127,14 @@ def roll_back_agent(*, actor: Principal, agent: Agent, version: AgentVersion) ->
     """
     _lock(agent)
     freeze_first(agent)
-    old = version.configuration
+    # What a version from before fallbacks were frozen does not say stays as it is.
+    old = {name: configuration_of(agent)[name] for name in ABSENT} | version.configuration
     if not compare(old, configuration_of(agent)):
         raise VersionUnchangedError(f"Version {version.number} is what is published already.")
     before = recorded(agent)
     changes = {name: old[name] for name in VERSIONED_FIELDS if name in old}
+    if "specialists" in changes:
+        changes["specialists"] = still_there(changes["specialists"])
     settings = _settings_of(agent, old, version.number)
     change_agent(actor, agent, changes, settings.id if settings != agent.llm_settings else None, None)
     version_restored.send(sender=Agent, agent=agent, configuration=old)
@@ -212,6 +219,8 @@ def _settings_of(agent: Agent, old: Mapping[str, Any], number: int) -> LLMSettin
         setattr(made, name, getattr(base, name))
     for name in FROZEN_SETTINGS:
         setattr(made, name, old[name])
+    known = LLMSettings.objects.filter(pk__in=old["fallback_ids"]).values_list("pk", flat=True)
+    made.fallback_ids = [key for key in map(uuid.UUID, old["fallback_ids"]) if key in set(known)]
     for part, kind in (("llm", ModelKind.LLM), ("embedding", ModelKind.EMBEDDING)):
         provider = find_provider(old[f"{part}_provider"])
         model = find_model(provider, old[f"{part}_model"], kind) if provider else None

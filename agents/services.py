@@ -25,6 +25,7 @@ from agents.signals import (
     embedder_changed,
     settings_deleting,
 )
+from agents.specialists import checked_specialists, still_there
 from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
@@ -311,6 +312,8 @@ def _make_agent(
         settings = _make_settings(choices, is_default=bool(choices.get("is_default")))
     else:
         settings = default_settings()
+    if fields.get("specialists") is not None:
+        fields = {**fields, "specialists": checked_specialists(fields["specialists"], agent=None)}
     agent = Agent(name=name, llm_settings=settings, **{key: fields[key] for key in AGENT_FIELDS if key in fields})
     agent.save()
     add_agent_route(agent_id=agent.id, company_id=actor.company_id)
@@ -382,6 +385,8 @@ def change_agent(
 ) -> None:
     freeze_first(agent)
     before = copy.copy(agent.llm_settings)
+    if "specialists" in changes:
+        changes = {**changes, "specialists": checked_specialists(changes["specialists"], agent=agent)}
     for name in AGENT_FIELDS:
         if name in changes:
             setattr(agent, name, changes[name])
@@ -445,6 +450,7 @@ def clone_agent(
     """
     fields = {key: getattr(agent, key) for key in AGENT_FIELDS} | {
         "status": AgentStatus.INACTIVE,
+        "specialists": still_there(agent.specialists),
     }
     del fields["name"]
     clone_name = name or f"{agent.name} (copy)"[:200]

@@ -21,12 +21,14 @@ from tenants.audit.services import CREDENTIALS_IN_URL, SECRET_NAME, changed_fiel
 VERSIONED_FIELDS = (
     "name", "description", "avatar_url", "personality_traits", "answer_length", "capabilities", "operating_hours",
     "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
-    "retrieval_threshold",
+    "retrieval_threshold", "suggests_follow_ups", "specialists",
 )  # fmt: skip
 FROZEN_SETTINGS = (
     "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params", "embedding_api_base_url",
-    "embedding_dimension", "embedding_additional_params",
+    "embedding_dimension", "embedding_additional_params", "fallback_ids", "fallback_after",
 )  # fmt: skip
+# What versions from before these fields say of them.
+ABSENT: dict[str, Any] = {"fallback_ids": [], "fallback_after": 2.5}
 NOT_COMPARED = frozenset({"dataset_names", "llm_settings_id"})  # names as they were then; the same settings by a copy
 LABELS = {
     "name": "Name", "description": "Description", "avatar_url": "Picture", "personality_traits": "Tone",
@@ -37,7 +39,9 @@ LABELS = {
     "llm_api_base_url": "Base URL", "llm_temperature": "Temperature", "llm_max_tokens": "Longest answer",
     "llm_additional_params": "Model parameters", "embedding_provider": "Embedding provider",
     "embedding_model": "Embedding model", "embedding_api_base_url": "Embedding base URL",
-    "embedding_dimension": "Dimensions", "embedding_additional_params": "Embedding parameters", "datasets": "Datasets",
+    "embedding_dimension": "Dimensions", "embedding_additional_params": "Embedding parameters",
+    "fallback_ids": "When it fails", "fallback_after": "Patience", "suggests_follow_ups": "Follow-up suggestions",
+    "specialists": "Specialists", "datasets": "Datasets",
 }  # fmt: skip
 
 Configuration = dict[str, Any]
@@ -78,6 +82,8 @@ def without_secrets(value: Any) -> Any:
         return {name: without_secrets(inner) for name, inner in value.items() if not SECRET_NAME.search(name.lower())}
     if isinstance(value, list):
         return [without_secrets(inner) for inner in value]
+    if isinstance(value, uuid.UUID):
+        return str(value)
     return CREDENTIALS_IN_URL.sub("[redacted]", value) if isinstance(value, str) else value
 
 
@@ -122,7 +128,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldCh
 
 
 def _plain(configuration: Mapping[str, Any]) -> Configuration:
-    return {name: value for name, value in configuration.items() if name not in NOT_COMPARED}
+    return {name: value for name, value in {**ABSENT, **configuration}.items() if name not in NOT_COMPARED}
 
 
 def get_version(agent: Agent, number: int) -> AgentVersion:

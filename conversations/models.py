@@ -76,6 +76,8 @@ class Message(LeasedModel, ArchivableModel):
     task_id = models.UUIDField(null=True, blank=True, editable=False)
     is_refusal = models.BooleanField(default=False)
     agent_version = models.PositiveIntegerField(null=True, blank=True)  # of the agent that answered
+    # The specialist that the conversation's agent, a supervisor, passed the question on to.
+    answered_by = models.ForeignKey(Agent, models.SET_NULL, null=True, blank=True, related_name="+")
     is_draft = models.BooleanField(default=False)  # asked of the agent's draft, by the company's people
     is_blocked = models.BooleanField(default=False)  # refused by a guardrail: no model ever hears of the exchange
     model_used = models.CharField(max_length=160, blank=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents.models import Agent
 from conversations.models import Citation, Message
 
 VISITORS_SENTENCE = "I cannot answer at the moment. Please try again in a little while."
@@ -29,6 +30,8 @@ def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, 
         "is_refusal": message.is_refusal,
         "agent_version": message.agent_version,
         "is_draft": message.is_draft,
+        "answered_by": _named(message.answered_by),
+        "suggestions": message.suggestions,
         "is_blocked": message.is_blocked,
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
         "replaces": str(message.replaces_id) if message.replaces_id else None,
@@ -50,6 +53,10 @@ def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, 
         "created_at": message.created_at.isoformat(),
         "deleted_at": message.archived_at.isoformat() if message.archived_at else None,
     }
+
+
+def _named(agent: Agent | None) -> dict[str, str] | None:
+    return {"id": str(agent.pk), "name": agent.name} if agent else None
 
 
 def _for_company(message: Message) -> dict[str, Any]:
@@ -130,5 +137,6 @@ def direct_answer(reply: Message) -> dict[str, Any]:
             "model_used": reply.model_used,
             "is_refusal": reply.is_refusal,
             "is_blocked": reply.is_blocked,
+            "suggestions": reply.suggestions,
         },
     }

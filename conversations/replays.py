@@ -110,11 +110,14 @@ def why_not(reply: Message) -> str:
 
 
 def _agent_now(reply: Message) -> Agent:
+    """Who answered, as it is now: a question that a supervisor passed on is not passed on anew."""
+    if reply.answered_by_id is not None:
+        return agent_to_answer(reply.answered_by_id)
     return agent_to_answer(reply.conversation.agent_id, is_draft=reply.is_draft)
 
 
 def _version_changes(reply: Message, agent: Agent) -> list[Change]:
-    if reply.is_draft or reply.agent_version is None or reply.agent_version == agent.version:
+    if reply.agent_version is None or reply.agent_version == agent.version:
         return []
     found = [Change("version", "Version of the agent", reply.agent_version, agent.version)]
     then = AgentVersion.objects.filter(agent=agent, number=reply.agent_version).first()

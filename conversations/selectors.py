@@ -92,7 +92,7 @@ def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
 
 def get_message(actor: Principal, message_id: uuid.UUID) -> Message:
     """A live message of a conversation that the caller may open, with its conversation and agent."""
-    rows = Message.objects.live().select_related("conversation__agent", "reply_to")
+    rows = Message.objects.live().select_related("conversation__agent", "reply_to", "answered_by")
     message: Message | None = rows.filter(pk=message_id, conversation__archived_at=None).first()
     if message is None or not is_open_to(actor, message.conversation):
         raise NotFoundError("There is no such message.")
@@ -116,6 +116,7 @@ def archived_messages(actor: Principal) -> QuerySet[Message]:
     rows: QuerySet[Message] = (
         Message.objects.archived()
         .filter(conversation__in=conversations_for(actor), replaced_by=None)
+        .select_related("answered_by")
         .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
         .order_by("-archived_at", "position")
     )
@@ -143,6 +144,7 @@ def messages_of(conversation: Conversation) -> QuerySet[Message]:
         Message.objects.live()
         .filter(conversation=conversation)
         .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
+        .select_related("answered_by")
         .defer("trace")
         .order_by("position")
     )
@@ -153,6 +155,7 @@ def newest_reply(conversation_id: uuid.UUID) -> Message | None:
     reply: Message | None = (
         Message.objects.live()
         .filter(conversation_id=conversation_id, role=MessageRole.ASSISTANT)
+        .select_related("answered_by")
         .prefetch_related("citations")
         .order_by("-position")
         .first()

@@ -30,11 +30,14 @@ from conversations import streams
 from conversations.asking import prepare
 from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
+from conversations.engine.prompt import Exchange
+from conversations.engine.suggestions import suggestions_from
 from conversations.enums import EntityType, MessageStatus
 from conversations.guarding import Guard
 from conversations.models import Citation, Conversation, Message
 from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
+from conversations.routing import route
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage
@@ -114,6 +117,7 @@ class _Turn:
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
         self.warnings: list[str] = []
+        self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
         self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
 
     def publish(self, name: str, **data: Any) -> None:
@@ -129,7 +133,10 @@ class _Turn:
         history = exchanges_before(self.question)
         question = self.question.content
         # The reply holds the refusal where the question was refused by its words, when it was sent.
-        if refusal := self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question):
+        refusal = self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question)
+        if not refusal and self.agent.specialists is not None:
+            question, refusal = self._pass_on(question, history)
+        if refusal:
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
             self._finish(_Answer(refusal), [], is_blocked=True)
             return
@@ -153,6 +160,19 @@ class _Turn:
         answer = self._ask(stream, is_held)
         self._account(answer, asking.candidates[stream.place])
         self._finish(answer, asking.passages)
+
+    def _pass_on(self, question: str, history: Sequence[Exchange]) -> tuple[str, str]:
+        """Let a specialist answer, under its own guardrails too. Returns the question, and a refusal of it if any."""
+        chosen = route(self.agent, question, history)
+        self.trace["route"] = chosen.kept
+        self._lap("routing")
+        if chosen.agent_id is None:
+            return question, ""
+        self.agent = agent_to_answer(chosen.agent_id)
+        self.answered_by = self.agent
+        self.guard = Guard.of(self.conversation, self.agent)
+        taken = self.guard.take_question(question)
+        return taken.text, taken.refusal or self.guard.refusal_of(taken.text)
 
     def _say(self, text: str, passages: Sequence[Passage]) -> None:
         """Answer in the platform's words, without a model."""
@@ -217,7 +237,8 @@ class _Turn:
                 is_refusal=is_blocked or checked.text == NO_ANSWER,
                 is_blocked=is_blocked,
                 model_used=answer.model or "none",
-                agent_version=None if self.reply.is_draft else self.agent.version or None,
+                agent_version=None if self.reply.is_draft and not self.answered_by else self.agent.version or None,
+                answered_by=self.answered_by,
                 processing_time=round(time.monotonic() - self.started, 3),
                 input_tokens=answer.usage.input_tokens,
                 output_tokens=answer.usage.output_tokens,
@@ -227,6 +248,7 @@ class _Turn:
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
                 warnings=[*self.warnings, *checked.warnings, *answer.warnings],
+                suggestions=[] if is_blocked else self._suggestions(checked, passages),
                 trace=self.trace,
             )
             if not held:
@@ -236,10 +258,20 @@ class _Turn:
             Conversation.objects.filter(pk=self.conversation.pk).update(
                 total_tokens=F("total_tokens") + answer.usage.total_tokens, last_activity=timezone.now()
             )
-            Agent.objects.filter(pk=self.agent.pk).update(total_messages=F("total_messages") + 2)
+            Agent.objects.filter(pk=self.conversation.agent_id).update(total_messages=F("total_messages") + 2)
             if self.conversation.archived_at is None:  # a test's is archived from the start
                 publish_message(EventType.MESSAGE_ANSWERED, self.reply, self.conversation)
         announce(self.reply.pk)
+
+    def _suggestions(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> list[str]:
+        """Made of what was found and not used: no model is asked, so nobody waits for them."""
+        wanted = self.agent.suggests_follow_ups
+        if wanted is None:
+            wanted = self.trace.get("model", {}).get("provider", "builtin") != "builtin"
+        if not wanted or not checked.cited:
+            return []
+        shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.question.content)
+        return [text for text in shown if self.guard.may_be_said(text)]
 
     def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
         Citation.objects.filter(message=self.reply).delete()  # of an attempt that did not finish
@@ -274,6 +306,7 @@ class _Turn:
                 timings=self.timings,
                 model_failures=[asdict(failure) for failure in self.failures],
                 trace=self.trace,
+                answered_by=self.answered_by,
             ):
                 return
             if self.conversation.archived_at is None:
@@ -283,7 +316,7 @@ class _Turn:
 
 def announce(reply_id: uuid.UUID) -> None:
     """Tell the task and the stream how a turn has ended. The lease is given up last: until then beat repeats this."""
-    reply = Message.objects.select_related("conversation").prefetch_related("citations").get(pk=reply_id)
+    reply = Message.objects.select_related("conversation", "answered_by").prefetch_related("citations").get(pk=reply_id)
     # Whoever holds the task's id, or listens, is not told what is wrong at the company.
     is_visitors = reply.conversation.entity_type == EntityType.LEAD
     record = message_record(reply, for_visitor=is_visitors)

@@ -243,6 +243,7 @@ SPECTACULAR_SETTINGS = {
         "CatalogueStatusEnum": "agents.api.provider_serializers.STATUSES",
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
         "DocumentTypeEnum": "documents.enums.DocumentType",
+        "AgentKindEnum": "agents.enums.AgentKind",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "DeliveryStatusEnum": "integrations.enums.DeliveryStatus",
         "WebhookStateEnum": "integrations.enums.WEBHOOK_STATES",

@@ -14,14 +14,16 @@ from agents.exceptions import NoDraftError, SettingsGoneError, VersionUnchangedE
 from agents.models import Agent, AgentVersion, LLMSettings
 from agents.services import (
     COPIED_FIELDS,
-    _change_agent,
-    _change_settings,
-    _check_may_configure,
-    _recorded,
+    change_agent,
+    change_settings,
+    check_may_configure,
+    recorded,
     settings_by_id,
 )
 from agents.signals import agent_published, settings_deleting, version_restored
+from agents.specialists import checked_specialists, still_there
 from agents.versions import (
+    ABSENT,
     FROZEN_SETTINGS,
     VERSIONED_FIELDS,
     compare,
@@ -56,10 +58,12 @@ def save_draft(
     """
     _lock(agent)
     before = _shown(agent)
+    if "specialists" in changes:
+        changes = {**changes, "specialists": checked_specialists(changes["specialists"], agent=agent)}
     kept = {**(agent.draft or {}), **{name: changes[name] for name in VERSIONED_FIELDS if name in changes}}
     draft = {name: value for name, value in kept.items() if value != getattr(agent, name)}
     if settings_id is not None or choices:
-        _check_may_configure(actor)
+        check_may_configure(actor)
         _draft_settings(actor, agent, settings_id, choices or {})
     agent.draft = draft or None
     agent.save(update_fields=["draft", "draft_settings", "updated_at"])
@@ -95,8 +99,8 @@ def publish_draft(*, actor: Principal, agent: Agent, note: str = "") -> AgentVer
     _lock(agent)
     if not agent.has_draft:
         raise NoDraftError(NO_DRAFT)
-    before, settings = _recorded(agent), agent.draft_settings
-    _change_agent(actor, agent, agent.draft or {}, agent.draft_settings_id, None)
+    before, settings = recorded(agent), agent.draft_settings
+    change_agent(actor, agent, agent.draft or {}, agent.draft_settings_id, None)
     if settings is not None and settings.name.startswith(DRAFT_SETTINGS):
         LLMSettings.objects.filter(pk=settings.pk).update(name=agent.name[:120])
     agent.draft, agent.draft_settings = None, None
@@ -109,7 +113,7 @@ def publish_draft(*, actor: Principal, agent: Agent, note: str = "") -> AgentVer
         actor=actor,
         event_type="agent.published",
         entity=agent,
-        changes={**changed_fields(before, _recorded(agent)), "version": (version.number - 1, version.number)},
+        changes={**changed_fields(before, recorded(agent)), "version": (version.number - 1, version.number)},
         risk_level=RiskLevel.MEDIUM,
     )
     return version
@@ -123,13 +127,16 @@ def roll_back_agent(*, actor: Principal, agent: Agent, version: AgentVersion) ->
     """
     _lock(agent)
     freeze_first(agent)
-    old = version.configuration
+    # What a version from before fallbacks were frozen does not say stays as it is.
+    old = {name: configuration_of(agent)[name] for name in ABSENT} | version.configuration
     if not compare(old, configuration_of(agent)):
         raise VersionUnchangedError(f"Version {version.number} is what is published already.")
-    before = _recorded(agent)
+    before = recorded(agent)
     changes = {name: old[name] for name in VERSIONED_FIELDS if name in old}
+    if "specialists" in changes:
+        changes["specialists"] = still_there(changes["specialists"])
     settings = _settings_of(agent, old, version.number)
-    _change_agent(actor, agent, changes, settings.id if settings != agent.llm_settings else None, None)
+    change_agent(actor, agent, changes, settings.id if settings != agent.llm_settings else None, None)
     version_restored.send(sender=Agent, agent=agent, configuration=old)
     made = freeze(agent, actor=actor, note=f"Rolled back to version {version.number}.", restored_number=version.number)
     if made is None:  # what differs cannot be brought back, such as a dataset that is no more
@@ -139,7 +146,7 @@ def roll_back_agent(*, actor: Principal, agent: Agent, version: AgentVersion) ->
         actor=actor,
         event_type="agent.rolled_back",
         entity=agent,
-        changes={**changed_fields(before, _recorded(agent)), "version": (made.number - 1, made.number)},
+        changes={**changed_fields(before, recorded(agent)), "version": (made.number - 1, made.number)},
         risk_level=RiskLevel.MEDIUM,
     )
     return made
@@ -174,7 +181,7 @@ def _draft_settings(actor: Principal, agent: Agent, settings_id: uuid.UUID | Non
         current.save()
     assert current is not None  # noqa: S101  # one's own is some
     wanted = {name: value for name, value in choices.items() if name not in {"is_default", "name"}}
-    agent.draft_settings = _change_settings(actor, current, wanted)
+    agent.draft_settings = change_settings(actor, current, wanted)
 
 
 def _is_own(settings: LLMSettings | None) -> bool:
@@ -212,6 +219,8 @@ def _settings_of(agent: Agent, old: Mapping[str, Any], number: int) -> LLMSettin
         setattr(made, name, getattr(base, name))
     for name in FROZEN_SETTINGS:
         setattr(made, name, old[name])
+    known = LLMSettings.objects.filter(pk__in=old["fallback_ids"]).values_list("pk", flat=True)
+    made.fallback_ids = [key for key in map(uuid.UUID, old["fallback_ids"]) if key in set(known)]
     for part, kind in (("llm", ModelKind.LLM), ("embedding", ModelKind.EMBEDDING)):
         provider = find_provider(old[f"{part}_provider"])
         model = find_model(provider, old[f"{part}_model"], kind) if provider else None

@@ -12,3 +12,8 @@ class AnswerLength(models.TextChoices):
     SHORT = "short", "Short: a sentence or two"
     BALANCED = "balanced", "Balanced: as long as it needs to be"
     DETAILED = "detailed", "Detailed: with what belongs to it"
+
+
+class AgentKind(models.TextChoices):
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"

@@ -14,10 +14,13 @@ from agents.enums import AgentStatus, AnswerLength
 from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIMES, read_handover
 from agents.hours import ANSWER, CLOSED, DAYS, LONGEST_CLOSED_TEXT, read_hours
 from agents.models import Agent, LLMSettings
+from agents.specialists import LONGEST_DESCRIPTION, MOST_SPECIALISTS
 
 MOST_STARTERS, LONGEST_STARTER, LONGEST_LANGUAGE = 6, 200, 40
 OUTSIDE = ((ANSWER, "It answers, and knows that nobody can be reached"), (CLOSED, "It only says that you are closed"))
 NO_TIME = (None, None)
+FOLLOW_UPS = (("", "Where a model writes the answers"), ("on", "Always"), ("off", "Never"))
+OFFERED_SPECIALISTS = 50
 
 
 def chat_providers() -> list[Provider]:
@@ -110,6 +113,18 @@ class AgentForm(forms.Form):
         widget=forms.Textarea({"rows": 3}),
         help_text=f"One in a line, at most {MOST_STARTERS}. Visitors ask them with one press.",
     )
+    suggests_follow_ups = forms.ChoiceField(
+        label="Follow-up suggestions",
+        choices=FOLLOW_UPS,
+        required=False,
+        help_text="Up to three things that might be asked next, from the headings of what was found and not used.",
+    )
+    is_supervisor = forms.BooleanField(
+        label="It passes questions on to other agents",
+        required=False,
+        help_text="A supervisor answers nothing itself: each question goes to the agent that it is for, and is "
+        "answered from that one's documents, under that one's guardrails too.",
+    )
     shared_settings = forms.ChoiceField(
         label="Settings",
         required=False,
@@ -148,6 +163,13 @@ class AgentForm(forms.Form):
             for side in ("from", "to"):
                 widget = forms.TimeInput({"type": "time", "aria-label": f"{day.capitalize()} {side}"}, format="%H:%M")
                 self.fields[f"{day}_{side}"] = forms.TimeField(required=False, widget=widget)
+        self.offered = _offered_specialists(agent)
+        for row in self.offered:
+            self.fields[f"specialist_{row.pk}"] = forms.BooleanField(label=row.name, required=False)
+            about = forms.TextInput({"aria-label": f"What {row.name} is for", "placeholder": "What it is for"})
+            self.fields[f"about_{row.pk}"] = forms.CharField(
+                required=False, max_length=LONGEST_DESCRIPTION, widget=about
+            )
         self.providers = {provider.slug: provider for provider in chat_providers()}
         provider, model = self.fields["provider"], self.fields["model"]
         provider.choices = [(row.slug, row.label) for row in self.providers.values()]  # type: ignore[attr-defined]  # declared as a ChoiceField above
@@ -172,6 +194,17 @@ class AgentForm(forms.Form):
             }
             for slug, provider in self.providers.items()
         }
+
+    def specialists(self) -> Iterator[tuple[forms.BoundField, forms.BoundField]]:
+        """The agents that a supervisor may pass questions on to, each with what it is for."""
+        for row in self.offered:
+            yield self[f"specialist_{row.pk}"], self[f"about_{row.pk}"]
+
+    def _chosen_specialists(self) -> list[dict[str, str]] | None:
+        if not self.cleaned_data["is_supervisor"]:
+            return None
+        chosen = [row for row in self.offered if self.cleaned_data.get(f"specialist_{row.pk}")]
+        return [{"agent_id": str(row.pk), "description": self.cleaned_data[f"about_{row.pk}"]} for row in chosen]
 
     def days(self) -> Iterator[tuple[str, forms.BoundField, forms.BoundField]]:
         """The rows of the week."""
@@ -217,6 +250,9 @@ class AgentForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         self._clean_hours()
         data = self.cleaned_data
+        chosen = self._chosen_specialists()
+        if chosen is not None and not 1 <= len(chosen) <= MOST_SPECIALISTS:
+            self.add_error("is_supervisor", f"Choose one to {MOST_SPECIALISTS} agents, or switch this off.")
         if self.settings_id():
             return data  # the rest is not used
         provider = self.providers.get(data.get("provider", ""))
@@ -242,6 +278,12 @@ class AgentForm(forms.Form):
             fields["operating_hours"] = self._hours() if self.cleaned_data["has_hours"] else {}
         if {*_HANDOVER_FIELDS} & set(self.changed_data):
             fields["handover"] = self._handover()
+        if "suggests_follow_ups" in self.changed_data:
+            fields["suggests_follow_ups"] = {"on": True, "off": False}.get(self.cleaned_data["suggests_follow_ups"])
+        if "is_supervisor" in self.changed_data or any(
+            name.startswith(("specialist_", "about_")) for name in self.changed_data
+        ):
+            fields["specialists"] = self._chosen_specialists()
         return fields
 
     def _handover(self) -> dict[str, Any]:
@@ -337,8 +379,29 @@ def _handover_values(agent: Agent) -> Mapping[str, Any]:
     }
 
 
+def _offered_specialists(agent: Agent | None) -> list[Agent]:
+    """Those that are chosen, and others by name: a company with more sets them by the API."""
+    rows = Agent.objects.live().filter(specialists__isnull=True).only("id", "name").order_by("name")
+    if agent is None:
+        return list(rows[:OFFERED_SPECIALISTS])
+    chosen = [one["agent_id"] for one in agent.specialists or []]
+    others = rows.exclude(pk=agent.pk)
+    return [*others.filter(pk__in=chosen), *others.exclude(pk__in=chosen)[:OFFERED_SPECIALISTS]]
+
+
+def _specialist_values(agent: Agent) -> Mapping[str, Any]:
+    listed = agent.specialists or []
+    return {
+        "is_supervisor": agent.specialists is not None,
+        **{f"specialist_{one['agent_id']}": True for one in listed},
+        **{f"about_{one['agent_id']}": one["description"] for one in listed},
+    }
+
+
 def _agent_values(agent: Agent) -> Mapping[str, Any]:
     return {
+        **_specialist_values(agent),
+        "suggests_follow_ups": {True: "on", False: "off"}.get(agent.suggests_follow_ups, ""),  # type: ignore[call-overload]  # None is the default
         **_hours_values(agent),
         **_handover_values(agent),
         "answer_length": agent.answer_length,

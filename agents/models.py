@@ -9,7 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from agents.catalog.models import Provider, ProviderModel
-from agents.enums import AgentStatus, AnswerLength
+from agents.enums import AgentKind, AgentStatus, AnswerLength
 from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.llm.base import ProviderConfig
@@ -156,6 +156,10 @@ class Agent(ArchivableModel):
     retrieval_top_k = models.PositiveSmallIntegerField(null=True, blank=True)
     retrieval_dense_weight = models.FloatField(null=True, blank=True)
     retrieval_threshold = models.FloatField(null=True, blank=True)
+    # Whether answers come with what might be asked next; empty: where a model writes them.
+    suggests_follow_ups = models.BooleanField(null=True, blank=True)
+    # Of a supervisor: the agents that it passes questions on to (agents.specialists). Empty for every other agent.
+    specialists = models.JSONField(null=True, blank=True)
     # How its documents are cut into chunks, in words; documents read before a change stay as they are.
     chunk_size = models.PositiveSmallIntegerField(default=220)
     chunk_overlap = models.PositiveSmallIntegerField(default=40)
@@ -187,6 +191,10 @@ class Agent(ArchivableModel):
     @property
     def has_draft(self) -> bool:
         return self.draft is not None or self.draft_settings_id is not None
+
+    @property
+    def kind(self) -> AgentKind:
+        return AgentKind.AGENT if self.specialists is None else AgentKind.SUPERVISOR
 
     @property
     def tone(self) -> str:

@@ -25,6 +25,7 @@ from agents.signals import (
     embedder_changed,
     settings_deleting,
 )
+from agents.specialists import checked_specialists, still_there
 from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
@@ -81,7 +82,7 @@ def create_settings(*, actor: Principal, choices: Mapping[str, Any], is_default:
 
     What is not chosen comes from the company's default. Raises `UnknownModelError`.
     """
-    _check_may_configure(actor)
+    check_may_configure(actor)
     settings = _make_settings(choices, is_default=is_default)
     _record_settings(actor, "llm_settings.created", settings, {})
     return settings
@@ -106,15 +107,15 @@ def update_settings(*, actor: Principal, settings: LLMSettings, choices: Mapping
     users = list(Agent.objects.live().filter(llm_settings=settings))
     for agent in users:
         freeze_first(agent)
-    _change_settings(actor, settings, choices)
+    change_settings(actor, settings, choices)
     for agent in users:
         freeze(agent, actor=actor, note="The settings of its models were changed.")
     _record_settings(actor, "llm_settings.updated", settings, before)
     return settings
 
 
-def _change_settings(actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
-    _check_may_configure(actor)
+def change_settings(actor: Principal, settings: LLMSettings, choices: Mapping[str, Any]) -> LLMSettings:
+    check_may_configure(actor)
     before = copy.copy(settings)
     _choose(settings, {name: value for name, value in choices.items() if value or not name.endswith("_api_key")})
     if choices.get("is_default") and not settings.is_default:
@@ -140,7 +141,7 @@ def _record_settings(actor: Principal, event_type: str, settings: LLMSettings, b
 
 @transaction.atomic
 def delete_settings(*, actor: Principal, settings: LLMSettings) -> None:
-    _check_may_configure(actor)
+    check_may_configure(actor)
     if settings.is_default:
         raise DefaultSettingsError("These are the company's default settings. Make others the default first.")
     if Agent.objects.filter(Q(llm_settings=settings) | Q(draft_settings=settings)).exists():
@@ -245,7 +246,7 @@ def settings_to_try(
 
     A stored key goes to no other provider or address than the one it was stored for.
     """
-    _check_may_configure(actor)
+    check_may_configure(actor)
     base = settings or default_settings()
     trial = LLMSettings(**{name: getattr(base, name) for name in COPIED_FIELDS})
     given = choices or {}
@@ -304,13 +305,15 @@ def _make_agent(
     choices: Mapping[str, Any] | None,
     fields: Mapping[str, Any],
 ) -> Agent:
-    _check_may_configure(actor)
+    check_may_configure(actor)
     if settings_id is not None:
         settings = settings_by_id(settings_id)
     elif choices:
         settings = _make_settings(choices, is_default=bool(choices.get("is_default")))
     else:
         settings = default_settings()
+    if fields.get("specialists") is not None:
+        fields = {**fields, "specialists": checked_specialists(fields["specialists"], agent=None)}
     agent = Agent(name=name, llm_settings=settings, **{key: fields[key] for key in AGENT_FIELDS if key in fields})
     agent.save()
     add_agent_route(agent_id=agent.id, company_id=actor.company_id)
@@ -331,11 +334,11 @@ def update_agent(
 
     `choices` change its own settings, and give it a copy when it shares them with others.
     """
-    before = _recorded(agent)
-    _change_agent(actor, agent, changes, settings_id, choices)
+    before = recorded(agent)
+    change_agent(actor, agent, changes, settings_id, choices)
     freeze(agent, actor=actor, note=note)
     agent_updated.send(sender=Agent, agent=agent)
-    after = changed_fields(before, _recorded(agent))
+    after = changed_fields(before, recorded(agent))
     configures = settings_id is not None or bool(choices)
     record_event(
         actor=actor,
@@ -350,22 +353,22 @@ def update_agent(
 @transaction.atomic
 def create_settings_for(*, actor: Principal, agent: Agent, choices: Mapping[str, Any]) -> LLMSettings:
     """Settings as `create_settings` makes them, which the agent uses from now on."""
-    before = _recorded(agent)
+    before = recorded(agent)
     settings = _make_settings(choices, is_default=False)
-    _change_agent(actor, agent, {}, settings.id, None)
+    change_agent(actor, agent, {}, settings.id, None)
     freeze(agent, actor=actor)
     agent_updated.send(sender=Agent, agent=agent)
     record_event(
         actor=actor,
         event_type="agent.updated",
         entity=agent,
-        changes=changed_fields(before, _recorded(agent)),
+        changes=changed_fields(before, recorded(agent)),
         risk_level=RiskLevel.MEDIUM,
     )
     return settings
 
 
-def _recorded(agent: Agent) -> dict[str, Any]:
+def recorded(agent: Agent) -> dict[str, Any]:
     """The agent's fields and those of its settings, as the audit log shows them."""
     return fields_of(agent, RECORDED_AGENT_FIELDS) | {
         name if name.startswith(("llm_", "embedding_")) else f"settings_{name}": value
@@ -373,7 +376,7 @@ def _recorded(agent: Agent) -> dict[str, Any]:
     }
 
 
-def _change_agent(
+def change_agent(
     actor: Principal,
     agent: Agent,
     changes: Mapping[str, Any],
@@ -382,11 +385,13 @@ def _change_agent(
 ) -> None:
     freeze_first(agent)
     before = copy.copy(agent.llm_settings)
+    if "specialists" in changes:
+        changes = {**changes, "specialists": checked_specialists(changes["specialists"], agent=agent)}
     for name in AGENT_FIELDS:
         if name in changes:
             setattr(agent, name, changes[name])
     if settings_id is not None or choices:
-        _check_may_configure(actor)
+        check_may_configure(actor)
         agent.llm_settings = settings_by_id(settings_id) if settings_id else _own_settings(actor, agent, choices or {})
     # Only what was changed: the counters beside it move while this runs.
     agent.save(update_fields=[*(name for name in AGENT_FIELDS if name in changes), "llm_settings", "updated_at"])
@@ -394,7 +399,7 @@ def _change_agent(
         embedder_changed.send(sender=Agent, agents=[agent], settings=None, before=before)
 
 
-def _check_may_configure(actor: Principal) -> None:
+def check_may_configure(actor: Principal) -> None:
     """Which models answer, and whom they bill, is an admin's business (or that of a key that may write)."""
     if actor.role == Role.USER:
         raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
@@ -404,11 +409,11 @@ def _own_settings(actor: Principal, agent: Agent, choices: Mapping[str, Any]) ->
     current = agent.llm_settings
     is_shared = current.is_default or Agent.objects.filter(llm_settings=current).exclude(pk=agent.pk).exists()
     if not is_shared:
-        return _change_settings(actor, current, choices)
+        return change_settings(actor, current, choices)
     own = LLMSettings(**{name: getattr(current, name) for name in COPIED_FIELDS}, is_default=False)
     own.name = agent.name[:120]
     own.save()
-    return _change_settings(actor, own, {**choices, "is_default": False})
+    return change_settings(actor, own, {**choices, "is_default": False})
 
 
 @transaction.atomic
@@ -445,6 +450,7 @@ def clone_agent(
     """
     fields = {key: getattr(agent, key) for key in AGENT_FIELDS} | {
         "status": AgentStatus.INACTIVE,
+        "specialists": still_there(agent.specialists),
     }
     del fields["name"]
     clone_name = name or f"{agent.name} (copy)"[:200]

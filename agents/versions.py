@@ -8,6 +8,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
+from agents.catalog.models import ModelKind
+from agents.catalog.selectors import find_model, find_provider
 from agents.models import MODEL_RELATIONS, Agent, AgentVersion, LLMSettings
 from agents.signals import agent_freezing
 from knowrithm.errors import NotFoundError
@@ -19,12 +21,14 @@ from tenants.audit.services import CREDENTIALS_IN_URL, SECRET_NAME, changed_fiel
 VERSIONED_FIELDS = (
     "name", "description", "avatar_url", "personality_traits", "answer_length", "capabilities", "operating_hours",
     "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
-    "retrieval_threshold", "handover",
+    "retrieval_threshold", "handover", "suggests_follow_ups", "specialists",
 )  # fmt: skip
 FROZEN_SETTINGS = (
     "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params", "embedding_api_base_url",
-    "embedding_dimension", "embedding_additional_params",
+    "embedding_dimension", "embedding_additional_params", "fallback_ids", "fallback_after",
 )  # fmt: skip
+# What versions from before these fields say of them.
+ABSENT: dict[str, Any] = {"fallback_ids": [], "fallback_after": 2.5, "handover": {}}
 NOT_COMPARED = frozenset({"dataset_names", "llm_settings_id"})  # names as they were then; the same settings by a copy
 LABELS = {
     "name": "Name", "description": "Description", "avatar_url": "Picture", "personality_traits": "Tone",
@@ -36,7 +40,9 @@ LABELS = {
     "llm_api_base_url": "Base URL", "llm_temperature": "Temperature", "llm_max_tokens": "Longest answer",
     "llm_additional_params": "Model parameters", "embedding_provider": "Embedding provider",
     "embedding_model": "Embedding model", "embedding_api_base_url": "Embedding base URL",
-    "embedding_dimension": "Dimensions", "embedding_additional_params": "Embedding parameters", "datasets": "Datasets",
+    "embedding_dimension": "Dimensions", "embedding_additional_params": "Embedding parameters",
+    "fallback_ids": "When it fails", "fallback_after": "Patience", "suggests_follow_ups": "Follow-up suggestions",
+    "specialists": "Specialists", "datasets": "Datasets",
 }  # fmt: skip
 
 Configuration = dict[str, Any]
@@ -54,7 +60,7 @@ class FieldChange:
 
 def settings_configuration(settings: LLMSettings) -> Configuration:
     """Which models answer and embed and how, without the keys."""
-    frozen = {name: _without_secrets(getattr(settings, name)) for name in FROZEN_SETTINGS}
+    frozen = {name: without_secrets(getattr(settings, name)) for name in FROZEN_SETTINGS}
     for relation in MODEL_RELATIONS:
         row = getattr(settings, relation)
         frozen[relation] = row.slug if relation.endswith("provider") else row.name
@@ -72,11 +78,13 @@ def configuration_of(agent: Agent) -> Configuration:
     return configuration
 
 
-def _without_secrets(value: Any) -> Any:
+def without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_secrets(inner) for name, inner in value.items() if not SECRET_NAME.search(name.lower())}
+        return {name: without_secrets(inner) for name, inner in value.items() if not SECRET_NAME.search(name.lower())}
     if isinstance(value, list):
-        return [_without_secrets(inner) for inner in value]
+        return [without_secrets(inner) for inner in value]
+    if isinstance(value, uuid.UUID):
+        return str(value)
     return CREDENTIALS_IN_URL.sub("[redacted]", value) if isinstance(value, str) else value
 
 
@@ -121,8 +129,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldCh
 
 
 def _plain(configuration: Mapping[str, Any]) -> Configuration:
-    # Versions from before there were rules for handing over had none.
-    return {"handover": {}, **{name: value for name, value in configuration.items() if name not in NOT_COMPARED}}
+    return {name: value for name, value in {**ABSENT, **configuration}.items() if name not in NOT_COMPARED}
 
 
 def get_version(agent: Agent, number: int) -> AgentVersion:
@@ -157,3 +164,37 @@ def settings_to_restore(configuration: Mapping[str, Any]) -> LLMSettings | None:
     settings_id = uuid.UUID(configuration["llm_settings_id"])
     row: LLMSettings | None = LLMSettings.objects.with_models().filter(pk=settings_id).first()
     return row
+
+
+# What an answer keeps of the model that gave it.
+KEPT_OF_MODEL = ("llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params")
+
+
+def model_kept(settings: LLMSettings) -> Configuration:
+    """Which model these settings ask and how, JSON-ready and without the key."""
+    return {
+        "settings_id": str(settings.pk),
+        "provider": settings.llm_provider.slug,
+        "model": settings.llm_model.name,
+        **{name.removeprefix("llm_"): without_secrets(getattr(settings, name)) for name in KEPT_OF_MODEL},
+    }
+
+
+def model_again(kept: Mapping[str, Any]) -> LLMSettings | None:
+    """Unsaved settings that ask the same model in the same way; None where the company cannot any more.
+
+    A stored key is used only for the provider and the address that it was stored for.
+    """
+    provider = find_provider(kept["provider"])
+    model = find_model(provider, kept["model"], ModelKind.LLM) if provider else None
+    if provider is None or model is None:
+        return None
+    rows = LLMSettings.objects.with_models().filter(llm_provider=provider, llm_api_base_url=kept["api_base_url"])
+    same = sorted(rows, key=lambda row: str(row.pk) != kept["settings_id"])  # these very settings, if they are there
+    if not same and provider.requires_api_key:
+        return None
+    made = copy(same[0]) if same else LLMSettings(llm_api_base_url=kept["api_base_url"])
+    made.llm_provider, made.llm_model = provider, model
+    made.llm_temperature, made.llm_max_tokens = kept["temperature"], kept["max_tokens"]
+    made.llm_additional_params = {**made.llm_additional_params, **kept["additional_params"]}  # secrets were not kept
+    return made

@@ -116,6 +116,8 @@ def _in_words(field: str, value: Any, dataset_names: Mapping[str, str]) -> str:
     """A configuration's value as a person reads it; what is not set is empty."""
     if field == "datasets":
         return ", ".join(sorted(dataset_names.get(dataset_id, dataset_id) for dataset_id in value or ()))
+    if field == "specialists":
+        return "\n".join(f"{one['name']}: {one['description']}".rstrip(": ") for one in value or ())
     if field == "operating_hours" and (hours := read_hours(value)):
         return f"{hours.in_words()}\n{hours.closed_text if hours.is_closed_outside else 'Answers outside of them'}"
     if field == "answer_length" and value in AnswerLength.values:

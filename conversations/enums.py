@@ -30,6 +30,11 @@ class Feedback(models.IntegerChoices):
     GOOD = 1
 
 
+class ReplayInputs(models.TextChoices):
+    THEN = "then", "As they were"
+    NOW = "now", "As they are today"
+
+
 class TopicEmbedder(models.TextChoices):
     BUILTIN = "builtin", "Built in"
     COMPANY = "company", "The agent's own"

@@ -52,3 +52,7 @@ class HandoverStateError(ConflictError):
 
 class CannedReplyExistsError(ConflictError):
     code = "CANNED_REPLY_EXISTS"
+
+
+class NotReplayableError(ConflictError):
+    code = "NOT_REPLAYABLE"

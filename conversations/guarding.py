@@ -41,9 +41,9 @@ BUILTIN_EMBEDDER = ProviderConfig(provider="builtin", model="all-MiniLM-L6-v2")
 _ACTIVE: CompiledQuery[Guardrail] = CompiledQuery(lambda: Guardrail.objects.filter(is_active=True))
 
 
-def guardrails_of(conversation: Conversation) -> list[Guardrail]:
-    """The ones that hold in it: of all, of its agent, and of the key that began it."""
-    return [row for row in _ACTIVE[:] if row.holds_in(conversation)]
+def guardrails_of(conversation: Conversation, agent_id: uuid.UUID) -> list[Guardrail]:
+    """The ones that hold in it: of all, of its agent and the specialist that answers, and of the key that began it."""
+    return [row for row in _ACTIVE[:] if row.holds_in(conversation, agent_id)]
 
 
 def rules_of(rows: Iterable[Guardrail]) -> tuple[Rule, ...]:
@@ -83,7 +83,7 @@ class Guard:
 
     @classmethod
     def of(cls, conversation: Conversation, agent: Agent) -> Guard:
-        return cls(guardrails_of(conversation), agent)
+        return cls(guardrails_of(conversation, agent.pk), agent)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -156,6 +156,11 @@ class Guard:
         cited = [passages[number - 1] for number in checked.cited]
         safe = make_safe(verdict.text, link_hosts=self._hosts(cited), image_hosts=self._own_hosts)
         return replace(checked, text=safe.text, warnings=(*checked.warnings, *safe.removed))
+
+    def may_be_said(self, text: str) -> bool:
+        """Whether a text beside the answer goes out as it is: no rule refuses or masks it, and it links nowhere."""
+        is_kept = not check_text(text, Stage.OUTPUT, self.rules).decisions
+        return is_kept and make_safe(text, image_hosts=(), link_hosts=()).text == text
 
     def _check_output(self, text: str) -> Verdict:
         verdict = check_text(text, Stage.OUTPUT, self.rules)

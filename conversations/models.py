@@ -90,6 +90,8 @@ class Message(LeasedModel, ArchivableModel):
     task_id = models.UUIDField(null=True, blank=True, editable=False)
     is_refusal = models.BooleanField(default=False)
     agent_version = models.PositiveIntegerField(null=True, blank=True)  # of the agent that answered
+    # The specialist that the conversation's agent, a supervisor, passed the question on to.
+    answered_by = models.ForeignKey(Agent, models.SET_NULL, null=True, blank=True, related_name="+")
     is_draft = models.BooleanField(default=False)  # asked of the agent's draft, by the company's people
     is_blocked = models.BooleanField(default=False)  # refused by a guardrail: no model ever hears of the exchange
     model_used = models.CharField(max_length=160, blank=True)
@@ -103,6 +105,9 @@ class Message(LeasedModel, ArchivableModel):
     confidence_score = models.FloatField(null=True, blank=True)
     timings = models.JSONField(default=dict, blank=True)  # seconds by stage
     warnings = models.JSONField(default=list, blank=True)  # what was mended in the answer, in sentences
+    # What the answer was made of, besides its citations: all that `conversations.replays` needs to make it again.
+    trace = models.JSONField(default=dict, blank=True)
+    suggestions = models.JSONField(default=list, blank=True)  # what might be asked next, in the order of its passages
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     user_feedback = models.SmallIntegerField(null=True, blank=True, choices=Feedback)
@@ -122,6 +127,11 @@ class Message(LeasedModel, ArchivableModel):
 
     def __str__(self) -> str:
         return f"{self.role}: {self.content[:60]}"
+
+    @property
+    def trace_id(self) -> str:
+        """By which the logs, the header `X-Agent-Trace-Id` and the stored trace name one turn: its answer's id."""
+        return str(self.pk)
 
 
 class Citation(models.Model):
@@ -189,10 +199,11 @@ class Guardrail(BaseModel):
     def __str__(self) -> str:
         return self.name
 
-    def holds_in(self, conversation: Conversation) -> bool:
+    def holds_in(self, conversation: Conversation, agent_id: uuid.UUID) -> bool:
+        """`agent_id` is of the agent that answers, which a supervisor may have chosen."""
         return (
             self.applies_to_all
-            or conversation.agent_id in self.agent_ids
+            or not {conversation.agent_id, agent_id}.isdisjoint(self.agent_ids)
             or conversation.api_key_id in self.api_key_ids
         )
 

@@ -6,10 +6,10 @@ from typing import Any
 from django.dispatch import receiver
 
 from agents.models import Agent
-from agents.signals import agent_archiving
+from agents.signals import agent_archiving, agent_cloned
 from conversations import tasks
 from conversations.exceptions import AgentInUseError
-from conversations.models import Conversation
+from conversations.models import Conversation, Guardrail
 from integrations.enums import EventType
 from integrations.services import publish_event
 from knowrithm.jobs import enqueue
@@ -23,6 +23,14 @@ def refuse_while_conversations_are_active(*, agent: Agent, **_: Any) -> None:
     if count:
         has = "an active conversation" if count == 1 else f"{count} active conversations"
         raise AgentInUseError(f"This agent has {has}. Archive {'it' if count == 1 else 'them'} first.")
+
+
+@receiver(agent_cloned)
+def guard_the_copy(*, source: Agent, clone: Agent, **_: Any) -> None:
+    """A copy with the same knowledge is guarded like the original: guardrails say what of it may be told."""
+    for guardrail in Guardrail.objects.filter(agent_ids__contains=[source.pk]):
+        guardrail.agent_ids = [*guardrail.agent_ids, clone.pk]
+        guardrail.save(update_fields=["agent_ids", "updated_at"])
 
 
 @receiver(lead_registered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents.models import Agent
 from conversations.enums import MessageRole
 from conversations.models import Citation, Message
 
@@ -30,6 +31,8 @@ def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, 
         "is_refusal": message.is_refusal,
         "agent_version": message.agent_version,
         "is_draft": message.is_draft,
+        "answered_by": _named(message.answered_by),
+        "suggestions": message.suggestions,
         "is_blocked": message.is_blocked,
         "author": {"kind": author_kind(message), "name": message.author_name or None},
         "reply_to": str(message.reply_to_id) if message.reply_to_id else None,
@@ -59,6 +62,10 @@ def author_kind(message: Message) -> str:
     if message.role == MessageRole.ASSISTANT:
         return "person" if message.author_id else "agent"
     return "visitor" if message.role == MessageRole.USER else "system"
+
+
+def _named(agent: Agent | None) -> dict[str, str] | None:
+    return {"id": str(agent.pk), "name": agent.name} if agent else None
 
 
 def _for_company(message: Message) -> dict[str, Any]:
@@ -139,5 +146,6 @@ def direct_answer(reply: Message) -> dict[str, Any]:
             "model_used": reply.model_used,
             "is_refusal": reply.is_refusal,
             "is_blocked": reply.is_blocked,
+            "suggestions": reply.suggestions,
         },
     }

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -92,10 +92,22 @@ def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
 
 def get_message(actor: Principal, message_id: uuid.UUID) -> Message:
     """A live message of a conversation that the caller may open, with its conversation and agent."""
-    rows = Message.objects.live().select_related("conversation__agent", "reply_to")
+    rows = Message.objects.live().select_related("conversation__agent", "reply_to", "answered_by")
     message: Message | None = rows.filter(pk=message_id, conversation__archived_at=None).first()
     if message is None or not is_open_to(actor, message.conversation):
         raise NotFoundError("There is no such message.")
+    return message
+
+
+def get_answer(actor: Principal, message_id: uuid.UUID) -> Message:
+    """The live answer of this id, or to the question of this id, with its conversation, agent and question."""
+    message = get_message(actor, message_id)
+    if message.role == MessageRole.USER:
+        reply = live_reply(message)
+        if reply is None:
+            raise NotFoundError("This question has no answer.")
+        reply.conversation, reply.reply_to = message.conversation, message
+        return reply
     return message
 
 
@@ -104,6 +116,7 @@ def archived_messages(actor: Principal) -> QuerySet[Message]:
     rows: QuerySet[Message] = (
         Message.objects.archived()
         .filter(conversation__in=conversations_for(actor), replaced_by=None)
+        .select_related("answered_by")
         .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
         .order_by("-archived_at", "position")
     )
@@ -131,6 +144,8 @@ def messages_of(conversation: Conversation) -> QuerySet[Message]:
         Message.objects.live()
         .filter(conversation=conversation)
         .prefetch_related(Prefetch("citations", Citation.objects.order_by("number")))
+        .select_related("answered_by")
+        .defer("trace")
         .order_by("position")
     )
     return rows
@@ -140,6 +155,7 @@ def newest_reply(conversation_id: uuid.UUID) -> Message | None:
     reply: Message | None = (
         Message.objects.live()
         .filter(conversation_id=conversation_id, role=MessageRole.ASSISTANT, reply_to__isnull=False)
+        .select_related("answered_by")
         .prefetch_related("citations")
         .order_by("-position")
         .first()
@@ -163,9 +179,21 @@ def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
             is_blocked=False,
         )
         .select_related("reply_to")
+        .defer("trace")
         .order_by("-position")[:limit]
     )
-    return [Exchange(reply.reply_to.content, reply.content) for reply in reversed(replies) if reply.reply_to]
+    return [_exchange(reply) for reply in reversed(replies)]
+
+
+def exchanges_named(reply_ids: Iterable[uuid.UUID]) -> Sequence[Exchange]:
+    """Those of these answers that are still there, also archived ones, oldest first."""
+    replies = Message.objects.filter(pk__in=list(reply_ids)).exclude(reply_to=None).select_related("reply_to")
+    return [_exchange(reply) for reply in replies.defer("trace").order_by("position")]
+
+
+def _exchange(reply: Message) -> Exchange:
+    assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+    return Exchange(reply.reply_to.content, reply.content, str(reply.pk))
 
 
 def get_citation(citation_id: uuid.UUID) -> Citation:

@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from conversations import jobs, trial, turn
+from conversations import jobs, replays, trial, turn
 from knowrithm.jobs import company_task, for_each_company
 from tenants.mail import MailNotSentError
 
@@ -17,6 +17,11 @@ def answer(reply_id: str) -> None:
 @company_task(name="conversations.test_agent")
 def test_agent(reply_id: str, task_id: str) -> None:
     trial.run(uuid.UUID(reply_id), task_id)
+
+
+@company_task(name="conversations.replay")
+def replay(reply_id: str, inputs: str, task_id: str) -> None:
+    replays.run(uuid.UUID(reply_id), inputs, task_id)
 
 
 @company_task(name="conversations.resume_abandoned")

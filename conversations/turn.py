@@ -24,27 +24,30 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from agents.models import Agent, LLMSettings
-from agents.selectors import agent_to_answer, settings_in_order
+from agents.selectors import agent_to_answer
+from agents.versions import model_kept
 from conversations import streams
-from conversations.brief import brief_of, closed_answer, from_person
+from conversations.asking import prepare
+from conversations.brief import closed_answer, from_person
 from conversations.engine.citations import CheckedAnswer
-from conversations.engine.prompt import build_request, retrieval_query
+from conversations.engine.prompt import Exchange
+from conversations.engine.suggestions import suggestions_from
 from conversations.enums import EntityType, MessageStatus, Owner
 from conversations.guarding import Guard
 from conversations.handing import add_tokens, begin_if_free, rule_after_answer
 from conversations.models import Citation, Message
 from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
+from conversations.routing import route
 from conversations.selectors import exchanges_before
 from documents.models import Document, DocumentChunk
-from documents.neighbours import merge_neighbours
-from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search
+from documents.retrieval import Passage
 from integrations.enums import EventType
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
-from knowrithm.llm.base import Evidence, ProviderError, Usage
-from knowrithm.llm.fallback import AnswerStream, Failure, with_retry
+from knowrithm.llm.base import ProviderError, Usage
+from knowrithm.llm.fallback import AnswerStream, Failure
 from knowrithm.llm.providers.extractive import NO_ANSWER
 from tenants.audit.services import record_event
 
@@ -78,22 +81,28 @@ class _Answer:
 
 
 def run(reply_id: uuid.UUID) -> None:
-    reply = Message.claim(reply_id, *RELATED)
-    if reply is None:
-        return  # answered, or another worker's
+    with structlog.contextvars.bound_contextvars(trace_id=str(reply_id)):
+        reply = Message.claim(reply_id, *RELATED)
+        if reply is not None:  # else it is answered, or another worker's
+            _run(reply)
+
+
+def _run(reply: Message) -> None:
     turn = _Turn(reply)
     try:
         with reply.kept_alive() as held:
             turn.answer(held.is_set)
+        log.info("turn_answered", seconds=round(time.monotonic() - turn.started, 3), **turn.timings)
     except LostLeaseError:
-        log.warning("turn_lease_lost", reply=str(reply.id))
+        log.warning("turn_lease_lost")
     except ProviderError as error:
+        log.warning("turn_without_answer", code=error.code)
         turn.fail(str(error), error.code)
     except (OperationalError, RedisError) as error:
-        log.warning("turn_interrupted", reply=str(reply.id), error=str(error))
+        log.warning("turn_interrupted", error=str(error))
         raise  # the lease runs out and the turn is taken up again
     except Exception:
-        log.exception("turn_failed", reply=str(reply.id))
+        log.exception("turn_failed")
         turn.fail("The answer could not be made because of a fault on our side. Please try again.", "INTERNAL_ERROR")
 
 
@@ -110,6 +119,8 @@ class _Turn:
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
         self.warnings: list[str] = []
+        self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
+        self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
 
     def publish(self, name: str, **data: Any) -> None:
         task_id = str(self.reply.task_id)
@@ -124,42 +135,47 @@ class _Turn:
         history = exchanges_before(self.question)
         question = self.question.content
         # The reply holds the refusal where the question was refused by its words, when it was sent.
-        if refusal := self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question):
+        refusal = self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question)
+        if not refusal and self.agent.specialists is not None:
+            question, refusal = self._pass_on(question, history)
+        if refusal:
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
             self._finish(_Answer(refusal), [], is_blocked=True)
             return
-        in_context = retrieval_query(question, history)
-        ranking = RetrievalSettings.of(self.agent)
-        found = with_retry(
-            lambda: search(self.agent, in_context, question=question, settings=ranking, filters=self.guard.filters)
-        )
-        passages, self.warnings = merge_neighbours(found.passages), [found.warning] if found.warning else []
+        asking = prepare(
+            self.agent, question, history, self.guard, told=from_person(self.conversation),
+            max_context_tokens=self.conversation.max_context_length,
+        )  # fmt: skip
+        self.warnings += asking.warnings
+        self.trace |= asking.kept
         self._lap("retrieval")
-        if has_evidence(passages, ranking.threshold):
-            in_order = settings_in_order(self.agent.llm_settings)
-            request = build_request(
-                agent=brief_of(self.agent),
-                question=question,
-                standalone_question=question if is_self_contained(question) else in_context,
-                history=[*from_person(self.conversation), *history],
-                evidence=[Evidence(number, p.content, p.document_name) for number, p in enumerate(passages, 1)],
-                temperature=in_order[0].llm_temperature,
-                max_tokens=in_order[0].llm_max_tokens,
-                max_context_tokens=self.conversation.max_context_length,
-            )
-            self.guard.begin_answer(request, passages)
-            stream = AnswerStream(
-                [row.candidate() for row in in_order],
-                request,
-                breaker=Circuits(self.schema),
-                deadline=self.started + settings.TURN_DEADLINE_SECONDS,
-                is_wanted=streams.StopFlag(self.schema, self.reply.pk).is_wanted,
-            )
-            answer = self._ask(stream, is_held)
-            self._account(answer, in_order[stream.place])
-            self._finish(answer, passages)
-        else:
-            self._say(NO_ANSWER, passages)
+        if asking.request is None:
+            self._say(NO_ANSWER, asking.passages)
+            return
+        self.guard.begin_answer(asking.request, asking.passages)
+        stream = AnswerStream(
+            [row.candidate() for row in asking.candidates],
+            asking.request,
+            breaker=Circuits(self.schema),
+            deadline=self.started + settings.TURN_DEADLINE_SECONDS,
+            is_wanted=streams.StopFlag(self.schema, self.reply.pk).is_wanted,
+        )
+        answer = self._ask(stream, is_held)
+        self._account(answer, asking.candidates[stream.place])
+        self._finish(answer, asking.passages)
+
+    def _pass_on(self, question: str, history: Sequence[Exchange]) -> tuple[str, str]:
+        """Let a specialist answer, under its own guardrails too. Returns the question, and a refusal of it if any."""
+        chosen = route(self.agent, question, history)
+        self.trace["route"] = chosen.kept
+        self._lap("routing")
+        if chosen.agent_id is None:
+            return question, ""
+        self.agent = agent_to_answer(chosen.agent_id)
+        self.answered_by = self.agent
+        self.guard = Guard.of(self.conversation, self.agent)
+        taken = self.guard.take_question(question)
+        return taken.text, taken.refusal or self.guard.refusal_of(taken.text)
 
     def _say(self, text: str, passages: Sequence[Passage]) -> None:
         """Answer in the platform's words, without a model."""
@@ -203,6 +219,7 @@ class _Turn:
 
     def _account(self, answer: _Answer, row: LLMSettings) -> None:
         answer.model = row.llm_model.name
+        self.trace["model"] = model_kept(row)
         if price := row.price:
             answer.cost, answer.currency = price.of(answer.usage), price.currency
 
@@ -228,7 +245,8 @@ class _Turn:
                 is_refusal=is_refusal,
                 is_blocked=is_blocked,
                 model_used=answer.model or "none",
-                agent_version=None if self.reply.is_draft else self.agent.version or None,
+                agent_version=None if self.reply.is_draft and not self.answered_by else self.agent.version or None,
+                answered_by=self.answered_by,
                 processing_time=round(time.monotonic() - self.started, 3),
                 input_tokens=answer.usage.input_tokens,
                 output_tokens=answer.usage.output_tokens,
@@ -238,12 +256,14 @@ class _Turn:
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
                 warnings=[*self.warnings, *checked.warnings, *answer.warnings],
+                suggestions=[] if is_blocked else self._suggestions(checked, passages),
+                trace=self.trace,
             )
             if not held:
                 raise LostLeaseError
             self._save_citations(checked, passages)
             self.guard.save_decisions(self.reply)
-            Agent.objects.filter(pk=self.agent.pk).update(total_messages=F("total_messages") + 2)
+            Agent.objects.filter(pk=self.conversation.agent_id).update(total_messages=F("total_messages") + 2)
             if self.conversation.archived_at is None:  # a test's is archived from the start
                 publish_message(EventType.MESSAGE_ANSWERED, self.reply, self.conversation)
             self._hand_over(is_refusal=is_refusal, is_blocked=is_blocked)
@@ -262,6 +282,16 @@ class _Turn:
                 actor=None, event_type="handover.requested", entity=handover, entity_label=label,
                 changes={"reason": (None, reason)},
             )  # fmt: skip
+
+    def _suggestions(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> list[str]:
+        """Made of what was found and not used: no model is asked, so nobody waits for them."""
+        wanted = self.agent.suggests_follow_ups
+        if wanted is None:
+            wanted = self.trace.get("model", {}).get("provider", "builtin") != "builtin"
+        if not wanted or not checked.cited:
+            return []
+        shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.question.content)
+        return [text for text in shown if self.guard.may_be_said(text)]
 
     def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
         Citation.objects.filter(message=self.reply).delete()  # of an attempt that did not finish
@@ -295,6 +325,8 @@ class _Turn:
                 error_code=code,
                 timings=self.timings,
                 model_failures=[asdict(failure) for failure in self.failures],
+                trace=self.trace,
+                answered_by=self.answered_by,
             ):
                 return
             if self.conversation.archived_at is None:
@@ -304,7 +336,7 @@ class _Turn:
 
 def announce(reply_id: uuid.UUID) -> None:
     """Tell the task and the stream how a turn has ended. The lease is given up last: until then beat repeats this."""
-    reply = Message.objects.select_related("conversation").prefetch_related("citations").get(pk=reply_id)
+    reply = Message.objects.select_related("conversation", "answered_by").prefetch_related("citations").get(pk=reply_id)
     # Whoever holds the task's id, or listens, is not told what is wrong at the company.
     is_visitors = reply.conversation.entity_type == EntityType.LEAD
     record = message_record(reply, for_visitor=is_visitors)

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from conversations import views, views_continue, views_directory, views_guardrails, views_inbox, views_leads
+from conversations import (
+    views,
+    views_continue,
+    views_directory,
+    views_guardrails,
+    views_inbox,
+    views_leads,
+    views_replays,
+)
 
 urlpatterns = [
     path("home", views.home, name="home"),
@@ -14,6 +22,8 @@ urlpatterns = [
     path("conversations/<uuid:pk>/reopen", views_directory.reopen, name="conversation-reopen"),
     path("conversations/<uuid:pk>/archive", views.archive, name="conversation-archive"),
     path("conversations/<uuid:pk>/restore", views.restore, name="conversation-restore"),
+    path("conversations/messages/<uuid:pk>", views_replays.answer, name="answer"),
+    path("conversations/messages/<uuid:pk>/replay", views_replays.replay, name="answer-replay"),
     path("conversations/passage/<uuid:pk>", views.passage, name="passage"),
     path("inbox", views_inbox.inbox, name="inbox"),
     path("inbox/marks", views_inbox.marks, name="inbox-marks"),

@@ -243,6 +243,7 @@ SPECTACULAR_SETTINGS = {
         "CatalogueStatusEnum": "agents.api.provider_serializers.STATUSES",
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
         "DocumentTypeEnum": "documents.enums.DocumentType",
+        "AgentKindEnum": "agents.enums.AgentKind",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "DeliveryStatusEnum": "integrations.enums.DeliveryStatus",
         "WebhookStateEnum": "integrations.enums.WEBHOOK_STATES",
@@ -283,6 +284,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "conversations.alert_unanswered*": {"queue": "low"},
+    "conversations.replay": {"queue": "default"},  # waits for a model: in threads, and never before a visitor
     "documents.ingest": {"queue": "slow"},
     "documents.build_index": {"queue": "slow"},
     "documents.purge_indexes*": {"queue": "low"},

@@ -5,9 +5,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from agents.enums import AgentStatus, AnswerLength
+from agents.enums import AgentKind, AgentStatus, AnswerLength
 from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIMES, read_handover
 from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
+from agents.specialists import LONGEST_DESCRIPTION, MOST_SPECIALISTS
 from agents.trial import Trial
 from knowrithm.api.serializers import RecordSerializer
 
@@ -57,6 +58,7 @@ class AgentSerializer(RecordSerializer[Agent]):
     temperature = serializers.FloatField(source="llm_settings.llm_temperature")
     max_tokens = serializers.IntegerField(source="llm_settings.llm_max_tokens")
     has_draft = serializers.BooleanField()
+    kind = serializers.ChoiceField(AgentKind.choices)
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
@@ -65,7 +67,7 @@ class AgentSerializer(RecordSerializer[Agent]):
             "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
             "temperature", "max_tokens", "personality_traits", "answer_length", "capabilities", "operating_hours",
             "handover", "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
-            "retrieval_threshold", "version", "has_draft",
+            "retrieval_threshold", "suggests_follow_ups", "kind", "specialists", "version", "has_draft",
             "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
             "deleted_at",
         )  # fmt: skip
@@ -154,7 +156,20 @@ class SettingsChoices(serializers.Serializer[Any]):
     is_active = serializers.BooleanField(required=False)
 
 
-NUMBERS = frozenset({"retrieval_top_k", "retrieval_dense_weight", "retrieval_threshold"})  # empty is the default
+# Empty is the default.
+EMPTY = frozenset(
+    {"retrieval_top_k", "retrieval_dense_weight", "retrieval_threshold", "suggests_follow_ups", "specialists"}
+)
+
+
+class SpecialistInput(serializers.Serializer[Any]):
+    agent_id = serializers.UUIDField()
+    description = serializers.CharField(
+        max_length=LONGEST_DESCRIPTION,
+        required=False,
+        allow_blank=True,
+        help_text="Which questions are its own; without it the agent's description says so.",
+    )
 
 
 class HandoverInput(serializers.Serializer[Any]):
@@ -201,6 +216,16 @@ class AgentFields(serializers.Serializer[Any]):
     retrieval_threshold = serializers.FloatField(
         min_value=0, max_value=1, required=False, allow_null=True, help_text="Evidence below which it does not answer."
     )
+    suggests_follow_ups = serializers.BooleanField(
+        required=False, allow_null=True, help_text="Without it where a model writes the answers."
+    )
+    specialists = serializers.ListField(
+        child=SpecialistInput(),
+        required=False,
+        allow_null=True,
+        max_length=MOST_SPECIALISTS,
+        help_text="Makes it a supervisor, which passes each question on to one of these agents; null an ordinary one.",
+    )
     llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
     settings = SettingsChoices(required=False)
     llm_settings = SettingsChoices(required=False)
@@ -221,7 +246,7 @@ class AgentInput(AgentFields, SettingsChoices):
         flat = {name: attrs.pop(name) for name in names & attrs.keys()}
         choices = {name: value for name, value in {**flat, **nested}.items() if value is not None}
         settings_id = attrs.pop("llm_settings_id", None)
-        present = {name: "" if value is None and name not in NUMBERS else value for name, value in attrs.items()}
+        present = {name: "" if value is None and name not in EMPTY else value for name, value in attrs.items()}
         return {**present, "settings_id": settings_id, "choices": choices}
 
 

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from conversations import services, streams
 from conversations.api.serializers import ChatAccepted
-from conversations.api.views import accepted_turn
+from conversations.api.views import accepted_turn, traced
 from conversations.direct import TURN, DirectTurn
 from conversations.enums import MessageRole
 from conversations.records import direct_answer
@@ -102,4 +102,5 @@ class DirectChatViewSet(ApiViewSet):
             scope[TURN] = DirectTurn(
                 current_schema(), turn.reply.conversation_id, turn.reply.pk, turn.task_id, data["stream"], after
             )
-        return Response({**accepted_turn(turn), "session_id": turn.reply.conversation_id}, status=202)
+        body = {**accepted_turn(turn), "session_id": turn.reply.conversation_id}
+        return traced(Response(body, status=202), turn.reply)

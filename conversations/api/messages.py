@@ -9,7 +9,7 @@ from rest_framework.throttling import BaseThrottle
 
 from conversations import selectors, services
 from conversations.api.serializers import ChatAccepted, MessageSerializer, QuestionInput, RatingInput
-from conversations.api.views import accepted_turn
+from conversations.api.views import accepted_turn, traced
 from conversations.records import message_record
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, WRITE, WRITE_OR_LEAD
@@ -55,23 +55,24 @@ class MessageViewSet(ApiViewSet):
         """Put the newest question anew: it and its answer are archived, and the new one is answered."""
         text = self.validated(QuestionInput, request)["message"]
         turn = services.edit_question(actor=self.principal(), message_id=message_id, text=text)
-        return Response(accepted_turn(turn), status=202)
+        return traced(Response(accepted_turn(turn), status=202), turn.reply)
 
     @extend_schema(request=None, responses={202: ChatAccepted})
     def regenerate(self, request: Request, message_id: uuid.UUID) -> Response:
         """Have the newest question answered once more; the answer that it had is archived."""
         turn = services.ask_again(actor=self.principal(), message_id=message_id)
-        return Response(accepted_turn(turn), status=202)
+        return traced(Response(accepted_turn(turn), status=202), turn.reply)
 
     @extend_schema(request=RatingInput, responses=answer("RatedMessage", data=MessageSerializer()))
     def feedback(self, request: Request, message_id: uuid.UUID) -> Response:
         """What its reader thinks of an answer: a `rating` of 1 or -1, or null, and a `comment`."""
         data = self.validated(RatingInput, request)
         message = services.rate_message(actor=self.principal(), message_id=message_id, **data)
-        return Response(single("data", message_record(message)))
+        return traced(Response(single("data", message_record(message))), message)
 
     @extend_schema(request=None, responses={202: SentenceSerializer})
     def stop(self, request: Request, message_id: uuid.UUID) -> Response:
         """Have an answer end where it is. What was said by then stays; the call to the model ends within a second."""
         reply = services.stop_answer(actor=self.principal(), message_id=message_id)
-        return Response({"message": "The answer ends here.", "message_id": reply.pk}, status=202)
+        body = {"message": "The answer ends here.", "message_id": reply.pk}
+        return traced(Response(body, status=202), reply)

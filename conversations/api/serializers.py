@@ -110,6 +110,10 @@ class MessageSerializer(serializers.Serializer[Any]):
     is_refusal = serializers.BooleanField()
     agent_version = serializers.IntegerField(allow_null=True, help_text="The version of the agent that answered.")
     is_draft = serializers.BooleanField(help_text="The agent's draft answered, for somebody of the company.")
+    answered_by = serializers.DictField(
+        allow_null=True, help_text="`id` and `name` of the specialist that a supervisor passed the question on to."
+    )
+    suggestions = serializers.ListField(child=serializers.CharField(), help_text="What might be asked next.")
     reply_to = serializers.UUIDField(allow_null=True)
     model_used = serializers.CharField()
     processing_time = serializers.FloatField()

@@ -7,6 +7,7 @@ from conversations.api.direct import DirectChatViewSet
 from conversations.api.guardrails import GuardrailViewSet
 from conversations.api.handover import CannedReplyViewSet, HandoverViewSet, InboxViewSet
 from conversations.api.messages import MessageViewSet
+from conversations.api.replays import ReplayViewSet
 from conversations.api.views import ConversationViewSet
 
 urlpatterns = [
@@ -57,6 +58,7 @@ urlpatterns = [
     path("message/<uuid:message_id>/regenerate", MessageViewSet.as_view({"post": "regenerate"})),
     path("message/<uuid:message_id>/stop", MessageViewSet.as_view({"post": "stop"})),
     path("message/<uuid:message_id>/feedback", MessageViewSet.as_view({"post": "feedback"})),
+    path("message/<uuid:message_id>/replay", ReplayViewSet.as_view({"get": "retrieve", "post": "create"})),
     path("chat", DirectChatViewSet.as_view({"post": "create"})),
     path("guardrail", GuardrailViewSet.as_view({"get": "list", "post": "create"})),
     path("guardrail/decisions", GuardrailViewSet.as_view({"get": "decisions"})),

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import uuid
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q
 from django.http import StreamingHttpResponse
@@ -28,6 +29,7 @@ from conversations.api.serializers import (
 )
 from conversations.enums import EntityType, MessageStatus
 from conversations.exceptions import StreamingUnavailableError
+from conversations.models import Message
 from conversations.records import message_record
 from conversations.services import Turn
 from knowrithm.api.pagination import paginate
@@ -40,8 +42,19 @@ from knowrithm.errors import InvalidInputError
 from knowrithm.jobs import current_schema
 from knowrithm.principal import PrincipalKind
 
+T = TypeVar("T", bound=HttpResponseBase)
 DIRECTORY: list[Any] = [*PAGE_PARAMETERS, Directory]
 ConversationPage = page("ConversationPage", "conversations", ConversationSerializer(many=True))
+
+
+TRACE_HEADER = "X-Agent-Trace-Id"
+
+
+def traced(response: T, reply: Message) -> T:
+    """Name the turn in the answer's header and in the request's line of the log, as the worker's log names it."""
+    response[TRACE_HEADER] = reply.trace_id
+    structlog.contextvars.bind_contextvars(trace_id=reply.trace_id)
+    return response
 
 
 def accepted_turn(turn: Turn) -> dict[str, Any]:
@@ -221,12 +234,15 @@ class ConversationViewSet(ApiViewSet):
             is_draft=data.get("draft", False),
         )
         if not (data.get("stream") or "text/event-stream" in request.headers.get("Accept", "")):
-            return Response(accepted_turn(ask()), status=202)
+            turn = ask()
+            return traced(Response(accepted_turn(turn), status=202), turn.reply)
         if not isinstance(request._request, ASGIRequest):
             raise StreamingUnavailableError("Streaming is not configured on this server. Leave `stream` out and poll.")
         before = streams.newest_id(current_schema(), conversation_id)
-        events = sse.answer_to(ask(), scope=request._request.scope, after=before)
-        return StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8", headers=sse.UNBUFFERED)
+        turn = ask()
+        events = sse.answer_to(turn, scope=request._request.scope, after=before)
+        kind = "text/event-stream; charset=utf-8"
+        return traced(StreamingHttpResponse(events, content_type=kind, headers=sse.UNBUFFERED), turn.reply)
 
     @extend_schema(
         parameters=[OpenApiParameter("follow", bool, description="Listen on when the last turn has ended.")],

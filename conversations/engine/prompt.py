@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,10 +52,11 @@ class AgentBrief:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An earlier question and its answer."""
+    """An earlier question and its answer. `id` is the answer's."""
 
     question: str
     answer: str
+    id: str = ""
 
 
 def build_request(
@@ -71,6 +74,20 @@ def build_request(
 
     `standalone_question` says what is asked without the conversation, for models that do not read it.
     """
+    return request_with(
+        instructions_for(agent),
+        question=question,
+        standalone_question=standalone_question,
+        history=history,
+        evidence=evidence,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        max_context_tokens=max_context_tokens,
+        length=agent.length,
+    )
+
+
+def instructions_for(agent: AgentBrief) -> str:
     manner = [f"Your manner: {agent.tone}." if agent.tone else "", LENGTHS.get(agent.length, ""), agent.reachable]
     rules = RULES.format(
         name=agent.name,
@@ -78,8 +95,24 @@ def build_request(
         language=_language(agent.languages),
         manner="\n".join(filter(None, manner)),
     )
+    return rules.strip()
+
+
+def request_with(
+    instructions: str,
+    *,
+    question: str,
+    standalone_question: str,
+    history: Sequence[Exchange],
+    evidence: Sequence[Evidence],
+    temperature: float,
+    max_tokens: int,
+    max_context_tokens: int,
+    length: str,
+) -> ChatRequest:
+    """`build_request` with instructions that have been made before."""
     sources = "\n".join(_render(passage) for passage in evidence)
-    messages = [ChatMessage("system", f"{rules.strip()}{SOURCES}{sources}{END}")]
+    messages = [ChatMessage("system", f"{instructions}{SOURCES}{sources}{END}")]
     for exchange in _that_fit(history, max_context_tokens * CHARACTERS_PER_TOKEN):
         messages += [ChatMessage("user", exchange.question), ChatMessage("assistant", exchange.answer)]
     messages.append(ChatMessage("user", question))
@@ -89,8 +122,19 @@ def build_request(
         max_tokens=max_tokens,
         question=standalone_question,
         evidence=tuple(evidence),
-        length=agent.length,
+        length=length,
     )
+
+
+def fingerprint(request: ChatRequest) -> str:
+    """Of all that the model reads: two requests with the same one are the same to the character."""
+    read = [[message.role, message.content] for message in request.messages]
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()
+
+
+def template_fingerprint() -> str:
+    """Of the platform's own words in a prompt."""
+    return hashlib.sha256(json.dumps([RULES, LENGTHS, SOURCES, END]).encode()).hexdigest()[:16]
 
 
 def _language(languages: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from conversations.services.messages import (
     restore_message,
     restore_messages,
 )
+from conversations.services.replays import start_replay
 from conversations.services.turns import (
     DEFAULT_TEST_QUESTION,
     MAX_MESSAGE_LENGTH,
@@ -70,6 +71,7 @@ __all__ = [
     "say_typing",
     "send_as_person",
     "set_presence",
+    "start_replay",
     "start_test",
     "start_turn",
     "stop_answer",

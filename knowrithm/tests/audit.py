@@ -37,6 +37,7 @@ from tenants.services import create_company, start_session
 
 Prepare = Callable[[Treasure], object]
 PAGE_ROWS = {
+    "conversations/messages": "message_id",
     "agents": "agent_id", "models": "settings_id", "documents": "document_id", "datasets": "dataset_id",
     "websites": "source_id", "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",

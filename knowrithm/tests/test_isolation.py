@@ -228,6 +228,8 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/message/<uuid:message_id>/regenerate": Probe(),
     "POST /api/v1/message/<uuid:message_id>/stop": Probe(),
     "POST /api/v1/message/<uuid:message_id>/feedback": Probe({"rating": 1}),
+    "GET /api/v1/message/<uuid:message_id>/replay": Probe(),
+    "POST /api/v1/message/<uuid:message_id>/replay": Probe({"inputs": "now"}),
     "DELETE /api/v1/conversation/<uuid:conversation_id>": Probe(),
     "PATCH /api/v1/conversation/<uuid:conversation_id>/restore": Probe(),
     "GET /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
@@ -514,8 +516,9 @@ def page_ids(route: Route) -> str:
         "notifications": "notification_id",
     }
     special = {
-        "conversations/passage": "citation_id", "leads/import": "lead_import_id", "webhooks/delivery": "delivery_id",
         "inbox/replies": "reply_id",
+        "conversations/passage": "citation_id", "conversations/messages": "message_id",
+        "leads/import": "lead_import_id", "webhooks/delivery": "delivery_id",
     }  # fmt: skip
     return next((row for part, row in special.items() if part in route.path), kinds[first])
 

@@ -179,8 +179,10 @@ function wireChat(root) {
       }
       if (event === "chat_response") {
         message.dataset.id = value.message.id;
+        const inside = message.querySelector("[data-inside]");
+        if (inside) inside.href = inside.dataset.inside + value.message.id;
         if (value.status === "failed") fail(message, value.error);
-        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message) });
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message), suggestions: value.message.suggestions });
         keepInView(message);
         return true;
       }
@@ -226,13 +228,15 @@ function showRating(message, rating) {
 }
 
 /** Which version of the agent answered, for the company's people. */
-function versionOf({ is_draft: isDraft, agent_version: number }) {
+function versionOf({ is_draft: isDraft, agent_version: number, answered_by: specialist }) {
   if (isDraft) return "Draft";
+  if (specialist && number) return `${specialist.name}, version ${number}`;
   return number ? `Version ${number}` : "";
 }
 
-function show(message, { text, sources, state, version }) {
+function show(message, { text, sources, state, version, suggestions }) {
   message.dataset.state = state;
+  if (suggestions) message.querySelector("[data-suggestions]").replaceChildren(...suggestions.map(suggestionButton));
   const place = message.querySelector("[data-version]");
   if (place && version !== undefined) place.textContent = version;
   const byNumber = new Map(sources.map((source) => [source.source_number, source]));
@@ -254,6 +258,12 @@ function citeButton(number, source) {
     cite.dataset.name = `Source ${number}`;
   }
   return cite;
+}
+
+function suggestionButton(text) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "button button-sm", textContent: text });
+  button.dataset.starter = "";
+  return button;
 }
 
 function sourceButton(source) {

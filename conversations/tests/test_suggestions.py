@@ -1,0 +1,98 @@
+"""What an answer says might be asked next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from agents.services import update_agent
+from conftest import Character
+from conversations import turn
+from conversations.engine.suggestions import suggestions_from
+from conversations.models import Guardrail, Message
+from conversations.records import direct_answer, message_record
+from conversations.services import create_conversation, start_turn
+from conversations.tests.test_turn import events
+from documents.chunks import replace_chunks
+from documents.ingestion.base import Chunk
+from documents.models import Document
+from knowrithm.llm.base import ProviderConfig
+from knowrithm.llm.registry import embedder
+from knowrithm.tests.providers import OpenAIServer
+
+QUESTION = "How long does the warranty of the X200 pump last?"
+PARTS = {
+    "Warranty of pumps": "The warranty of the X200 pump lasts 37 months from the date of purchase.",
+    "Repairs of pumps": "A pump is repaired in our workshop, and its owner is told how long that takes.",
+    "Call 555-0199": "The telephone number for pumps that leak after their purchase.",
+}
+
+
+@pytest.fixture
+def taught(in_acme: Character, monkeypatch: pytest.MonkeyPatch) -> Character:
+    monkeypatch.setenv("OUTBOUND_ALLOW", "127.0.0.1")
+    document = Document.objects.create(
+        agent=in_acme.agent, original_filename="manual.txt", document_type="txt", status="processed"
+    )
+    model = embedder(ProviderConfig(provider="builtin", model="all-MiniLM-L6-v2"))
+    chunks = [
+        Chunk(n, text, {"type": "lines", "start": n + 1, "end": n + 1}, headings=("Manual", heading), word_count=14)
+        for n, (heading, text) in enumerate(PARTS.items())
+    ]
+    replace_chunks(document, chunks, model.embed_documents(list(PARTS.values())), model.name)
+    return in_acme
+
+
+@pytest.fixture
+def server(taught: Character) -> Iterator[OpenAIServer]:
+    with OpenAIServer(reply="It lasts 37 months [Source 1].") as running:
+        choices = {
+            "llm_provider": "openai",
+            "llm_model": "gpt-4o-mini",
+            "llm_api_key": "sk-test",
+            "llm_api_base_url": running.base_url,
+        }
+        update_agent(actor=taught.principal, agent=taught.agent, changes={}, choices=choices)
+        yield running
+
+
+def ask(who: Character, text: str = QUESTION) -> Message:
+    conversation = create_conversation(actor=who.principal, agent=who.agent)
+    started = start_turn(actor=who.principal, conversation_id=conversation.id, text=text)
+    turn.run(started.reply.id)
+    return Message.objects.get(pk=started.reply.pk)
+
+
+def test_an_answer_of_a_model_names_the_headings_that_it_did_not_use(taught: Character, server: OpenAIServer) -> None:
+    reply = ask(taught)
+
+    assert sorted(reply.suggestions) == ["Call 555-0199", "Repairs of pumps"]
+    assert message_record(reply)["suggestions"] == direct_answer(reply)["metadata"]["suggestions"] == reply.suggestions
+    assert events(taught, reply.conversation)[-1].data["message"]["suggestions"] == reply.suggestions
+    assert len(server.requests) == 1  # nobody is asked for them
+
+
+def test_the_built_in_model_names_them_only_where_the_agent_says_so(taught: Character) -> None:
+    assert ask(taught).suggestions == []
+    update_agent(actor=taught.principal, agent=taught.agent, changes={"suggests_follow_ups": True})
+    assert "Repairs of pumps" in ask(taught).suggestions
+    assert ask(taught, "Who won the football world cup in 1998?").suggestions == []
+
+
+def test_a_model_names_none_where_the_agent_says_so(taught: Character, server: OpenAIServer) -> None:
+    update_agent(actor=taught.principal, agent=taught.agent, changes={"suggests_follow_ups": False})
+    assert ask(taught).suggestions == []
+
+
+def test_what_a_guardrail_masks_is_not_suggested(taught: Character, server: OpenAIServer) -> None:
+    rule = {"name": "Numbers", "kind": "words", "action": "mask", "on": "output", "values": ["555-0199"]}
+    Guardrail.objects.create(name="Of all", applies_to_all=True, rules=[{**rule, "threshold": 1}])
+    assert ask(taught).suggestions == ["Repairs of pumps"]
+
+
+def test_suggestions_are_few_new_and_say_enough() -> None:
+    paths = [["Manual", "Used"], ["Manual", "used"], ["Orders", "Returns"], [], ["A b"], ["A B"], ["Warranty of it"],
+             ["x" * 200], ["Two words"], ["Third one"]]  # fmt: skip
+    found = suggestions_from(paths, [1], "What is the warranty of it?")
+    assert found == ["Orders: Returns", "A b", "Two words"]

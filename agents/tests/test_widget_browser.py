@@ -1,76 +1,18 @@
 """The chat widget in a real browser, on a page of another origin with a strict content security policy."""
 
 import gzip
-import os
 import re
 from base64 import b64decode
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import expect
 
-from agents.tests.widget_stub import AGENT_ID, WIDGET_SOURCE, Refusal, running_site, running_stub
-from agents.tests.widget_visit import Visit
+from agents.tests.widget_stub import AGENT_ID, WIDGET_SOURCE, Refusal
+from agents.tests.widget_visit import IN_BROWSER, SOURCES, Visit
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = IN_BROWSER
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"needs Chromium at {CHROMIUM}"
-    ),
-]
-
-STRICT_POLICY = "default-src 'none'; script-src {api}; connect-src {api}; style-src 'none'; img-src {api}"
 REGISTERED = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "phone": ""}
-SOURCES = [
-    {
-        "source_number": 1,
-        "document_name": "Warranty.pdf",
-        "url": "https://acme.example/warranty.pdf",
-        "excerpt": "Twenty-four months from the date of the invoice.",
-        "locator_label": "Page 4",
-    },
-    {"source_number": 2, "document_name": "Handbook.docx", "locator_label": "Chapter 7"},
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def visit(context: BrowserContext) -> Iterator[Visit]:
-    with running_stub() as stub, running_site() as site:
-        visit = Visit(page=context.new_page(), stub=stub, site=site)
-        site.policy = STRICT_POLICY.format(api=stub.url)
-        visit.page.on("console", lambda message: visit.complaints.append(message.text))
-        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        yield visit
-        visit.page.close()
 
 
 def test_visitor_registers_asks_and_reads_a_streamed_answer_with_sources(visit: Visit) -> None:

@@ -1135,12 +1135,13 @@ details[open] .icon { transform: rotate(180deg); }
     return avatar;
   }
 
-  /** Keeps Tab inside the full-screen panel of a phone, where nothing else can be seen. */
+  /** Keeps Tab inside the open panel; Escape leads out of it. */
   function keepFocusInside(event, panel) {
     const stops = [...panel.querySelectorAll('button, input, textarea, a[href], summary, [tabindex="0"]')]
       .filter((node) => !node.disabled && node.offsetParent !== null);
     const edge = event.shiftKey ? stops[0] : stops[stops.length - 1];
-    if (panel.getRootNode().activeElement === edge) {
+    const active = panel.getRootNode().activeElement;
+    if (active === edge || (event.shiftKey && active === panel)) {
       event.preventDefault();
       (event.shiftKey ? stops[stops.length - 1] : stops[0]).focus();
     }
@@ -1204,7 +1205,7 @@ details[open] .icon { transform: rotate(180deg); }
       keepKey(event);
       if (event.key === 'Escape' && !panel.hidden) {
         actions.close();
-      } else if (event.key === 'Tab' && phone.matches && !panel.hidden) {
+      } else if (event.key === 'Tab' && !panel.hidden) {
         keepFocusInside(event, panel);
       }
     }
@@ -1250,6 +1251,8 @@ details[open] .icon { transform: rotate(180deg); }
       }
     }
 
+    let cameFrom = null; // where the focus was before the panel took it
+
     const stuckToEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
     const scrollToEnd = () => { log.scrollTop = log.scrollHeight; };
 
@@ -1269,13 +1272,17 @@ details[open] .icon { transform: rotate(180deg); }
       },
       setOpen(open, { focus }) {
         const hadFocus = Boolean(shadow.activeElement);
+        if (open) {
+          cameFrom = hadFocus ? launcher : document.activeElement;
+        }
         panel.hidden = !open;
         badge.hidden = badge.hidden || open;
         nameLauncher();
         if (open && focus) {
           focusInside();
         } else if (!open && hadFocus) {
-          launcher.focus();
+          const target = cameFrom && cameFrom.isConnected && cameFrom !== document.body ? cameFrom : launcher;
+          target.focus();
         }
         scrollToEnd();
       },

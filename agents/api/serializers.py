@@ -8,6 +8,7 @@ from rest_framework import serializers
 from agents.enums import AgentStatus, AnswerLength
 from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
 from agents.trial import Trial
+from agents.widget_settings import public_widget_settings
 from knowrithm.api.serializers import RecordSerializer
 
 
@@ -64,7 +65,7 @@ class AgentSerializer(RecordSerializer[Agent]):
             "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
             "temperature", "max_tokens", "personality_traits", "answer_length", "capabilities", "operating_hours",
             "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
-            "retrieval_threshold", "version", "has_draft",
+            "retrieval_threshold", "widget", "allowed_domains", "version", "has_draft",
             "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
             "deleted_at",
         )  # fmt: skip
@@ -86,17 +87,21 @@ class PublicAgentSerializer(RecordSerializer[Agent]):
     """What a visitor of any site may see."""
 
     company_id = serializers.SerializerMethodField()
+    widget = serializers.SerializerMethodField()
 
     class Meta:
         model = Agent
         fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "languages", "welcome_text",
-            "starter_questions", "created_at", "updated_at",
+            "starter_questions", "widget", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_company_id(self, agent: Agent) -> str:
         return str(self.context["company_id"])
+
+    def get_widget(self, agent: Agent) -> dict[str, Any]:
+        return public_widget_settings(agent.widget)
 
 
 class SettingsChoices(serializers.Serializer[Any]):
@@ -179,6 +184,15 @@ class AgentFields(serializers.Serializer[Any]):
     )
     retrieval_threshold = serializers.FloatField(
         min_value=0, max_value=1, required=False, allow_null=True, help_text="Evidence below which it does not answer."
+    )
+    widget = serializers.DictField(
+        required=False,
+        help_text="How the widget looks and what it asks, as a whole: docs/widget.md names the options.",
+    )
+    allowed_domains = serializers.ListField(
+        child=serializers.CharField(max_length=300),
+        required=False,
+        help_text="Sites that may show the widget, such as example.com or *.example.com; empty means every site.",
     )
     llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
     settings = SettingsChoices(required=False)

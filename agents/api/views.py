@@ -28,6 +28,7 @@ from agents.api.serializers import (
 from agents.models import Agent, LLMSettings
 from agents.trial import try_chat, try_embedding
 from agents.widget import widget_source
+from agents.widget_settings import check_origin
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE, declare
 from knowrithm.api.responses import listing, single
@@ -96,6 +97,7 @@ class AgentViewSet(ApiViewSet):
         company = selectors.company_of_agent(agent_id)
         with tenant_context(company):
             agent = selectors.get_agent(agent_id)
+            check_origin(agent, request.headers, is_needed=False)
             record = PublicAgentSerializer(agent, context={"company_id": company.id}).data
         return Response(single("agent", record))
 

@@ -28,6 +28,7 @@ from knowrithm.tests.audit import (
     archived_lead,
     archived_message,
     archived_website,
+    asks_nothing,
     begun_two_factor,
     block_logs,
     builtin_model,
@@ -367,6 +368,8 @@ WROTE: dict[str, Wrote] = {
     "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
     # leads
     "POST /api/v1/lead/register": Wrote("lead.registered", LEAD),
+    "POST /api/v1/lead/visitor": Wrote("lead.visit_started", AGENT, prepare=asks_nothing),
+    "PATCH /api/v1/lead/visitor": Wrote("lead.registered", {**LEAD_FORM, "last_name": ""}, by_visitor=True),
     "POST /api/v1/lead": Wrote("lead.created", LEAD),
     "POST /api/v1/sdk/lead": Wrote("lead.created", LEAD),
     "PUT /api/v1/lead/<uuid:lead_id>": Wrote("lead.updated", {"status": "lost", "notes": "New"}),

@@ -319,6 +319,8 @@ NO_COMPANY = {
     "POST /api/v1/website/handshake": "public by contract; shows a visitor the agent's own website",
     "GET /api/v1/document/file/<str:token>": "the signed link is the capability; tested in test_downloads",
     "POST /api/v1/lead/register": "public by contract; makes a lead of the agent's own company",
+    "POST /api/v1/lead/visitor": "public; makes a visitor of the agent's own company, or renews their own token",
+    "PATCH /api/v1/lead/visitor": "concerns the visitor whose token it is: tested in leads/tests",
     "POST /api/v1/auth/register": "makes a company",
     "POST /api/v1/auth/login": "takes a password",
     "POST /api/v1/auth/refresh": "takes a token of its own session",

@@ -12,7 +12,15 @@ from agents.tests.widget_visit import IN_BROWSER, SOURCES, Visit
 
 pytestmark = IN_BROWSER
 
-REGISTERED = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "phone": ""}
+REGISTERED = {
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "email": "ada@example.com",
+    "phone": "",
+    "consent_data_processing": True,
+    "consent_text_version": "standard-1",
+    "agent_id": AGENT_ID,
+}
 
 
 def test_visitor_registers_asks_and_reads_a_streamed_answer_with_sources(visit: Visit) -> None:
@@ -66,7 +74,7 @@ def test_widget_speaks_the_protocol(visit: Visit) -> None:
         "trigger_crawl": False,
     }
     [registration] = visit.stub.sent("POST", "/lead/register")
-    assert registration.body == {**REGISTERED, "agent_id": AGENT_ID, "consent_data_processing": True}
+    assert registration.body == REGISTERED
     [conversation] = visit.stub.sent("POST", "/conversation")
     assert conversation.body["agent_id"] == AGENT_ID
     [chat] = visit.stub.sent("POST", "/chat")
@@ -149,8 +157,17 @@ def test_conversation_resumes_after_reload(visit: Visit) -> None:
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     stored = visit.stored()
     assert stored["conversationId"] == next(iter(visit.stub.conversations))
-    assert stored["leadPayload"] == {**REGISTERED, "agent_id": AGENT_ID, "consent_data_processing": True}
-    assert sorted(stored) == ["accessToken", "conversationId", "leadPayload", "updatedAt"]
+    assert stored["leadPayload"] == REGISTERED
+    assert sorted(stored) == [
+        "accessToken",
+        "answers",
+        "conversationId",
+        "conversations",
+        "leadPayload",
+        "refreshToken",
+        "skipped",
+        "updatedAt",
+    ]
 
     visit.page.reload()
     visit.launcher.click()
@@ -259,15 +276,9 @@ def test_only_addresses_of_sources_become_links(visit: Visit) -> None:
     expect(visit.answers.nth(1)).to_contain_text("https://evil.example/ and a trap (https://evil.example/)")
 
 
-@pytest.mark.parametrize("failure", ["closed", "missing", "broken"])
-def test_host_page_is_unaffected_when_the_agent_cannot_be_loaded(visit: Visit, failure: str) -> None:
-    path = f"/agent/{AGENT_ID}"
-    if failure == "missing":
-        visit.stub.refusals.append(Refusal(path, 404, {"error": "Not found", "message": "Not found"}))
-    elif failure == "broken":
-        visit.stub.refusals.append(Refusal(path, 500, {}))
-    else:
-        visit.page.route("**/api/v1/**", lambda route: route.abort("connectionrefused"))
+@pytest.mark.parametrize(("status", "sentence"), [(404, "Not found"), (403, "Not on this site")])
+def test_host_page_is_unaffected_when_there_is_no_agent_for_it(visit: Visit, status: int, sentence: str) -> None:
+    visit.stub.refusals.append(Refusal(f"/agent/{AGENT_ID}", status, {"error": sentence, "message": sentence}))
     with visit.page.expect_console_message(lambda message: message.type == "warning"):
         visit.embed()
     expect(visit.page.get_by_role("heading", name="Acme pumps")).to_be_visible()
@@ -315,6 +326,11 @@ def test_expired_token_is_renewed_silently(visit: Visit) -> None:
     visit.stub.tokens.clear()
     visit.say("Hello")
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    assert len(visit.stub.sent("POST", "/lead/register")) == 1  # by the refresh token
+    visit.stub.tokens.clear()
+    visit.stub.refresh_tokens.clear()
+    visit.say("Hello again")
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
     first, second = visit.stub.sent("POST", "/lead/register")
     assert first.body == second.body
     expect(visit.page.locator(".note")).to_have_count(0)
@@ -404,6 +420,8 @@ def test_everything_can_be_done_with_the_keyboard(visit: Visit) -> None:
     expect(visit.page.locator(".message.user .bubble")).to_have_text("one\ntwo", use_inner_text=True)
     expect(visit.page.locator(".source")).to_have_count(2)
 
+    for _ in ("not helpful", "helpful"):
+        keyboard.press("Shift+Tab")
     keyboard.press("Shift+Tab")  # second source has nothing to open: back to the first, then to its reference
     expect(visit.page.locator("summary")).to_be_focused()
     keyboard.press("Shift+Tab")

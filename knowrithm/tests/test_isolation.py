@@ -311,6 +311,7 @@ NO_COMPANY = {
     "GET /widget.js": "the same file for everybody",
     "GET /api/widget.js": "the same file for everybody",
     "GET /api/v1/widget.js": "the same file for everybody",
+    "GET /api/v1/widget/<slug:language>.json": "the same file for everybody",
     "POST /test": "echoes its own body",
     "POST /api/test": "echoes its own body",
     "POST /api/v1/test": "echoes its own body",

@@ -83,6 +83,10 @@ AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
     "max_tokens": "500", "answer_length": "short",
 }  # fmt: skip
+WIDGET_FORM = {
+    "color": "#ff0000", "position": "left", "theme": "dark", "ask": "none", "ask_after": "2", "first_name": "hidden",
+    "last_name": "hidden", "phone": "hidden",
+}  # fmt: skip
 MODELS_FORM = {
     "name": "Renamed", "llm_provider": "builtin", "llm_model": "{model_id}", "llm_temperature": "0.5",
     "llm_max_tokens": "500", "embedding_provider": "builtin", "embedding_model": "{embedding_model_id}",
@@ -259,6 +263,7 @@ WROTE: dict[str, Wrote] = {
     "POST /agents/<uuid:pk>/retrieval": Wrote(
         "agent.draft_saved", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
     ),
+    "POST /agents/<uuid:pk>/widget": Wrote("agent.updated", WIDGET_FORM),
     "POST /agents/<uuid:pk>/edit": Wrote("agent.draft_saved", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/publish": Wrote("agent.published", prepare=drafted_agent),
     "POST /agents/<uuid:pk>/discard": Wrote("agent.draft_discarded", prepare=drafted_agent),

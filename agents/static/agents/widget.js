@@ -128,7 +128,7 @@
   function readConfig({ script, tag, page }, agent = {}) {
     const looks = page.appearance || {};
     const behavior = page.behavior || {};
-    const own = { ...agent, ...page.widget };
+    const own = agent.widget || {};
     return {
       agentId: String(given(page.agentId, tag.agentId, '')),
       api: apiBase(given(page.apiUrl, tag.apiUrl), script),
@@ -2391,7 +2391,7 @@ textarea.input { min-height: 88px; resize: vertical; }
 
       /** Puts the widget on the page, in place of the one for bad times if there is one. */
       async function put(agent) {
-        const settled = readConfig(sources, agent ? agent.widget : {});
+        const settled = readConfig(sources, agent || {});
         const isOther = settled.language !== config.language;
         const spoken = await (isOther ? loadTexts(config.api, settled.language) : firstTexts);
         const shown = { ...settled, language: spoken.language };
@@ -2415,7 +2415,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       async function connect(tries) {
         let agent = null;
         try {
-          agent = await api.loadAgent();
+          agent = { ...await api.loadAgent(), ...sources.page.agent }; // a designer shows what is not saved yet
         } catch (error) {
           if (!isDown(error)) {
             throw error;

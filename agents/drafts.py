@@ -54,7 +54,7 @@ def save_draft(
     """Keep changes beside what is published; visitors are answered as before. They add to the draft that there is.
 
     A value equal to the published one leaves the draft, and a draft without any is none. The parameters are those of
-    `update_agent`, except `status` and the sizes of passages, which no draft holds.
+    `update_agent`, except `status`, the widget and the sizes of passages, which no draft holds.
     """
     _lock(agent)
     before = _shown(agent)

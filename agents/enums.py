@@ -17,3 +17,36 @@ class AnswerLength(models.TextChoices):
 class AgentKind(models.TextChoices):
     AGENT = "agent"
     SUPERVISOR = "supervisor"
+
+
+class Placement(models.TextChoices):
+    """Where the widget's button stands on the page."""
+
+    BOTTOM_RIGHT = "bottom-right"
+    BOTTOM_LEFT = "bottom-left"
+    TOP_RIGHT = "top-right"
+    TOP_LEFT = "top-left"
+    RIGHT = "right"
+    LEFT = "left"
+    TOP = "top"
+    BOTTOM = "bottom"
+
+
+class WidgetTheme(models.TextChoices):
+    AUTO = "auto", "As the visitor has it"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Ask(models.TextChoices):
+    """When the widget asks visitors who they are."""
+
+    BEFORE = "before", "Before the first question"
+    AFTER = "after", "After some answers"
+    NONE = "none", "Never"
+
+
+class AskedField(models.TextChoices):
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    HIDDEN = "hidden", "Not asked"

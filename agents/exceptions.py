@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from knowrithm.errors import ConflictError, InvalidInputError
+from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError
 
 
 class UnknownModelError(InvalidInputError):
@@ -33,3 +33,7 @@ class DuplicateEntryError(ConflictError):
 
 class BuiltinProviderError(ConflictError):
     code = "BUILTIN_PROVIDER"
+
+
+class OriginNotAllowedError(ForbiddenError):
+    code = "ORIGIN_NOT_ALLOWED"

@@ -31,6 +31,16 @@ def chat_providers() -> list[Provider]:
     return [provider for provider in rows.prefetch_related(Prefetch("models", models)) if provider.models.all()]
 
 
+def starter_questions_of(text: str) -> list[str]:
+    """One in a line. Raises `ValidationError`."""
+    questions = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(questions) > MOST_STARTERS or any(len(line) > LONGEST_STARTER for line in questions):
+        raise forms.ValidationError(
+            f"Give at most {MOST_STARTERS} questions of at most {LONGEST_STARTER} characters each."
+        )
+    return questions
+
+
 class AgentForm(forms.Form):
     """An agent and its model. `settings` are what it uses now: for a new one, the company's default."""
 
@@ -219,13 +229,7 @@ class AgentForm(forms.Form):
         return languages
 
     def clean_starter_questions(self) -> list[str]:
-        lines = [line.strip() for line in self.cleaned_data["starter_questions"].splitlines()]
-        questions = [line for line in lines if line]
-        if len(questions) > MOST_STARTERS or any(len(line) > LONGEST_STARTER for line in questions):
-            raise forms.ValidationError(
-                f"Give at most {MOST_STARTERS} questions of at most {LONGEST_STARTER} characters each."
-            )
-        return questions
+        return starter_questions_of(self.cleaned_data["starter_questions"])
 
     def clean_handover_phrases(self) -> list[str]:
         lines = [line.strip() for line in self.cleaned_data["handover_phrases"].splitlines()]

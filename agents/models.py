@@ -152,6 +152,9 @@ class Agent(ArchivableModel):
     languages = models.JSONField(default=list, blank=True)
     welcome_text = models.CharField(max_length=500, blank=True)
     starter_questions = models.JSONField(default=list, blank=True)
+    # How its widget looks and what it asks of visitors (agents.widget_settings); takes effect at once, without version.
+    widget = models.JSONField(default=dict, blank=True)
+    allowed_domains = ArrayField(models.CharField(max_length=253), default=list, blank=True)  # empty: every site
     # How its knowledge is searched; empty is the platform's own value (documents.retrieval.RetrievalSettings).
     retrieval_top_k = models.PositiveSmallIntegerField(null=True, blank=True)
     retrieval_dense_weight = models.FloatField(null=True, blank=True)

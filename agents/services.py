@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -27,13 +27,14 @@ from agents.signals import (
 )
 from agents.specialists import checked_specialists, still_there
 from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
+from agents.widget_settings import clean_domains, clean_widget_settings
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, log_of, record_event
 from tenants.services import add_agent_route
 
-AGENT_FIELDS = (*VERSIONED_FIELDS, "status", "chunk_size", "chunk_overlap")
+AGENT_FIELDS = (*VERSIONED_FIELDS, "status", "chunk_size", "chunk_overlap", "widget", "allowed_domains")
 SETTINGS_FIELDS = (
     "name", "llm_api_key", "llm_api_base_url", "llm_temperature", "llm_max_tokens", "llm_additional_params",
     "embedding_api_key", "embedding_api_base_url", "embedding_dimension", "embedding_additional_params",
@@ -314,6 +315,7 @@ def _make_agent(
         settings = default_settings()
     if fields.get("specialists") is not None:
         fields = {**fields, "specialists": checked_specialists(fields["specialists"], agent=None)}
+    fields = _with_clean_widget(fields)
     agent = Agent(name=name, llm_settings=settings, **{key: fields[key] for key in AGENT_FIELDS if key in fields})
     agent.save()
     add_agent_route(agent_id=agent.id, company_id=actor.company_id)
@@ -385,6 +387,7 @@ def change_agent(
 ) -> None:
     freeze_first(agent)
     before = copy.copy(agent.llm_settings)
+    changes = _with_clean_widget(changes)
     if "specialists" in changes:
         changes = {**changes, "specialists": checked_specialists(changes["specialists"], agent=agent)}
     for name in AGENT_FIELDS:
@@ -397,6 +400,11 @@ def change_agent(
     agent.save(update_fields=[*(name for name in AGENT_FIELDS if name in changes), "llm_settings", "updated_at"])
     if agent.llm_settings.embedding_identity != before.embedding_identity:
         embedder_changed.send(sender=Agent, agents=[agent], settings=None, before=before)
+
+
+def _with_clean_widget(fields: Mapping[str, Any]) -> dict[str, Any]:
+    checks: dict[str, Callable[[Any], Any]] = {"widget": clean_widget_settings, "allowed_domains": clean_domains}
+    return {**fields, **{name: clean(fields[name]) for name, clean in checks.items() if name in fields}}
 
 
 def check_may_configure(actor: Principal) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agents import views, views_models, views_versions
+from agents import views, views_models, views_versions, views_widget
 
 urlpatterns = [
     path("models", views_models.models, name="models"),
@@ -22,5 +22,6 @@ urlpatterns = [
     path("agents/<uuid:pk>/archive", views.archive, name="agent-archive"),
     path("agents/<uuid:pk>/restore", views.restore, name="agent-restore"),
     path("agents/<uuid:pk>/embed", views.embed, name="agent-embed"),
-    path("agents/<uuid:pk>/preview", views.preview, name="agent-preview"),
+    path("agents/<uuid:pk>/widget", views_widget.design, name="agent-widget"),
+    path("agents/<uuid:pk>/preview", views_widget.preview, name="agent-preview"),
 ]

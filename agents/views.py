@@ -30,7 +30,6 @@ from tenants.services import principal_of
 
 PER_PAGE = 24
 API_BASE = "/api/v1"
-WIDGET_SRC, WIDGET_API = "/api/widget.js", "/api"  # of this server, whatever name it is reached by
 
 
 @company_page
@@ -135,9 +134,3 @@ def embed(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     agent = selectors.get_agent(pk)
     context = {"agent": agent, "tab": "embed", "embed_code": selectors.embed_code(agent)["simple"]}
     return render(request, "agents/detail.html", context)
-
-
-@company_page
-def preview(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    context = {"agent": selectors.get_agent(pk), "widget_src": WIDGET_SRC, "api_url": WIDGET_API}
-    return render(request, "agents/widget_preview.html", context)

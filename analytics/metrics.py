@@ -152,7 +152,7 @@ def _company(company: Company) -> Iterator[Reading]:
     yield Reading("documents_failed", documents["failed"])
     yield Reading("storage_bytes", documents["size"], unit="bytes")
     yield Reading("conversations", Conversation.objects.live().count())
-    yield Reading("leads", Lead.objects.live().count())
+    yield Reading("leads", Lead.objects.known().count())
     yield Reading("users", company.users.count())
     yield Reading("messages_total", messages["total"], MetricType.COUNTER)
     yield Reading("answers_waiting", messages["waiting"])

@@ -50,7 +50,7 @@ def company_stats() -> CompanyStats:
         agents=Agent.objects.live().count(),
         documents=Document.objects.live().count(),
         conversations=Conversation.objects.live().count(),
-        leads=Lead.objects.live().count(),
+        leads=Lead.objects.known().count(),
     )
 
 

@@ -444,7 +444,7 @@ def _uuid(text: str) -> uuid.UUID:
 
 def principal_of_request(request: AsgiRequest, *, is_new: bool = True) -> Principal | None:
     token = bearer_token(request.headers)
-    if token and (lead := lead_from_token(token)):
+    if token and (lead := lead_from_token(token, request.headers)):
         return lead
     if principal := principal_from_headers(request.headers, is_new_call=is_new):
         return principal

@@ -266,6 +266,8 @@ RATE_LIMITS = {
     "mail": env.text("RATE_LIMIT_MAIL", "10/hour"),  # per asking address, and per e-mail address
     "invitation": env.text("RATE_LIMIT_INVITATION", "100/hour"),  # per company
     "lead": env.text("RATE_LIMIT_LEAD", "30/minute"),
+    "lead_daily": env.text("RATE_LIMIT_LEAD_DAILY", "1000/day"),
+    "visit": env.text("RATE_LIMIT_VISIT", "120/minute"),  # conversations and questions of visitors
     "handshake": env.text("RATE_LIMIT_HANDSHAKE", "5/second"),
     "upload": env.text("RATE_LIMIT_UPLOAD", "20/minute"),  # per company
     "search": env.text("RATE_LIMIT_SEARCH", "60/minute"),  # per credential

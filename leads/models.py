@@ -77,8 +77,12 @@ ENCRYPTED_PHONE = models.Q(phone__regex=CIPHERTEXT)
 
 class LeadQuerySet(ArchivableQuerySet):
     def listed(self) -> Self:
-        """Live ones that have not been merged into another: one row for each person."""
-        return self.live().filter(merged_into=None)
+        """Live ones with a name that have not been merged into another: one row for each person."""
+        return self.known().filter(merged_into=None)
+
+    def known(self) -> Self:
+        """Live ones without the visitors who have not said who they are."""
+        return self.live().filter(is_nameless=False)
 
     def with_email(self, address: str) -> Self:
         """Who has this address, in whatever case, encrypted or not."""
@@ -125,6 +129,8 @@ class Lead(ArchivableModel):
     user_agent = models.CharField(max_length=300, blank=True)
     last_activity = models.DateTimeField(default=timezone.now)
     merged_into = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="merged")
+    # A visitor who may talk without saying who they are; the address is made up, until they do.
+    is_nameless = models.BooleanField(default=False, editable=False)
 
     objects = models.Manager.from_queryset(LeadQuerySet)()
 

@@ -20,6 +20,7 @@ KIND = "kind"
 USER_KIND = "user"
 LEAD_KIND = "lead"
 IMPERSONATOR = "impersonator_id"
+ORIGIN = "origin"  # of the page that a lead's token was given to
 IMPERSONATION_LIFETIME = timedelta(minutes=15)
 
 
@@ -59,8 +60,10 @@ def issue_for_impersonator(session: UserSession) -> str:
     return str(token)
 
 
-def issue_for_lead(*, lead_id: uuid.UUID, agent_id: uuid.UUID, company_id: uuid.UUID) -> TokenPair:
-    return _issue({KIND: LEAD_KIND, "lead_id": str(lead_id), "agent_id": str(agent_id)}, company_id)
+def issue_for_lead(*, lead_id: uuid.UUID, agent_id: uuid.UUID, company_id: uuid.UUID, origin: str = "") -> TokenPair:
+    """`origin`: that of the page on which the visitor is; pages of others cannot use the tokens."""
+    claims = {KIND: LEAD_KIND, "lead_id": str(lead_id), "agent_id": str(agent_id)}
+    return _issue(claims | ({ORIGIN: origin} if origin else {}), company_id)
 
 
 def _issue(claims: dict[str, str], company_id: uuid.UUID | None) -> TokenPair:

@@ -10,6 +10,7 @@ from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIM
 from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
 from agents.specialists import LONGEST_DESCRIPTION, MOST_SPECIALISTS
 from agents.trial import Trial
+from agents.widget_settings import public_widget_settings
 from knowrithm.api.serializers import RecordSerializer
 
 
@@ -67,7 +68,8 @@ class AgentSerializer(RecordSerializer[Agent]):
             "id", "company_id", "name", "description", "avatar_url", "status", "llm_settings_id", "model_name",
             "temperature", "max_tokens", "personality_traits", "answer_length", "capabilities", "operating_hours",
             "handover", "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
-            "retrieval_threshold", "suggests_follow_ups", "kind", "specialists", "version", "has_draft",
+            "retrieval_threshold", "suggests_follow_ups", "kind", "specialists", "widget", "allowed_domains", "version",
+            "has_draft",
             "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
             "deleted_at",
         )  # fmt: skip
@@ -90,12 +92,13 @@ class PublicAgentSerializer(RecordSerializer[Agent]):
 
     company_id = serializers.SerializerMethodField()
     handover = serializers.SerializerMethodField(help_text="Whether a visitor may ask for a person.")
+    widget = serializers.SerializerMethodField()
 
     class Meta:
         model = Agent
         fields = (
             "id", "company_id", "name", "description", "avatar_url", "status", "languages", "welcome_text",
-            "starter_questions", "handover", "created_at", "updated_at",
+            "starter_questions", "handover", "widget", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -104,6 +107,10 @@ class PublicAgentSerializer(RecordSerializer[Agent]):
 
     def get_company_id(self, agent: Agent) -> str:
         return str(self.context["company_id"])
+
+    def get_widget(self, agent: Agent) -> dict[str, Any]:
+        offers = {"handover": read_handover(agent.handover).is_offered}
+        return {**public_widget_settings(agent.widget), **offers}
 
 
 class SettingsChoices(serializers.Serializer[Any]):
@@ -225,6 +232,15 @@ class AgentFields(serializers.Serializer[Any]):
         allow_null=True,
         max_length=MOST_SPECIALISTS,
         help_text="Makes it a supervisor, which passes each question on to one of these agents; null an ordinary one.",
+    )
+    widget = serializers.DictField(
+        required=False,
+        help_text="How the widget looks and what it asks, as a whole: docs/widget.md names the options.",
+    )
+    allowed_domains = serializers.ListField(
+        child=serializers.CharField(max_length=300),
+        required=False,
+        help_text="Sites that may show the widget, such as example.com or *.example.com; empty means every site.",
     )
     llm_settings_id = serializers.UUIDField(required=False, allow_null=True)
     settings = SettingsChoices(required=False)

@@ -43,5 +43,6 @@ urlpatterns = [
         provider.as_view({"get": "model", "put": "update_model", "delete": "destroy_model"}),
     ),
     path("widget.js", views.widget_script),
+    path("widget/<slug:language>.json", views.widget_texts),
     path("test", views.TestPageViewSet.as_view({"post": "create"})),
 ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django_tenants.utils import tenant_context
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -27,7 +27,9 @@ from agents.api.serializers import (
 )
 from agents.models import Agent, LLMSettings
 from agents.trial import try_chat, try_embedding
-from agents.widget import widget_source
+from agents.widget import WidgetFile, widget_script_file, widget_texts_file
+from agents.widget_settings import check_origin
+from knowrithm.api.errors import envelope
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import ADMIN_OR_WRITE_KEY, PUBLIC, READ, WRITE, declare
 from knowrithm.api.responses import listing, single
@@ -96,6 +98,7 @@ class AgentViewSet(ApiViewSet):
         company = selectors.company_of_agent(agent_id)
         with tenant_context(company):
             agent = selectors.get_agent(agent_id)
+            check_origin(agent, request.headers, is_needed=False)
             record = PublicAgentSerializer(agent, context={"company_id": company.id}).data
         return Response(single("agent", record))
 
@@ -264,13 +267,30 @@ def test_page(snippet: str) -> HttpResponse:
 @declare(PUBLIC)
 def widget_script(request: HttpRequest) -> HttpResponse:
     """The widget, one file without dependencies, for any site."""
-    body, etag = widget_source()
+    return _widget_file(request, widget_script_file())
+
+
+@declare(PUBLIC)
+def widget_texts(request: HttpRequest, language: str) -> HttpResponse:
+    """What the widget says in one language, which it fetches when a visitor reads that."""
+    file = widget_texts_file(language)
+    if file is None:
+        return JsonResponse(envelope("The widget does not speak this language.", "NOT_FOUND"), status=404)
+    return _widget_file(request, file)
+
+
+def _widget_file(request: HttpRequest, file: WidgetFile) -> HttpResponse:
+    """Packed where the browser takes it; kept by it for an hour, and for a week while we cannot be reached."""
     headers = {
-        "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400",
-        "ETag": etag,
+        "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400, stale-if-error=604800",
+        "ETag": file.etag,
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
+        "Vary": "Accept-Encoding",
     }
-    if request.headers.get("If-None-Match") == etag:
+    if request.headers.get("If-None-Match", "").removeprefix("W/") == file.etag:
         return HttpResponse(status=304, headers=headers)
-    return HttpResponse(body, content_type="application/javascript; charset=utf-8", headers=headers)
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        return HttpResponse(file.packed, content_type=file.content_type, headers=headers)
+    return HttpResponse(file.body, content_type=file.content_type, headers=headers)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gzip
+import json
+import re
 import uuid
 from typing import Any
 
@@ -10,6 +13,8 @@ from rest_framework.test import APIClient
 
 from agents.catalog.models import Provider, ProviderModel
 from agents.models import Agent, LLMSettings
+from agents.widget import FOLDER
+from agents.widget_settings import LANGUAGES
 from conftest import Character, key_client
 from tenants.models import AgentRoute
 
@@ -259,6 +264,24 @@ def test_the_widget_is_served_under_each_name(anonymous: APIClient) -> None:
     assert b"data-agent-id" in body or b"agentId" in body
     unchanged = anonymous.get("/widget.js", HTTP_IF_NONE_MATCH=answer.headers["ETag"])
     assert (unchanged.status_code, unchanged.content) == (304, b"")
+    packed = anonymous.get("/widget.js", HTTP_ACCEPT_ENCODING="br, gzip")
+    assert (packed.headers["Content-Encoding"], gzip.decompress(packed.content)) == ("gzip", body)
+
+
+def test_the_widget_s_texts_are_served_for_each_language(anonymous: APIClient) -> None:
+    names = {path.stem for path in (FOLDER / "widget").glob("*.json")}
+    assert names | {"en"} == set(LANGUAGES)
+    script = (FOLDER / "widget.js").read_text()
+    assert f"const LANGUAGES = {sorted(LANGUAGES)}".replace('"', "'") in script
+    english = set(re.findall(r"(\w+): '", script[script.index("const ENGLISH") : script.index("const LANGUAGES")]))
+    for language in names:
+        answer = anonymous.get(f"/api/v1/widget/{language}.json")
+        assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+        texts = json.loads(answer.content)
+        assert set(texts) == english, language
+        assert "{name}" in texts["welcome"], language
+    for unknown in ("en", "tlh", "widget", "__init__"):
+        assert anonymous.get(f"/api/v1/widget/{unknown}.json").status_code == 404
 
 
 def test_the_test_page_holds_the_snippet_and_is_sandboxed(anonymous: APIClient) -> None:

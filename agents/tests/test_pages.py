@@ -188,7 +188,7 @@ def test_an_empty_company_is_invited_to_create_an_agent(acme: Character, acme_cl
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/edit", "/embed", "/preview", "/chat", "/versions", "?tab=documents", "?tab=conversations"]
+    "path", ["", "/edit", "/embed", "/widget", "/preview", "/chat", "/versions", "?tab=documents", "?tab=conversations"]
 )
 def test_another_company_s_agent_looks_like_an_unknown_one(
     acme: Character, globex_client: Client, unknown_id: uuid.UUID, path: str

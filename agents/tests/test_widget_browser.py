@@ -1,76 +1,26 @@
 """The chat widget in a real browser, on a page of another origin with a strict content security policy."""
 
 import gzip
-import os
 import re
 from base64 import b64decode
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import expect
 
-from agents.tests.widget_stub import AGENT_ID, WIDGET_SOURCE, Refusal, running_site, running_stub
-from agents.tests.widget_visit import Visit
+from agents.tests.widget_stub import AGENT_ID, WIDGET_SOURCE, Refusal
+from agents.tests.widget_visit import IN_BROWSER, SOURCES, Visit
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = IN_BROWSER
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"needs Chromium at {CHROMIUM}"
-    ),
-]
-
-STRICT_POLICY = "default-src 'none'; script-src {api}; connect-src {api}; style-src 'none'; img-src {api}"
-REGISTERED = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "phone": ""}
-SOURCES = [
-    {
-        "source_number": 1,
-        "document_name": "Warranty.pdf",
-        "url": "https://acme.example/warranty.pdf",
-        "excerpt": "Twenty-four months from the date of the invoice.",
-        "locator_label": "Page 4",
-    },
-    {"source_number": 2, "document_name": "Handbook.docx", "locator_label": "Chapter 7"},
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def visit(context: BrowserContext) -> Iterator[Visit]:
-    with running_stub() as stub, running_site() as site:
-        visit = Visit(page=context.new_page(), stub=stub, site=site)
-        site.policy = STRICT_POLICY.format(api=stub.url)
-        visit.page.on("console", lambda message: visit.complaints.append(message.text))
-        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        yield visit
-        visit.page.close()
+REGISTERED = {
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "email": "ada@example.com",
+    "phone": "",
+    "consent_data_processing": True,
+    "consent_text_version": "standard-1",
+    "agent_id": AGENT_ID,
+}
 
 
 def test_visitor_registers_asks_and_reads_a_streamed_answer_with_sources(visit: Visit) -> None:
@@ -124,7 +74,7 @@ def test_widget_speaks_the_protocol(visit: Visit) -> None:
         "trigger_crawl": False,
     }
     [registration] = visit.stub.sent("POST", "/lead/register")
-    assert registration.body == {**REGISTERED, "agent_id": AGENT_ID, "consent_data_processing": True}
+    assert registration.body == REGISTERED
     [conversation] = visit.stub.sent("POST", "/conversation")
     assert conversation.body["agent_id"] == AGENT_ID
     [chat] = visit.stub.sent("POST", "/chat")
@@ -207,8 +157,17 @@ def test_conversation_resumes_after_reload(visit: Visit) -> None:
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     stored = visit.stored()
     assert stored["conversationId"] == next(iter(visit.stub.conversations))
-    assert stored["leadPayload"] == {**REGISTERED, "agent_id": AGENT_ID, "consent_data_processing": True}
-    assert sorted(stored) == ["accessToken", "conversationId", "leadPayload", "updatedAt"]
+    assert stored["leadPayload"] == REGISTERED
+    assert sorted(stored) == [
+        "accessToken",
+        "answers",
+        "conversationId",
+        "conversations",
+        "leadPayload",
+        "refreshToken",
+        "skipped",
+        "updatedAt",
+    ]
 
     visit.page.reload()
     visit.launcher.click()
@@ -317,15 +276,9 @@ def test_only_addresses_of_sources_become_links(visit: Visit) -> None:
     expect(visit.answers.nth(1)).to_contain_text("https://evil.example/ and a trap (https://evil.example/)")
 
 
-@pytest.mark.parametrize("failure", ["closed", "missing", "broken"])
-def test_host_page_is_unaffected_when_the_agent_cannot_be_loaded(visit: Visit, failure: str) -> None:
-    path = f"/agent/{AGENT_ID}"
-    if failure == "missing":
-        visit.stub.refusals.append(Refusal(path, 404, {"error": "Not found", "message": "Not found"}))
-    elif failure == "broken":
-        visit.stub.refusals.append(Refusal(path, 500, {}))
-    else:
-        visit.page.route("**/api/v1/**", lambda route: route.abort("connectionrefused"))
+@pytest.mark.parametrize(("status", "sentence"), [(404, "Not found"), (403, "Not on this site")])
+def test_host_page_is_unaffected_when_there_is_no_agent_for_it(visit: Visit, status: int, sentence: str) -> None:
+    visit.stub.refusals.append(Refusal(f"/agent/{AGENT_ID}", status, {"error": sentence, "message": sentence}))
     with visit.page.expect_console_message(lambda message: message.type == "warning"):
         visit.embed()
     expect(visit.page.get_by_role("heading", name="Acme pumps")).to_be_visible()
@@ -373,6 +326,11 @@ def test_expired_token_is_renewed_silently(visit: Visit) -> None:
     visit.stub.tokens.clear()
     visit.say("Hello")
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    assert len(visit.stub.sent("POST", "/lead/register")) == 1  # by the refresh token
+    visit.stub.tokens.clear()
+    visit.stub.refresh_tokens.clear()
+    visit.say("Hello again")
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
     first, second = visit.stub.sent("POST", "/lead/register")
     assert first.body == second.body
     expect(visit.page.locator(".note")).to_have_count(0)
@@ -462,6 +420,8 @@ def test_everything_can_be_done_with_the_keyboard(visit: Visit) -> None:
     expect(visit.page.locator(".message.user .bubble")).to_have_text("one\ntwo", use_inner_text=True)
     expect(visit.page.locator(".source")).to_have_count(2)
 
+    for _ in ("not helpful", "helpful"):
+        keyboard.press("Shift+Tab")
     keyboard.press("Shift+Tab")  # second source has nothing to open: back to the first, then to its reference
     expect(visit.page.locator("summary")).to_be_focused()
     keyboard.press("Shift+Tab")

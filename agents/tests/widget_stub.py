@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-WIDGET_SOURCE = Path(__file__).resolve().parents[1] / "static" / "agents" / "widget.js"
+STATIC = Path(__file__).resolve().parents[1] / "static" / "agents"
+WIDGET_SOURCE = STATIC / "widget.js"
 AGENT_ID = "6f1f7a52-7a0a-4a44-9d0f-0d9f5a3b2c11"
 PAGE_SIZE = 100
 
@@ -56,6 +57,7 @@ class WidgetStub:
     requests: list[RecordedRequest] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+    refresh_tokens: set[str] = field(default_factory=set)
     conversations: dict[str, list[Json]] = field(default_factory=dict)
     # Streaming stops before the second piece, and the answer of a POST …/chat, while these are cleared.
     stream_gate: threading.Event = field(default_factory=threading.Event)
@@ -76,7 +78,14 @@ class WidgetStub:
     def register(self, body: Json) -> tuple[int, Json]:
         token = f"token-{len(self.tokens) + 1}-{uuid4()}"
         self.tokens.add(token)
-        return 201, {"success": True, "lead": body, "access_token": token, "refresh_token": "unused"}
+        refresh_token = f"refresh-{uuid4()}"
+        self.refresh_tokens.add(refresh_token)
+        return 201, {"success": True, "lead": body, "access_token": token, "refresh_token": refresh_token}
+
+    def visit(self, body: Json) -> tuple[int, Json]:
+        if "refresh_token" in body and body["refresh_token"] not in self.refresh_tokens:
+            return 401, {"error": "Expired", "message": "This chat is not available any more."}
+        return self.register({"agent_id": body["agent_id"]})
 
     def create_conversation(self) -> tuple[int, Json]:
         conversation_id = str(uuid4())
@@ -156,6 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._handle("POST")
 
+    def do_PATCH(self) -> None:
+        self._handle("PATCH")
+
     def _handle(self, method: str) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
@@ -170,7 +182,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(refusal.status, refusal.body, refusal.headers)
         elif path == "/api/widget.js":
             self._send(200, "application/javascript", WIDGET_SOURCE.read_bytes())
-        elif path.startswith("/api/v1/conversation"):
+        elif path.startswith("/api/v1/widget/"):
+            file = STATIC / "widget" / path.rpartition("/")[2]
+            self._send(200, "application/json", file.read_bytes())
+        elif path.startswith(("/api/v1/conversation", "/api/v1/message/")) or method == "PATCH":
             self._conversation(method, path.removeprefix("/api/v1"), body)
         else:
             self._public(method, path.removeprefix("/api/v1"), body)
@@ -182,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(200, {"agent": self.stub.agent})
         elif (method, path) == ("POST", "/lead/register"):
             self._send_json(*self.stub.register(body))
+        elif (method, path) == ("POST", "/lead/visitor"):
+            self._send_json(*self.stub.visit(body))
         else:
             self._send_json(404, {"error": "Not found", "message": "Not found"})
 
@@ -193,12 +210,20 @@ class _Handler(BaseHTTPRequestHandler):
         if (method, path) == ("POST", "/conversation"):
             self._send_json(*stub.create_conversation())
             return
-        match = re.fullmatch(r"/conversation/([^/]+)/(chat|messages|messages/stream)", path)
+        if path == "/lead/visitor":
+            self._send_json(200, {"success": True, "lead": body})
+            return
+        if path.startswith("/message/"):
+            self._send_json(200, {"data": {}})
+            return
+        match = re.fullmatch(r"/conversation/([^/]+)/(chat|handover|messages|messages/stream)", path)
         if not match or match[1] not in stub.conversations:
             self._send_json(404, {"error": "Not found", "message": "Not found"})
         elif match[2] == "chat":
             stub.chat_gate.wait(timeout=20)
             self._send_json(*stub.chat(match[1], body))
+        elif match[2] == "handover":
+            self._send_json(202, {"status": "waiting"})
         elif match[2] == "messages":
             page = int(parse_qs(urlsplit(self.path).query)["page"][0])
             self._send_json(*stub.messages(match[1], page))

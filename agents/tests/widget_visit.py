@@ -1,16 +1,48 @@
 """A visitor of a page with the chat widget, in the words of the tests."""
 
 import json
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from agents.tests.widget_stub import AGENT_ID, HostSite, WidgetStub
 
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+IN_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"needs Chromium at {CHROMIUM}"
+    ),
+]
+STRICT_POLICY = "default-src 'none'; script-src {api}; connect-src {api}; style-src 'none'; img-src {api}"
+SOURCES = [
+    {
+        "source_number": 1,
+        "document_name": "Warranty.pdf",
+        "url": "https://acme.example/warranty.pdf",
+        "excerpt": "Twenty-four months from the date of the invoice.",
+        "locator_label": "Page 4",
+    },
+    {"source_number": 2, "document_name": "Handbook.docx", "locator_label": "Chapter 7"},
+]
 STORAGE_KEY = f"knowrithm-widget::{AGENT_ID}"
 PAGE = """<!doctype html><html lang="en"><head><title>Acme pumps</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><h1>Acme pumps</h1><a href="#products">Products</a>{scripts}</body></html>"""
+<body><main><h1>Acme pumps</h1><a href="#products">Products</a></main>{scripts}</body></html>"""
 
 
 @dataclass

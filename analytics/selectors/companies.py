@@ -127,7 +127,7 @@ def lead_statistics(*, days: int) -> Report:
     A converted lead was qualified before, so it counts as both. The rate is the percentage of leads converted.
     """
     since = timezone.now() - timedelta(days=days)
-    leads = Lead.objects.live().filter(created_at__gte=since).aggregate(
+    leads = Lead.objects.known().filter(created_at__gte=since).aggregate(
         total=Count("pk"),
         qualified=Count("pk", filter=Q(status__in=[LeadStatus.QUALIFIED, LeadStatus.CONVERTED])),
         converted=Count("pk", filter=Q(status=LeadStatus.CONVERTED)),

@@ -93,7 +93,9 @@ class ConversationViewSet(ApiViewSet):
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [limit("chat", per="credential")()] if self.action == "chat" else []
+        limits: list[BaseThrottle] = [limit("chat", per="credential")()] if self.action == "chat" else []
+        is_visitors = self.action in {"chat", "create"} and self.principal().kind == PrincipalKind.LEAD
+        return [*limits, limit("visit")()] if is_visitors else limits
 
     @extend_schema(
         request=ConversationInput, responses={201: answer("ConversationAnswer", conversation=ConversationSerializer())}

@@ -281,7 +281,7 @@ def demo(db: None) -> None:
 
 
 def visitor_of(client: Client) -> Principal:
-    visitor = lead_from_token(client.get("/demo").context["visitor_token"])
+    visitor = lead_from_token(client.get("/demo").context["visitor_token"], {})
     assert visitor is not None
     return visitor
 

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.selectors import company_of_agent, get_agent
+from agents.widget_settings import check_origin
 from documents import selectors, services
 from documents.api.serializers import HandshakeInput
 from documents.enums import CrawlMode, SourceStatus
@@ -389,7 +390,7 @@ class HandshakeViewSet(ApiViewSet):
         data = self.validated(HandshakeInput, request)
         url = data.get("url") or data.get("domain") or ""
         with tenant_context(company_of_agent(data["agent_id"])):
-            get_agent(data["agent_id"])
+            check_origin(get_agent(data["agent_id"]), request.headers)
             source, found = selectors.website_of_page(data["agent_id"], url if "://" in url else f"https://{url}")
             task_id = None
             if source is not None and data.get("trigger_crawl") and _may_be_asked_for(source):

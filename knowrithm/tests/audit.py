@@ -29,6 +29,7 @@ from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Treasure, fill, fingerprint
 from leads.models import Lead
+from leads.services import start_visit
 from tenants.audit.models import AuditEvent
 from tenants.enums import Letter
 from tenants.models import ApiKey, Company, Invitation, ProviderIdentity, SingleSignOn, TwoFactor, User, UserSession
@@ -56,7 +57,8 @@ class Wrote:
 
     `body` (JSON, or a page's form) may hold `{agent_id}`-like names of the company's own rows. `log` is "company",
     "platform", or "new": that of a company which is not acme. `prepare` runs in the company's schema and brings about
-    what the route needs. `by_root`: a super admin calls it. `follows` is the reason why more is written after the row.
+    what the route needs. `by_root`: a super admin calls it; `by_visitor`: a nameless visitor. `follows` is
+    the reason why more is written after the row.
     """
 
     event: str
@@ -65,6 +67,7 @@ class Wrote:
     prepare: Prepare | None = None
     follows: str = ""
     by_root: bool = False
+    by_visitor: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,12 @@ archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
 archived_lead = archived(Lead, "lead_id")
+
+
+def asks_nothing(treasure: Treasure) -> None:
+    Agent.objects.filter(pk=treasure.ids["agent_id"]).update(widget={"ask": "none"})
+
+
 archived_message = archived(Message, "message_id")
 active_document = changed(Document, "document_id", status=DocumentStatus.PROCESSING)
 edited_chunk = changed(DocumentChunk, "chunk_id", original_content="As it was read.")
@@ -299,12 +308,23 @@ def client_for(route: Route, who: Character, probe: Wrote) -> Any:
     who.admin.refresh_from_db()  # what was prepared may have changed them
     if probe.by_root:
         return _bearer_of(User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD))
+    if probe.by_visitor:
+        return _visitor_of(who)
     if not is_page(route):
         access = route.view.access
         access = access[route.action] if isinstance(access, dict) else access
         return APIClient(raise_request_exception=False) if access.is_public else bearer(who)
     client = Client() if route.path in PUBLIC_PAGES else page_client(who)
     client.raise_request_exception = False
+    return client
+
+
+def _visitor_of(who: Character) -> APIClient:
+    with tenant_context(who.company):
+        Agent.objects.filter(pk=who.agent.pk).update(widget={"ask": "none"})
+        visit = start_visit(agent=Agent.objects.get(pk=who.agent.pk), company_id=who.company.id)
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {visit.tokens.access}")
     return client
 
 

@@ -28,6 +28,7 @@ from knowrithm.tests.audit import (
     archived_lead,
     archived_message,
     archived_website,
+    asks_nothing,
     begun_two_factor,
     block_logs,
     builtin_model,
@@ -84,6 +85,10 @@ CHUNKING = {"chunk_size": 100, "chunk_overlap": 10}
 AGENT_FORM = {
     "name": "Renamed", "status": "active", "provider": "builtin", "model": "{model_id}", "temperature": "0.5",
     "max_tokens": "500", "answer_length": "short",
+}  # fmt: skip
+WIDGET_FORM = {
+    "color": "#ff0000", "position": "left", "theme": "dark", "ask": "none", "ask_after": "2", "first_name": "hidden",
+    "last_name": "hidden", "phone": "hidden",
 }  # fmt: skip
 MODELS_FORM = {
     "name": "Renamed", "llm_provider": "builtin", "llm_model": "{model_id}", "llm_temperature": "0.5",
@@ -261,6 +266,7 @@ WROTE: dict[str, Wrote] = {
     "POST /agents/<uuid:pk>/retrieval": Wrote(
         "agent.draft_saved", {"top_k": "3", "dense_weight": "0.4", "threshold": "0.5"}
     ),
+    "POST /agents/<uuid:pk>/widget": Wrote("agent.updated", WIDGET_FORM),
     "POST /agents/<uuid:pk>/edit": Wrote("agent.draft_saved", AGENT_FORM, prepare=builtin_model),
     "POST /agents/<uuid:pk>/publish": Wrote("agent.published", prepare=drafted_agent),
     "POST /agents/<uuid:pk>/discard": Wrote("agent.draft_discarded", prepare=drafted_agent),
@@ -370,6 +376,8 @@ WROTE: dict[str, Wrote] = {
     "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
     # leads
     "POST /api/v1/lead/register": Wrote("lead.registered", LEAD),
+    "POST /api/v1/lead/visitor": Wrote("lead.visit_started", AGENT, prepare=asks_nothing),
+    "PATCH /api/v1/lead/visitor": Wrote("lead.registered", {**LEAD_FORM, "last_name": ""}, by_visitor=True),
     "POST /api/v1/lead": Wrote("lead.created", LEAD),
     "POST /api/v1/sdk/lead": Wrote("lead.created", LEAD),
     "PUT /api/v1/lead/<uuid:lead_id>": Wrote("lead.updated", {"status": "lost", "notes": "New"}),

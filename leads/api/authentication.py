@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import F
 from django_tenants.utils import tenant_context
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.request import Request
 
+from agents.widget_settings import require_allowed
 from knowrithm.principal import Principal, PrincipalKind
 from leads.models import Lead
 from tenants import tokens
@@ -16,18 +19,27 @@ from tenants.api.authentication import HeaderAuthentication, bearer_token
 from tenants.models import Company
 
 
-def lead_from_token(token: str) -> Principal | None:
-    """The lead of a token; None when it is another kind's. Raises `AuthenticationFailedError`."""
+def lead_from_token(token: str, headers: Mapping[str, str]) -> Principal | None:
+    """The lead of a token, sent with these headers; None when it is another kind's.
+
+    Raises `AuthenticationFailedError`, also on a page of another origin than the one that the token was given to, and
+    `OriginNotAllowedError` on one that may not show the agent any more.
+    """
     payload = tokens.read_access(token)
     if payload.get(tokens.KIND) != tokens.LEAD_KIND:
         return None
     company = Company.objects.filter(pk=payload["company_id"]).first()
     if company is None or not company.is_usable:
         raise tokens.InvalidTokenError("This chat is not available any more.")
+    given_to, origin = payload.get(tokens.ORIGIN, ""), headers.get("Origin", "")
+    if given_to and origin and origin != given_to:
+        raise tokens.InvalidTokenError("This token was given to another page. Register anew on this one.")
     with tenant_context(company):
-        lead = Lead.objects.live().filter(pk=payload["lead_id"], agent_id=payload["agent_id"]).first()
+        rows = Lead.objects.live().annotate(allowed_domains=F("agent__allowed_domains"))
+        lead = rows.filter(pk=payload["lead_id"], agent_id=payload["agent_id"]).first()
     if lead is None:
         raise tokens.InvalidTokenError("This chat is not available any more.")
+    require_allowed(lead.allowed_domains, origin or given_to, headers.get("Host", ""))
     return Principal(
         kind=PrincipalKind.LEAD, id=lead.id, company=company, agent_id=uuid.UUID(payload["agent_id"]), label=str(lead)
     )
@@ -36,7 +48,7 @@ def lead_from_token(token: str) -> Principal | None:
 class LeadAuthentication(HeaderAuthentication):
     def principal(self, request: Request) -> Principal | None:
         token = bearer_token(request.headers)
-        return lead_from_token(token) if token else None
+        return lead_from_token(token, request.headers) if token else None
 
 
 class LeadScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

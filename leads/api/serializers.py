@@ -70,10 +70,23 @@ class LeadFields(serializers.Serializer[Any]):
 
 
 class LeadInput(LeadFields):
+    """Names may be empty: which ones are asked for is the agent's choice."""
+
     agent_id = serializers.UUIDField()
-    first_name = serializers.CharField(max_length=100)
-    last_name = serializers.CharField(max_length=100)
+    first_name = serializers.CharField(max_length=100, allow_blank=True)
+    last_name = serializers.CharField(max_length=100, allow_blank=True)
     email = serializers.EmailField(max_length=254)
+
+
+class VisitInput(serializers.Serializer[Any]):
+    agent_id = serializers.UUIDField()
+    refresh_token = serializers.CharField(
+        max_length=4000, required=False, help_text="Of the same visitor before: the tokens are renewed."
+    )
+
+
+class VisitorInput(LeadInput):
+    agent_id = None  # type: ignore[assignment]  # the token says which
 
 
 class LeadWritten(LeadFields):

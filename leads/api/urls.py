@@ -7,6 +7,7 @@ from leads.api.views import LeadViewSet
 urlpatterns = [
     path("lead", LeadViewSet.as_view({"post": "create"})),
     path("lead/register", LeadViewSet.as_view({"post": "register"})),
+    path("lead/visitor", LeadViewSet.as_view({"post": "visit", "patch": "identify"})),
     path("lead/company", LeadViewSet.as_view({"get": "of_company"})),
     path("lead/deleted", LeadViewSet.as_view({"get": "deleted"})),
     path("lead/duplicates", LeadViewSet.as_view({"get": "duplicates"})),

@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from agents.selectors import company_of_agent, get_agent
+from agents.widget_settings import check_origin
 from knowrithm.api.pagination import paginate
-from knowrithm.api.permissions import PUBLIC, READ, WRITE
+from knowrithm.api.permissions import PUBLIC, READ, VISITOR, WRITE
 from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, answer, page
 from knowrithm.api.throttling import client_address, limit
@@ -29,9 +30,34 @@ from leads.api.serializers import (
     LeadWriteInput,
     MergeInput,
     NoteInput,
+    VisitInput,
+    VisitorInput,
 )
 from leads.models import Lead
 from leads.selectors import LeadFilter
+from tenants.tokens import TokenPair
+
+
+def _origin(request: Request) -> str:
+    """Of the page on which the visitor is; empty where none is named."""
+    return request.headers.get("Origin", "")[:300]
+
+
+def _whence(request: Request) -> dict[str, str]:
+    return {"ip_address": client_address(request), "user_agent": request.headers.get("User-Agent", "")[:300]}
+
+
+def _welcome(lead: dict[str, Any], tokens: TokenPair) -> dict[str, Any]:
+    return {
+        "success": True,
+        "message": "Welcome.",
+        "lead": lead,
+        "access_token": tokens.access,
+        "refresh_token": tokens.refresh,
+        "token_type": "Bearer",
+        "expires_in": tokens.expires_in,
+    }
+
 
 LeadAnswer = answer(
     "LeadAnswer", success=serializers.BooleanField(), message=serializers.CharField(), lead=LeadSerializer()
@@ -54,6 +80,8 @@ class LeadViewSet(ApiViewSet):
 
     access = {
         "register": PUBLIC,
+        "visit": PUBLIC,
+        "identify": VISITOR,
         "of_company": READ,
         "deleted": READ,
         "create": WRITE,
@@ -69,7 +97,8 @@ class LeadViewSet(ApiViewSet):
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [limit("lead")()] if self.action == "register" else []
+        is_visitors = self.action in {"register", "visit", "identify"}
+        return [limit("lead")(), limit("lead_daily")()] if is_visitors else []
 
     def _records(self, leads: list[Lead]) -> list[dict[str, Any]]:
         company = self.principal().tenant
@@ -101,27 +130,53 @@ class LeadViewSet(ApiViewSet):
         sent = dict(data)
         company = company_of_agent(data["agent_id"])
         with tenant_context(company):
+            agent = get_agent(data.pop("agent_id"))
+            check_origin(agent, request.headers)
             registered = services.register_lead(
-                agent=get_agent(data.pop("agent_id")),
-                company_id=company.id,
-                ip_address=client_address(request),
-                user_agent=request.headers.get("User-Agent", "")[:300],
-                **data,
+                agent=agent, company_id=company.id, origin=_origin(request), **_whence(request), **data
             )
-        tokens = registered.tokens
-        return Response(
-            {
-                "success": True,
-                "message": "Welcome.",
-                # What was sent, never what was known: anybody can type somebody else's address.
-                "lead": {"id": registered.lead.id, **{name: sent[name] for name in SHOWN}},
-                "access_token": tokens.access,
-                "refresh_token": tokens.refresh,
-                "token_type": "Bearer",
-                "expires_in": tokens.expires_in,
-            },
-            status=201,
-        )
+        # What was sent, never what was known: anybody can type somebody else's address.
+        shown = {"id": registered.lead.id, **{name: sent[name] for name in SHOWN}}
+        return Response(_welcome(shown, registered.tokens), status=201)
+
+    @extend_schema(
+        request=VisitInput,
+        responses={
+            201: answer(
+                "VisitStarted",
+                success=serializers.BooleanField(),
+                lead=serializers.DictField(),
+                access_token=serializers.CharField(),
+                refresh_token=serializers.CharField(),
+            )
+        },
+    )
+    def visit(self, request: Request) -> Response:
+        """A token for a visitor who need not say who they are; with a `refresh_token`, a new one for the same visitor.
+
+        403 where the agent wants to know first; 401 for a token that is no good any more, or of another page.
+        """
+        data = self.validated(VisitInput, request)
+        company = company_of_agent(data["agent_id"])
+        with tenant_context(company):
+            agent = get_agent(data["agent_id"])
+            check_origin(agent, request.headers)
+            who: dict[str, Any] = {"agent": agent, "company_id": company.id, "origin": _origin(request)}
+            if token := data.get("refresh_token"):
+                visit = services.renew_visit(refresh_token=token, **who)
+            else:
+                visit = services.start_visit(**who, **_whence(request))
+        return Response(_welcome({"id": visit.lead.id, "agent_id": agent.id}, visit.tokens), status=201)
+
+    @extend_schema(
+        request=VisitorInput,
+        responses=answer("VisitorKnown", success=serializers.BooleanField(), lead=serializers.DictField()),
+    )
+    def identify(self, request: Request) -> Response:
+        """The visitor whose token it is says who they are, in the midst of a conversation. The token stays."""
+        data = self.validated(VisitorInput, request)
+        lead = services.identify_visitor(actor=self.principal(), **{**data, "phone": data.get("phone") or ""})
+        return Response({"success": True, "lead": {"id": lead.id, **{name: data.get(name) for name in SHOWN[1:]}}})
 
     @extend_schema(parameters=FILTERS, responses=answer("LeadPage", leads=LeadSerializer(many=True)))
     def of_company(self, request: Request) -> Response:

@@ -11,7 +11,13 @@ from leads.services.records import (
     restore_lead,
     update_lead,
 )
-from leads.services.registration import RegisteredLead, register_lead
+from leads.services.registration import (
+    RegisteredLead,
+    identify_visitor,
+    register_lead,
+    renew_visit,
+    start_visit,
+)
 
 __all__ = [
     "RegisteredLead",
@@ -20,11 +26,14 @@ __all__ = [
     "change_lead_status",
     "check_import",
     "create_lead",
+    "identify_visitor",
     "merge_leads",
     "register_lead",
+    "renew_visit",
     "restore_lead",
     "set_lead_encryption",
     "start_import",
+    "start_visit",
     "unmerge_lead",
     "update_lead",
 ]

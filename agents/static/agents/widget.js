@@ -20,6 +20,10 @@
   const MAX_MESSAGE_LENGTH = 4000;
   const COUNTER_FROM = 3600;
   const REQUEST_TIMEOUT_MS = 30000;
+  const START_TIMEOUT_MS = 10000; // then the service counts as down
+  const RETRY_MS = [5000, 15000, 30000, 60000, 300000];
+  const WATCH_MS = 4000; // between two looks for what a person has written
+  const MOST_CONVERSATIONS = 20;
   const ANSWER_TIMEOUT_MS = 90000;
   const STREAM_SILENCE_MS = 35000; // two heartbeats of the server and some air
   const STREAM_RECONNECTS = 3;
@@ -32,104 +36,57 @@
 
   // ---------------------------------------------------------------------------------------------------- texts
 
-  const TEXTS = {
-    en: {
-      open: 'Open chat', close: 'Close chat', unread: 'Open chat, new answer', newChat: 'New conversation',
-      assistant: 'Digital assistant', welcome: 'Hello! I’m {name}. How can I help you?',
-      intro: 'Before we start, please tell us who you are.',
-      firstName: 'First name', lastName: 'Last name', email: 'E-mail', phone: 'Phone', optional: 'optional',
-      consent: 'I agree that my data is processed to answer me.', start: 'Start chat', starting: 'One moment…',
-      required: 'Please fill in this field.', invalidEmail: 'Please enter a valid e-mail address.',
-      consentMissing: 'We need your consent to answer you.',
-      log: 'Conversation', compose: 'Your message', send: 'Send', you: 'You',
-      typing: '{name} is writing…', sources: 'Sources', source: 'Source {n}', openSource: 'Open the document',
-      newTab: 'opens in a new tab', left: '{n} characters left', loading: 'Loading the conversation…',
-      unsent: 'Not sent.', retry: 'Try again', failed: 'Sorry, the answer could not be written.',
-      timeout: 'The answer is taking longer than expected.', network: 'No connection. Please try again.',
-      busy: 'Too many messages at once. Please wait {n} seconds.', broken: 'Something went wrong. Please try again.',
-      branding: 'Powered by {name}',
-    },
-    de: {
-      open: 'Chat öffnen', close: 'Chat schließen', unread: 'Chat öffnen, neue Antwort', newChat: 'Neues Gespräch',
-      assistant: 'Digitaler Assistent', welcome: 'Guten Tag! Ich bin {name}. Wie kann ich helfen?',
-      intro: 'Bevor es losgeht: Mit wem haben wir die Freude?',
-      firstName: 'Vorname', lastName: 'Nachname', email: 'E-Mail', phone: 'Telefon', optional: 'freiwillig',
-      consent: 'Ich bin einverstanden, dass meine Daten verarbeitet werden, um mir zu antworten.',
-      start: 'Chat starten', starting: 'Einen Moment…',
-      required: 'Bitte füllen Sie dieses Feld aus.', invalidEmail: 'Bitte geben Sie eine gültige E-Mail-Adresse ein.',
-      consentMissing: 'Ohne Ihr Einverständnis können wir nicht antworten.',
-      log: 'Gespräch', compose: 'Ihre Nachricht', send: 'Senden', you: 'Sie',
-      typing: '{name} schreibt…', sources: 'Quellen', source: 'Quelle {n}', openSource: 'Dokument öffnen',
-      newTab: 'öffnet in neuem Tab', left: 'Noch {n} Zeichen', loading: 'Gespräch wird geladen…',
-      unsent: 'Nicht gesendet.', retry: 'Erneut versuchen', failed: 'Die Antwort konnte leider nicht erstellt werden.',
-      timeout: 'Die Antwort dauert länger als erwartet.', network: 'Keine Verbindung. Bitte versuchen Sie es erneut.',
-      busy: 'Zu viele Nachrichten auf einmal. Bitte warten Sie {n} Sekunden.',
-      broken: 'Etwas ist schiefgegangen. Bitte versuchen Sie es erneut.', branding: 'Bereitgestellt von {name}',
-    },
-    fr: {
-      open: 'Ouvrir le chat', close: 'Fermer le chat', unread: 'Ouvrir le chat, nouvelle réponse',
-      newChat: 'Nouvelle conversation', assistant: 'Assistant numérique',
-      welcome: 'Bonjour ! Je suis {name}. Comment puis-je vous aider ?',
-      intro: 'Avant de commencer, dites-nous qui vous êtes.',
-      firstName: 'Prénom', lastName: 'Nom', email: 'E-mail', phone: 'Téléphone', optional: 'facultatif',
-      consent: 'J’accepte que mes données soient traitées pour me répondre.',
-      start: 'Démarrer le chat', starting: 'Un instant…',
-      required: 'Veuillez remplir ce champ.', invalidEmail: 'Veuillez saisir une adresse e-mail valide.',
-      consentMissing: 'Votre accord est nécessaire pour vous répondre.',
-      log: 'Conversation', compose: 'Votre message', send: 'Envoyer', you: 'Vous',
-      typing: '{name} écrit…', sources: 'Sources', source: 'Source {n}', openSource: 'Ouvrir le document',
-      newTab: 'dans un nouvel onglet', left: 'Encore {n} caractères', loading: 'Chargement de la conversation…',
-      unsent: 'Non envoyé.', retry: 'Réessayer', failed: 'Désolé, la réponse n’a pas pu être rédigée.',
-      timeout: 'La réponse prend plus de temps que prévu.', network: 'Pas de connexion. Veuillez réessayer.',
-      busy: 'Trop de messages à la fois. Veuillez patienter {n} secondes.',
-      broken: 'Une erreur est survenue. Veuillez réessayer.', branding: 'Propulsé par {name}',
-    },
-    es: {
-      open: 'Abrir el chat', close: 'Cerrar el chat', unread: 'Abrir el chat, nueva respuesta',
-      newChat: 'Nueva conversación', assistant: 'Asistente digital',
-      welcome: '¡Hola! Soy {name}. ¿En qué puedo ayudarle?',
-      intro: 'Antes de empezar, díganos quién es.',
-      firstName: 'Nombre', lastName: 'Apellidos', email: 'Correo electrónico', phone: 'Teléfono', optional: 'opcional',
-      consent: 'Acepto que mis datos se traten para responderme.', start: 'Iniciar el chat', starting: 'Un momento…',
-      required: 'Rellene este campo.', invalidEmail: 'Introduzca una dirección de correo válida.',
-      consentMissing: 'Necesitamos su consentimiento para responderle.',
-      log: 'Conversación', compose: 'Su mensaje', send: 'Enviar', you: 'Usted',
-      typing: '{name} está escribiendo…', sources: 'Fuentes', source: 'Fuente {n}', openSource: 'Abrir el documento',
-      newTab: 'se abre en otra pestaña', left: 'Quedan {n} caracteres', loading: 'Cargando la conversación…',
-      unsent: 'No enviado.', retry: 'Reintentar', failed: 'Lo sentimos, no se ha podido redactar la respuesta.',
-      timeout: 'La respuesta tarda más de lo previsto.', network: 'Sin conexión. Inténtelo de nuevo.',
-      busy: 'Demasiados mensajes a la vez. Espere {n} segundos.', broken: 'Algo ha fallado. Inténtelo de nuevo.',
-      branding: 'Con la tecnología de {name}',
-    },
-    ar: {
-      open: 'فتح المحادثة', close: 'إغلاق المحادثة', unread: 'فتح المحادثة، رد جديد', newChat: 'محادثة جديدة',
-      assistant: 'مساعد رقمي', welcome: 'مرحبًا! أنا {name}. كيف يمكنني مساعدتك؟',
-      intro: 'قبل أن نبدأ، عرّفنا بنفسك من فضلك.',
-      firstName: 'الاسم الأول', lastName: 'اسم العائلة', email: 'البريد الإلكتروني', phone: 'الهاتف',
-      optional: 'اختياري',
-      consent: 'أوافق على معالجة بياناتي من أجل الرد عليّ.', start: 'بدء المحادثة', starting: 'لحظة من فضلك…',
-      required: 'يرجى ملء هذا الحقل.', invalidEmail: 'يرجى إدخال بريد إلكتروني صالح.',
-      consentMissing: 'نحتاج إلى موافقتك لنتمكن من الرد عليك.',
-      log: 'المحادثة', compose: 'رسالتك', send: 'إرسال', you: 'أنت',
-      typing: '{name} يكتب…', sources: 'المصادر', source: 'المصدر {n}', openSource: 'فتح المستند',
-      newTab: 'يُفتح في علامة تبويب جديدة', left: 'الأحرف المتبقية: {n}', loading: 'جارٍ تحميل المحادثة…',
-      unsent: 'لم تُرسل.', retry: 'إعادة المحاولة', failed: 'عذرًا، تعذرت كتابة الرد.',
-      timeout: 'يستغرق الرد وقتًا أطول من المتوقع.', network: 'لا يوجد اتصال. يرجى المحاولة مرة أخرى.',
-      busy: 'رسائل كثيرة دفعة واحدة. يرجى الانتظار {n} ثانية.', broken: 'حدث خطأ ما. يرجى المحاولة مرة أخرى.',
-      branding: 'مقدَّم من {name}',
-    },
+  // English is here, so that there is always something to say; other languages are one file each beside this script.
+  const ENGLISH = {
+    open: 'Open chat', close: 'Close chat', unread: 'Open chat, new answer', newChat: 'New conversation',
+    assistant: 'Digital assistant', welcome: 'Hello! I’m {name}. How can I help you?',
+    intro: 'Before we start, please tell us who you are.', firstName: 'First name', lastName: 'Last name',
+    email: 'E-mail', phone: 'Phone', optional: 'optional', consent: 'I agree that my data is processed to answer me.',
+    start: 'Start chat', starting: 'One moment…', required: 'Please fill in this field.',
+    invalidEmail: 'Please enter a valid e-mail address.', consentMissing: 'We need your consent to answer you.',
+    log: 'Conversation', compose: 'Your message', send: 'Send', you: 'You', typing: '{name} is writing…',
+    sources: 'Sources', source: 'Source {n}', openSource: 'Open the document', newTab: 'opens in a new tab',
+    left: '{n} characters left', loading: 'Loading the conversation…', unsent: 'Not sent.', retry: 'Try again',
+    failed: 'Sorry, the answer could not be written.', timeout: 'The answer is taking longer than expected.',
+    network: 'No connection. Please try again.', busy: 'Too many messages at once. Please wait {n} seconds.',
+    broken: 'Something went wrong. Please try again.', branding: 'Powered by {name}',
+    intro2: 'So that we can come back to you, please tell us who you are.', skip: 'Not now',
+    offlineTitle: 'We cannot be reached at the moment',
+    offline: 'Leave your e-mail address and your question. Both stay in this browser and are sent once we are back.',
+    message: 'Your question', leave: 'Leave a message',
+    kept: 'Thank you. Your message is kept here and sent as soon as we can be reached.',
+    delivered: 'Your message has been sent.', refused: 'Your message could not be sent: {reason}', helpful: 'Helpful',
+    unhelpful: 'Not helpful', thanks: 'Thank you for your rating.', conversations: 'Conversations', back: 'Back',
+    untitled: 'Conversation', person: 'Talk to a person',
+    personAsked: 'A person has been asked to join. You can go on writing.',
+    personFailed: 'Nobody can be asked at the moment.',
   };
+  const LANGUAGES = ['ar', 'de', 'en', 'es', 'fr', 'he', 'it', 'ja', 'nl', 'pl', 'pt', 'tr', 'zh'];
+  const RIGHT_TO_LEFT = ['ar', 'he'];
 
-  /** `wanted` is a BCP 47 tag or empty; the visitor's own languages come next, English last. */
-  function chooseLanguage(wanted) {
-    const candidates = [wanted, ...(navigator.languages || [navigator.language])];
+  /** The tag or the page decides, then the agent, then the page's own language, then the visitor's browser. */
+  function chooseLanguage(...wanted) {
+    const candidates = [...wanted, document.documentElement.lang, ...(navigator.languages || [navigator.language])];
     const codes = candidates.map((tag) => String(tag || '').toLowerCase().split('-')[0]);
-    return codes.find((code) => Object.keys(TEXTS).includes(code)) || 'en';
+    return codes.find((code) => LANGUAGES.includes(code)) || 'en';
   }
 
-  function translator(language) {
-    return (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  /** The texts of a language; English where they cannot be had. */
+  async function loadTexts(base, language) {
+    if (language !== 'en') {
+      try {
+        const response = await fetch(`${base}/v1/widget/${language}.json`, { credentials: 'omit' });
+        if (response.ok) {
+          return { language, texts: { ...ENGLISH, ...await response.json() } };
+        }
+      } catch {
+        // English, then
+      }
+    }
+    return { language: 'en', texts: ENGLISH };
   }
+
+  const translator = (texts) => (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
   // --------------------------------------------------------------------------------------------------- config
 
@@ -146,6 +103,8 @@
     return Number.isFinite(number) && number >= 0 ? number : fallback;
   }
 
+  const words = (value) => [].concat(value).join(' ').split(/[\s,]+/).filter(Boolean);
+
   function choice(allowed, ...values) {
     const value = String(given(...values, allowed[0])).toLowerCase();
     return allowed.includes(value) ? value : allowed[0];
@@ -158,20 +117,27 @@
     return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/v1$/, '').replace(/\/+$/, '');
   }
 
-  /** `window.AIChatWidget`, an object or a function of the tag's attributes, wins over the script tag. */
-  function readConfig(script) {
+  /** What the page says: the tag's attributes, and `window.AIChatWidget`, an object or a function of them. */
+  function readSources(script) {
     const tag = script ? { ...script.dataset } : {};
     const setting = window.AIChatWidget;
-    const page = (typeof setting === 'function' ? setting(tag) : setting) || {};
+    return { script, tag, page: (typeof setting === 'function' ? setting(tag) : setting) || {} };
+  }
+
+  /** The page's object wins over the script tag, and both over what is set for the agent, which comes later. */
+  function readConfig({ script, tag, page }, agent = {}) {
     const looks = page.appearance || {};
     const behavior = page.behavior || {};
+    const own = agent.widget || {};
     return {
       agentId: String(given(page.agentId, tag.agentId, '')),
       api: apiBase(given(page.apiUrl, tag.apiUrl), script),
-      color: given(looks.primaryColor, page.primaryColor, page.color, tag.primaryColor, tag.color, DEFAULT_COLOR),
-      position: choice(POSITIONS, looks.placement, page.position, tag.position),
-      theme: choice(['auto', 'light', 'dark'], looks.theme, page.theme, tag.theme),
-      buttonText: given(looks.buttonText, page.buttonText, tag.buttonText, ''),
+      color: given(
+        looks.primaryColor, page.primaryColor, page.color, tag.primaryColor, tag.color, own.color, DEFAULT_COLOR,
+      ),
+      position: choice(POSITIONS, looks.placement, page.position, tag.position, own.position),
+      theme: choice(['auto', 'light', 'dark'], looks.theme, page.theme, tag.theme, own.theme),
+      buttonText: given(looks.buttonText, page.buttonText, tag.buttonText, own.button_text, ''),
       showBranding: flag(true, looks.showBranding, page.showBranding, tag.showBranding),
       pollingInterval: Math.max(
         250, milliseconds(2500, behavior.pollingInterval, page.pollingInterval, tag.pollingInterval),
@@ -180,53 +146,101 @@
       initialDelay: milliseconds(0, behavior.initialDelay, page.initialDelay, tag.initialDelay),
       persistSession: flag(true, behavior.persistSession, page.persistSession, tag.persistSession),
       welcome: given(page.welcome, tag.welcome, ''),
-      title: given(page.title, tag.title, ''),
-      language: chooseLanguage(given(page.language, tag.language)),
+      title: given(page.title, tag.title, own.title, ''),
+      language: chooseLanguage(page.language, tag.language, own.language),
+      messageOrigins: words(given(page.messageOrigins, tag.messageOrigins, '')),
+      ask: choice(['before', 'after', 'none'], own.ask),
+      askAfter: Number(own.ask_after) || 2,
+      fields: own.fields || {},
+      consentText: given(own.consent_text, ''),
+      consentVersion: given(own.consent_version, 'standard-1'),
+      marketingText: given(own.marketing_text, ''),
+      handover: own.handover === true,
       callbacks: page.callbacks || {},
     };
   }
 
   // -------------------------------------------------------------------------------------------------- session
 
-  /** Who the visitor is and which conversation is open; lives in memory where storage is blocked. */
+  /** JSON in the local storage, or in memory where that is blocked or not wanted. */
+  function openStore(key, persistent) {
+    let memory = null;
+    return {
+      read() {
+        try {
+          return persistent ? JSON.parse(localStorage.getItem(key)) : memory;
+        } catch {
+          return memory;
+        }
+      },
+      write(value) {
+        memory = value;
+        try {
+          if (persistent && value) {
+            localStorage.setItem(key, JSON.stringify(value));
+          } else if (persistent) {
+            localStorage.removeItem(key);
+          }
+        } catch {
+          persistent = false;
+        }
+      },
+    };
+  }
+
+  /** Who the visitor is, and their conversations: of one that is not listed here nobody else knows the id. */
   function openSession(agentId, persistent) {
     const key = `knowrithm-widget::${agentId}`;
-    const empty = { accessToken: null, leadPayload: null, conversationId: null };
+    const store = openStore(key, persistent);
+    const empty = {
+      accessToken: null, refreshToken: null, leadPayload: null, conversationId: null, conversations: [], answers: 0,
+      skipped: false,
+    };
     let state = { ...empty };
 
-    function save() {
-      if (!persistent) {
-        return;
-      }
-      try {
-        localStorage.setItem(key, JSON.stringify({ ...state, updatedAt: new Date().toISOString() }));
-      } catch {
-        persistent = false;
-      }
+    function load() {
+      const stored = store.read();
+      const isUsable = stored && typeof stored.accessToken === 'string' && (stored.leadPayload || stored.refreshToken);
+      const known = isUsable ? stored : {};
+      state = Object.fromEntries(Object.entries(empty).map(([name, usual]) => [name, given(known[name], usual)]));
+      state.conversations = [].concat(state.conversations).filter((one) => one && one.id);
     }
 
-    try {
-      const stored = persistent ? JSON.parse(localStorage.getItem(key)) : null;
-      if (stored && typeof stored.accessToken === 'string' && stored.leadPayload) {
-        state = {
-          accessToken: stored.accessToken,
-          leadPayload: stored.leadPayload,
-          conversationId: stored.conversationId || null,
-        };
-      }
-    } catch {
-      // blocked or damaged storage: start afresh
-    }
+    const save = () => store.write({ ...state, updatedAt: new Date().toISOString() });
 
+    /** What another tab has to follow. */
+    const gist = () => JSON.stringify([state.accessToken, state.conversationId, state.conversations[0]]);
+
+    load();
     return {
       get: () => state,
       update(changes) {
         state = { ...state, ...changes };
         save();
       },
+      /** Puts the open conversation first; `changes` are its title, or that a person was asked for. */
+      note(changes) {
+        const id = state.conversationId;
+        const known = state.conversations.find((one) => one.id === id) || { id };
+        const entry = { ...known, ...changes, at: Date.now() };
+        const others = state.conversations.filter((one) => one.id !== id);
+        this.update({ conversations: [entry, ...others].slice(0, MOST_CONVERSATIONS) });
+      },
       clear() {
         state = { ...empty };
         save();
+      },
+      /** Tells of what another tab has written. */
+      onChange(listener) {
+        addEventListener('storage', (event) => {
+          const before = gist();
+          if (persistent && event.key === key) {
+            load();
+            if (gist() !== before) {
+              listener();
+            }
+          }
+        });
       },
     };
   }
@@ -243,6 +257,9 @@
     }
   }
 
+  /** Nothing is wrong with what was sent: it may be sent again later. */
+  const isDown = ({ status }) => status === 0 || status === 429 || status >= 500;
+
   async function jsonOf(response) {
     try {
       return await response.json();
@@ -251,13 +268,13 @@
     }
   }
 
-  function createApi(base, session) {
+  function createApi(base, session, agentId) {
     let renewal = null;
 
     /** Resolves with a 2xx response, else throws ApiError. Without `signal` the call is limited in time. */
-    async function call(method, path, { body, token, headers, signal } = {}) {
+    async function call(method, path, { body, token, headers, signal, timeout = REQUEST_TIMEOUT_MS } = {}) {
       const limit = new AbortController();
-      const timer = signal ? 0 : setTimeout(() => limit.abort(), REQUEST_TIMEOUT_MS);
+      const timer = signal ? 0 : setTimeout(() => limit.abort(), timeout);
       let response;
       try {
         response = await fetch(`${base}/v1${path}`, {
@@ -285,27 +302,48 @@
       return response;
     }
 
-    async function register(payload) {
-      const body = await jsonOf(await call('POST', '/lead/register', { body: payload }));
+    function take(body, changes) {
       const token = body.access_token || body.accessToken || (body.tokens && body.tokens.access_token);
       if (body.success === false || !token) {
         throw new ApiError(422, body, null);
       }
-      session.update({ accessToken: token, leadPayload: payload });
+      session.update({ accessToken: token, refreshToken: body.refresh_token || null, ...changes });
     }
 
-    /** Several calls may meet an expired token together: they share one new registration. */
+    const post = async (path, body) => jsonOf(await call('POST', path, { body }));
+
+    const register = async (payload) => take(await post('/lead/register', payload), { leadPayload: payload });
+
+    /** For a visitor who need not say who they are. */
+    const visit = async () => take(await post('/lead/visitor', { agent_id: agentId }), { leadPayload: null });
+
+    async function renewNow() {
+      const { refreshToken, leadPayload } = session.get();
+      if (refreshToken) {
+        try {
+          take(await post('/lead/visitor', { agent_id: agentId, refresh_token: refreshToken }));
+          return;
+        } catch (error) {
+          if (!leadPayload || isDown(error)) {
+            throw error;
+          }
+        }
+      }
+      await register(leadPayload);
+    }
+
+    /** Several calls may meet an expired token together: they share one renewal. */
     function renew() {
-      renewal = renewal || register(session.get().leadPayload).finally(() => { renewal = null; });
+      renewal = renewal || renewNow().finally(() => { renewal = null; });
       return renewal;
     }
 
     async function authorized(method, path, options = {}) {
-      const { accessToken, leadPayload } = session.get();
+      const { accessToken, refreshToken, leadPayload } = session.get();
       try {
         return await call(method, path, { ...options, token: accessToken });
       } catch (error) {
-        if (error.status !== 401 || !leadPayload) {
+        if (error.status !== 401 || !(leadPayload || refreshToken)) {
           throw error;
         }
         await renew();
@@ -315,9 +353,17 @@
 
     return {
       register,
+      visit,
       authorized,
       handshake: (body) => call('POST', '/website/handshake', { body }),
-      getJson: async (path) => jsonOf(await call('GET', path)),
+      async loadAgent() {
+        const path = `/agent/${encodeURIComponent(agentId)}`;
+        const body = await jsonOf(await call('GET', path, { timeout: START_TIMEOUT_MS }));
+        if (!body.agent) {
+          throw new Error('the agent was not found');
+        }
+        return body.agent;
+      },
       authorizedJson: async (...args) => jsonOf(await authorized(...args)),
     };
   }
@@ -390,6 +436,8 @@
     down: 'm6 9 6 6 6-6',
     send: 'M12 19V5m-6 6 6-6 6 6',
     edit: 'M12 5v14M5 12h14',
+    list: 'M5 7h14M5 12h14M5 17h9',
+    up: 'M7 11v9H4v-9h3Zm0 0 4-7.5c1.4 0 2.3 1 2.1 2.4L12.5 9H18a2 2 0 0 1 2 2.4l-1.3 6.9A2 2 0 0 1 16.7 20H7',
   };
 
   function icon(name) {
@@ -801,6 +849,35 @@ details[open] .icon { transform: rotate(180deg); }
 .dots i:nth-child(3) { animation-delay: .32s; }
 @keyframes blink { 0%, 70%, 100% { opacity: .3; transform: none; } 35% { opacity: 1; transform: translateY(-3px); } }
 
+.rating { display: flex; gap: 2px; margin-block-start: 2px; }
+.rate {
+  display: grid; place-items: center; width: 30px; height: 28px; border-radius: 8px; color: var(--muted);
+}
+.rate:hover { background: var(--raised); }
+.rate[aria-pressed=true] {
+  color: var(--accent-text); background: var(--raised); box-shadow: inset 0 0 0 1px currentColor;
+}
+.rate .icon { width: 16px; height: 16px; }
+.rate.no .icon { transform: rotate(180deg); }
+.system { align-self: center; max-width: 92%; margin: 0; color: var(--muted); font-size: .85em; text-align: center; }
+.list { flex: 1; overflow-y: auto; padding: 16px; display: flex; flex-direction: column; gap: 8px; }
+.list ul { list-style: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: 6px; }
+.list h3 { margin: 0 0 4px; font-size: 1.05em; }
+.item {
+  width: 100%; padding: 10px 12px; border: 1px solid var(--line); border-radius: 10px; text-align: start;
+}
+.item:hover, .item[aria-current=true] { background: var(--raised); }
+.item span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.item time { color: var(--muted); font-size: .82em; }
+.quiet {
+  min-height: 32px; padding: 4px 10px; border-radius: 9px; color: var(--accent-text); font-size: .88em;
+  font-weight: 560;
+}
+.quiet:hover { background: var(--raised); }
+.gate { flex: none; max-height: 75%; border-block-start: 1px solid var(--line); }
+.info { margin: 0; padding: 10px 12px; border-radius: 10px; background: var(--raised); font-size: .92em; }
+textarea.input { min-height: 88px; resize: vertical; }
+
 .composer { flex: none; padding: 8px 12px 10px; }
 .box {
   display: flex; align-items: flex-end; gap: 6px; padding: 5px; border: 1px solid var(--control);
@@ -856,42 +933,69 @@ details[open] .icon { transform: rotate(180deg); }
   // ----------------------------------------------------------------------------------------------------- view
 
   const FIELDS = [
-    { name: 'first_name', label: 'firstName', type: 'text', autocomplete: 'given-name', required: true, limit: 100 },
-    { name: 'last_name', label: 'lastName', type: 'text', autocomplete: 'family-name', required: true, limit: 100 },
-    { name: 'email', label: 'email', type: 'email', autocomplete: 'email', required: true, limit: 254 },
-    { name: 'phone', label: 'phone', type: 'tel', autocomplete: 'tel', required: false, limit: 40 },
+    { name: 'first_name', label: 'firstName', type: 'text', autocomplete: 'given-name', limit: 100 },
+    { name: 'last_name', label: 'lastName', type: 'text', autocomplete: 'family-name', limit: 100 },
+    { name: 'email', label: 'email', type: 'email', autocomplete: 'email', limit: 254 },
+    { name: 'phone', label: 'phone', type: 'tel', autocomplete: 'tel', limit: 40 },
   ];
+  const USUAL = { first_name: 'required', last_name: 'required', email: 'required', phone: 'optional' };
 
-  /** The pre-chat form. `onSubmit(values)` may throw ApiError, which is then shown beside the field or the button. */
-  function createLeadForm(t, hello, onSubmit) {
+  /**
+   * The form in which visitors say who they are. `fields` says of each whether it is required, optional or hidden,
+   * `texts` has hello, intro, button, and perhaps message: a label, where something may be written besides.
+   * `onSubmit(values)` may throw ApiError, which is then shown beside the field or the button; `onSkip` is optional.
+   */
+  function createLeadForm({ t, config, fields, texts, values = {}, onSubmit, onSkip }) {
     const problems = {};
     const inputs = {};
+    const asked = FIELDS.filter(({ name }) => fields[name] !== 'hidden');
 
     const problemLine = (name) => (problems[name] = el('p', { class: 'problem', id: `problem-${name}`, hidden: true }));
 
-    function field({ name, label, type, autocomplete, required, limit }) {
+    function wrapped(name, label, isRequired) {
+      const hint = isRequired ? null : el('span', { class: 'optional' }, ` (${t('optional')})`);
+      return el('div', { class: 'field' },
+        el('label', { for: `field-${name}` }, label, hint), inputs[name], problemLine(name));
+    }
+
+    function field({ name, label, type, autocomplete, limit }) {
+      const required = fields[name] === 'required';
       inputs[name] = el('input', {
         class: 'input', id: `field-${name}`, name, type, autocomplete, maxlength: limit, required,
         dir: type === 'text' ? 'auto' : 'ltr', 'aria-describedby': `problem-${name}`, oninput: () => recheck(name),
+        value: values[name] || null,
       });
-      const hint = required ? null : el('span', { class: 'optional' }, ` (${t('optional')})`);
-      return el('div', { class: 'field' },
-        el('label', { for: `field-${name}` }, t(label), hint), inputs[name], problemLine(name));
+      return wrapped(name, t(label), required);
     }
 
-    const fields = FIELDS.map(field);
-    inputs.consent = el('input', {
-      type: 'checkbox', id: 'field-consent', name: 'consent', required: true, 'aria-describedby': 'problem-consent',
-      oninput: () => recheck('consent'),
-    });
+    function box(name, label, isRequired) {
+      inputs[name] = el('input', {
+        type: 'checkbox', id: `field-${name}`, name, required: isRequired, 'aria-describedby': `problem-${name}`,
+        oninput: () => recheck(name),
+      });
+      return el('div', { class: 'consent' },
+        inputs[name], el('label', { for: `field-${name}`, dir: 'auto' }, label), problemLine(name));
+    }
+
+    function message() {
+      inputs.message = el('textarea', {
+        class: 'input', id: 'field-message', name: 'message', maxlength: MAX_MESSAGE_LENGTH, dir: 'auto', rows: '3',
+        'aria-describedby': 'problem-message', oninput: () => recheck('message'),
+      }, values.message);
+      return wrapped('message', texts.message, false);
+    }
+
+    const names = asked.filter(({ type }) => type === 'text').map(field);
+    const others = asked.filter(({ type }) => type !== 'text').map(field);
     const alert = el('p', { class: 'alert', role: 'alert', hidden: true });
-    const button = el('button', { class: 'primary', type: 'submit' }, t('start'));
+    const button = el('button', { class: 'primary', type: 'submit' }, texts.button);
     const form = el('form', { class: 'form', novalidate: true, onsubmit: submit },
-      el('div', null, el('p', { class: 'hello', dir: 'auto' }, hello), el('p', { class: 'intro' }, t('intro'))),
-      el('div', { class: 'row' }, fields[0], fields[1]), fields[2], fields[3],
-      el('div', { class: 'consent' },
-        inputs.consent, el('label', { for: 'field-consent' }, t('consent')), problemLine('consent')),
-      alert, button);
+      el('div', null,
+        el('p', { class: 'hello', dir: 'auto' }, texts.hello), texts.intro && el('p', { class: 'intro' }, texts.intro)),
+      names.length ? el('div', { class: 'row' }, ...names) : null, ...others, texts.message ? message() : null,
+      box('consent', config.consentText || t('consent'), true),
+      config.marketingText ? box('marketing', config.marketingText, false) : null,
+      alert, button, onSkip ? el('button', { class: 'quiet', type: 'button', onclick: onSkip }, t('skip')) : null);
 
     function setProblem(name, text) {
       problems[name].textContent = text || '';
@@ -931,14 +1035,26 @@ details[open] .icon { transform: rotate(180deg); }
     }
 
     function showRefusal(error) {
-      for (const [name, texts] of Object.entries(error.fields)) {
+      for (const [name, faults] of Object.entries(error.fields || {})) {
         if (Object.keys(inputs).includes(name)) {
-          setProblem(name, String([].concat(texts)[0]));
+          setProblem(name, String([].concat(faults)[0]));
         }
       }
       if (!focusFirstProblem()) {
         setAlert(errorText(t, error));
       }
+    }
+
+    function collect() {
+      const texted = (name) => (inputs[name] ? inputs[name].value.trim() : '');
+      const collected = Object.fromEntries(FIELDS.map(({ name }) => [name, texted(name)]));
+      return {
+        ...collected,
+        consent_data_processing: true,
+        consent_text_version: config.consentVersion,
+        ...(inputs.marketing && { consent_marketing: inputs.marketing.checked }),
+        ...(inputs.message && { message: texted('message') }),
+      };
     }
 
     async function submit(event) {
@@ -954,16 +1070,16 @@ details[open] .icon { transform: rotate(180deg); }
       button.setAttribute('aria-disabled', 'true');
       button.textContent = t('starting');
       try {
-        await onSubmit(Object.fromEntries(FIELDS.map(({ name }) => [name, inputs[name].value.trim()])));
+        await onSubmit(collect());
       } catch (error) {
         showRefusal(error);
       } finally {
         button.setAttribute('aria-disabled', 'false');
-        button.textContent = t('start');
+        button.textContent = texts.button;
       }
     }
 
-    return { node: form, focus: () => inputs.first_name.focus() };
+    return { node: form, focus: () => Object.values(inputs)[0].focus(), setAlert, collect };
   }
 
   function errorText(t, error) {
@@ -977,11 +1093,11 @@ details[open] .icon { transform: rotate(180deg); }
   }
 
   /** The input line. `onSend(text)` takes the text over, whether or not it can be sent. */
-  function createComposer(t, onSend, announce) {
+  function createComposer(t, draft, onSend, announce) {
     const text = el('textarea', {
       class: 'text', rows: '1', maxlength: MAX_MESSAGE_LENGTH, placeholder: t('compose'), 'aria-label': t('compose'),
       'aria-describedby': 'counter', enterkeyhint: 'send', dir: 'auto', oninput: refresh, onkeydown: keydown,
-    });
+    }, draft);
     const button = el('button', {
       class: 'send', type: 'submit', 'aria-label': t('send'), title: t('send'),
     }, icon('send'));
@@ -1031,7 +1147,7 @@ details[open] .icon { transform: rotate(180deg); }
   }
 
   /** Draws one message entry into its node; see createChat for the shape of an entry. */
-  function createMessageRenderer(t, assistantName) {
+  function createMessageRenderer(t, assistantName, onRate) {
     let serial = 0;
 
     function retryNote(text, entry) {
@@ -1086,6 +1202,15 @@ details[open] .icon { transform: rotate(180deg); }
       return { button, urls: new Set(sources.map((source) => webUrl(source.url)).filter(Boolean)), list };
     }
 
+    function ratingOf(entry) {
+      const thumb = (value, label, kind) => el('button', {
+        class: `rate ${kind}`, type: 'button', 'aria-label': t(label), title: t(label),
+        'aria-pressed': String(entry.rating === value),
+        onclick: () => onRate(entry, entry.rating === value ? null : value),
+      }, icon('up'));
+      return el('div', { class: 'rating' }, thumb(1, 'helpful', 'yes'), thumb(-1, 'unhelpful', 'no'));
+    }
+
     function drawUser(entry) {
       const notes = { sending: null, sent: null, unsent: () => retryNote(entry.error || t('unsent'), entry) };
       return [
@@ -1108,14 +1233,16 @@ details[open] .icon { transform: rotate(180deg); }
         el('span', { class: 'sr' }, `${assistantName}: `),
         text && el('div', { class: 'bubble', dir: 'auto' }, ...richText(text, references)),
         references.list,
+        finished && entry.id && ratingOf(entry),
         ['failed', 'timeout'].includes(entry.status) && retryNote(entry.error || t(entry.status), entry),
       ];
     }
 
     return function draw(entry) {
       entry.node = entry.node || el('div');
-      entry.node.className = `message ${entry.role} ${entry.status}`;
-      const nodes = entry.role === 'user' ? drawUser(entry) : drawAssistant(entry);
+      entry.node.className = entry.role === 'system' ? 'system' : `message ${entry.role} ${entry.status}`;
+      const drawn = { user: drawUser, assistant: drawAssistant, system: () => [entry.text] };
+      const nodes = drawn[entry.role](entry);
       entry.node.replaceChildren(...nodes.filter(Boolean));
       return entry.node;
     };
@@ -1135,26 +1262,32 @@ details[open] .icon { transform: rotate(180deg); }
     return avatar;
   }
 
-  /** Keeps Tab inside the full-screen panel of a phone, where nothing else can be seen. */
+  /** Keeps Tab inside the open panel; Escape leads out of it. */
   function keepFocusInside(event, panel) {
     const stops = [...panel.querySelectorAll('button, input, textarea, a[href], summary, [tabindex="0"]')]
       .filter((node) => !node.disabled && node.offsetParent !== null);
     const edge = event.shiftKey ? stops[0] : stops[stops.length - 1];
-    if (panel.getRootNode().activeElement === edge) {
+    const active = panel.getRootNode().activeElement;
+    if (active === edge || (event.shiftKey && active === panel)) {
       event.preventDefault();
       (event.shiftKey ? stops[stops.length - 1] : stops[0]).focus();
     }
   }
 
-  /** Everything the visitor sees. `actions`: toggle, close, newConversation, register(values), send(text). */
-  function createView(config, agent, t, actions) {
+  /**
+   * Everything the visitor sees. `actions`: toggle, close, newConversation, register(values), identify(values), skip,
+   * leave(values), send(text), rate(entry, value), openConversation(id), person and conversations(). `draft` is what
+   * the visitor had typed while the service was down.
+   */
+  function createView(config, agent, t, draft, actions) {
     const title = config.title || agent.name || t('assistant');
     const subtitle = config.title && agent.name && agent.name !== title ? agent.name : t('assistant');
     const hello = config.welcome || agent.welcome_text || t('welcome', { name: agent.name || title });
     const starters = (Array.isArray(agent.starter_questions) ? agent.starter_questions : []).map(String);
-    const rtl = config.language === 'ar' ? 'rtl' : 'ltr';
+    const direction = RIGHT_TO_LEFT.includes(config.language) ? 'rtl' : 'ltr';
     const phone = matchMedia(PHONE);
     const dark = matchMedia('(prefers-color-scheme: dark)');
+    let form = null; // the one that was shown last
 
     const host = el('div', { id: 'knowrithm-widget' });
     const shadow = host.attachShadow({ mode: 'open' });
@@ -1162,31 +1295,37 @@ details[open] .icon { transform: rotate(180deg); }
 
     const status = el('div', { class: 'sr', role: 'status', 'aria-live': 'polite' });
     const announce = (text) => { status.textContent = text; };
-    const draw = createMessageRenderer(t, title);
-    const form = createLeadForm(t, hello, actions.register);
+    const draw = createMessageRenderer(t, title, actions.rate);
     const log = el('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('log'), tabindex: '0' });
-    const composer = createComposer(t, actions.send, announce);
+    const composer = createComposer(t, draft.message, actions.send, announce);
     const fresh = el('button', {
       class: 'tool', type: 'button', 'aria-label': t('newChat'), title: t('newChat'), hidden: true,
       onclick: actions.newConversation,
     }, icon('edit'));
+    const history = el('button', {
+      class: 'tool', type: 'button', 'aria-label': t('conversations'), title: t('conversations'), hidden: true,
+      onclick: showConversations,
+    }, icon('list'));
+    const person = el('button', { class: 'quiet', type: 'button', hidden: true, onclick: actions.person }, t('person'));
     const header = el('header', { class: 'header' },
       createAvatar(agent, title),
       el('div', { class: 'names' },
         el('h2', { class: 'title', id: 'title' }, el('bdi', null, title)),
         el('p', { class: 'subtitle' }, el('bdi', null, subtitle))),
-      fresh,
+      history, fresh,
       el('button', {
         class: 'tool', type: 'button', 'aria-label': t('close'), title: t('close'), onclick: actions.close,
       }, icon('close')));
     const body = el('div', { class: 'body' });
     const branding = config.showBranding && el('p', { class: 'branding' }, t('branding', { name: 'Knowrithm' }));
     const panel = el('section', {
-      class: 'panel', id: 'panel', role: 'dialog', 'aria-labelledby': 'title', tabindex: '-1', dir: rtl, hidden: true,
+      class: 'panel', id: 'panel', role: 'dialog', 'aria-labelledby': 'title', tabindex: '-1', dir: direction,
+      hidden: true,
     }, header, body, branding, status);
     const badge = el('span', { class: 'badge', hidden: true });
     const launcher = el('button', {
-      class: config.buttonText ? 'launcher labelled' : 'launcher', type: 'button', dir: rtl, 'aria-expanded': 'false',
+      class: config.buttonText ? 'launcher labelled' : 'launcher', type: 'button', dir: direction,
+      'aria-expanded': 'false',
       'aria-controls': 'panel', 'aria-haspopup': 'dialog', onclick: actions.toggle,
     }, icon('chat'), icon('down'), config.buttonText && el('span', null, config.buttonText), badge);
     const root = el('div', {
@@ -1204,7 +1343,7 @@ details[open] .icon { transform: rotate(180deg); }
       keepKey(event);
       if (event.key === 'Escape' && !panel.hidden) {
         actions.close();
-      } else if (event.key === 'Tab' && phone.matches && !panel.hidden) {
+      } else if (event.key === 'Tab' && !panel.hidden) {
         keepFocusInside(event, panel);
       }
     }
@@ -1241,7 +1380,7 @@ details[open] .icon { transform: rotate(180deg); }
     function focusInside() {
       if (phone.matches) {
         panel.focus(); // a text field would bring up the keyboard before anything has been read
-      } else if (form.node.isConnected) {
+      } else if (form && form.node.isConnected) {
         form.focus();
       } else if (composer.node.isConnected) {
         composer.focus();
@@ -1249,6 +1388,33 @@ details[open] .icon { transform: rotate(180deg); }
         panel.focus();
       }
     }
+
+    function showForm(options) {
+      form = createLeadForm({ t, config, fields: { ...USUAL, ...config.fields, email: 'required' }, ...options });
+      return form;
+    }
+
+    function showTools(isChat) {
+      const count = actions.conversations().length;
+      fresh.hidden = !isChat || !log.querySelector('.message.user');
+      history.hidden = !isChat || count < 2;
+    }
+
+    /** The visitor's conversations in this browser, the newest first. */
+    function showConversations() {
+      const day = new Intl.DateTimeFormat(config.language, { dateStyle: 'medium', timeStyle: 'short' });
+      const items = actions.conversations().map(({ id, title: name, at, isOpen }) => el('li', null, el('button', {
+        class: 'item', type: 'button', 'aria-current': isOpen ? 'true' : null,
+        onclick: () => actions.openConversation(id),
+      }, el('span', { dir: 'auto' }, name || t('untitled')), el('time', null, day.format(at)))));
+      showTools(false);
+      body.replaceChildren(el('div', { class: 'list' },
+        el('h3', null, t('conversations')), el('ul', null, ...items),
+        el('button', { class: 'primary', type: 'button', onclick: actions.newConversation }, t('newChat'))));
+      body.querySelector('button').focus();
+    }
+
+    let cameFrom = null; // where the focus was before the panel took it
 
     const stuckToEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
     const scrollToEnd = () => { log.scrollTop = log.scrollHeight; };
@@ -1269,22 +1435,58 @@ details[open] .icon { transform: rotate(180deg); }
       },
       setOpen(open, { focus }) {
         const hadFocus = Boolean(shadow.activeElement);
+        if (open) {
+          cameFrom = hadFocus ? launcher : document.activeElement;
+        }
         panel.hidden = !open;
         badge.hidden = badge.hidden || open;
         nameLauncher();
         if (open && focus) {
           focusInside();
         } else if (!open && hadFocus) {
-          launcher.focus();
+          const target = cameFrom && cameFrom.isConnected && cameFrom !== document.body ? cameFrom : launcher;
+          target.focus();
         }
         scrollToEnd();
       },
       showForm() {
-        fresh.hidden = true;
-        body.replaceChildren(form.node);
+        showTools(false);
+        const texts = { hello, intro: t('intro'), button: t('start') };
+        body.replaceChildren(showForm({ texts, values: draft, onSubmit: actions.register }).node);
+      },
+      /** Below the conversation, in place of the composer. */
+      showGate() {
+        const texts = { hello: t('intro2'), intro: '', button: t('send') };
+        showForm({ texts, onSubmit: actions.identify, onSkip: actions.skip });
+        form.node.classList.add('gate');
+        composer.node.replaceWith(form.node);
+        person.remove();
+        form.focus();
+        scrollToEnd();
+      },
+      hideGate() {
+        form.node.replaceWith(composer.node, person);
+        focusInside();
+      },
+      /** While the service is down. `kept`: something is waiting to be sent. `problem`: why it could not be. */
+      showOffline({ values, kept, problem }) {
+        showTools(false);
+        if (kept) {
+          body.replaceChildren(el('div', { class: 'form' },
+            el('p', { class: 'hello' }, t('offlineTitle')), el('p', { class: 'info', role: 'status' }, t('kept'))));
+          announce(t('kept'));
+          panel.focus();
+          return;
+        }
+        const texts = { hello: t('offlineTitle'), intro: t('offline'), button: t('leave'), message: t('message') };
+        const fields = { first_name: 'optional', last_name: 'hidden', email: 'required', phone: 'hidden' };
+        body.replaceChildren(showForm({ texts, fields, values, onSubmit: actions.leave }).node);
+        if (problem) {
+          form.setAlert(t('refused', { reason: problem }));
+        }
       },
       showLoading() {
-        fresh.hidden = true;
+        showTools(false);
         body.replaceChildren(el('div', { class: 'log' }, el('p', { class: 'intro' }, t('loading'))));
       },
       showProblem(error, retry) {
@@ -1301,8 +1503,8 @@ details[open] .icon { transform: rotate(180deg); }
             class: 'starter', type: 'button', dir: 'auto', onclick: () => actions.send(question),
           }, question))));
         }
-        body.replaceChildren(log, composer.node);
-        fresh.hidden = entries.length === 0;
+        body.replaceChildren(log, composer.node, person);
+        showTools(true);
         if (takeFocus && !panel.hidden) {
           focusInside();
         }
@@ -1316,7 +1518,7 @@ details[open] .icon { transform: rotate(180deg); }
           focusInside(); // the pressed button is gone
         }
         log.append(draw(entry));
-        fresh.hidden = false;
+        showTools(true);
         scrollToEnd();
       },
       /** Draws a changed entry where it is, and follows it only if the reader has not scrolled away. */
@@ -1328,6 +1530,24 @@ details[open] .icon { transform: rotate(180deg); }
         }
       },
       remove: (entry) => entry.node.remove(),
+      focusInside,
+      typed: () => (form && form.node.isConnected ? form.collect() : {}),
+      isReady: () => composer.node.isConnected && !panel.hidden,
+      showPerson(isOffered) {
+        const hadFocus = shadow.activeElement === person;
+        person.hidden = !isOffered;
+        if (hadFocus && !isOffered) {
+          focusInside();
+        }
+      },
+      destroy() {
+        dark.removeEventListener('change', paint);
+        phone.removeEventListener('change', nameLauncher);
+        if (window.visualViewport) {
+          visualViewport.removeEventListener('resize', fitKeyboard);
+        }
+        host.remove();
+      },
       announceAnswer(entry) {
         announce(entry.node.querySelector('.bubble') ? entry.node.querySelector('.bubble').textContent : '');
         if (panel.hidden) {
@@ -1343,14 +1563,16 @@ details[open] .icon { transform: rotate(180deg); }
   /**
    * The conversation: sending, following the answers, resuming.
    *
-   * An entry is `{role, id, text, status, sources, error, retry, node}`. The status of a visitor's entry is sending,
-   * sent or unsent; that of an answer is pending, completed, failed or timeout. An answer also has `question`, the
-   * entry it follows, and `deadline`, the time at which patience ends.
+   * An entry is `{role, id, text, status, sources, rating, error, retry, node}`. The status of a visitor's entry is
+   * sending, sent or unsent; that of an answer is pending, completed, failed or timeout. An answer also has `question`,
+   * the entry it follows, and `deadline`, the time at which patience ends. A system entry is one line for both.
    */
-  function createChat({ api, session, config, t, view, emit, metadata }) {
+  function createChat({ api, session, config, t, view, emit, metadata, outbox }) {
     let entries = [];
     let follower = null;
+    let watcher = 0;
     let lastPage = 1;
+    let question = ''; // asked by the page before the visitor could
 
     const conversationPath = () => `/conversation/${encodeURIComponent(session.get().conversationId)}`;
     const pending = () => entries.filter((entry) => entry.status === 'pending');
@@ -1373,25 +1595,27 @@ details[open] .icon { transform: rotate(180deg); }
 
     function entriesOf(messages) {
       const result = [];
-      let question = null;
+      let asked = null;
       for (const message of messages) {
         if (message.role === 'user') {
-          question = { role: 'user', id: message.id, text: message.content, status: 'sent' };
-          result.push(question);
-        } else if (message.role === 'assistant') {
-          const entry = newAnswer(question, message.id);
+          asked = { role: 'user', id: message.id, text: message.content, status: 'sent' };
+          result.push(asked);
+        } else if (message.role === 'system') {
+          result.push({ role: 'system', id: message.id, text: message.content, status: 'completed' });
+        } else {
+          const entry = newAnswer(asked, message.id);
           absorb(entry, message);
           result.push(entry);
         }
       }
-      if (question && result[result.length - 1] === question) {
-        result.push(newAnswer(question, null));
+      if (asked && result[result.length - 1] === asked && !isWithPerson()) {
+        result.push(newAnswer(asked, null));
       }
       return result;
     }
 
-    function newAnswer(question, id) {
-      const entry = { role: 'assistant', id, question, text: '', status: 'pending', sources: [] };
+    function newAnswer(asked, id) {
+      const entry = { role: 'assistant', id, question: asked, text: '', status: 'pending', sources: [], rating: null };
       entry.deadline = Date.now() + ANSWER_TIMEOUT_MS;
       return entry;
     }
@@ -1400,6 +1624,7 @@ details[open] .icon { transform: rotate(180deg); }
     function absorb(entry, message) {
       const status = message.status || (message.content ? 'completed' : 'pending');
       entry.id = message.id || entry.id;
+      entry.rating = message.user_feedback || null;
       if (status === 'completed') {
         Object.assign(entry, { status, text: message.content || '', sources: citedSources(message), error: null });
       } else if (status === 'failed') {
@@ -1430,6 +1655,16 @@ details[open] .icon { transform: rotate(180deg); }
       await post(entry);
     }
 
+    /** A visitor who need not say who they are becomes one with the first question, not by opening the window. */
+    async function ready() {
+      if (!session.get().accessToken) {
+        await api.visit();
+      }
+      if (!session.get().conversationId) {
+        await startConversation();
+      }
+    }
+
     async function post(entry) {
       if (entry.posting) {
         return;
@@ -1439,16 +1674,26 @@ details[open] .icon { transform: rotate(180deg); }
       view.append(entry); // a message sent again moves to the end, where the server will have it
       view.setBusy(true);
       try {
+        await ready();
         const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, { body: { message: entry.text } });
         entry.id = body.message_id || null;
         entry.status = 'sent';
-        const answer = newAnswer(entry, body.assistant_message_id || null);
-        entries = [...entries.filter((other) => other !== entry), entry, answer];
+        const known = session.get().conversations.find(({ id }) => id === session.get().conversationId);
+        session.note({ title: (known && known.title) || entry.text.slice(0, 80) });
+        entries = [...entries.filter((other) => other !== entry), entry];
         view.update(entry);
-        view.append(answer);
-        view.announce(t('typing', { name: config.name }));
-        follow();
+        offerPerson();
+        if (!('assistant_message_id' in body) || body.assistant_message_id) {
+          const answer = newAnswer(entry, body.assistant_message_id || null);
+          entries.push(answer);
+          view.append(answer);
+          view.announce(t('typing', { name: config.name }));
+          follow();
+        } // else a person has the conversation
       } catch (error) {
+        if (error.status === 401) {
+          session.clear(); // the token is gone for good: trying again begins anew
+        }
         entry.status = 'unsent';
         entry.error = `${t('unsent')} ${errorText(t, error)}`;
         view.update(entry);
@@ -1456,6 +1701,76 @@ details[open] .icon { transform: rotate(180deg); }
       } finally {
         entry.posting = false;
         view.setBusy(false);
+      }
+    }
+
+    async function rate(entry, value) {
+      const before = entry.rating;
+      entry.rating = value;
+      redraw(entry);
+      try {
+        const path = `/message/${encodeURIComponent(entry.id)}/feedback`;
+        await api.authorizedJson('POST', path, { body: { rating: value } });
+        view.announce(t('thanks'));
+      } catch (error) {
+        entry.rating = before;
+        redraw(entry);
+        view.announce(errorText(t, error));
+      }
+    }
+
+    /** With the focus where it was, as drawing makes new buttons. */
+    function redraw(entry) {
+      const active = entry.node.getRootNode().activeElement;
+      const index = [...entry.node.querySelectorAll('.rate')].indexOf(active);
+      view.update(entry);
+      if (index >= 0) {
+        entry.node.querySelectorAll('.rate')[index].focus();
+      }
+    }
+
+    // -- a person instead of the agent
+
+    const openOne = () => session.get().conversations.find(({ id }) => id === session.get().conversationId);
+    const isWithPerson = () => Boolean(openOne() && openOne().person);
+
+    function offerPerson() {
+      view.showPerson(config.handover && Boolean(session.get().conversationId) && !isWithPerson());
+      clearInterval(watcher);
+      watcher = isWithPerson() ? setInterval(watch, WATCH_MS) : 0;
+    }
+
+    async function askForPerson() {
+      let text = t('personAsked');
+      try {
+        await api.authorizedJson('POST', `${conversationPath()}/handover`, { body: {} });
+        session.note({ person: true });
+      } catch (error) {
+        text = isDown(error) ? errorText(t, error) : t('personFailed');
+      }
+      const entry = { role: 'system', id: null, text, status: 'completed' };
+      entries.push(entry);
+      view.append(entry);
+      view.announce(text);
+      offerPerson();
+    }
+
+    /** What a person writes is nobody's answer: it is looked for. */
+    async function watch() {
+      if (document.hidden || follower) {
+        return;
+      }
+      try {
+        const known = new Set(entries.map(({ id }) => id));
+        for (const entry of entriesOf(await loadMessages(lastPage))) {
+          if (entry.id && !known.has(entry.id)) {
+            entries.push(entry);
+            view.append(entry);
+            view.announceAnswer(entry);
+          }
+        }
+      } catch {
+        // the next look may succeed
       }
     }
 
@@ -1596,6 +1911,8 @@ details[open] .icon { transform: rotate(180deg); }
       }
       if (entry.status === 'completed') {
         view.announceAnswer(entry);
+        session.update({ answers: session.get().answers + 1 });
+        askWho();
         emit('message.received', { conversationId: session.get().conversationId, message });
       } else if (entry.status === 'failed') {
         view.announce(t('failed'));
@@ -1621,7 +1938,7 @@ details[open] .icon { transform: rotate(180deg); }
 
     function reconcile(entry, messages) {
       const claimed = new Set(entries.filter((other) => other !== entry).map((other) => other.id));
-      const from = messages.findIndex((message) => message.id === entry.question.id);
+      const from = entry.question ? messages.findIndex((message) => message.id === entry.question.id) : -1;
       const message = messages.find((candidate, index) => (entry.id
         ? candidate.id === entry.id
         : from >= 0 && index > from && candidate.role === 'assistant' && !claimed.has(candidate.id)));
@@ -1641,11 +1958,16 @@ details[open] .icon { transform: rotate(180deg); }
       if (!conversationId) {
         throw new ApiError(500, null, null);
       }
+      session.update({ conversationId });
+      session.note({});
+      emit('conversation.started', { conversationId });
+    }
+
+    function leaveConversation() {
       stopFollowing();
+      clearInterval(watcher);
       entries = [];
       lastPage = 1;
-      session.update({ conversationId });
-      emit('conversation.started', { conversationId });
     }
 
     async function loadHistory() {
@@ -1655,11 +1977,40 @@ details[open] .icon { transform: rotate(180deg); }
         if (error.status !== 404) {
           throw error;
         }
-        await startConversation(); // the stored conversation has been deleted
+        // it has been deleted
+        const gone = session.get().conversationId;
+        session.update({ conversations: session.get().conversations.filter(({ id }) => id !== gone) });
+        leaveConversation();
+        await startConversation();
       }
     }
 
-    /** Opens the stored conversation, or a new one, for a visitor who is registered. */
+    function show(options) {
+      view.showChat(entries, options);
+      offerPerson();
+      askWho();
+      follow();
+      if (question && view.isReady()) {
+        const text = question;
+        question = '';
+        send(text);
+      }
+    }
+
+    /** What the visitor sees first: the form, or the conversation that was open. */
+    async function begin(options) {
+      if (outbox.get()) {
+        view.showOffline({ kept: true });
+      } else if (session.get().accessToken) {
+        await resume(options);
+      } else if (config.ask === 'before') {
+        view.showForm();
+      } else {
+        show(options);
+      }
+    }
+
+    /** Opens the stored conversation, or a new one, for a visitor who is known. */
     async function resume({ takeFocus }) {
       view.showLoading();
       try {
@@ -1667,40 +2018,189 @@ details[open] .icon { transform: rotate(180deg); }
           await startConversation();
         }
         await loadHistory();
-        view.showChat(entries, { takeFocus });
-        follow();
+        show({ takeFocus });
       } catch (error) {
         if (error.status === 401 || error.status === 403 || error.status === 422) {
           session.clear();
-          view.showForm();
+          leaveConversation();
+          begin({ takeFocus });
         } else {
           view.showProblem(error, () => resume({ takeFocus: true }));
         }
       }
     }
 
-    /** Registers the visitor; errors are shown by the form, which calls this. */
+    /** Registers the visitor; errors are shown by the form, which calls this, or by the one for bad times. */
     async function register(values) {
-      await api.register({ ...values, agent_id: config.agentId, consent_data_processing: true });
+      try {
+        await api.register({ ...values, agent_id: config.agentId });
+      } catch (error) {
+        if (!isDown(error) || error.status === 429) {
+          throw error;
+        }
+        view.showOffline({ values: { ...values, message: question } });
+        return;
+      }
       await startConversation();
       await loadHistory();
-      view.showChat(entries, { takeFocus: true });
+      show({ takeFocus: true });
+    }
+
+    // -- who they are, after some answers
+
+    function askWho() {
+      const { leadPayload, answers, skipped } = session.get();
+      if (config.ask === 'after' && !leadPayload && !skipped && answers >= config.askAfter && !pending().length
+        && view.isReady()) {
+        view.showGate();
+      }
+    }
+
+    async function identify(values) {
+      await api.authorizedJson('PATCH', '/lead/visitor', { body: values });
+      session.update({ leadPayload: { ...values, agent_id: config.agentId } });
+      view.hideGate();
+    }
+
+    function skip() {
+      session.update({ skipped: true });
+      view.hideGate();
     }
 
     async function newConversation() {
       view.showLoading();
+      leaveConversation();
       try {
         await startConversation();
-        view.showChat(entries, { takeFocus: true });
+        show({ takeFocus: true });
       } catch (error) {
         view.showProblem(error, newConversation);
       }
     }
 
-    return { send, resume, register, newConversation };
+    function openConversation(id) {
+      if (id !== session.get().conversationId) {
+        leaveConversation();
+        session.update({ conversationId: id });
+      }
+      return resume({ takeFocus: true });
+    }
+
+    /** What another tab of the same visitor has done shows here too, unless this one is about to send. */
+    function refresh() {
+      if (entries.some((entry) => entry.posting)) {
+        return;
+      }
+      const { conversationId } = session.get();
+      if (!conversationId || !session.get().accessToken) {
+        return;
+      }
+      leaveConversation();
+      loadHistory().then(() => show({ takeFocus: false })).catch(() => {});
+    }
+
+    function ask(text) {
+      question = String(text).trim().slice(0, MAX_MESSAGE_LENGTH);
+      if (question && view.isReady()) {
+        const asked = question;
+        question = '';
+        send(asked);
+      }
+    }
+
+    const conversations = () => session.get().conversations
+      .map((one) => ({ ...one, isOpen: one.id === session.get().conversationId }));
+
+    return {
+      ask, askForPerson, askWho, begin, conversations, identify, leave: outbox.put, newConversation, openConversation,
+      rate, refresh, register, send, skip, stop: leaveConversation,
+    };
+  }
+
+  /**
+   * A message that was left while the service was down. It stays in the browser until the service has taken it: as a
+   * registration, and its text as the first question of a conversation.
+   */
+  function createOutbox({ api, session, config, emit }) {
+    const store = openStore(`knowrithm-outbox::${config.agentId}`, true);
+    let item = store.read();
+    let running = false;
+    let tries = 0;
+    let timer = 0;
+    let onChange = () => {};
+
+    function keep(value) {
+      item = value;
+      store.write(value);
+    }
+
+    async function deliver() {
+      const { message, problem, sentTo, ...payload } = item;
+      if (!sentTo) {
+        await api.register({ ...payload, agent_id: config.agentId });
+        const body = await api.authorizedJson('POST', '/conversation', {
+          body: { agent_id: config.agentId, title: 'Website Chat' },
+        });
+        const conversationId = (body.conversation && body.conversation.id) || body.id;
+        session.update({ conversationId });
+        session.note({ title: message.slice(0, 80) });
+        keep({ ...item, sentTo: conversationId }); // so that trying again does not ask twice
+      }
+      if (message) {
+        const path = `/conversation/${encodeURIComponent(item.sentTo)}/chat`;
+        await api.authorizedJson('POST', path, { body: { message } });
+      }
+    }
+
+    async function flush() {
+      if (!item || item.problem || running) {
+        return;
+      }
+      clearTimeout(timer);
+      running = true;
+      try {
+        await deliver();
+        keep(null);
+        emit('message.delivered');
+        onChange('delivered');
+      } catch (error) {
+        if (isDown(error)) {
+          timer = setTimeout(flush, RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
+          tries += 1;
+        } else {
+          keep({ ...item, problem: error.message || String(error.status || error) }); // the visitor has to mend it
+          onChange('refused');
+        }
+      } finally {
+        running = false;
+      }
+    }
+
+    addEventListener('online', flush);
+    return {
+      flush,
+      /** What waits to be sent; null also for what was refused, which `refused()` has. */
+      get: () => (item && !item.problem ? item : null),
+      refused: () => (item && item.problem ? item : null),
+      async put(values) {
+        keep({ ...values });
+        tries = 0;
+        onChange('kept');
+        flush();
+      },
+      watch(listener) { onChange = listener; },
+    };
   }
 
   // -------------------------------------------------------------------------------------------------- start-up
+
+  function tellParent(origin, message) {
+    try {
+      window.parent.postMessage(message, origin);
+    } catch {
+      // no origin, or nothing that can be sent
+    }
+  }
 
   /** Tells the page; whatever its listeners and callbacks do stays their own affair. */
   function createEmitter(config) {
@@ -1711,6 +2211,9 @@ details[open] .icon { transform: rotate(180deg); }
       const full = { agentId: config.agentId, ...detail };
       if (name !== 'error') {
         window.dispatchEvent(new CustomEvent(`knowrithm:${name}`, { detail: full }));
+        if (window.parent !== window) { // the page that frames this one, if it was named
+          config.messageOrigins.forEach((origin) => tellParent(origin, { type: `knowrithm:${name}`, detail: full }));
+        }
       }
       const callback = config.callbacks[callbackOf[name]];
       if (typeof callback === 'function') {
@@ -1723,41 +2226,93 @@ details[open] .icon { transform: rotate(180deg); }
     };
   }
 
-  /** Builds the widget on the page and returns its switch, `(open, {focus}) => void`. */
-  function assemble({ config, agent, api, session, emit, metadata }) {
-    const t = translator(config.language);
+  /** Builds the widget on the page and returns its switch. Without an `agent` the service is down. */
+  function assemble({ config, texts, agent, draft, api, session, outbox, emit, metadata }) {
+    const t = translator(texts);
     let started = false;
     let chat = null;
 
-    const view = createView(config, agent, t, {
+    const view = createView(config, agent || {}, t, draft, {
       toggle: () => setOpen(!view.isOpen(), { focus: true }),
       close: () => setOpen(false, { focus: false }),
       register: (values) => chat.register(values),
+      identify: (values) => chat.identify(values),
+      skip: () => chat.skip(),
+      leave: (values) => chat.leave(values),
       newConversation: () => chat.newConversation(),
+      openConversation: (id) => chat.openConversation(id),
+      conversations: () => chat.conversations(),
+      person: () => chat.askForPerson(),
+      rate: (entry, value) => chat.rate(entry, value),
       send: (text) => chat.send(text),
     });
-    const name = config.title || agent.name || t('assistant');
-    chat = createChat({ api, session, config: { ...config, name }, t, view, emit, metadata });
+    const name = config.title || (agent && agent.name) || t('assistant');
+    chat = createChat({ api, session, config: { ...config, name }, t, view, emit, metadata, outbox });
+
+    function begin(takeFocus) {
+      const refused = outbox.refused();
+      if (refused) {
+        view.showOffline({ values: refused, problem: refused.problem });
+      } else if (!agent) {
+        view.showOffline({ kept: Boolean(outbox.get()), values: session.get().leadPayload || {} });
+      } else {
+        chat.begin({ takeFocus });
+      }
+    }
 
     function setOpen(open, { focus }) {
       if (open === view.isOpen()) {
         return;
       }
+      view.setOpen(open, { focus: false });
       // The history is fetched when the visitor first wants it, not on every page view.
-      const first = open && !started;
-      started = started || open;
-      if (first && !session.get().accessToken) {
-        view.showForm();
-      } else if (first) {
-        chat.resume({ takeFocus: focus });
+      if (open && !started) {
+        started = true;
+        begin(focus);
       }
-      view.setOpen(open, { focus });
+      if (open && focus) {
+        view.focusInside();
+      }
+      if (open && agent) {
+        chat.askWho();
+      }
       emit(open ? 'widget.opened' : 'widget.closed');
     }
 
+    outbox.watch((what) => {
+      if (what === 'delivered') {
+        view.announce(t('delivered'));
+      }
+      if (started) {
+        begin(false);
+      }
+    });
+    session.onChange(() => {
+      if (started && agent) {
+        chat.refresh();
+      }
+    });
     view.mount();
-    return { setOpen, isOpen: view.isOpen };
+    return {
+      setOpen,
+      isOpen: view.isOpen,
+      ask(text) {
+        setOpen(true, { focus: true });
+        if (agent) {
+          chat.ask(text);
+        } else {
+          view.showOffline({ values: { ...view.typed(), message: text } });
+        }
+      },
+      typed: view.typed,
+      destroy() {
+        chat.stop();
+        view.destroy();
+      },
+    };
   }
+
+  const backOnline = () => new Promise((resolve) => addEventListener('online', resolve, { once: true }));
 
   function documentReady() {
     return document.readyState === 'loading'
@@ -1765,23 +2320,53 @@ details[open] .icon { transform: rotate(180deg); }
       : Promise.resolve();
   }
 
-  /** The public switch of the page; calls made before the widget is there are kept. */
+  /** The public switch of the page; calls made before the widget is there are kept. None of them throws. */
   function publishApi(metadata) {
-    const remote = { widget: null, wanted: false };
+    const remote = { widget: null, wanted: false, question: '' };
     const set = (open) => {
       remote.wanted = open;
       if (remote.widget) {
         remote.widget.setOpen(open, { focus: true });
       }
     };
+    const safely = (action) => (...values) => {
+      try {
+        action(...values);
+      } catch (error) {
+        console.error('Knowrithm widget: this could not be done.', error);
+      }
+    };
     window.KnowrithmWidget = Object.freeze({
-      open: () => set(true),
-      close: () => set(false),
-      toggle: () => set(remote.widget ? !remote.widget.isOpen() : !remote.wanted),
+      open: safely(() => set(true)),
+      close: safely(() => set(false)),
+      toggle: safely(() => set(remote.widget ? !remote.widget.isOpen() : !remote.wanted)),
+      /** Opens the window and asks; a visitor who has to say first who they are does that before. */
+      ask: safely((text) => {
+        if (typeof text === 'string' && text.trim()) {
+          remote.wanted = true;
+          if (remote.widget) {
+            remote.widget.ask(text);
+          } else {
+            remote.question = text;
+          }
+        }
+      }),
       /** Facts about the visit that are stored with conversations started from now on. */
-      updateMetadata: (facts) => { Object.assign(metadata, facts); },
+      updateMetadata: safely((facts) => { Object.assign(metadata, facts); }),
     });
     return remote;
+  }
+
+  /** `{type: 'knowrithm:open'}` and the like, from the page itself and from the origins that it names. */
+  function obeyMessages(config) {
+    addEventListener('message', ({ origin, data }) => {
+      const isTrusted = origin !== 'null' && (origin === location.origin || config.messageOrigins.includes(origin));
+      const named = isTrusted && data && /^knowrithm:(open|close|toggle|ask|updateMetadata)$/.exec(data.type);
+      const [, action] = named || [];
+      if (action) {
+        window.KnowrithmWidget[action](action === 'ask' ? data.text : data.metadata);
+      }
+    });
   }
 
   async function start() {
@@ -1789,30 +2374,76 @@ details[open] .icon { transform: rotate(180deg); }
     const remote = publishApi(metadata);
     let emit = () => {};
     try {
-      const config = readConfig(ownScript);
+      const sources = readSources(ownScript);
+      const config = readConfig(sources);
       window.AIChatWidgetConfig = config;
       emit = createEmitter(config);
       if (!config.agentId) {
         throw new Error('data-agent-id is missing');
       }
+      obeyMessages(config);
       const session = openSession(config.agentId, config.persistSession);
-      const api = createApi(config.api, session);
+      const api = createApi(config.api, session, config.agentId);
+      const outbox = createOutbox({ api, session, config, emit });
       await sleep(config.initialDelay);
+      const firstTexts = loadTexts(config.api, config.language);
       await documentReady();
-      // Without query and fragment: they may carry secrets of the page's own visitors.
-      const page = { url: location.origin + location.pathname, title: document.title };
-      api.handshake({ agent_id: config.agentId, ...page, trigger_crawl: false }).catch(() => {});
-      const body = await api.getJson(`/agent/${encodeURIComponent(config.agentId)}`);
-      if (!body.agent) {
-        throw new Error('the agent was not found');
+
+      /** Puts the widget on the page, in place of the one for bad times if there is one. */
+      async function put(agent) {
+        const settled = readConfig(sources, agent || {});
+        const isOther = settled.language !== config.language;
+        const spoken = await (isOther ? loadTexts(config.api, settled.language) : firstTexts);
+        const shown = { ...settled, language: spoken.language };
+        const { widget, question, wanted } = remote;
+        const wasOpen = widget ? widget.isOpen() : wanted;
+        const draft = widget ? widget.typed() : {};
+        if (widget) {
+          widget.destroy();
+        }
+        window.AIChatWidgetConfig = shown;
+        const { texts } = spoken;
+        remote.question = '';
+        remote.widget = assemble({ config: shown, texts, agent, draft, api, session, outbox, emit, metadata });
+        if (question) {
+          remote.widget.ask(question);
+        } else if (wasOpen || shown.autoOpen) {
+          remote.widget.setOpen(true, { focus: wanted }); // opening by itself must not take the focus
+        }
       }
-      remote.widget = assemble({ config, agent: body.agent, api, session, emit, metadata });
-      if (config.autoOpen || remote.wanted) {
-        remote.widget.setOpen(true, { focus: remote.wanted }); // opening by itself must not take the focus
+
+      async function connect(tries) {
+        let agent = null;
+        try {
+          agent = { ...await api.loadAgent(), ...sources.page.agent }; // a designer shows what is not saved yet
+        } catch (error) {
+          if (!isDown(error)) {
+            throw error;
+          }
+          if (!remote.widget) {
+            await put(null);
+            console.warn('Knowrithm widget: the service cannot be reached. Messages are kept until it can.');
+            emit('error', { error });
+          }
+          await Promise.race([sleep(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]), backOnline()]);
+          await connect(tries + 1);
+          return;
+        }
+        await put(agent);
+        emit('ready');
+        // Without query and fragment: they may carry secrets of the page's own visitors.
+        const page = { url: location.origin + location.pathname, title: document.title };
+        api.handshake({ agent_id: config.agentId, ...page, trigger_crawl: false }).catch(() => {});
+        outbox.flush();
       }
-      emit('ready');
+
+      await connect(0);
     } catch (error) {
       console.warn('Knowrithm widget: not shown.', error.message || 'The service could not be reached.');
+      if (remote.widget) {
+        remote.widget.destroy();
+        remote.widget = null;
+      }
       emit('error', { error });
     }
   }

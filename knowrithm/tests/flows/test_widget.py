@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from agents.tests.test_widget_browser import CHROMIUM, FLAGS
 from agents.tests.widget_stub import running_site
-from agents.tests.widget_visit import PAGE
+from agents.tests.widget_visit import CHROMIUM, FLAGS, IN_BROWSER, PAGE
 from knowrithm.tests.flows.files import WARRANTY, WARRANTY_QUESTION, library, write_files
 from knowrithm.tests.platform import FLOW, Owner
 
-pytestmark = [
-    FLOW,
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"needs Chromium at {CHROMIUM}"
-    ),
-]
+pytestmark = [FLOW, *IN_BROWSER]
 
 
 @pytest.fixture

@@ -1,0 +1,401 @@
+"""Visits that take another way: without a name, in another language, while the service is down, in two tabs."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from agents.tests.test_widget_accessibility import violations
+from agents.tests.widget_stub import AGENT_ID, STATIC, Refusal
+from agents.tests.widget_visit import IN_BROWSER, SOURCES, Visit
+
+pytestmark = IN_BROWSER
+
+OUTBOX = f"knowrithm-outbox::{AGENT_ID}"
+DOWN = "**/api/v1/**"
+
+
+def configure(visit: Visit, **widget: Any) -> None:
+    visit.stub.agent |= {"widget": widget}
+
+
+def go_down(visit: Visit, *, with_error: bool = False) -> None:
+    if with_error:
+        visit.page.route(DOWN, lambda route: route.fulfill(status=503, body="{}"))
+    else:
+        visit.page.route(DOWN, lambda route: route.abort("connectionrefused"))
+
+
+def come_back(visit: Visit) -> None:
+    visit.page.unroute(DOWN)
+    visit.page.evaluate("dispatchEvent(new Event('online'))")
+
+
+def leave_message(visit: Visit, text: str) -> None:
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_label("Your question").fill(text)
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Leave a message").click()
+
+
+def waiting(visit: Visit) -> Any:
+    return json.loads(visit.page.evaluate(f"localStorage.getItem('{OUTBOX}')") or "null")
+
+
+# -- while the service is down
+
+
+@pytest.mark.parametrize("with_error", [False, True])
+def test_a_message_left_while_the_service_is_down_is_sent_when_it_is_back(visit: Visit, with_error: bool) -> None:
+    go_down(visit, with_error=with_error)
+    visit.embed()
+    visit.launcher.click()
+    expect(visit.page.locator(".hello")).to_have_text("We cannot be reached at the moment")
+    assert violations(visit) == []
+    leave_message(visit, "How long is the warranty?")
+    expect(visit.page.locator(".info")).to_contain_text("sent as soon as we can be reached")
+    assert waiting(visit)["message"] == "How long is the warranty?"
+    assert violations(visit) == []
+
+    visit.page.reload()  # nothing is lost
+    visit.launcher.click()
+    expect(visit.page.locator(".info")).to_be_visible()
+    come_back(visit)
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?"])
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    assert waiting(visit) is None
+    [registration] = visit.stub.sent("POST", "/lead/register")
+    assert registration.body == {
+        "first_name": "", "last_name": "", "email": "ada@example.com", "phone": "", "agent_id": AGENT_ID,
+        "consent_data_processing": True, "consent_text_version": "standard-1",
+    }  # fmt: skip
+    assert len(visit.stub.sent("POST", "/chat")) == 1
+
+
+def test_what_was_typed_stays_when_the_service_comes_back_before_it_was_left(visit: Visit) -> None:
+    go_down(visit)
+    visit.embed()
+    visit.launcher.click()
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_label("Your question").fill("Half a ques")
+    come_back(visit)
+    expect(visit.page.get_by_role("button", name="Start chat")).to_be_visible()
+    expect(visit.page.get_by_label("E-mail")).to_have_value("ada@example.com")
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("Last name").fill("Lovelace")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Start chat").click()
+    expect(visit.composer).to_have_value("Half a ques")
+
+
+def test_a_registration_that_does_not_get_through_becomes_a_message(visit: Visit) -> None:
+    visit.embed()
+    visit.launcher.click()
+    go_down(visit)
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("Last name").fill("Lovelace")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Start chat").click()
+    expect(visit.page.get_by_label("E-mail")).to_have_value("ada@example.com")
+    leave_message(visit, "Hello?")
+    expect(visit.page.locator(".info")).to_be_visible()
+    come_back(visit)
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["Hello?"])
+
+
+def test_a_message_that_is_refused_is_shown_and_can_be_mended(visit: Visit) -> None:
+    go_down(visit)
+    visit.embed()
+    visit.launcher.click()
+    leave_message(visit, "Hello?")
+    expect(visit.page.locator(".info")).to_be_visible()
+    visit.stub.refusals.append(Refusal("/lead/register", 400, {"message": "This address does not exist."}))
+    come_back(visit)
+    alert = visit.page.get_by_role("alert")
+    expect(alert).to_have_text("Your message could not be sent: This address does not exist.")
+    expect(visit.page.get_by_label("Your question")).to_have_value("Hello?")
+    leave_message(visit, "Hello?")
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["Hello?"])
+    assert waiting(visit) is None
+
+
+def test_a_slow_service_counts_as_down(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.page.route(f"**/agent/{AGENT_ID}", lambda route: None)  # never answers
+    visit.embed()
+    expect(visit.launcher).to_have_count(0)
+    visit.page.wait_for_timeout(300)
+    visit.page.clock.fast_forward(11_000)
+    visit.launcher.click()
+    expect(visit.page.locator(".hello")).to_have_text("We cannot be reached at the moment")
+
+
+# -- languages
+
+
+@pytest.mark.parametrize("language", sorted(path.stem for path in (STATIC / "widget").glob("*.json")))
+def test_every_language_is_fetched_alone_and_read_in_its_direction(visit: Visit, language: str) -> None:
+    texts = json.loads((STATIC / "widget" / f"{language}.json").read_text())
+    fetched: list[str] = []
+    visit.page.on("request", lambda request: fetched.append(request.url) if "/widget/" in request.url else None)
+    visit.embed(f'data-language="{language}-XX"')
+    expect(visit.launcher).to_have_accessible_name(texts["open"])
+    visit.launcher.click()
+    expect(visit.panel).to_have_css("direction", "rtl" if language in {"ar", "he"} else "ltr")
+    expect(visit.page.get_by_role("button", name=texts["start"])).to_be_visible()
+    assert [url.rpartition("/")[2] for url in fetched] == [f"{language}.json"]
+    assert violations(visit) == []
+    assert visit.complaints == []
+
+
+def test_language_of_tag_then_agent_then_page_then_browser(visit: Visit) -> None:
+    visit.embed()  # the page says English; so does the browser
+    expect(visit.launcher).to_have_accessible_name("Open chat")
+    page = visit.site.html
+    visit.site.html = page.replace('lang="en"', 'lang="fr-CA"')
+    visit.page.reload()
+    expect(visit.launcher).to_have_accessible_name("Ouvrir le chat")
+    configure(visit, language="nl")
+    visit.page.reload()
+    expect(visit.launcher).to_have_accessible_name("Chat openen")
+    visit.site.html = page.replace("data-agent-id", 'data-language="it" data-agent-id')
+    visit.page.reload()
+    expect(visit.launcher).to_have_accessible_name("Apri la chat")
+
+
+def test_without_its_texts_the_widget_speaks_english(visit: Visit) -> None:
+    visit.page.route("**/widget/de.json", lambda route: route.abort())
+    visit.embed('data-language="de"')
+    expect(visit.launcher).to_have_accessible_name("Open chat")
+
+
+# -- what is asked before, after, or never
+
+
+def test_a_visitor_who_is_asked_nothing_begins_with_the_question(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.stub.agent |= {"starter_questions": ["How long is the warranty?"]}
+    visit.embed()
+    visit.launcher.click()
+    expect(visit.composer).to_be_focused()
+    assert visit.stub.sent("POST", "/lead/visitor") == []  # looking makes nobody a visitor
+    assert violations(visit) == []
+    visit.page.get_by_role("button", name="How long is the warranty?").click()
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    [begun] = visit.stub.sent("POST", "/lead/visitor")
+    assert begun.body == {"agent_id": AGENT_ID}
+    assert visit.stub.sent("POST", "/lead/register") == []
+
+    visit.stub.tokens.clear()
+    visit.say("And the seal?")
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
+    assert list(visit.stub.sent("POST", "/lead/visitor")[1].body) == ["agent_id", "refresh_token"]
+    visit.page.reload()
+    visit.launcher.click()
+    expect(visit.page.locator(".message.user")).to_have_count(2)
+
+
+def test_a_visitor_is_asked_after_some_answers_and_may_decline(visit: Visit) -> None:
+    configure(visit, ask="after", ask_after=1, fields={"last_name": "hidden", "phone": "hidden"})
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.page.get_by_label("First name")).to_be_focused()
+    expect(visit.composer).to_have_count(0)
+    expect(visit.page.get_by_label("Phone")).to_have_count(0)
+    assert violations(visit) == []
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Send").click()
+    expect(visit.composer).to_be_focused()
+    [known] = visit.stub.sent("PATCH", "/lead/visitor")
+    assert (known.body["first_name"], known.body["email"]) == ("Ada", "ada@example.com")
+
+    visit.page.evaluate("localStorage.clear()")
+    visit.page.reload()
+    visit.launcher.click()
+    visit.say("Hello")
+    visit.page.get_by_role("button", name="Not now").click()
+    expect(visit.composer).to_be_focused()
+    visit.say("And more")
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
+    expect(visit.composer).to_be_visible()
+
+
+def test_the_agent_s_own_form_and_consents_with_their_version(visit: Visit) -> None:
+    configure(
+        visit, fields={"first_name": "optional", "last_name": "hidden", "phone": "required"},
+        consent_text="I agree to the terms of Acme.", consent_version="2026-11", marketing_text="Send me news.",
+    )  # fmt: skip
+    visit.embed()
+    visit.launcher.click()
+    visit.page.get_by_role("button", name="Start chat").click()
+    expect(visit.page.get_by_label("E-mail")).to_be_focused()  # the first name may be left out
+    expect(visit.page.get_by_label("Phone")).to_have_attribute("aria-invalid", "true")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_label("Phone").fill("+49 30 1234")
+    visit.page.get_by_label("I agree to the terms of Acme.").check()
+    visit.page.get_by_label("Send me news.").check()
+    visit.page.get_by_role("button", name="Start chat").click()
+    expect(visit.composer).to_be_focused()
+    [registration] = visit.stub.sent("POST", "/lead/register")
+    assert registration.body == {
+        "first_name": "", "last_name": "", "email": "ada@example.com", "phone": "+49 30 1234", "agent_id": AGENT_ID,
+        "consent_data_processing": True, "consent_text_version": "2026-11", "consent_marketing": True,
+    }  # fmt: skip
+
+
+def test_looks_are_the_page_s_then_the_tag_s_then_the_agent_s(visit: Visit) -> None:
+    looks = {"color": "#ff0000", "position": "top-left", "theme": "dark", "title": "Desk", "button_text": "Ask us"}
+    configure(visit, **looks)
+    visit.embed()
+    expect(visit.launcher).to_have_css("background-color", "rgb(255, 0, 0)")
+    expect(visit.launcher).to_have_text("Ask us")
+    assert visit.page.locator(".root").get_attribute("data-position") == "top-left"
+    visit.embed('data-color="#0000ff" data-position="left"')
+    expect(visit.launcher).to_have_css("background-color", "rgb(0, 0, 255)")
+    assert visit.page.evaluate("[AIChatWidgetConfig.position, AIChatWidgetConfig.theme]") == ["left", "dark"]
+
+
+# -- the page and the widget
+
+
+def test_the_page_asks_in_the_visitor_s_name(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.embed()
+    visit.page.evaluate("KnowrithmWidget.ask('  How long is the warranty? ')")
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?"])
+    visit.page.keyboard.press("Escape")
+    visit.page.evaluate("KnowrithmWidget.ask('And the seal?')")
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?", "And the seal?"])
+    visit.page.evaluate("KnowrithmWidget.ask(''); KnowrithmWidget.ask(7); KnowrithmWidget.updateMetadata(null)")
+    assert len(visit.stub.sent("POST", "/chat")) == 2
+
+
+def test_what_the_page_asks_waits_for_the_form(visit: Visit) -> None:
+    visit.page.add_init_script("addEventListener('knowrithm:ready', () => KnowrithmWidget.ask('Hello?'))")
+    visit.embed()
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("Last name").fill("Lovelace")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Start chat").click()
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["Hello?"])
+
+
+def test_messages_are_obeyed_from_the_page_and_from_named_origins_alone(visit: Visit) -> None:
+    visit.embed()
+    expect(visit.launcher).to_be_visible()
+    visit.page.evaluate("postMessage({ type: 'knowrithm:open' }, '*')")
+    expect(visit.panel).to_be_visible()
+    visit.page.evaluate("postMessage({ type: 'knowrithm:close' }, '*')")
+    expect(visit.panel).to_be_hidden()
+    say = "(origin) => dispatchEvent(new MessageEvent('message', { data: { type: 'knowrithm:open' }, origin }))"
+    for origin in ("https://evil.example", "null", ""):
+        visit.page.evaluate(say, origin)
+    visit.page.evaluate("postMessage('knowrithm:open', '*'); postMessage({ type: 'knowrithm:constructor' }, '*')")
+    visit.page.wait_for_timeout(100)
+    expect(visit.panel).to_be_hidden()
+
+    visit.embed('data-message-origins="https://app.acme.example, https://b.example"')
+    expect(visit.launcher).to_be_visible()
+    visit.page.evaluate(say, "https://b.example")
+    expect(visit.panel).to_be_visible()
+    assert visit.complaints == []
+
+
+# -- answers, conversations, tabs, people
+
+
+def test_an_answer_is_rated_and_the_rating_taken_back(visit: Visit) -> None:
+    visit.stub.sources = SOURCES
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    helpful = visit.page.get_by_role("button", name="Helpful", exact=True)
+    helpful.click()
+    expect(helpful).to_have_attribute("aria-pressed", "true")
+    expect(helpful).to_be_focused()
+    expect(visit.page.get_by_role("status")).to_have_text("Thank you for your rating.")
+    visit.page.get_by_role("button", name="Not helpful").click()
+    expect(helpful).to_have_attribute("aria-pressed", "false")
+    visit.page.get_by_role("button", name="Not helpful").click()
+    visit.page.wait_for_timeout(100)
+    assert [one.body for one in visit.stub.sent("POST", "/feedback")] == [
+        {"rating": 1},
+        {"rating": -1},
+        {"rating": None},
+    ]
+    visit.stub.refusals.append(Refusal("/feedback", 500, {}))
+    helpful.click()
+    expect(visit.page.get_by_role("status")).to_have_text("Something went wrong. Please try again.")
+    expect(helpful).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_visitor_goes_back_to_an_earlier_conversation(visit: Visit) -> None:
+    visit.embed()
+    visit.enter()
+    visit.say("First question")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.page.get_by_role("button", name="New conversation").click()
+    visit.say("Second question")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.page.get_by_role("button", name="Conversations").click()
+    items = visit.page.locator(".item span")
+    expect(items).to_have_text(["Second question", "First question"])
+    expect(visit.page.locator(".item").first).to_be_focused()
+    assert violations(visit) == []
+    visit.page.locator(".item").nth(1).click()
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["First question"])
+    expect(visit.composer).to_be_focused()
+    assert visit.stored()["conversationId"] == next(iter(visit.stub.conversations))
+
+
+def test_another_tab_follows(visit: Visit) -> None:
+    visit.embed()
+    visit.enter()
+    other = Visit(page=visit.page.context.new_page(), stub=visit.stub, site=visit.site)
+    other.page.goto(visit.site.url)
+    other.launcher.click()
+    expect(other.composer).to_be_visible()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    expect(other.page.locator(".message.user .bubble")).to_have_text(["Hello"])
+    expect(other.answers.nth(1)).to_have_text("Hello from the agent.")
+    other.page.get_by_role("button", name="New conversation").click()
+    expect(visit.page.locator(".message.user")).to_have_count(0)
+    assert len(visit.stub.conversations) == 2
+
+
+def test_a_person_is_asked_for_where_the_agent_offers_it(visit: Visit) -> None:
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
+
+    configure(visit, handover=True)
+    visit.page.reload()
+    visit.launcher.click()
+    visit.page.get_by_role("button", name="Talk to a person").click()
+    expect(visit.page.locator(".system")).to_have_text("A person has been asked to join. You can go on writing.")
+    expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
+    expect(visit.composer).to_be_focused()
+    assert len(visit.stub.sent("POST", "/handover")) == 1
+    assert violations(visit) == []
+    [stored] = visit.stub.conversations.values()
+    stored.append({**stored[-1], "id": "from-a-person", "content": "Here is Grace."})
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+
+
+def test_who_cannot_be_asked_is_said_so(visit: Visit) -> None:
+    configure(visit, handover=True)
+    visit.embed()
+    visit.enter()
+    visit.stub.refusals.append(Refusal("/handover", 404, {"message": "Not found"}))
+    visit.page.get_by_role("button", name="Talk to a person").click()
+    expect(visit.page.locator(".system")).to_have_text("Nobody can be asked at the moment.")
+    expect(visit.page.get_by_role("button", name="Talk to a person")).to_be_visible()

@@ -143,19 +143,19 @@ class Customer:
         return checked(self.http.get(path, **options))
 
     def upload(self, name: str, text: str) -> str:
-        """The id of the document, which is still to be read."""
+        """The id of the task that reads the document."""
         files = {"files": (name, text.encode())}
         answer = self.post("/document/upload", data={"agent_id": self.agent_id}, files=files)
-        return str(answer["documents"][0]["id"])
+        return str(answer["task_ids"][0])
 
-    def await_processed(self, document_id: str) -> Json:
-        """The document once it can be searched; raises when it could not be read."""
+    def await_processed(self, task_id: str) -> str:
+        """The id of the document, once it can be searched; raises when it could not be read."""
         while True:
-            document: Json = self.get(f"/document/{document_id}")["document"]
-            if document["status"] == "processed":
-                return document
-            if document["status"] == "failed":
-                raise RuntimeError(document["processing_error"])
+            task = self.get(f"/tasks/{task_id}/status")
+            if task["status"] == "completed":
+                return str(task["result"]["document_id"])
+            if task["status"] == "failed":
+                raise RuntimeError(task["error"])
             time.sleep(0.1)
 
 

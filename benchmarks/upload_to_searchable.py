@@ -37,8 +37,7 @@ def run() -> list[Row]:
 
 def _upload_and_find(customer: Customer, number: int, text: str) -> float:
     started = time.perf_counter()
-    document_id = customer.upload(f"file-{number}.txt", text)
-    customer.await_processed(document_id)
+    document_id = customer.await_processed(customer.upload(f"file-{number}.txt", text))
     query = {"agent_id": customer.agent_id, "query": f"What is the codeword kestrel{number}?", "limit": 3}
     found = customer.post("/search/document", json=query)["results"]
     took = time.perf_counter() - started

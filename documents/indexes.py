@@ -8,13 +8,15 @@ document as it is while its own record of it says the same number.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from agents.models import MODEL_RELATIONS, Agent, LLMSettings
+from agents.catalog.models import ProviderModel
+from agents.models import MODEL_RELATIONS, Agent, EmbedderChoice, LLMSettings
 from documents.enums import UNFINISHED_JOBS, DocumentStatus, IndexState, JobStatus
 from documents.ingestion.sandbox import Chunking
 from documents.models import Document, Home, IndexBuild, IndexedDocument, SearchIndex, owned_by
@@ -23,14 +25,13 @@ from knowrithm.errors import ConflictError
 from knowrithm.llm.base import ProviderConfig
 
 _MODELS = tuple(name for name in MODEL_RELATIONS if name.startswith("embedding"))
-_OF_DATASETS = tuple(f"dataset__llm_settings__{name}" for name in _MODELS)
 _ANSWERING: CompiledQuery[SearchIndex] = CompiledQuery(
     lambda: (
         SearchIndex.objects.filter(
             Q(agent_id=ANY_ID) | Q(dataset__archived_at=None, dataset__grants__agent_id=ANY_ID),
             state=IndexState.ANSWERING,
         )
-        .select_related(*_MODELS, *_OF_DATASETS)
+        .select_related("dataset__llm_settings")
         .order_by(F("agent_id").asc(nulls_last=True), "dataset_id")
     )
 )
@@ -42,7 +43,19 @@ def indexes_that_answer(agent: Agent) -> list[tuple[SearchIndex, ProviderConfig]
     Read at once: a switch lies before all of them, or after.
     """
     found = _ANSWERING.of(agent.id)
-    return [(row, row.config(row.dataset.llm_settings if row.dataset else agent.llm_settings)) for row in found]
+    settings = [row.dataset.llm_settings if row.dataset else agent.llm_settings for row in found]
+    _fill_in_models([*found, *settings], agent.llm_settings)
+    return [(row, row.config(of_home)) for row, of_home in zip(found, settings, strict=True)]
+
+
+def _fill_in_models(rows: Sequence[EmbedderChoice], known: LLMSettings) -> None:
+    """Mostly all are of the agent's own model: joined to each row, it would take longer than all the rest."""
+    models = {known.embedding_model_id: known.embedding_model}
+    if other := {row.embedding_model_id for row in rows} - models.keys():
+        models |= ProviderModel.objects.select_related("provider").in_bulk(other)
+    for row in rows:
+        row.embedding_model = models[row.embedding_model_id]
+        row.embedding_provider = row.embedding_model.provider
 
 
 def index_of(home: Home, state: IndexState = IndexState.ANSWERING) -> SearchIndex | None:

@@ -22,6 +22,7 @@ from analytics.enums import MetricType
 from analytics.models import SystemMetric
 from analytics.selectors.everywhere import companies_with_schema, select_everywhere
 from conversations.enums import MessageRole, MessageStatus
+from conversations.handing import TAKEN_OVER
 from conversations.models import Conversation, Message
 from documents.enums import DocumentStatus
 from documents.models import Document
@@ -114,7 +115,8 @@ SELECT
      WHERE archived_at IS NULL AND status = 'failed' AND updated_at >= %(yesterday)s),
   (SELECT coalesce(sum(file_size), 0)::bigint FROM {documents} WHERE archived_at IS NULL),
   (SELECT count(*) FROM {messages} WHERE role = 'assistant' AND status IN ('pending', 'processing')),
-  (SELECT count(*) FROM {messages} WHERE role = 'assistant' AND status = 'failed' AND updated_at >= %(yesterday)s)
+  (SELECT count(*) FROM {messages} WHERE role = 'assistant' AND status = 'failed' AND error_code <> 'TAKEN_OVER'
+     AND updated_at >= %(yesterday)s)
 """
 OF_WORK = ("documents_waiting", "documents_failed_24h", "storage_bytes", "answers_waiting", "answers_failed_24h")
 
@@ -142,7 +144,7 @@ def _company(company: Company) -> Iterator[Reading]:
     messages = Message.objects.aggregate(
         total=Count("pk"),
         waiting=Count("pk", filter=replies & Q(status__in=UNFINISHED)),
-        failed=Count("pk", filter=replies & Q(status=MessageStatus.FAILED)),
+        failed=Count("pk", filter=replies & Q(status=MessageStatus.FAILED) & ~Q(error_code=TAKEN_OVER)),
         input=Sum("input_tokens", default=0),
         output=Sum("output_tokens", default=0),
     )

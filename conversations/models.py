@@ -23,9 +23,10 @@ from conversations.enums import (
 )
 from documents.ingestion.locators import describe
 from documents.models import Document, DocumentChunk
+from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
-from leads.models import Lead, LeadDataField
+from leads.models import Lead
 
 
 class Conversation(ArchivableModel):
@@ -243,7 +244,7 @@ class Handover(BaseModel):
     end = models.CharField(max_length=11, choices=HandoverEnd, blank=True)
     summary = models.TextField(blank=True)
     alerted_at = models.DateTimeField(null=True, blank=True)  # when the visitor was told that nobody has come
-    contact_email = LeadDataField(blank=True)  # that the visitor has left for this
+    contact_email = EncryptedTextField(blank=True)  # that the visitor has left for this
 
     class Meta:
         ordering = ["-created_at"]

@@ -98,6 +98,11 @@ def newest_id(schema: str, conversation_id: uuid.UUID | str) -> str:
     return str(entries[0][0]) if entries else BEGINNING
 
 
+def newest_inbox_id(schema: str) -> str:
+    entries: Any = sync_redis().xrevrange(inbox_key(schema), count=1)
+    return str(entries[0][0]) if entries else "0-0"
+
+
 def parse(entries: Sequence[tuple[str, dict[str, str]]]) -> list[Event]:
     return [Event(identifier, fields["event"], json.loads(fields["data"])) for identifier, fields in entries]
 

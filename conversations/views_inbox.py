@@ -47,6 +47,7 @@ def inbox(request: PageRequest) -> HttpResponse:
     """`part` is list or thread, for the page's script; without it the whole page."""
     show = query_text(request, "show")
     show = show if show in SHOW else "open"
+    after = streams.newest_inbox_id(current_schema())  # before anything is read
     part, chosen = query_text(request, "part"), as_uuid(query_text(request, "conversation"))
     context: dict[str, Any] = {"show": show, "show_choices": SHOW, "chosen": chosen, "api_base": "/api/v1"}
     if part != "thread":
@@ -57,7 +58,11 @@ def inbox(request: PageRequest) -> HttpResponse:
         return render(request, "inbox/_list.html", context)
     if part == "thread":
         return render(request, "inbox/_thread.html", context)
-    context |= {"replies": canned_replies(), "is_away": _presence_of(request, [request.user.pk]) == ["away"]}
+    context |= {
+        "after": after,
+        "replies": canned_replies(),
+        "is_away": _presence_of(request, [request.user.pk]) == ["away"],
+    }
     return render(request, "inbox/inbox.html", context)
 
 

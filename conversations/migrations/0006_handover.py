@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
-import leads.models
+import knowrithm.db.fields
 import uuid
 from django.db import migrations, models
 
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                 ),
                 ("summary", models.TextField(blank=True)),
                 ("alerted_at", models.DateTimeField(blank=True, null=True)),
-                ("contact_email", leads.models.LeadDataField(blank=True)),
+                ("contact_email", knowrithm.db.fields.EncryptedTextField(blank=True)),
             ],
             options={
                 "ordering": ["-created_at"],

@@ -17,7 +17,7 @@ from conversations.enums import ConversationStatus, HandoverEnd, HandoverReason,
 from conversations.exceptions import HandoverNotOfferedError, HandoverStateError
 from conversations.handover import Act, check_has, check_may, owner_after
 from conversations.models import Conversation, Handover, Message, PrivateNote
-from conversations.outbox import publish_handover
+from conversations.outbox import publish_conversation, publish_handover
 from conversations.selectors import get_conversation, lock_conversation
 from conversations.services.turns import clean_message
 from conversations.summary import extract_summary
@@ -179,6 +179,8 @@ def _end(conversation: Conversation, handover: Handover | None, end: HandoverEnd
     conversation.read_position = conversation.last_position
     handing.save(conversation)
     handing.announce_owner(conversation)
+    if end == HandoverEnd.CLOSED:
+        publish_conversation(EventType.CONVERSATION_ENDED, conversation)
     if handover is not None:
         handover.ended_at, handover.end, handover.summary = timezone.now(), end, summary
         handover.save()

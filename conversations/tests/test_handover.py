@@ -21,6 +21,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from agents.models import Agent
+from agents.services import update_agent
 from conftest import Character, character
 from conversations import jobs, streams, turn
 from conversations.enums import Owner
@@ -40,18 +41,21 @@ from conversations.services import (
     start_turn,
     take_conversation,
 )
+from conversations.tests.test_turn_models import QUESTION, no_circuits, taught
 from integrations.models import Webhook, WebhookDelivery
 from knowrithm.db.redis import sync_redis
 from knowrithm.db.schema import leave_company
 from knowrithm.errors import ServiceError
 from knowrithm.jobs import read_task
 from knowrithm.principal import Principal, PrincipalKind
+from knowrithm.tests.providers import OpenAIServer
 from leads.services import register_lead
 from notifications.models import Notification
 from tenants.audit.models import AuditEvent
 from tenants.models import User
 from tenants.services import create_user, principal_of
 
+__all__ = ["no_circuits", "taught"]
 QUERIES_OF_A_QUESTION = 9  # as before there were handovers
 
 
@@ -543,3 +547,51 @@ def test_a_question_to_the_agent_costs_what_it_did(
     with_rules(in_acme, phrases=["human"], unanswered=3, bad_ratings=3, on_guardrail=True)
     with django_assert_num_queries(QUERIES_OF_A_QUESTION):
         start_turn(actor=actor, conversation_id=conversation.pk, text="How long is the warranty?")
+
+
+# --- With a model -------------------------------------------------------------------------------------------------
+
+
+def test_the_agents_model_writes_the_summary_and_never_hears_a_note(taught: Character) -> None:
+    told = "The visitor lost order 17. It comes on Monday."
+
+    def reply(body: Any) -> str:
+        return told if "Say in at most five sentences" in json.dumps(body) else "It lasts 37 months [Source 1]."
+
+    with OpenAIServer(reply=reply) as server:
+        choices = {
+            "llm_provider": "openai", "llm_model": "gpt-4o-mini", "llm_api_key": "k",
+            "llm_api_base_url": server.base_url,
+        }  # fmt: skip
+        update_agent(actor=taught.principal, agent=taught.agent, changes={}, choices=choices)
+        actor, conversation, _ = visitor(taught)
+        take_conversation(actor=taught.principal, conversation_id=conversation.pk)
+        start_turn(actor=actor, conversation_id=conversation.pk, text="Where is order 17?")
+        add_note(actor=taught.principal, conversation_id=conversation.pk, text="Canary")
+        send_as_person(actor=taught.principal, conversation_id=conversation.pk, text="It comes on Monday.")
+        hand_back(actor=taught.principal, conversation_id=conversation.pk)
+        jobs.summarise(Handover.objects.get().pk)
+        assert Handover.objects.get().summary == told
+        conversation.refresh_from_db()
+        assert conversation.handover_summary == told
+        assert ask(actor, conversation, QUESTION).status == "completed"
+        heard_by_model = json.dumps([request.json for request in server.requests])
+    assert len(server.requests) == 2
+    assert "Canary" not in heard_by_model
+    assert told in json.dumps(server.requests[1].json)
+
+
+def test_where_the_model_fails_the_extract_stays(taught: Character) -> None:
+    with OpenAIServer() as server:
+        server.fail(500, "down")
+        choices = {
+            "llm_provider": "openai", "llm_model": "gpt-4o-mini", "llm_api_key": "k",
+            "llm_api_base_url": server.base_url,
+        }  # fmt: skip
+        update_agent(actor=taught.principal, agent=taught.agent, changes={}, choices=choices)
+        actor, conversation, _ = visitor(taught)
+        take_conversation(actor=taught.principal, conversation_id=conversation.pk)
+        start_turn(actor=actor, conversation_id=conversation.pk, text="Where is order 17?")
+        hand_back(actor=taught.principal, conversation_id=conversation.pk)
+        jobs.summarise(Handover.objects.get().pk)
+    assert Handover.objects.get().summary == "Visitor: Where is order 17?"

@@ -483,7 +483,7 @@ def test_the_rules_are_edited_on_the_agents_page(acme: Character, acme_client: W
     form |= {"model": str(acme.agent.llm_settings.llm_model_id), "timezone": "UTC", "outside": "answer"}
     form.pop("has_hours", None)
     form |= {"handover_phrases": "human please\n\n agent \n", "handover_unanswered": "2", "handover_wait": "9"}
-    for name in ("no_handover", "handover_on_guardrail", "publish"):
+    for name in ("no_handover", "handover_on_guardrail", "then"):
         form.pop(name, None)
     assert acme_client.post(path, form).status_code == 302
     acme.agent.refresh_from_db()

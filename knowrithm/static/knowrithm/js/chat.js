@@ -35,7 +35,7 @@ function wireChat(root) {
   if (!form) return; // only to be read
 
   log.querySelectorAll(".message-assistant").forEach((message) => {
-    wireRetry(message, message.previousElementSibling?.querySelector("[data-message-text]").textContent);
+    wireRetry(message, message.previousElementSibling?.querySelector("[data-message-text]")?.textContent);
   });
   log.addEventListener("click", (event) => {
     const starter = event.target.closest("[data-starter]");
@@ -92,7 +92,7 @@ function wireChat(root) {
     const { id } = message.dataset;
     const fresh = append("assistant");
     message.replaceWith(fresh);
-    wireRetry(fresh, fresh.previousElementSibling?.querySelector("[data-message-text]").textContent);
+    wireRetry(fresh, fresh.previousElementSibling?.querySelector("[data-message-text]")?.textContent);
     await receive(fresh, () => send(`${api}/message/${id}/regenerate`, { method: "POST", token }));
   }
 

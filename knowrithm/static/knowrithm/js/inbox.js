@@ -21,10 +21,10 @@ listen();
 document.addEventListener("visibilitychange", markRead);
 
 async function listen() {
-  let lastId = "";
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const response = await fetch(`${api}/inbox/stream`, { headers: { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) } });
+      // From what the page has shown on: what was said while it came must not be missed.
+      const response = await fetch(`${api}/inbox/stream`, { headers: { Accept: "text/event-stream", "Last-Event-ID": root.dataset.after } });
       if ([401, 403, 503].includes(response.status)) return;
       if (response.ok) {
         if (attempt) refresh(["list", "thread"]); // something may have been said meanwhile
@@ -118,7 +118,7 @@ function markRead() {
   const thread = parts.thread.querySelector("[data-thread]");
   if (!thread?.dataset.unread || document.hidden) return;
   thread.dataset.unread = "";
-  send(`${api}/conversation/${conversation}/read`, { method: "POST" }).catch(() => {});
+  send(`${api}/conversation/${conversation}/read`, { method: "POST" }).then(() => refresh(["list"])).catch(() => {});
 }
 
 function showTyping(isTyping) {
@@ -138,6 +138,12 @@ function wireComposer() {
   const note = form.querySelector("#is-note");
   const list = form.querySelector("[data-suggestions]");
   let chosen = 0;
+
+  note.addEventListener("change", showMode);
+  showMode();
+  function showMode() {
+    box.placeholder = note.checked && form.dataset.mine ? "Write a note for your team" : box.dataset.placeholder;
+  }
 
   const found = () => {
     const typed = box.value.match(/^\/([\w-]*)$/u);

@@ -45,7 +45,7 @@ class _Crowd:
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENING))
 
     async def listen(self, conversation_id: str) -> None:
-        while not self.is_over:
+        while True:
             reader, writer = await self._open(conversation_id)
             self.opened += 1
             has_reply = False

@@ -171,7 +171,8 @@ def test_beyond_its_limit_a_key_gets_429_and_when_to_come_back(owner: Owner, str
 
 def test_direct_chats_tell_what_is_left_to_a_key(owner: Owner, strict: str) -> None:
     """Also where the answer, whole or as events, comes from beside Django."""
-    made, agent_id = make_key(owner, rate_limit_per_hour=2), owner.create_agent()
+    made = make_key(owner, rate_limit_per_hour=2, scopes=["read", "write"])
+    agent_id = owner.create_agent()
     body = {"bot_id": agent_id, "messages": [{"role": "user", "content": "What is there?"}]}
     names = ("X-RateLimit-Limit", "X-RateLimit-Remaining")
     for is_streamed, left in ((False, "1"), (True, "0")):

@@ -66,7 +66,7 @@ def test_a_provider_and_its_models_are_made_changed_and_deleted(
 def test_providers_are_imported_with_their_models(owner: Owner, sa: dict[str, str]) -> None:
     providers, name = ProviderService(owner.platform.client()), f"Import {uuid.uuid4().hex[:6]}"
     models = [{"name": "one", "type": "llm"}, {"name": "two", "type": "embedding", "embedding_dimension": 4}]
-    payload = [{"name": name, "type": "both", "models": models}]
+    payload = {"providers": [{"name": name, "type": "both", "models": models}]}
     for _ in range(2):  # the second time there is nothing to add
         providers.bulk_import_providers(payload, headers=sa)
     [found] = [row for row in providers.list_providers(headers=sa)["providers"] if row["label"] == name]

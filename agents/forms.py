@@ -405,7 +405,7 @@ def _specialist_values(agent: Agent) -> Mapping[str, Any]:
 def _agent_values(agent: Agent) -> Mapping[str, Any]:
     return {
         **_specialist_values(agent),
-        "suggests_follow_ups": {True: "on", False: "off"}.get(agent.suggests_follow_ups, ""),  # type: ignore[call-overload]  # None is the default
+        "suggests_follow_ups": {None: "", True: "on", False: "off"}[agent.suggests_follow_ups],
         **_hours_values(agent),
         **_handover_values(agent),
         "answer_length": agent.answer_length,

@@ -16,6 +16,8 @@ from benchmarks import report
 NAMES = (
     "first_token",
     "upload_to_searchable",
+    "turns200",
+    "streams",
     "fair_turns",
     "pdf_extraction",
     "ocr",

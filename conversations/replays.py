@@ -279,7 +279,7 @@ def answer_again(reply: Message, inputs: str) -> dict[str, Any]:
 def _is_same_prompt(reply: Message, asking: Asking) -> bool:
     """Whether the model read the same as then, to the character."""
     then = reply.trace.get("prompt", {}).get("hash")
-    return then == (fingerprint(asking.request) if asking.request else None)
+    return bool(then == (fingerprint(asking.request) if asking.request else None))
 
 
 def _as_it_is(reply: Message, agent: Agent, guard: Guard) -> Asking:

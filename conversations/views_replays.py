@@ -67,12 +67,12 @@ def answer(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @company_page
 def replay(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     inputs = ReplayInputs.THEN if request.POST.get("inputs") == ReplayInputs.THEN else ReplayInputs.NOW
-    actor = principal_of(request.user)
+    actor, query = principal_of(request.user), ""
     with errors_as_messages(request):
         check_rate("chat", str(actor.id))
         _, task_id = services.start_replay(actor=actor, message_id=pk, inputs=inputs)
-        return redirect(f"{reverse('answer', args=[pk])}?task={task_id}#replay")
-    return redirect("answer", pk)
+        query = f"?task={task_id}"
+    return redirect(f"{reverse('answer', args=[pk])}{query}#replay")
 
 
 def stages_of(reply: Message) -> list[tuple[str, float]]:

@@ -31,7 +31,7 @@ class ReplayInput(serializers.Serializer[Any]):
 
 class ChangeSerializer(serializers.Serializer[Any]):
     input = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's name
     before = serializers.JSONField(allow_null=True)
     after = serializers.JSONField(allow_null=True)
 

@@ -88,7 +88,8 @@ def changed(reply: Message) -> dict[str, tuple[Any, Any]]:
 
 
 def get_answer_again(reply: Message) -> Message:
-    return Message.objects.select_related("conversation", "reply_to").get(pk=reply.pk)
+    found: Message = Message.objects.select_related("conversation", "reply_to").get(pk=reply.pk)
+    return found
 
 
 def states(reply: Message) -> list[str]:
@@ -228,6 +229,18 @@ def test_what_became_of_each_passage_is_told(taught: Character, conversation: Co
     newer.delete()
     document.delete()
     assert states(reply) == ["removed"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_however_many_passages_it_takes_as_many_queries(
+    taught: Character, conversation: Conversation, django_assert_num_queries: Any, count: int
+) -> None:
+    document = Document.objects.get()
+    read(document, tuple(f"{TEXTS[0]} {'It is red. ' * n}{n}" for n in range(count)) if count > 1 else TEXTS[:1])
+    reply = get_answer_again(ask(taught, conversation))
+    assert reply.citations.count() >= min(count, 1)
+    with django_assert_num_queries(12):
+        compare_inputs(reply)
 
 
 # --- Answering again ----------------------------------------------------------------------------------------------

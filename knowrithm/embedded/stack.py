@@ -18,7 +18,7 @@ from knowrithm.embedded.valkey import EmbeddedValkey
 
 DATABASE_VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "POSTGRES_HOST")
 REDIS_VARIABLES = ("REDIS_URL", "REDIS_URL_FILE")
-THREADS = 16  # turns mostly wait on a model
+THREADS = 64  # turns mostly wait on a model: with 16 two hundred at once would wait for half a minute
 PROCESSES = 2
 
 

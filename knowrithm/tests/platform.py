@@ -289,7 +289,7 @@ def platform() -> Iterator[Platform]:
         return platform.health() == "healthy" or supervisor.poll() is not None
 
     try:
-        wait_for(healthy_or_ended, seconds=120)
+        wait_for(healthy_or_ended, seconds=300)
         if supervisor.poll() is not None:
             pytest.fail(f"The platform did not start:\n{platform.output()}")
         with mailbox:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +167,24 @@ def test_beyond_its_limit_a_key_gets_429_and_when_to_come_back(owner: Owner, str
         f"{strict}/api/v1/conversation/{conversation_id}/messages/stream", headers=headers_of(made), timeout=30
     )
     assert (stream.status_code, stream.json()["code"], "Retry-After" in stream.headers) == (429, "RATE_LIMITED", True)
+
+
+def test_direct_chats_tell_what_is_left_to_a_key(owner: Owner, strict: str) -> None:
+    """Also where the answer, whole or as events, comes from beside Django."""
+    made = make_key(owner, rate_limit_per_hour=2, scopes=["read", "write"])
+    agent_id = owner.create_agent()
+    body = {"bot_id": agent_id, "messages": [{"role": "user", "content": "What is there?"}]}
+    names = ("X-RateLimit-Limit", "X-RateLimit-Remaining")
+    for is_streamed, left in ((False, "1"), (True, "0")):
+        answer = requests.post(
+            f"{strict}/v1/chat", headers=headers_of(made), json={**body, "stream": is_streamed}, timeout=60
+        )
+        assert (answer.status_code, [answer.headers[name] for name in names]) == (200, ["2", left])
+        assert int(answer.headers["X-RateLimit-Reset"]) > time.time()
+        assert uuid.UUID(answer.headers["X-Agent-Trace-Id"])
+    refused_now = requests.post(f"{strict}/v1/chat", headers=headers_of(made), json=body, timeout=60)
+    assert (refused_now.status_code, refused_now.json()["code"]) == (429, "RATE_LIMITED")
+    assert 1 <= int(refused_now.headers["Retry-After"]) <= 3600
 
 
 def test_many_calls_at_once_do_not_pass_a_key_s_limit(owner: Owner, strict: str) -> None:

@@ -26,6 +26,7 @@ NAMES = (
     "retrieval",
     "scale",
     "evidence",
+    "widget",
 )
 
 

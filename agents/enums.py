@@ -22,10 +22,10 @@ class AgentKind(models.TextChoices):
 class Placement(models.TextChoices):
     """Where the widget's button stands on the page."""
 
-    BOTTOM_RIGHT = "bottom-right"
-    BOTTOM_LEFT = "bottom-left"
-    TOP_RIGHT = "top-right"
-    TOP_LEFT = "top-left"
+    BOTTOM_RIGHT = "bottom-right", "Bottom right"
+    BOTTOM_LEFT = "bottom-left", "Bottom left"
+    TOP_RIGHT = "top-right", "Top right"
+    TOP_LEFT = "top-left", "Top left"
     RIGHT = "right"
     LEFT = "left"
     TOP = "top"

@@ -10,7 +10,7 @@ from agents.models import Agent
 from agents.widget_settings import COLOR, LANGUAGES, LENGTHS, MOST_ANSWERS, clean_domains, widget_settings
 from knowrithm.errors import InvalidInputError
 
-ANY_LANGUAGE = ("", "That of the page, or of the visitor")
+ANY_LANGUAGE = ("", "By page or visitor")
 OPTIONS = (
     "color", "position", "theme", "language", "title", "button_text", "ask", "ask_after", "consent_text",
     "consent_version", "marketing_text", "handover",

@@ -9,6 +9,7 @@ from django.db.models import F, QuerySet
 from agents.catalog.models import ProviderModel
 from agents.models import Agent, LLMSettings
 from agents.versions import drafted
+from agents.widget_settings import widget_settings
 from knowrithm.db.compiled import ANY_ID, OTHER_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from tenants.models import AgentRoute, Company
@@ -98,7 +99,8 @@ def embed_code(agent: Agent) -> dict[str, Any]:
     """The script tag that puts an agent on a site, short and with every option."""
     base = settings.BASE_URL
     required = f'src="{base}/api/widget.js" data-agent-id="{agent.id}" data-api-url="{base}/api"'
-    options = {"data-primary-color": "#12634f", "data-position": "bottom-right", "data-theme": "auto"}
+    looks = widget_settings(agent.widget)
+    options = {"data-primary-color": looks["color"], "data-position": looks["position"], "data-theme": looks["theme"]}
     listed = "\n        ".join(f'{name}="{value}"' for name, value in options.items())
     simple = f"<script {required} async></script>"
     return {

@@ -22,7 +22,7 @@ from tenants.services import principal_of
 WIDGET_SRC, WIDGET_API = "/api/widget.js", "/api"  # of this server, whatever name it is reached by
 
 
-@csp_update({"frame-src": [SELF]})
+@csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]  # its types know no views with arguments
 @company_page
 def design(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """What is saved takes effect at once. The preview follows the form as it is filled in."""
@@ -40,7 +40,7 @@ def design(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @xframe_options_sameorigin
-@csp_replace({"frame-ancestors": [SELF]})
+@csp_replace({"frame-ancestors": [SELF]})  # type: ignore[arg-type]  # as above
 @company_page
 def preview(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """The widget as it is saved, or as the form of the designer would save it, which the query string then holds."""

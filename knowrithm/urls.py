@@ -62,5 +62,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/widget.js", widget_script),
     path("test", TestPageViewSet.as_view({"post": "create"})),
     path("api/test", TestPageViewSet.as_view({"post": "create"})),
-    re_path(r"^(?:api|v1)/", not_found),
+    re_path(r"^(?:api|v1|socket\.io)/", not_found),  # published widgets look for Socket.IO: docs/adr/0029
 ]

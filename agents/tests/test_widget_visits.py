@@ -271,8 +271,19 @@ def test_the_page_asks_in_the_visitor_s_name(visit: Visit) -> None:
     visit.page.keyboard.press("Escape")
     visit.page.evaluate("KnowrithmWidget.ask('And the seal?')")
     expect(visit.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?", "And the seal?"])
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
     visit.page.evaluate("KnowrithmWidget.ask(''); KnowrithmWidget.ask(7); KnowrithmWidget.updateMetadata(null)")
     assert len(visit.stub.sent("POST", "/chat")) == 2
+
+
+def test_two_questions_of_the_page_at_once_are_one_visitor_s(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.embed()
+    expect(visit.launcher).to_be_visible()
+    visit.page.evaluate("KnowrithmWidget.ask('One?'); KnowrithmWidget.ask('Two?')")
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
+    assert len(visit.stub.sent("POST", "/lead/visitor")) == 1
+    assert len(visit.stub.conversations) == 1
 
 
 def test_what_the_page_asks_waits_for_the_form(visit: Visit) -> None:

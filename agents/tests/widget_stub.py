@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+from agents.widget import widget_script_file
+
 STATIC = Path(__file__).resolve().parents[1] / "static" / "agents"
 WIDGET_SOURCE = STATIC / "widget.js"
 AGENT_ID = "6f1f7a52-7a0a-4a44-9d0f-0d9f5a3b2c11"
@@ -181,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal:
             self._send_json(refusal.status, refusal.body, refusal.headers)
         elif path == "/api/widget.js":
-            self._send(200, "application/javascript", WIDGET_SOURCE.read_bytes())
+            self._send(200, "application/javascript", widget_script_file().body)
         elif path.startswith("/api/v1/widget/"):
             file = STATIC / "widget" / path.rpartition("/")[2]
             self._send(200, "application/json", file.read_bytes())

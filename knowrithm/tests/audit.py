@@ -130,7 +130,7 @@ archived_lead = archived(Lead, "lead_id")
 
 
 def asks_nothing(treasure: Treasure) -> None:
-    Agent.objects.filter(pk=treasure.ids["agent_id"]).update(widget={"ask": "none"})
+    Agent.objects.filter(pk=str(treasure.ids["agent_id"])).update(widget={"ask": "none"})
 
 
 archived_message = archived(Message, "message_id")

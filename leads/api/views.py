@@ -43,7 +43,7 @@ def _origin(request: Request) -> str:
     return request.headers.get("Origin", "")[:300]
 
 
-def _whence(request: Request) -> dict[str, str]:
+def _whence(request: Request) -> dict[str, Any]:
     return {"ip_address": client_address(request), "user_agent": request.headers.get("User-Agent", "")[:300]}
 
 

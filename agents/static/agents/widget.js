@@ -1352,7 +1352,8 @@ textarea.input { min-height: 88px; resize: vertical; }
       const theme = config.theme === 'auto' ? (dark.matches ? 'dark' : 'light') : config.theme;
       const surfaces = theme === 'dark' ? [[22, 24, 29], [35, 38, 46]] : [[255, 255, 255], [242, 244, 247]];
       const accent = parseColor(config.color, root) || parseColor(DEFAULT_COLOR, root);
-      const ink = contrast(accent, [255, 255, 255]) >= 4.5 ? [255, 255, 255] : [17, 20, 24];
+      const inks = [[255, 255, 255], [17, 20, 24], [0, 0, 0]];
+      const ink = inks.find((one) => contrast(accent, one) >= 4.5); // black is enough where white is not
       root.dataset.theme = theme;
       root.style.setProperty('--accent', cssColor(accent));
       root.style.setProperty('--on-accent', cssColor(ink));
@@ -1572,6 +1573,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     let follower = null;
     let watcher = 0;
     let lastPage = 1;
+    let starting = null;
     let question = ''; // asked by the page before the visitor could
 
     const conversationPath = () => `/conversation/${encodeURIComponent(session.get().conversationId)}`;
@@ -1656,7 +1658,12 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     /** A visitor who need not say who they are becomes one with the first question, not by opening the window. */
-    async function ready() {
+    function ready() {
+      starting = starting || begun().finally(() => { starting = null; }); // two questions at once are one visitor's
+      return starting;
+    }
+
+    async function begun() {
       if (!session.get().accessToken) {
         await api.visit();
       }

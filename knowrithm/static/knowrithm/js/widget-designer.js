@@ -5,7 +5,7 @@ const frame = document.querySelector("[data-widget-preview]");
 const opened = document.querySelector("[data-preview-open]");
 const warning = document.querySelector("[data-contrast]");
 const LEAST = 3; // WCAG 2.2, 1.4.11: what is operated stands out from what is around it by so much
-const PAGES = { "a white page": [255, 255, 255], "a black page": [0, 0, 0] };
+const WHITE = [255, 255, 255], BLACK = [0, 0, 0];
 
 let timer = 0;
 
@@ -31,11 +31,11 @@ function refresh() {
   const ask = new FormData(form).get("ask");
   for (const part of form.querySelectorAll("[data-asks]")) part.hidden = !part.dataset.asks.split(" ").includes(ask);
   const color = form.elements.color.value.match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
-  const faint = Object.entries(PAGES).filter(([, page]) => contrast(color, page) < LEAST);
-  warning.hidden = !faint.length;
-  warning.textContent = faint
-    .map(([name, page]) => `The button hardly stands out on ${name}: ${contrast(color, page).toFixed(1)} to 1, where ${LEAST} to 1 is needed.`)
-    .join(" ");
+  const isDark = form.elements.theme.value === "dark";
+  const found = contrast(color, isDark ? BLACK : WHITE);
+  warning.hidden = found >= LEAST;
+  const page = isDark ? "a black" : "a white";
+  warning.textContent = `The button hardly stands out on ${page} page: ${found.toFixed(1)} to 1, where ${LEAST} to 1 is needed.`;
 }
 
 form.addEventListener("input", () => {

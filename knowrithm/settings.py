@@ -244,6 +244,8 @@ SPECTACULAR_SETTINGS = {
         "DocumentStatusEnum": "documents.enums.DocumentStatus",
         "DocumentTypeEnum": "documents.enums.DocumentType",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
+        "MessageAuthorEnum": "conversations.enums.AUTHORS",
+        "NotificationKindEnum": "notifications.enums.Kind",
         "DeliveryStatusEnum": "integrations.enums.DeliveryStatus",
         "WebhookStateEnum": "integrations.enums.WEBHOOK_STATES",
         "LeadStatusEnum": "leads.enums.LeadStatus",

@@ -18,6 +18,9 @@ class MessageRole(models.TextChoices):
     SYSTEM = "system"
 
 
+AUTHORS = ("visitor", "agent", "person", "system")  # who speaks
+
+
 class MessageStatus(models.TextChoices):
     PENDING = "pending"
     PROCESSING = "processing"

@@ -147,7 +147,7 @@ def is_reachable_by_mail(conversation: Conversation, handover: Handover | None) 
 def mail_address_of(conversation: Conversation, handover: Handover | None) -> str:
     """The visitor's; empty if none is known. What they left last counts."""
     if handover is not None and handover.contact_email:
-        return handover.contact_email
+        return str(handover.contact_email)
     known = conversation.lead.email if conversation.lead else ""
     return "" if known.endswith(NO_MAILBOX) else known
 

@@ -245,6 +245,8 @@ SPECTACULAR_SETTINGS = {
         "DocumentTypeEnum": "documents.enums.DocumentType",
         "AgentKindEnum": "agents.enums.AgentKind",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
+        "MessageAuthorEnum": "conversations.enums.AUTHORS",
+        "NotificationKindEnum": "notifications.enums.Kind",
         "DeliveryStatusEnum": "integrations.enums.DeliveryStatus",
         "WebhookStateEnum": "integrations.enums.WEBHOOK_STATES",
         "LeadStatusEnum": "leads.enums.LeadStatus",

@@ -162,7 +162,7 @@ FROM {agents} AS agent
   JOIN {models} AS model ON model.id = settings.llm_model_id
   LEFT JOIN {conversations} AS talk ON talk.agent_id = agent.id
   LEFT JOIN {messages} AS reply ON reply.conversation_id = talk.id AND reply.role = 'assistant'
-    AND reply.reply_to_id IS NOT NULL AND reply.error_code <> 'TAKEN_OVER'
+    AND reply.author_id IS NULL AND reply.error_code <> 'TAKEN_OVER'
     AND reply.status IN ('completed', 'failed') AND reply.created_at >= now() - interval '30 days'
 WHERE agent.archived_at IS NULL GROUP BY 1, 2
 """

@@ -99,7 +99,7 @@ class RequestInput(serializers.Serializer[Any]):
     )
 
 
-class AddressInput(serializers.Serializer[Any]):
+class ContactInput(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
 
 
@@ -171,10 +171,10 @@ class HandoverViewSet(ApiViewSet):
         """Who answers in this conversation now."""
         return Response(ownership(get_conversation(self.principal(), conversation_id), "This is who answers now."))
 
-    @extend_schema(request=AddressInput, responses=SentenceSerializer)
+    @extend_schema(request=ContactInput, responses=SentenceSerializer)
     def leave_address(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """An address to be answered at, of a visitor who waits for a person."""
-        email = self.validated(AddressInput, request)["email"]
+        email = self.validated(ContactInput, request)["email"]
         services.leave_address(actor=self.principal(), conversation_id=conversation_id, email=email)
         return Response({"message": "We will answer you by mail.", "conversation_id": conversation_id})
 
@@ -232,7 +232,7 @@ class HandoverViewSet(ApiViewSet):
         rows = notes_of(get_conversation(self.principal(), conversation_id))[:500]
         return Response(listing(["notes"], NoteSerializer(rows, many=True).data))
 
-    @extend_schema(request=TextInput, responses={201: answer("PrivateNote", note=NoteSerializer())})
+    @extend_schema(request=TextInput, responses={201: answer("PrivateNoteMade", note=NoteSerializer())})
     def add_note(self, request: Request, conversation_id: uuid.UUID) -> Response:
         text = self.validated(TextInput, request)["message"]
         note = services.add_note(actor=self.principal(), conversation_id=conversation_id, text=text)
@@ -266,7 +266,7 @@ class InboxViewSet(ApiViewSet):
         """
         raise StreamingUnavailableError("Streaming is not configured on this server. Ask for the list instead.")
 
-    @extend_schema(responses=answer("Presence", people=PresenceSerializer(many=True)))
+    @extend_schema(responses=answer("PresenceList", people=PresenceSerializer(many=True)))
     def presence(self, request: Request) -> Response:
         """Who of the company's people has the inbox open."""
         people = list(
@@ -292,7 +292,7 @@ class CannedReplyViewSet(ApiViewSet):
         return Response(listing(["canned_replies"], CannedReplySerializer(canned_replies(), many=True).data))
 
     @extend_schema(
-        request=CannedReplySerializer, responses={201: answer("CannedReply", canned_reply=CannedReplySerializer())}
+        request=CannedReplySerializer, responses={201: answer("CannedReplyMade", canned_reply=CannedReplySerializer())}
     )
     def create(self, request: Request) -> Response:
         data = self.validated(CannedReplySerializer, request)

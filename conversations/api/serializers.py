@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from conversations.enums import ConversationStatus, Feedback
+from conversations.enums import AUTHORS, ConversationStatus, Feedback
 from conversations.models import Conversation
 from knowrithm.api.serializers import RecordSerializer
 
@@ -94,7 +94,7 @@ class SourceSerializer(serializers.Serializer[Any]):
 
 
 class AuthorSerializer(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(["visitor", "agent", "person", "system"])
+    kind = serializers.ChoiceField(AUTHORS)
     name = serializers.CharField(allow_null=True, help_text="The agent's or the person's, as it was then.")
 
 

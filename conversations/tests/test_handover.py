@@ -444,7 +444,8 @@ def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
 
 def _at_once(*calls: Callable[[], Any]) -> list[Any]:
     """Each in a thread with its own connection, all let go at the same instant. What each returned or raised."""
-    gate, outcomes = threading.Barrier(len(calls)), [None] * len(calls)
+    gate = threading.Barrier(len(calls))
+    outcomes: list[Any] = [None] * len(calls)
 
     def run(place: int, call: Callable[[], Any]) -> None:
         try:

@@ -316,7 +316,7 @@ def test_only_the_visitor_and_who_has_it_are_shown_as_writing(talk: Any, acme: C
     _, conversation, client = talk
     path = f"/api/v1/conversation/{conversation.pk}/typing"
 
-    with sync_redis().pubsub() as channel:
+    with sync_redis().pubsub() as channel:  # type: ignore[no-untyped-call]  # of redis
         channel.subscribe(streams.inbox_key(acme.company.schema_name))
         channel.get_message(timeout=2)
         assert acme_api.post(path, {"is_typing": True}, format="json").status_code == 200  # does not have it
@@ -435,8 +435,8 @@ def test_the_link_goes_on_with_this_conversation(answered: Any, acme: Character)
     assert "It comes on Monday." in page.content.decode()
     assert page.headers["Referrer-Policy"] == "same-origin"
     assert browser.post("/continue", {"message": SCRIPT}).status_code == 302
-    page = browser.get("/continue").content.decode()
-    assert ("&lt;script&gt;" in page, "<script>alert" in page) == (True, False)
+    shown = browser.get("/continue").content.decode()
+    assert ("&lt;script&gt;" in shown, "<script>alert" in shown) == (True, False)
     with tenant_context(acme.company):
         written = Message.objects.get(content=SCRIPT)
         assert (written.conversation_id, written.role) == (conversation.pk, "user")

@@ -58,7 +58,7 @@ class NotificationViewSet(ApiViewSet):
         found, pagination = paginate(request, rows, per_page=20)
         return Response(listing(["notifications"], NotificationSerializer(found, many=True).data, pagination))
 
-    @extend_schema(request=None, responses=SentenceSerializer)
+    @extend_schema(operation_id="notification_read_all", request=None, responses=SentenceSerializer)
     def read_all(self, request: Request) -> Response:
         count = services.mark_read(actor=self.principal())
         return Response({"message": "Read.", "count": count})

@@ -194,7 +194,7 @@ def test_people_who_may_not_sign_in_are_neither_told_nor_mailed(in_acme: Charact
 
 
 def test_a_lead_is_told_of_once_and_a_visitor_of_the_demo_never(in_acme: Character) -> None:
-    common = {"agent": in_acme.agent, "company_id": in_acme.company.id}
+    common: dict[str, Any] = {"agent": in_acme.agent, "company_id": in_acme.company.id}
     lead = register_lead(**common, email="vic@example.org", first_name="Vic", last_name="Itor").lead
     demo = register_lead(**common, email="d@demo.invalid", first_name="Visitor", source="demo").lead
     for lead_id in (lead.pk, lead.pk, demo.pk, uuid.uuid4()):

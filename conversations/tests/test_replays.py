@@ -21,8 +21,8 @@ from conversations import replays, turn
 from conversations.engine.prompt import fingerprint
 from conversations.enums import ReplayInputs
 from conversations.exceptions import NotReplayableError
+from conversations.inputs import compare_inputs
 from conversations.models import Conversation, Message
-from conversations.replays import compare_inputs
 from conversations.selectors import get_answer
 from conversations.services import create_conversation, start_replay, start_turn
 from conversations.tests.test_turn import TEXTS

@@ -45,13 +45,15 @@ class _Crowd:
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENING))
 
     async def listen(self, conversation_id: str) -> None:
+        last_id = ""  # or a stream that is opened again would tell the reply that has just ended once more
         while True:
-            reader, writer = await self._open(conversation_id)
+            reader, writer = await self._open(conversation_id, last_id)
             self.opened += 1
             has_reply = False
             try:
                 async for line in reader:
                     has_reply = has_reply or line.startswith(b"event: chat_response")
+                    last_id = line[4:].decode().strip() if line.startswith(b"id: ") else last_id
             except OSError:
                 pass
             finally:
@@ -64,12 +66,13 @@ class _Crowd:
             else:
                 self.dropped += 1
 
-    async def _open(self, conversation_id: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self, conversation_id: str, last_id: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self.address)
         async with self.gate:
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**14)
             path = f"/api/v1/conversation/{conversation_id}/messages/stream"
             head = [f"GET {path} HTTP/1.1", f"Host: {parts.netloc}", f"Authorization: Bearer {self.token}"]
+            head += [f"Last-Event-ID: {last_id}"] if last_id else []
             writer.write("\r\n".join([*head, "Connection: close", "", ""]).encode())
             status = await reader.readline()
             if b" 200 " not in status:

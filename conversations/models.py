@@ -106,7 +106,7 @@ class Message(LeasedModel, ArchivableModel):
     confidence_score = models.FloatField(null=True, blank=True)
     timings = models.JSONField(default=dict, blank=True)  # seconds by stage
     warnings = models.JSONField(default=list, blank=True)  # what was mended in the answer, in sentences
-    # What the answer was made of, besides its citations: all that `conversations.replays` needs to make it again.
+    # What the answer was made of, besides its citations: all that it takes to make it again.
     trace = models.JSONField(default=dict, blank=True)
     suggestions = models.JSONField(default=list, blank=True)  # what might be asked next, in the order of its passages
     error = models.TextField(blank=True)

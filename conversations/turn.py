@@ -175,6 +175,8 @@ class _Turn:
         self.answered_by = self.agent
         self.guard = Guard.of(self.conversation, self.agent)
         taken = self.guard.take_question(question)
+        if taken.text != question:
+            self.trace["question"] = taken.text  # as the specialist's guardrails have masked it
         return taken.text, taken.refusal or self.guard.refusal_of(taken.text)
 
     def _say(self, text: str, passages: Sequence[Passage]) -> None:

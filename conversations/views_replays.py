@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST
 
 from conversations import selectors, services
 from conversations.enums import ReplayInputs
+from conversations.inputs import Change, compare_inputs
 from conversations.models import Message
 from conversations.records import message_record
-from conversations.replays import Change, compare_inputs
 from knowrithm.api.throttling import check_rate
 from knowrithm.jobs import TaskRecord, current_schema, read_task
 from tenants.pages import PageRequest, as_uuid, company_page, errors_as_messages, query_text

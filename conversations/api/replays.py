@@ -13,7 +13,7 @@ from rest_framework.throttling import BaseThrottle
 from conversations import selectors, services
 from conversations.api.views import traced
 from conversations.enums import ReplayInputs
-from conversations.replays import compare_inputs
+from conversations.inputs import compare_inputs
 from knowrithm.api.permissions import READ, WRITE
 from knowrithm.api.responses import single
 from knowrithm.api.schema import answer

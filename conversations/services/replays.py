@@ -9,8 +9,8 @@ from django.db import transaction
 from conversations import tasks
 from conversations.enums import ReplayInputs
 from conversations.exceptions import NotReplayableError
+from conversations.inputs import why_not
 from conversations.models import Message
-from conversations.replays import why_not
 from conversations.selectors import get_answer
 from conversations.services.records import record
 from knowrithm.jobs import create_task, enqueue

@@ -21,8 +21,8 @@ from conversations import replays, turn
 from conversations.engine.prompt import fingerprint
 from conversations.enums import ReplayInputs
 from conversations.exceptions import NotReplayableError
+from conversations.inputs import compare_inputs
 from conversations.models import Conversation, Message
-from conversations.replays import compare_inputs
 from conversations.selectors import get_answer
 from conversations.services import create_conversation, start_replay, start_turn
 from conversations.tests.test_turn import TEXTS
@@ -239,7 +239,7 @@ def test_however_many_passages_it_takes_as_many_queries(
     read(document, tuple(f"{TEXTS[0]} {'It is red. ' * n}{n}" for n in range(count)) if count > 1 else TEXTS[:1])
     reply = get_answer_again(ask(taught, conversation))
     assert reply.citations.count() >= min(count, 1)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(15):
         compare_inputs(reply)
 
 

@@ -21,6 +21,8 @@ from conftest import Character
 from conversations import turn
 from conversations.engine.routing import named_in, routing_request
 from conversations.models import Conversation, Guardrail, Message
+from conversations.replays import answer_again
+from conversations.selectors import get_answer
 from conversations.services import create_conversation, start_turn
 from conversations.tests.test_guarded_turns import teach
 from knowrithm.errors import InvalidInputError
@@ -160,6 +162,20 @@ def test_the_specialists_guardrails_hold_beside_the_supervisors(
     reply = ask(in_acme, conversation, ASK_PUMPS)
     assert (reply.content, reply.is_blocked, reply.answered_by) == ("Not about that.", True, pumps)
     assert [decision.rule for decision in reply.decisions.all()] == ["No warranty"]
+
+
+def test_what_a_specialists_guardrail_masks_the_model_never_reads_and_a_replay_neither(
+    in_acme: Character, conversation: Conversation, pumps: Agent
+) -> None:
+    rule = {"name": "Names", "kind": "words", "action": "mask", "on": "input", "values": ["Ada Lovelace"]}
+    Guardrail.objects.create(name="Of the pumps", agent_ids=[pumps.pk], rules=[{**rule, "threshold": 1}])
+    reply = ask(in_acme, conversation, f"I am Ada Lovelace. {ASK_PUMPS}")
+
+    assert (reply.answered_by, PUMPS in reply.content) == (pumps, True)
+    assert "Lovelace" not in str(reply.trace)
+    for inputs in ("then", "now"):
+        again = answer_again(get_answer(in_acme.principal, reply.pk), inputs)["replayed"]
+        assert (again["content"], again["is_same_prompt"]) == (reply.content, True)
 
 
 def test_nobody_can_be_made_a_specialist_who_would_go_round_in_a_circle_or_is_not_there(

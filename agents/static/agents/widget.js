@@ -2500,6 +2500,8 @@ textarea.input { min-height: 88px; resize: vertical; }
       const outbox = createOutbox({ api, session, config, emit });
       await sleep(config.initialDelay);
       const firstTexts = loadTexts(config.api, config.language);
+      let coming = api.loadAgent(); // while the page is still being read
+      coming.catch(() => {});
       await documentReady();
 
       /** Puts the widget on the page, in place of the one for bad times if there is one. */
@@ -2528,8 +2530,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       async function connect(tries) {
         let agent = null;
         try {
-          agent = { ...await api.loadAgent(), ...sources.page.agent }; // a designer shows what is not saved yet
+          agent = { ...await (coming || api.loadAgent()), ...sources.page.agent }; // a designer shows what is not saved yet
         } catch (error) {
+          coming = null;
           if (!isDown(error)) {
             throw error;
           }

@@ -13,7 +13,7 @@ from knowrithm.errors import InvalidInputError
 ANY_LANGUAGE = ("", "By page or visitor")
 OPTIONS = (
     "color", "position", "theme", "language", "title", "button_text", "ask", "ask_after", "consent_text",
-    "consent_version", "marketing_text", "handover",
+    "consent_version", "marketing_text",
 )  # fmt: skip
 ASKED = ("first_name", "last_name", "phone")
 
@@ -63,7 +63,6 @@ class WidgetForm(forms.Form):
         max_length=LENGTHS["marketing_text"],
         help_text="A second box, which need not be ticked. Empty means none.",
     )
-    handover = forms.BooleanField(label="Offer visitors to talk to a person", required=False)
     allowed_domains = forms.CharField(
         required=False,
         widget=forms.Textarea({"rows": 3, "placeholder": "example.com"}),

@@ -40,7 +40,7 @@ def widget_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
     usual: dict[str, Any] = {
         "color": DEFAULT_COLOR, "position": Placement.BOTTOM_RIGHT.value, "theme": WidgetTheme.AUTO.value,
         "language": "", "title": "", "button_text": "", "ask": Ask.BEFORE.value, "ask_after": 2, "consent_text": "",
-        "consent_version": "", "marketing_text": "", "handover": False,
+        "consent_version": "", "marketing_text": "",
     }  # fmt: skip
     return {**usual, **given, "fields": fields}
 
@@ -76,8 +76,6 @@ def clean_widget_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fault(name: str, value: Any) -> str:
-    if name == "handover":
-        return "" if isinstance(value, bool) else "Use true or false."
     if name == "ask_after":
         is_number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_ANSWERS
         return "" if is_number else f"Give a number from 1 to {MOST_ANSWERS}."

@@ -38,7 +38,7 @@ def test_what_is_designed_is_saved_and_shown(acme: Character, acme_client: Clien
     assert agent.widget == {
         "color": "#aa0000", "position": "top-left", "theme": "dark", "language": "de", "title": "Desk", "ask": "after",
         "ask_after": 3, "fields": {"first_name": "optional", "last_name": "hidden", "phone": "required"},
-        "consent_text": "I agree.", "consent_version": "v2", "handover": False,
+        "consent_text": "I agree.", "consent_version": "v2",
     }  # fmt: skip
     assert (agent.welcome_text, agent.starter_questions) == ("Hello there", ["One?", "Two?"])
     assert agent.allowed_domains == ["shop.example.com", "*.acme.example"]

@@ -268,6 +268,7 @@ def test_the_page_asks_in_the_visitor_s_name(visit: Visit) -> None:
     visit.embed()
     visit.page.evaluate("KnowrithmWidget.ask('  How long is the warranty? ')")
     expect(visit.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?"])
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     visit.page.keyboard.press("Escape")
     visit.page.evaluate("KnowrithmWidget.ask('And the seal?')")
     expect(visit.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?", "And the seal?"])
@@ -278,7 +279,8 @@ def test_the_page_asks_in_the_visitor_s_name(visit: Visit) -> None:
 
 def test_two_questions_of_the_page_at_once_are_one_visitor_s(visit: Visit) -> None:
     configure(visit, ask="none")
-    visit.embed()
+    visit.stub.stream_available = False
+    visit.embed('data-polling-interval="250"')
     expect(visit.launcher).to_be_visible()
     visit.page.evaluate("KnowrithmWidget.ask('One?'); KnowrithmWidget.ask('Two?')")
     expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
@@ -381,14 +383,18 @@ def test_another_tab_follows(visit: Visit) -> None:
     assert len(visit.stub.conversations) == 2
 
 
-def test_a_person_is_asked_for_where_the_agent_offers_it(visit: Visit) -> None:
+def tell(visit: Visit, name: str, **data: Any) -> None:
+    visit.stub.told.append((name, data))
+
+
+def test_a_person_is_asked_for_and_the_visitor_always_knows_who_speaks(visit: Visit) -> None:
     visit.embed()
     visit.enter()
     visit.say("Hello")
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
 
-    configure(visit, handover=True)
+    visit.stub.agent |= {"handover": True}
     visit.page.reload()
     visit.launcher.click()
     visit.page.get_by_role("button", name="Talk to a person").click()
@@ -397,13 +403,57 @@ def test_a_person_is_asked_for_where_the_agent_offers_it(visit: Visit) -> None:
     expect(visit.composer).to_be_focused()
     assert len(visit.stub.sent("POST", "/handover")) == 1
     assert violations(visit) == []
+
+    system = {"id": "s", "role": "system", "content": "Grace has joined.", "status": "completed"}
+    grace = {
+        "id": "g", "role": "assistant", "content": "Here is **Grace**.", "status": "completed",
+        "author": {"kind": "person", "name": "Grace"},
+    }  # fmt: skip
+    tell(visit, "chat_owner", owner="person", person={"name": "Grace"})
+    tell(visit, "chat_message", message=system)
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    tell(visit, "chat_typing", author={"kind": "person", "name": "Grace"}, is_typing=True)
+    expect(visit.page.locator(".hint")).to_have_text("Grace is writing…")
+    for _ in range(2):  # told twice, shown once
+        tell(visit, "chat_message", message=grace)
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+    expect(visit.page.locator(".who")).to_have_text(["Grace"])
+    expect(visit.page.locator(".hint")).to_be_hidden()
+    expect(visit.page.locator(".system")).to_have_count(2)
+    expect(visit.page.get_by_role("status")).to_have_text("Here is Grace.")
+    assert violations(visit) == []
+
+    tell(visit, "chat_owner", owner="agent", person=None)
+    expect(visit.page.locator(".subtitle")).to_have_text("Digital assistant")
+    expect(visit.page.get_by_role("button", name="Talk to a person")).to_be_visible()
+
+
+def test_a_person_who_takes_over_ends_what_the_agent_was_saying(visit: Visit) -> None:
+    visit.stub.agent |= {"handover": True}
+    visit.stub.stream_gate.clear()
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.page.locator(".message.pending")).to_be_visible()
+    tell(visit, "chat_owner", owner="person", person={"name": "Grace"})
+    expect(visit.page.locator(".message.pending")).to_have_count(0)
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+
+
+def test_what_a_person_says_is_looked_for_where_nothing_can_be_heard(visit: Visit) -> None:
+    visit.stub.agent |= {"handover": True}
+    visit.stub.stream_available = False
+    visit.embed('data-polling-interval="250"')
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     [stored] = visit.stub.conversations.values()
     stored.append({**stored[-1], "id": "from-a-person", "content": "Here is Grace."})
-    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.", timeout=20_000)
 
 
 def test_who_cannot_be_asked_is_said_so(visit: Visit) -> None:
-    configure(visit, handover=True)
+    visit.stub.agent |= {"handover": True}
     visit.embed()
     visit.enter()
     visit.stub.refusals.append(Refusal("/handover", 404, {"message": "Not found"}))

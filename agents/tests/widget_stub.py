@@ -7,6 +7,7 @@ port, so that page and API are different origins as they are for a customer.
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -61,6 +62,10 @@ class WidgetStub:
     tokens: set[str] = field(default_factory=set)
     refresh_tokens: set[str] = field(default_factory=set)
     conversations: dict[str, list[Json]] = field(default_factory=dict)
+    # Who has the conversations, and what those who follow them are told outside of turns: (event, data).
+    owner: Json = field(default_factory=lambda: {"owner": "agent", "person": None, "agent": {"name": "Acme Support"}})
+    told: list[tuple[str, Json]] = field(default_factory=list)
+    has_ended: bool = False
     # Streaming stops before the second piece, and the answer of a POST …/chat, while these are cleared.
     stream_gate: threading.Event = field(default_factory=threading.Event)
     chat_gate: threading.Event = field(default_factory=threading.Event)
@@ -225,7 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
             stub.chat_gate.wait(timeout=20)
             self._send_json(*stub.chat(match[1], body))
         elif match[2] == "handover":
-            self._send_json(202, {"status": "waiting"})
+            if method == "POST":
+                stub.owner = {**stub.owner, "owner": "waiting"}
+            self._send_json(200, stub.owner)
         elif match[2] == "messages":
             page = int(parse_qs(urlsplit(self.path).query)["page"][0])
             self._send_json(*stub.messages(match[1], page))
@@ -244,10 +251,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b": open\n")
         last_event_id = int(self.headers.get("Last-Event-ID") or 0)
         try:
+            if "follow=true" in self.path:
+                self._follow(last_event_id)
+                return
             for number, name, data in self.stub.stream_events(conversation_id, last_event_id):
                 self.wfile.write(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n".encode())
         except (BrokenPipeError, ConnectionResetError):
             return  # the visitor has gone
+
+    def _follow(self, sent: int) -> None:
+        """What is told, as it is told, until the stub ends."""
+        while not self.stub.has_ended:
+            for number, (name, data) in enumerate(self.stub.told[sent:], start=sent + 1):
+                self.wfile.write(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n".encode())
+                sent = number
+            time.sleep(0.02)
 
     def _send_json(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
         self._send(status, "application/json", json.dumps(body).encode(), headers)
@@ -316,6 +334,7 @@ def running_stub() -> Iterator[WidgetStub]:
         try:
             yield stub
         finally:
+            stub.has_ended = True
             stub.stream_gate.set()
             stub.chat_gate.set()
 

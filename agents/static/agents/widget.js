@@ -155,7 +155,7 @@
       consentText: given(own.consent_text, ''),
       consentVersion: given(own.consent_version, 'standard-1'),
       marketingText: given(own.marketing_text, ''),
-      handover: own.handover === true,
+      handover: agent.handover === true,
       callbacks: page.callbacks || {},
     };
   }
@@ -859,6 +859,8 @@ details[open] .icon { transform: rotate(180deg); }
 }
 .rate .icon { width: 16px; height: 16px; }
 .rate.no .icon { transform: rotate(180deg); }
+.who { margin: 0 2px 3px; color: var(--muted); font-size: .8em; font-weight: 600; }
+.hint { margin: 0 16px; color: var(--muted); font-size: .82em; }
 .system { align-self: center; max-width: 92%; margin: 0; color: var(--muted); font-size: .85em; text-align: center; }
 .list { flex: 1; overflow-y: auto; padding: 16px; display: flex; flex-direction: column; gap: 8px; }
 .list ul { list-style: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: 6px; }
@@ -1230,10 +1232,12 @@ textarea.input { min-height: 88px; resize: vertical; }
       const references = finished ? referencesOf(entry.sources) : NO_REFERENCES;
       const text = finished ? entry.text : withoutOpenMarker(entry.text);
       return [
-        el('span', { class: 'sr' }, `${assistantName}: `),
+        entry.author === null || entry.author === undefined
+          ? el('span', { class: 'sr' }, `${assistantName}: `)
+          : el('p', { class: 'who' }, el('bdi', null, entry.author || t('person'))),
         text && el('div', { class: 'bubble', dir: 'auto' }, ...richText(text, references)),
         references.list,
-        finished && entry.id && ratingOf(entry),
+        finished && entry.id && typeof entry.author !== 'string' && ratingOf(entry),
         ['failed', 'timeout'].includes(entry.status) && retryNote(entry.error || t(entry.status), entry),
       ];
     }
@@ -1306,12 +1310,13 @@ textarea.input { min-height: 88px; resize: vertical; }
       class: 'tool', type: 'button', 'aria-label': t('conversations'), title: t('conversations'), hidden: true,
       onclick: showConversations,
     }, icon('list'));
+    const speaker = el('bdi', null, subtitle);
+    const hint = el('p', { class: 'hint', 'aria-live': 'off', hidden: true });
     const person = el('button', { class: 'quiet', type: 'button', hidden: true, onclick: actions.person }, t('person'));
     const header = el('header', { class: 'header' },
       createAvatar(agent, title),
       el('div', { class: 'names' },
-        el('h2', { class: 'title', id: 'title' }, el('bdi', null, title)),
-        el('p', { class: 'subtitle' }, el('bdi', null, subtitle))),
+        el('h2', { class: 'title', id: 'title' }, el('bdi', null, title)), el('p', { class: 'subtitle' }, speaker)),
       history, fresh,
       el('button', {
         class: 'tool', type: 'button', 'aria-label': t('close'), title: t('close'), onclick: actions.close,
@@ -1504,7 +1509,7 @@ textarea.input { min-height: 88px; resize: vertical; }
             class: 'starter', type: 'button', dir: 'auto', onclick: () => actions.send(question),
           }, question))));
         }
-        body.replaceChildren(log, composer.node, person);
+        body.replaceChildren(log, hint, composer.node, person);
         showTools(true);
         if (takeFocus && !panel.hidden) {
           focusInside();
@@ -1534,6 +1539,12 @@ textarea.input { min-height: 88px; resize: vertical; }
       focusInside,
       typed: () => (form && form.node.isConnected ? form.collect() : {}),
       isReady: () => composer.node.isConnected && !panel.hidden,
+      /** The visitor always knows who speaks: a person's name, or empty for the agent. */
+      setSpeaker(name) { speaker.textContent = name || subtitle; },
+      setTyping(text) {
+        hint.textContent = text;
+        hint.hidden = !text;
+      },
       showPerson(isOffered) {
         const hadFocus = shadow.activeElement === person;
         person.hidden = !isOffered;
@@ -1550,7 +1561,8 @@ textarea.input { min-height: 88px; resize: vertical; }
         host.remove();
       },
       announceAnswer(entry) {
-        announce(entry.node.querySelector('.bubble') ? entry.node.querySelector('.bubble').textContent : '');
+        const bubble = entry.node.querySelector('.bubble');
+        announce(bubble ? bubble.textContent : entry.role === 'system' ? entry.text : '');
         if (panel.hidden) {
           badge.hidden = false;
           nameLauncher();
@@ -1571,7 +1583,8 @@ textarea.input { min-height: 88px; resize: vertical; }
   function createChat({ api, session, config, t, view, emit, metadata, outbox }) {
     let entries = [];
     let follower = null;
-    let watcher = 0;
+    let listener = null;
+    let owner = 'agent';
     let lastPage = 1;
     let starting = null;
     let question = ''; // asked by the page before the visitor could
@@ -1610,7 +1623,7 @@ textarea.input { min-height: 88px; resize: vertical; }
           result.push(entry);
         }
       }
-      if (asked && result[result.length - 1] === asked && !isWithPerson()) {
+      if (asked && result[result.length - 1] === asked && owner !== 'person') {
         result.push(newAnswer(asked, null));
       }
       return result;
@@ -1627,6 +1640,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       const status = message.status || (message.content ? 'completed' : 'pending');
       entry.id = message.id || entry.id;
       entry.rating = message.user_feedback || null;
+      entry.author = message.author && message.author.kind === 'person' ? message.author.name || '' : null;
       if (status === 'completed') {
         Object.assign(entry, { status, text: message.content || '', sources: citedSources(message), error: null });
       } else if (status === 'failed') {
@@ -1690,6 +1704,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         entries = [...entries.filter((other) => other !== entry), entry];
         view.update(entry);
         offerPerson();
+        listen();
         if (!('assistant_message_id' in body) || body.assistant_message_id) {
           const answer = newAnswer(entry, body.assistant_message_id || null);
           entries.push(answer);
@@ -1738,44 +1753,127 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     // -- a person instead of the agent
 
-    const openOne = () => session.get().conversations.find(({ id }) => id === session.get().conversationId);
-    const isWithPerson = () => Boolean(openOne() && openOne().person);
-
     function offerPerson() {
-      view.showPerson(config.handover && Boolean(session.get().conversationId) && !isWithPerson());
-      clearInterval(watcher);
-      watcher = isWithPerson() ? setInterval(watch, WATCH_MS) : 0;
+      const isAsked = owner === 'waiting' || owner === 'person';
+      view.showPerson(config.handover && Boolean(session.get().conversationId) && !isAsked);
     }
 
-    async function askForPerson() {
-      let text = t('personAsked');
-      try {
-        await api.authorizedJson('POST', `${conversationPath()}/handover`, { body: {} });
-        session.note({ person: true });
-      } catch (error) {
-        text = isDown(error) ? errorText(t, error) : t('personFailed');
+    /** Who answers from now on: `{owner, person}`. */
+    function setOwner(told) {
+      owner = told.owner || 'agent';
+      view.setSpeaker(owner === 'person' && told.person ? told.person.name : '');
+      if (owner === 'person') { // what the agent was about to say is withdrawn
+        pending().forEach((entry) => view.remove(entry));
+        entries = entries.filter((entry) => entry.status !== 'pending');
       }
-      const entry = { role: 'system', id: null, text, status: 'completed' };
-      entries.push(entry);
-      view.append(entry);
-      view.announce(text);
       offerPerson();
     }
 
-    /** What a person writes is nobody's answer: it is looked for. */
-    async function watch() {
-      if (document.hidden || follower) {
+    async function loadOwner() {
+      if (config.handover) {
+        await api.authorizedJson('GET', `${conversationPath()}/handover`).then(setOwner).catch(() => {});
+      }
+    }
+
+    async function askForPerson() {
+      const count = entries.length;
+      let text = t('personAsked');
+      let needsEmail = false;
+      try {
+        const told = await api.authorizedJson('POST', `${conversationPath()}/handover`, { body: {} });
+        setOwner({ owner: 'waiting', ...told });
+        needsEmail = told.needs_email === true;
+        await watch(); // the service may have said it in words of its own
+        listen();
+      } catch (error) {
+        text = isDown(error) ? errorText(t, error) : t('personFailed');
+      }
+      if (entries.length === count) {
+        said({ role: 'system', id: null, text, status: 'completed' });
+      }
+      if (needsEmail && !session.get().leadPayload && view.isReady()) {
+        view.showGate();
+      }
+    }
+
+    /** Something that is nobody's answer. */
+    function said(entry) {
+      if (entry.id && entries.some(({ id }) => id === entry.id)) {
         return;
       }
-      try {
-        const known = new Set(entries.map(({ id }) => id));
-        for (const entry of entriesOf(await loadMessages(lastPage))) {
-          if (entry.id && !known.has(entry.id)) {
-            entries.push(entry);
-            view.append(entry);
-            view.announceAnswer(entry);
-          }
+      entries.push(entry);
+      view.append(entry);
+      view.announceAnswer(entry);
+    }
+
+    /** People write when they like: as long as the conversation is shown, it is listened to, or else looked for. */
+    async function listen() {
+      if (listener || !config.handover || !session.get().conversationId) {
+        return;
+      }
+      const run = { controller: null, stopped: false, lastEventId: '', fails: 0 };
+      listener = run;
+      while (!run.stopped) {
+        const begun = Date.now();
+        await hearStream(run);
+        run.fails = Date.now() - begun < WATCH_MS ? run.fails + 1 : 0;
+        if (!run.stopped && run.fails) {
+          await watch();
+          await sleep(WATCH_MS * Math.min(run.fails, 8));
         }
+      }
+    }
+
+    function stopListening() {
+      if (listener) {
+        listener.stopped = true;
+        listener.controller.abort();
+        listener = null;
+      }
+    }
+
+    async function hearStream(run) {
+      let silence = 0;
+      run.controller = new AbortController();
+      const touch = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => run.controller.abort(), STREAM_SILENCE_MS);
+      };
+      try {
+        touch();
+        const headers = { Accept: 'text/event-stream', ...(run.lastEventId && { 'Last-Event-ID': run.lastEventId }) };
+        const path = `${conversationPath()}/messages/stream?follow=true`;
+        const response = await api.authorized('GET', path, { headers, signal: run.controller.signal });
+        for await (const event of readEvents(response.body, touch)) {
+          run.lastEventId = event.id || run.lastEventId;
+          if (run.stopped) {
+            return;
+          }
+          hear(event.name, parseJson(event.data));
+        }
+      } catch {
+        // it is tried again
+      } finally {
+        clearTimeout(silence);
+      }
+    }
+
+    function hear(name, data) {
+      if (name === 'chat_owner') {
+        setOwner(data);
+      } else if (name === 'chat_typing' && data.author && data.author.kind !== 'visitor') {
+        view.setTyping(data.is_typing ? t('typing', { name: data.author.name || config.name }) : '');
+      } else if (name === 'chat_message' && data.message && data.message.role !== 'user') {
+        view.setTyping('');
+        entriesOf([data.message]).forEach(said);
+      }
+    }
+
+    /** What was said since the last look. */
+    async function watch() {
+      try {
+        const messages = await loadMessages(lastPage);
+        entriesOf(messages.filter(({ role }) => role !== 'user')).filter((entry) => entry.id).forEach(said);
       } catch {
         // the next look may succeed
       }
@@ -1890,6 +1988,9 @@ textarea.input { min-height: 88px; resize: vertical; }
         }
       } else if (event.name === 'chat_response') {
         const message = data.message && typeof data.message === 'object' ? data.message : {};
+        if (message.role === 'system') { // the question was delivered to a person
+          return;
+        }
         const entry = answerOf(message.id);
         run.lastEventId = ''; // the next answer is a new stream
         if (entry) {
@@ -1972,13 +2073,17 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     function leaveConversation() {
       stopFollowing();
-      clearInterval(watcher);
+      stopListening();
       entries = [];
       lastPage = 1;
+      owner = 'agent';
+      view.setSpeaker('');
+      view.setTyping('');
     }
 
     async function loadHistory() {
       try {
+        await loadOwner();
         entries = entriesOf(await loadMessages(1));
       } catch (error) {
         if (error.status !== 404) {
@@ -1997,6 +2102,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       offerPerson();
       askWho();
       follow();
+      listen();
       if (question && view.isReady()) {
         const text = question;
         question = '';
@@ -2394,6 +2500,8 @@ textarea.input { min-height: 88px; resize: vertical; }
       const outbox = createOutbox({ api, session, config, emit });
       await sleep(config.initialDelay);
       const firstTexts = loadTexts(config.api, config.language);
+      let coming = api.loadAgent(); // while the page is still being read
+      coming.catch(() => {});
       await documentReady();
 
       /** Puts the widget on the page, in place of the one for bad times if there is one. */
@@ -2422,8 +2530,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       async function connect(tries) {
         let agent = null;
         try {
-          agent = { ...await api.loadAgent(), ...sources.page.agent }; // a designer shows what is not saved yet
+          agent = { ...await (coming || api.loadAgent()), ...sources.page.agent }; // a designer shows what is not saved yet
         } catch (error) {
+          coming = null;
           if (!isDown(error)) {
             throw error;
           }

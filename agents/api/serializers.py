@@ -109,8 +109,7 @@ class PublicAgentSerializer(RecordSerializer[Agent]):
         return str(self.context["company_id"])
 
     def get_widget(self, agent: Agent) -> dict[str, Any]:
-        offers = {"handover": read_handover(agent.handover).is_offered}
-        return {**public_widget_settings(agent.widget), **offers}
+        return public_widget_settings(agent.widget)
 
 
 class SettingsChoices(serializers.Serializer[Any]):

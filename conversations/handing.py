@@ -28,9 +28,9 @@ from conversations.models import Conversation, Handover, Message
 from conversations.outbox import publish_handover
 from conversations.records import message_record
 from integrations.enums import EventType
+from integrations.notifications.enums import Kind
+from integrations.notifications.services import notify
 from knowrithm.jobs import complete_task, current_schema
-from notifications.enums import Kind
-from notifications.services import notify
 
 CHANGED = (
     "owner", "person_id", "person_name", "status", "message_count", "last_position", "last_activity",

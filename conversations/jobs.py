@@ -19,14 +19,14 @@ from conversations import handing, streams
 from conversations.models import Conversation, Handover, Message
 from conversations.reply_links import reply_link
 from conversations.summary import LONGEST, spoken, summary_request
+from integrations.notifications.enums import Kind
+from integrations.notifications.services import notify
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema
 from knowrithm.llm.base import ProviderError
 from knowrithm.llm.fallback import AnswerStream
 from leads.models import Lead
-from notifications.enums import Kind
-from notifications.services import notify
 from tenants import mail
 from tenants.audit.services import record_event
 from tenants.enums import Letter

@@ -19,9 +19,9 @@ from conversations.models import CannedReply, Conversation
 from conversations.selectors_inbox import canned_replies, count_waiting, get_handover, handovers_of, thread_of
 from conversations.selectors_inbox import inbox as inbox_rows
 from conversations.timeline import score_of
+from integrations.notifications.selectors import unread_of
 from knowrithm.jobs import current_schema
 from leads.models import LeadConsent
-from notifications.selectors import unread_of
 from tenants.pages import (
     PageRequest,
     as_uuid,

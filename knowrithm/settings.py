@@ -60,7 +60,15 @@ SHARED_APPS = [
     "csp",
     "django_htmx",
 ]
-TENANT_APPS = ["tenants.audit", "agents", "documents", "leads", "integrations", "notifications", "conversations"]
+TENANT_APPS = [
+    "tenants.audit",
+    "agents",
+    "documents",
+    "leads",
+    "integrations",
+    "integrations.notifications",
+    "conversations",
+]
 INSTALLED_APPS = list(dict.fromkeys(SHARED_APPS + TENANT_APPS))
 
 TENANT_MODEL = "tenants.Company"
@@ -246,7 +254,7 @@ SPECTACULAR_SETTINGS = {
         "AgentKindEnum": "agents.enums.AgentKind",
         "ConversationStatusEnum": "conversations.enums.ConversationStatus",
         "MessageAuthorEnum": "conversations.enums.AUTHORS",
-        "NotificationKindEnum": "notifications.enums.Kind",
+        "NotificationKindEnum": "integrations.notifications.enums.Kind",
         "DeliveryStatusEnum": "integrations.enums.DeliveryStatus",
         "WebhookStateEnum": "integrations.enums.WEBHOOK_STATES",
         "LeadStatusEnum": "leads.enums.LeadStatus",

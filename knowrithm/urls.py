@@ -20,7 +20,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("documents.api.urls")),
     path("", include("leads.api.urls")),
     path("", include("integrations.api.urls")),
-    path("", include("notifications.api.urls")),
+    path("", include("integrations.notifications.api.urls")),
     path("", include("conversations.api.urls")),
     path("", include("analytics.usage.api.urls")),
     path("", include("analytics.api.urls")),
@@ -39,7 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("agents.urls")),
     path("", include("documents.urls")),
     path("", include("integrations.urls")),
-    path("", include("notifications.urls")),
+    path("", include("integrations.notifications.urls")),
     path("", include("conversations.urls")),
     path("", include("analytics.usage.urls")),
     path(

@@ -22,11 +22,11 @@ from conversations.selectors import get_conversation, lock_conversation
 from conversations.services.turns import clean_message
 from conversations.summary import extract_summary
 from integrations.enums import EventType
+from integrations.notifications.enums import Kind
+from integrations.notifications.services import notify
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
-from notifications.enums import Kind
-from notifications.services import notify
 from tenants.audit.services import changed_fields, record_event
 from tenants.enums import UserStatus
 from tenants.models import User

@@ -43,6 +43,7 @@ from conversations.services import (
 )
 from conversations.tests.test_turn_models import QUESTION, no_circuits, taught
 from integrations.models import Webhook, WebhookDelivery
+from integrations.notifications.models import Notification
 from knowrithm.db.redis import sync_redis
 from knowrithm.db.schema import leave_company
 from knowrithm.errors import ServiceError
@@ -50,7 +51,6 @@ from knowrithm.jobs import read_task
 from knowrithm.principal import Principal, PrincipalKind
 from knowrithm.tests.providers import OpenAIServer
 from leads.services import register_lead
-from notifications.models import Notification
 from tenants.audit.models import AuditEvent
 from tenants.models import User
 from tenants.services import create_user, principal_of

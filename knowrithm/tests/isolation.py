@@ -33,10 +33,10 @@ from documents.ingestion.base import Chunk
 from documents.models import Crawl, Document, DocumentChunk, IngestionJob, WebsitePage, WebsiteSource
 from documents.services import create_dataset
 from integrations.models import Webhook, WebhookDelivery
+from integrations.notifications.models import Notification, Preference
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead, LeadEvent, LeadImport
-from notifications.models import Notification, Preference
 from tenants.geography.models import Address, City, Country, State
 from tenants.models import Company, EmailDomain, ProviderIdentity, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, create_user, invite_user, set_config, start_session

@@ -8,10 +8,10 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
+from integrations.notifications.enums import Kind
+from integrations.notifications.links import Subscription, unsubscribe_link
+from integrations.notifications.models import Notification
 from knowrithm.jobs import current_schema
-from notifications.enums import Kind
-from notifications.links import Subscription, unsubscribe_link
-from notifications.models import Notification
 from tenants import mail
 from tenants.enums import Letter, UserStatus
 from tenants.models import User

@@ -10,16 +10,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from integrations.notifications import services
+from integrations.notifications.enums import Kind
+from integrations.notifications.models import Notification
+from integrations.notifications.selectors import Wish, get_notification, notifications_of, wishes_of
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import SIGNED_IN
 from knowrithm.api.responses import listing
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.serializers import RecordSerializer
 from knowrithm.api.views import ApiViewSet
-from notifications import services
-from notifications.enums import Kind
-from notifications.models import Notification
-from notifications.selectors import Wish, get_notification, notifications_of, wishes_of
 
 
 class NotificationSerializer(RecordSerializer[Notification]):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from notifications import views
+from integrations.notifications import views
 
 urlpatterns = [
     path("notifications", views.notification_list, name="notifications"),

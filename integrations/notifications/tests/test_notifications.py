@@ -18,12 +18,12 @@ from conversations import jobs as conversation_jobs
 from conversations.tests.test_handover import colleague
 from documents.models import Document
 from documents.signals import document_failed
+from integrations.notifications import jobs
+from integrations.notifications.enums import Kind
+from integrations.notifications.models import Notification, Preference
+from integrations.notifications.services import notify
 from knowrithm.tests.within import Within
 from leads.services import register_lead
-from notifications import jobs
-from notifications.enums import Kind
-from notifications.models import Notification, Preference
-from notifications.services import notify
 from tenants.audit.models import AuditEvent
 
 QUERIES_OF_THE_LIST = 3

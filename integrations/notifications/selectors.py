@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from integrations.notifications.enums import MAILED_UNASKED, Kind
+from integrations.notifications.models import Notification, Preference
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, Role
-from notifications.enums import MAILED_UNASKED, Kind
-from notifications.models import Notification, Preference
 from tenants.enums import UserStatus
 from tenants.models import User
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.urls import reverse
 
+from integrations.notifications.enums import Kind
 from knowrithm.security.signing import sign, signed_value
-from notifications.enums import Kind
 
 PURPOSE = "notifications.unsubscribe"
 SECONDS = 365 * 24 * 3600  # who finds an old mail must still get rid of new ones

@@ -11,11 +11,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from django_tenants.utils import tenant_context
 
+from integrations.notifications import services
+from integrations.notifications.enums import Kind
+from integrations.notifications.links import Subscription, read_link
+from integrations.notifications.selectors import get_notification, notifications_of, wishes_of
 from knowrithm.api.permissions import PUBLIC, declare
-from notifications import services
-from notifications.enums import Kind
-from notifications.links import Subscription, read_link
-from notifications.selectors import get_notification, notifications_of, wishes_of
 from tenants.models import Company
 from tenants.pages import PageRequest, company_page, page_of, way_back
 from tenants.services import principal_of

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from notifications.api.views import NotificationViewSet
+from integrations.notifications.api.views import NotificationViewSet
 
 urlpatterns = [
     path("notification", NotificationViewSet.as_view({"get": "list"})),

@@ -8,8 +8,8 @@ from django.urls import reverse
 
 from documents.models import Document
 from documents.signals import document_failed
-from notifications.enums import Kind
-from notifications.services import notify
+from integrations.notifications.enums import Kind
+from integrations.notifications.services import notify
 
 
 @receiver(document_failed)

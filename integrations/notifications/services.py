@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping
 from django.db import transaction
 from django.utils import timezone
 
+from integrations.notifications import tasks
+from integrations.notifications.enums import Kind
+from integrations.notifications.models import Notification, Preference
+from integrations.notifications.selectors import Wish, active_people, unread_of, wishes_for, wishes_of
 from knowrithm.jobs import current_schema, enqueue
 from knowrithm.principal import Principal
-from notifications import tasks
-from notifications.enums import Kind
-from notifications.models import Notification, Preference
-from notifications.selectors import Wish, active_people, unread_of, wishes_for, wishes_of
 from tenants.audit.services import record_event
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from integrations.notifications.enums import Kind
 from knowrithm.db.models import BaseModel
-from notifications.enums import Kind
 
 
 class Notification(BaseModel):

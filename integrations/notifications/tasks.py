@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from integrations.notifications import jobs
 from knowrithm.jobs import company_task, for_each_company
-from notifications import jobs
 
 
 @company_task(name="notifications.mail_due")

@@ -22,7 +22,6 @@ APPS = (
     "documents",
     "integrations",
     "leads",
-    "notifications",
     "conversations",
     "analytics",
 )

@@ -28,8 +28,9 @@ CLOSED = (requests.RequestException, AttributeError, ValueError, OSError)  # wha
 
 def hang_up(stream: requests.Response) -> None:
     """So that the platform has nobody to wait for when it stops."""
+    connection: Any = stream.raw
     with suppress(*CLOSED):
-        stream.raw._fp.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+        connection._fp.fp.raw._sock.shutdown(socket.SHUT_RDWR)
     with suppress(*CLOSED):
         stream.close()
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,6 +23,16 @@ NEEDS_BROWSER = pytest.mark.skipif(
     not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"needs Chromium at {CHROMIUM}"
 )
 SCRIPT = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
+CLOSED = (requests.RequestException, AttributeError, ValueError, OSError)  # what reading raises when we hang up
+
+
+def hang_up(stream: requests.Response) -> None:
+    """So that the platform has nobody to wait for when it stops."""
+    connection: Any = stream.raw
+    with suppress(*CLOSED):
+        connection._fp.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+    with suppress(*CLOSED):
+        stream.close()
 
 
 class Visitor:
@@ -42,13 +55,14 @@ class Visitor:
         return body
 
     def listen(self) -> None:
+        address = f"{self.url}/messages/stream?follow=true"
+        self.stream = requests.get(address, headers=self.headers, stream=True, timeout=120)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         name = ""
-        address = f"{self.url}/messages/stream?follow=true"
-        with requests.get(address, headers=self.headers, stream=True, timeout=120) as stream:
-            for line in stream.iter_lines(decode_unicode=True):
+        with suppress(*CLOSED):
+            for line in self.stream.iter_lines(decode_unicode=True):
                 if line.startswith("event: "):
                     name = line.removeprefix("event: ")
                 elif line.startswith("data: ") and name != "heartbeat":
@@ -108,7 +122,7 @@ def test_handed_over_to_a_person_in_a_browser_and_back(owner: Owner, page: Page)
     expect(page.locator("[data-typing]")).to_be_visible()
     page.get_by_label("Private note").check()
     page.locator("#inbox-message").fill("Canary: looks angry")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".line-note")).to_contain_text("Canary: looks angry")
 
     page.locator(".inbox-thread summary").click()
@@ -126,6 +140,7 @@ def test_handed_over_to_a_person_in_a_browser_and_back(owner: Owner, page: Page)
     assert "Hello, how can I help?" in visitor.heard_of("chat_message", lambda data: data["message"]["content"])
     assert "Canary" not in json.dumps([visitor.heard, shown])
     assert (page.title().startswith("Inbox"), complaints) == (True, [])
+    hang_up(visitor.stream)
 
 
 def test_the_inbox_tells_its_own_people_alone(platform: Platform, owner: Owner) -> None:
@@ -143,18 +158,23 @@ def test_the_inbox_tells_its_own_people_alone(platform: Platform, owner: Owner) 
     assert status({"Authorization": "Bearer nonsense"}) == 401
     told: dict[str, list[str]] = {"own": [], "stranger": []}
 
-    def listen(name: str, headers: dict[str, str]) -> None:
-        with requests.get(url, headers=headers, timeout=15, stream=True) as answer:
-            ready.release()
+    def listen(name: str, answer: requests.Response) -> None:
+        with suppress(*CLOSED):
             for line in answer.iter_lines(decode_unicode=True):
                 if line.startswith("data: {") and line != "data: {}":
                     told[name].append(line)
                     done.set()
 
-    ready, done = threading.Semaphore(0), threading.Event()
-    for name, who in (("own", owner), ("stranger", stranger)):
-        threading.Thread(target=listen, args=(name, dict(who.jwt)), daemon=True).start()
-        assert ready.acquire(timeout=15)
+    done = threading.Event()
+    streams = {
+        name: requests.get(url, headers=dict(who.jwt), timeout=30, stream=True)
+        for name, who in (("own", owner), ("stranger", stranger))
+    }
+    for item in streams.items():
+        threading.Thread(target=listen, args=item, daemon=True).start()
+    time.sleep(1)  # both have subscribed
     assert requests.post(f"{visitor.url}/handover", headers=visitor.headers, timeout=30).ok
     assert done.wait(15)
     assert (visitor.conversation_id in told["own"][0], told["stranger"]) == (True, [])
+    for stream in streams.values():
+        hang_up(stream)

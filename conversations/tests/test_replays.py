@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -37,6 +38,12 @@ from knowrithm.tests.providers import OpenAIServer
 
 QUESTION = "How long does the warranty of the X200 pump last?"
 REPLY = "It lasts 37 months [Source 1]."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_sdk() -> None:
+    """On a busy machine loading it takes longer than a test's lease, whose row no other connection sees."""
+    import_module("openai")
 
 
 @pytest.fixture

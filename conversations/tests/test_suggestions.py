@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 
@@ -27,6 +28,12 @@ PARTS = {
     "Repairs of pumps": "A pump is repaired in our workshop, and its owner is told how long that takes.",
     "Call 555-0199": "The telephone number for pumps that leak after their purchase.",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_sdk() -> None:
+    """On a busy machine loading it takes longer than a test's lease, whose row no other connection sees."""
+    import_module("openai")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -34,6 +35,12 @@ PUMPS, HOTEL = (
 )
 ABOUT_PUMPS, ABOUT_HOTEL = "Questions on pumps and their warranty.", "Rooms, breakfast and other matters of the hotel."
 ASK_PUMPS, ASK_HOTEL = "How long does the warranty of the X200 pump last?", "When is breakfast served in the hotel?"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_sdk() -> None:
+    """On a busy machine loading it takes longer than a test's lease, whose row no other connection sees."""
+    import_module("openai")
 
 
 @pytest.fixture

@@ -428,6 +428,25 @@ def test_a_person_is_asked_for_and_the_visitor_always_knows_who_speaks(visit: Vi
     expect(visit.page.get_by_role("button", name="Talk to a person")).to_be_visible()
 
 
+def test_a_nameless_visitor_who_waits_for_a_person_is_asked_for_an_address(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.stub.agent |= {"handover": True}
+    visit.stub.owner |= {"needs_email": True}
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.page.get_by_role("button", name="Talk to a person").click()
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("Last name").fill("Lovelace")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Send").click()
+    expect(visit.composer).to_be_focused()
+    assert visit.stub.sent("PATCH", "/lead/visitor")[0].body["email"] == "ada@example.com"
+    assert [one.body for one in visit.stub.sent("POST", "/address")] == [{"email": "ada@example.com"}]
+
+
 def test_a_person_who_takes_over_ends_what_the_agent_was_saying(visit: Visit) -> None:
     visit.stub.agent |= {"handover": True}
     visit.stub.stream_gate.clear()

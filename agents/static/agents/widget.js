@@ -2172,6 +2172,10 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function identify(values) {
       await api.authorizedJson('PATCH', '/lead/visitor', { body: values });
       session.update({ leadPayload: { ...values, agent_id: config.agentId } });
+      if (owner === 'waiting') { // where to answer, should nobody come in time
+        const path = `${conversationPath()}/handover/address`;
+        await api.authorizedJson('POST', path, { body: { email: values.email } }).catch(() => {});
+      }
       view.hideGate();
     }
 

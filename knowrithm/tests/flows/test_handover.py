@@ -15,7 +15,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect, sync_playwright
 
-from agents.tests.test_widget_browser import CHROMIUM, FLAGS
+from agents.tests.widget_visit import CHROMIUM, FLAGS
 from knowrithm.tests.platform import FLOW, PASSWORD, Owner, Platform
 
 pytestmark = FLOW

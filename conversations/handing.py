@@ -18,6 +18,7 @@ from conversations import streams
 from conversations.enums import (
     ConversationStatus,
     EntityType,
+    HandoverEnd,
     HandoverReason,
     MessageRole,
     MessageStatus,
@@ -104,7 +105,9 @@ def begin(conversation: Conversation, *, reason: HandoverReason, words: str = ""
     """From the agent, or from being closed, to waiting for a person: with a word to the visitor and to the team."""
     conversation.owner = owner_after(conversation.owner, Act.REQUEST)
     conversation.status = ConversationStatus.ACTIVE
-    handover = Handover.objects.create(conversation=conversation, reason=reason, words=" ".join(words.split())[:500])
+    handover = open_handover(conversation) or Handover(conversation=conversation)
+    handover.reason, handover.words = reason, " ".join(words.split())[:500]
+    handover.save()
     post(conversation, waiting_sentence(conversation, handover))
     save(conversation)
     announce_owner(conversation)
@@ -122,6 +125,18 @@ def begin_if_free(conversation_id: uuid.UUID, *, reason: HandoverReason, words: 
     rows = Conversation.objects.live().select_related("agent").select_for_update(of=("self",))
     conversation = rows.filter(pk=conversation_id, owner=Owner.AGENT).first()
     return begin(conversation, reason=reason, words=words) if conversation else None
+
+
+def let_go(conversation: Conversation) -> list[str]:
+    """Nobody is waited for any more, as the conversation was put away. Returns the fields to save."""
+    handover = open_handover(conversation)
+    if handover is not None:
+        handover.ended_at, handover.end = timezone.now(), HandoverEnd.CLOSED
+        handover.save(update_fields=["ended_at", "end", "updated_at"])
+        publish_handover(EventType.HANDOVER_ENDED, handover, conversation)
+    conversation.owner, conversation.person_id, conversation.person_name = Owner.CLOSED, None, ""
+    announce_owner(conversation)
+    return ["owner", "person_id", "person_name"]
 
 
 def open_handover(conversation: Conversation) -> Handover | None:

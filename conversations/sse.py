@@ -19,7 +19,7 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis.asyncio
@@ -80,6 +80,7 @@ class Subscription:
     headers: dict[str, str]  # of the answer: what is left to an API key
     is_followed: bool = False  # whatever is said, and not one turn
     presence_key: str = ""  # under which the listener is known to be here
+    since: str = ""  # the place in the stream when it was asked for, if it is followed
 
 
 def matches(scope: AsgiScope) -> bool:
@@ -184,6 +185,9 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"access-control-allow-origin", b"*"),
     ]
+    if subscription.is_followed:  # before it is said that we listen, or what comes before we do would be lost
+        newest = await _hub().client.xrevrange(subscription.key, count=1)
+        subscription = replace(subscription, since=newest[0][0] if newest else streams.BEGINNING)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def write(text: str) -> None:
@@ -255,12 +259,9 @@ async def _followed(subscription: Subscription, last_id: str) -> AsyncGenerator[
     hub = _hub()
     async with hub.listening(subscription.key) as wake:
         past = streams.parse(await hub.client.xrange(subscription.key))
-        open_turns = streams.unfinished_turns(past)
-        shown = [
-            event
-            for event in past
-            if (_after(event.id, last_id) if last_id else event.turn and event.turn in open_turns)
-        ]
+        open_turns = set() if last_id else streams.unfinished_turns(past)
+        since = last_id or subscription.since
+        shown = [event for event in past if _after(event.id, since) or (event.turn and event.turn in open_turns)]
         ended: set[str] = set()
         for event in shown:
             yield event

@@ -113,6 +113,7 @@ class _Turn:
         self.question = reply.reply_to
         self.conversation = reply.conversation
         self.agent: Agent = agent_to_answer(reply.conversation.agent_id, is_draft=reply.is_draft)
+        self.addressed = self.agent  # whose rules for handing over hold, also where it passes the question on
         self.guard = Guard.of(reply.conversation, self.agent)
         self.schema = current_schema()
         self.started = time.monotonic()
@@ -274,12 +275,12 @@ class _Turn:
     def _hand_over(self, *, is_refusal: bool, is_blocked: bool) -> None:
         """If a rule of the agent asks for a person after such an answer."""
         reason = rule_after_answer(
-            self.agent, self.conversation, self.reply, is_refusal=is_refusal, is_blocked=is_blocked
+            self.addressed, self.conversation, self.reply, is_refusal=is_refusal, is_blocked=is_blocked
         )
         if reason is not None and (
             handover := begin_if_free(self.conversation.pk, reason=reason, words=self.question.content)
         ):
-            label = f"with {self.agent.name}"
+            label = f"with {self.addressed.name}"
             record_event(
                 actor=None, event_type="handover.requested", entity=handover, entity_label=label,
                 changes={"reason": (None, reason)},

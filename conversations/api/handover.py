@@ -46,6 +46,7 @@ class OwnerSerializer(serializers.Serializer[Any]):
 
 class HandoverSerializer(RecordSerializer[Handover]):
     requested_at = serializers.DateTimeField(source="created_at")
+    end = serializers.CharField(read_only=True, help_text="handed_back or closed; empty while it lasts.")
 
     class Meta:
         model = Handover

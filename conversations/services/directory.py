@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from agents.enums import AgentStatus
 from agents.models import Agent
-from conversations.enums import ConversationStatus, EntityType
+from conversations import handing
+from conversations.enums import ConversationStatus, EntityType, Owner
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_conversation
@@ -85,9 +86,12 @@ def update_conversation(
     changed = [name for name, value in given.items() if value is not None]
     for name in changed:
         setattr(conversation, name, given[name])
+    is_put_away = conversation.status == ConversationStatus.ARCHIVED != before["status"]
+    if is_put_away and conversation.owner in {Owner.WAITING, Owner.PERSON}:
+        changed += handing.let_go(conversation)
     conversation.save(update_fields=[*changed, "updated_at"])
     after = {name: getattr(conversation, name) for name in before}
-    if after["status"] == ConversationStatus.ARCHIVED != before["status"]:
+    if is_put_away:
         publish_conversation(EventType.CONVERSATION_ENDED, conversation)
     record(actor, "conversation.updated", conversation, conversation.agent, changes=changed_fields(before, after))
     return conversation

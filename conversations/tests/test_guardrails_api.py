@@ -205,6 +205,7 @@ def test_what_a_direct_chat_answers(acme: Character) -> None:
         "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
         "metadata": {
             "page": "/x", "message_id": str(reply.id), "model_used": "m", "is_refusal": False, "is_blocked": False,
+            "suggestions": [],
         },
     }  # fmt: skip
 

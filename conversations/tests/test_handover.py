@@ -40,6 +40,7 @@ from conversations.services import (
     send_as_person,
     start_turn,
     take_conversation,
+    update_conversation,
 )
 from conversations.tests.test_turn_models import QUESTION, no_circuits, taught
 from integrations.models import Webhook, WebhookDelivery
@@ -252,6 +253,21 @@ def test_who_is_given_a_conversation_is_told(in_acme: Character) -> None:
     stranger = character("globex")
     with pytest.raises(ServiceError, match="no such person"):
         assign_conversation(actor=in_acme.principal, conversation_id=conversation.pk, user_id=stranger.admin.pk)
+
+
+def test_a_conversation_that_is_put_away_otherwise_waits_for_nobody(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    request_handover(actor=actor, conversation_id=conversation.pk)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    conversation.refresh_from_db()
+    update_conversation(actor=in_acme.principal, conversation=conversation, status="archived")
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.person_id, conversation.person_name) == ("closed", None, "")
+    handover = Handover.objects.get()
+    assert (handover.end, handover.ended_at is None) == ("closed", False)
+    start_turn(actor=actor, conversation_id=conversation.pk, text="One more thing.")
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.status) == ("agent", "active")
 
 
 def test_a_closed_conversation_is_the_agents_when_the_visitor_writes_again(in_acme: Character) -> None:

@@ -14,14 +14,15 @@ from knowrithm.task_status import TaskViewSet
 api: list[URLPattern | URLResolver] = [
     path("health", health),
     path("tasks/<uuid:task_id>/status", TaskViewSet.as_view({"get": "status"})),
-    path("", include("tenants.api.urls")),
-    path("", include("tenants.geography.api.urls")),
+    # Tried one after the other: what is asked for most comes first.
     path("", include("agents.api.urls")),
+    path("", include("conversations.api.urls")),
     path("", include("documents.api.urls")),
     path("", include("leads.api.urls")),
+    path("", include("tenants.api.urls")),
+    path("", include("tenants.geography.api.urls")),
     path("", include("integrations.api.urls")),
     path("", include("integrations.notifications.api.urls")),
-    path("", include("conversations.api.urls")),
     path("", include("analytics.usage.api.urls")),
     path("", include("analytics.api.urls")),
 ]

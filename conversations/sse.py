@@ -260,12 +260,13 @@ async def _followed(subscription: Subscription, last_id: str) -> AsyncGenerator[
     async with hub.listening(subscription.key) as wake:
         past = streams.parse(await hub.client.xrange(subscription.key))
         open_turns = set() if last_id else streams.unfinished_turns(past)
-        since = last_id or subscription.since
+        now = past[-1].id if past else streams.BEGINNING
+        since = last_id or subscription.since or now
         shown = [event for event in past if _after(event.id, since) or (event.turn and event.turn in open_turns)]
         ended: set[str] = set()
         for event in shown:
             yield event
-        async for batch in _present(hub, wake, subscription.key, past[-1].id if past else streams.BEGINNING):
+        async for batch in _present(hub, wake, subscription.key, now):
             for event in batch:
                 if event.ends_turn:
                     ended.add(event.turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,12 @@ def readers(owner: Owner) -> list[psutil.Process]:
     """The children of the workers that read a document."""
     workers = [psutil.Process(process.pid) for process in owner.platform.processes("worker-slow@")]
     children = [child for worker in workers for child in worker.children()]
-    return [child for child in children if "documents.ingestion" in child.cmdline()]
+    found = []
+    for child in children:
+        with suppress(psutil.NoSuchProcess):  # ended since it was listed
+            if "documents.ingestion" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def test_cancel_ends_the_process_that_reads_and_the_document_can_be_tried_again(owner: Owner, tmp_path: Path) -> None:

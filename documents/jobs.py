@@ -28,7 +28,6 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
-from django_tenants.utils import schema_context
 from redis.exceptions import RedisError
 
 from agents.models import Agent
@@ -57,7 +56,7 @@ from knowrithm.jobs import current_schema, enqueue, is_usable
 from knowrithm.llm.base import ProviderError
 from knowrithm.llm.registry import embedder
 from knowrithm.net.outbound import OutboundError, fetch
-from knowrithm.turns import ask_for_turn, leave_turns, take_turn
+from knowrithm.turns import ask_for_turn, next_in_turn
 from tenants.selectors import ocr_languages
 
 log = structlog.get_logger(__name__)
@@ -112,26 +111,15 @@ def stop_jobs(document: Document) -> None:
 def work_in_turn(schema: str, task: Task[Any, Any]) -> bool:
     """Do one job of the company whose turn it is; `schema` has asked. False: there was none, of any company."""
     ask_for_turn(TURNS, schema)  # Redis may have forgotten, or the job was not due when it asked
-    while (served := take_turn(TURNS)) is not None:
-        with schema_context(served), structlog.contextvars.bound_contextvars(schema=served):
-            if not is_usable(served):
-                leave_turns(TURNS, served)
-                continue
-            job = _claim_next()
-            if job is None:
-                leave_turns(TURNS, served)
-                job = _claim_next()  # of one that has asked between the two
-                if job is None:
-                    continue
-                ask_for_turn(TURNS, served)
+    with next_in_turn(TURNS, _claim_next) as job:
+        if job is not None:
             _work_on(job, task)
-            return True
-    return False
+    return job is not None
 
 
 def _claim_next() -> IngestionJob | None:
     """The job of the current company that is to be done next: first what a dead worker has left behind."""
-    while True:
+    while is_usable(current_schema()):
         found: uuid.UUID | None = None
         for jobs in (IngestionJob.abandoned().order_by("lease_until"), IngestionJob.in_line()):
             found = found or jobs.values_list("pk", flat=True).first()
@@ -139,6 +127,7 @@ def _claim_next() -> IngestionJob | None:
             return None
         if (job := IngestionJob.claim(found, *RELATED)) is not None:
             return job
+    return None
 
 
 def run(job_id: uuid.UUID, task: Task[Any, Any]) -> None:

@@ -11,8 +11,6 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -22,16 +20,14 @@ import structlog
 from celery import Task
 from django.db import transaction
 from django.utils import timezone
-from django_tenants.utils import schema_context
 
 from integrations.enums import DeliveryStatus
 from integrations.models import Webhook, WebhookDelivery
 from integrations.signing import signature_of
-from knowrithm.db.redis import sync_redis
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema, enqueue, is_usable
 from knowrithm.net.outbound import OutboundError, post
-from knowrithm.turns import anyone_waits, ask_for_turn, leave_turns, take_turn
+from knowrithm.turns import anyone_waits, ask_for_turn, free_slot, next_in_turn
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import record_event
 
@@ -65,48 +61,19 @@ def work_in_turn(schema: str, task: Task[Any, Any]) -> bool:
     Without a free slot nothing is done: those who have one look for who waits when they are done.
     """
     ask_for_turn(TURNS, schema)
-    with _slot() as is_ours:
-        if is_ours:
-            _serve()
-        else:
+    with free_slot("webhook", count=SLOTS, milliseconds=SLOT_MILLISECONDS) as slot:
+        if slot is None:
             return False
-    return anyone_waits(TURNS)
-
-
-@contextmanager
-def _slot() -> Iterator[bool]:
-    redis, mine = sync_redis(), None
-    for number in random.sample(range(SLOTS), SLOTS):
-        key = f"webhook-slot:{number}"
-        if redis.set(key, "1", nx=True, px=SLOT_MILLISECONDS):
-            mine = key
-            break
-    try:
-        yield mine is not None
-    finally:
-        if mine is not None:
-            redis.delete(mine)
-
-
-def _serve() -> None:
-    while (served := take_turn(TURNS)) is not None:
-        with schema_context(served), structlog.contextvars.bound_contextvars(schema=served):
-            delivery = _claim_next() if is_usable(served) else None
-            if delivery is None:
-                leave_turns(TURNS, served)
-                delivery = _claim_next() if is_usable(served) else None  # of one that has asked between the two
-                if delivery is None:
-                    continue
-                ask_for_turn(TURNS, served)
+        with next_in_turn(TURNS, _claim_next) as delivery:
             end = time.monotonic() + SLICE
             while delivery is not None:
                 deliver(delivery)
                 delivery = _claim_next() if time.monotonic() < end else None
-            return
+    return anyone_waits(TURNS)
 
 
 def _claim_next() -> WebhookDelivery | None:
-    while True:
+    while is_usable(current_schema()):
         found: uuid.UUID | None = None
         for rows in (WebhookDelivery.abandoned().order_by("lease_until"), WebhookDelivery.objects.in_line()):
             found = found or rows.values_list("pk", flat=True).first()
@@ -114,6 +81,7 @@ def _claim_next() -> WebhookDelivery | None:
             return None
         if (delivery := WebhookDelivery.claim(found, "webhook")) is not None:
             return delivery
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
 from celery import Task
 from django.db import OperationalError
-from django_tenants.utils import schema_context
 
 from documents.crawl.base import MAX_ATTEMPTS, RELATED, TURNS, LostLeaseError, SliceOverError
 from documents.crawl.ends import await_documents, complete, fail, finish_pages, go_on_later
@@ -22,8 +19,8 @@ from documents.exceptions import CrawlError
 from documents.ingestion.web.reader import PageReader
 from documents.models import Crawl
 from knowrithm.db.redis import sync_redis
-from knowrithm.jobs import is_usable
-from knowrithm.turns import anyone_waits, ask_for_turn, leave_turns, take_turn
+from knowrithm.jobs import current_schema, is_usable
+from knowrithm.turns import anyone_waits, ask_for_turn, free_slot, next_in_turn
 
 log = structlog.get_logger(__name__)
 
@@ -42,27 +39,15 @@ def work_in_turn(schema: str, task: Task[Any, Any], ingest: Task[Any, Any]) -> b
     with _slot() as slot:
         if slot is None:
             return False
-        _serve(task, ingest, slot)
+        with next_in_turn(TURNS, _claim_next) as crawl:
+            if crawl is not None:
+                _work_on(crawl, task, ingest, slot)
     return anyone_waits(TURNS)
-
-
-def _serve(task: Task[Any, Any], ingest: Task[Any, Any], slot: str) -> None:
-    while (served := take_turn(TURNS)) is not None:
-        with schema_context(served), structlog.contextvars.bound_contextvars(schema=served):
-            crawl = _claim_next() if is_usable(served) else None
-            if crawl is None:
-                leave_turns(TURNS, served)
-                crawl = _claim_next() if is_usable(served) else None  # of one that has asked between the two
-                if crawl is None:
-                    continue
-                ask_for_turn(TURNS, served)
-            _work_on(crawl, task, ingest, slot)
-            return
 
 
 def _claim_next() -> Crawl | None:
     """The crawl of the current company that is to be worked on next: first what a dead worker has left behind."""
-    while True:
+    while is_usable(current_schema()):
         found: uuid.UUID | None = None
         abandoned = Crawl.abandoned().filter(attempts__lt=MAX_ATTEMPTS)
         for crawls in (abandoned.order_by("lease_until"), Crawl.in_line()):
@@ -71,6 +56,7 @@ def _claim_next() -> Crawl | None:
             return None
         if (crawl := Crawl.claim(found, *RELATED)) is not None:
             return crawl
+    return None
 
 
 def run(crawl_id: uuid.UUID, task: Task[Any, Any], ingest: Task[Any, Any]) -> None:
@@ -81,20 +67,9 @@ def run(crawl_id: uuid.UUID, task: Task[Any, Any], ingest: Task[Any, Any]) -> No
             _work_on(crawl, task, ingest, slot)
 
 
-@contextmanager
-def _slot() -> Iterator[str | None]:
+def _slot() -> AbstractContextManager[str | None]:
     """The right to crawl now: the threads that crawl are those that answer questions. None: too many crawl already."""
-    redis, mine = sync_redis(), None
-    for number in random.sample(range(SLOTS), SLOTS):
-        key = f"crawl-slot:{number}"
-        if redis.set(key, "1", nx=True, px=SLOT_MILLISECONDS):
-            mine = key
-            break
-    try:
-        yield mine
-    finally:
-        if mine is not None:
-            redis.delete(mine)
+    return free_slot("crawl", count=SLOTS, milliseconds=SLOT_MILLISECONDS)
 
 
 def _work_on(crawl: Crawl, task: Task[Any, Any], ingest: Task[Any, Any], slot: str) -> None:

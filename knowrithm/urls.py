@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
 from agents.api.views import TestPageViewSet, widget_script
+from conversations.admin import handovers_of_company
 from documents.admin import knowledge_of_company
 from integrations.admin import webhooks_of_company
 from knowrithm.api.errors import not_found
@@ -52,6 +53,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "admin/company/<uuid:company_id>/webhooks/",
         admin.site.admin_view(webhooks_of_company),
         name="webhooks_of_company",
+    ),
+    path(
+        "admin/company/<uuid:company_id>/handovers/",
+        admin.site.admin_view(handovers_of_company),
+        name="handovers_of_company",
     ),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

@@ -12,7 +12,7 @@ from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html_join
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -54,6 +54,9 @@ def _actor(request: HttpRequest) -> Principal:
     return services.principal_of(cast(User, request.user))
 
 
+ROWS = ("knowledge", "webhooks", "handovers")  # each the page `…_of_company` of another app
+
+
 @admin.register(Company)
 class CompanyAdmin(_NoAdd):
     list_display = (
@@ -64,8 +67,7 @@ class CompanyAdmin(_NoAdd):
         "purge_started_at",
         "created_at",
         "audit",
-        "knowledge",
-        "webhooks",
+        "rows",
     )
     list_filter = ("is_active", "is_verified", "is_ready", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "email", "schema_name")
@@ -145,18 +147,13 @@ class CompanyAdmin(_NoAdd):
     def audit(self, company: Company) -> str:
         return audit_link(company)
 
-    @admin.display(description="Knowledge")
-    def knowledge(self, company: Company) -> str:
+    @admin.display(description="Rows")
+    def rows(self, company: Company) -> str:
+        """Links to pages of other apps on its own rows (tenants.company_rows)."""
         if not company.is_ready:
             return ""
-        page = reverse("knowledge_of_company", args=[company.pk])
-        return format_html('<a href="{}">Knowledge</a>', page)
-
-    @admin.display(description="Webhooks")
-    def webhooks(self, company: Company) -> str:
-        if not company.is_ready:
-            return ""
-        return format_html('<a href="{}">Webhooks</a>', reverse("webhooks_of_company", args=[company.pk]))
+        links = ((reverse(f"{name}_of_company", args=[company.pk]), name.capitalize()) for name in ROWS)
+        return format_html_join(" ", '<a href="{}">{}</a>', links)
 
     def _record(self, request: HttpRequest, row: Any, verb: str, changes: dict[str, tuple[Any, Any]]) -> None:
         """The service has recorded the change."""

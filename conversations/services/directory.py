@@ -17,7 +17,7 @@ from conversations.enums import ConversationStatus, EntityType, Owner
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_conversation
-from conversations.selectors import archived_conversations
+from conversations.selectors import archived_conversations, lock_conversation
 from conversations.services.records import record
 from documents.services import clean_tags
 from integrations.enums import EventType
@@ -82,6 +82,8 @@ def update_conversation(
     }
     if status not in {None, ConversationStatus.ACTIVE, ConversationStatus.ARCHIVED}:
         raise InvalidInputError("A conversation is active or archived.", fields={"status": ["active or archived"]})
+    if status is not None:  # it may change hands at this moment
+        conversation = lock_conversation(actor, conversation.pk)
     before = {name: getattr(conversation, name) for name in ("status", "tags")}
     changed = [name for name, value in given.items() if value is not None]
     for name in changed:

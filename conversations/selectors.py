@@ -163,6 +163,25 @@ def newest_reply(conversation_id: uuid.UUID) -> Message | None:
     return reply
 
 
+def _unfinished(conversation_id: uuid.UUID) -> QuerySet[Message]:
+    rows: QuerySet[Message] = Message.objects.live().filter(
+        conversation_id=conversation_id, status__in=[MessageStatus.PENDING, MessageStatus.PROCESSING]
+    )
+    return rows
+
+
+def is_behind_another(reply: Message) -> bool:
+    """Whether an earlier question of the conversation is still to be answered."""
+    is_first = reply.position <= 2
+    return not is_first and _unfinished(reply.conversation_id).filter(position__lt=reply.position).exists()
+
+
+def next_in_line(reply: Message) -> uuid.UUID | None:
+    """The reply of the conversation that waits for this one to end."""
+    later = _unfinished(reply.conversation_id).filter(status=MessageStatus.PENDING, position__gt=reply.position)
+    return later.order_by("position").values_list("pk", flat=True).first()
+
+
 def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
     """The answered questions before `message`, oldest first, without those that a guardrail refused."""
     if message.position == 1:

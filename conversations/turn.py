@@ -39,7 +39,7 @@ from conversations.models import Citation, Message
 from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
 from conversations.routing import route
-from conversations.selectors import exchanges_before
+from conversations.selectors import exchanges_before, is_behind_another, next_in_line
 from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage
 from integrations.enums import EventType
@@ -81,13 +81,31 @@ class _Answer:
 
 
 def run(reply_id: uuid.UUID) -> None:
-    with structlog.contextvars.bound_contextvars(trace_id=str(reply_id)):
-        reply = Message.claim(reply_id, *RELATED)
-        if reply is not None:  # else it is answered, or another worker's
-            _run(reply)
+    """Make the reply, and after it those of its conversation that waited for it.
+
+    Questions of one conversation are answered in order, each with the answers before it: a reply whose turn it is not
+    yet is given back, and whoever makes the one before it goes on with it.
+    """
+    following: uuid.UUID | None = reply_id
+    while following is not None:
+        with structlog.contextvars.bound_contextvars(trace_id=str(following)):
+            following = _run_one(following)
 
 
-def _run(reply: Message) -> None:
+def _run_one(reply_id: uuid.UUID) -> uuid.UUID | None:
+    """Returns the reply that is to be made next."""
+    reply = Message.claim(reply_id, *RELATED)
+    if reply is None:
+        return None  # answered, or another worker's
+    if is_behind_another(reply):
+        reply.give_back()
+        # The other one may have ended at this moment, and have found nobody waiting.
+        return None if is_behind_another(reply) else reply_id
+    _make(reply)
+    return next_in_line(reply)
+
+
+def _make(reply: Message) -> None:
     turn = _Turn(reply)
     try:
         with reply.kept_alive() as held:

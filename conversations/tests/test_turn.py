@@ -147,6 +147,36 @@ def test_the_prompt_holds_passages_as_data_and_the_history(
     assert messages[1]["content"] == "How long does the warranty of the pump last?"
 
 
+def test_questions_sent_at_once_are_answered_in_order_each_with_the_answer_before(
+    taught: Character, conversation: Conversation, server: OpenAIServer
+) -> None:
+    texts = ["How long does the warranty of the pump last?", "Are returns accepted?", "And for how many days?"]
+    first, *others = [
+        start_turn(actor=taught.principal, conversation_id=conversation.id, text=text).reply for text in texts
+    ]
+    for reply in reversed(others):  # whoever is at them first
+        turn.run(reply.pk)
+        reply.refresh_from_db()
+        assert (reply.status, reply.attempts, reply.lease_until) == ("pending", 0, None)
+    assert server.requests == []
+
+    turn.run(first.pk)
+    asked = [[message["content"] for message in request.json["messages"][1:]] for request in server.requests]
+    assert [messages[::2] for messages in asked] == [texts[:1], texts[:2], texts]
+    assert set(conversation.messages.filter(role="assistant").values_list("status", flat=True)) == {"completed"}
+
+
+def test_one_that_fails_holds_up_nobody(taught: Character, conversation: Conversation, server: OpenAIServer) -> None:
+    first, second = [
+        start_turn(actor=taught.principal, conversation_id=conversation.id, text="How long is the warranty?").reply
+        for _ in range(2)
+    ]
+    server.reply = ""
+    turn.run(first.pk)
+    assert list(conversation.messages.filter(role="assistant").values_list("status", flat=True)) == ["failed", "failed"]
+    assert second.position == 4
+
+
 def test_a_marker_without_a_passage_is_removed(
     taught: Character, conversation: Conversation, server: OpenAIServer
 ) -> None:

@@ -69,6 +69,10 @@ class LeasedModel(models.Model):
         mine = models.Q(pk=self.pk, lease_id=self.lease_id, status=self.WORKING)
         return bool(type(self)._default_manager.filter(mine).update(**values))
 
+    def give_back(self) -> None:
+        """It is not this one's turn yet: somebody claims it again, and this was no attempt."""
+        self.update_if_held(status=self.WAITING, lease_id=None, lease_until=None, attempts=models.F("attempts") - 1)
+
     def is_held(self) -> bool:
         """Whether the row is still ours: nobody has taken it over, cancelled or finished it."""
         mine = models.Q(pk=self.pk, lease_id=self.lease_id, status=self.WORKING)

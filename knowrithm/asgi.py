@@ -36,7 +36,7 @@ class SyncHandler(ASGIHandler):
 
 django_application = SyncHandler()
 
-from conversations import direct, dispatch, sse  # noqa: E402  # models may be imported once Django is set up
+from conversations import direct, sse  # noqa: E402  # models may be imported once Django is set up
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -53,10 +53,6 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 async def _lifespan(receive: Any, send: Any) -> None:
     while True:
         message = await receive()
-        if message["type"] == "lifespan.startup":
-            dispatch.open_room()
-        else:
-            dispatch.close_room()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -334,7 +334,6 @@ INGESTION_MEMORY_MB = env.integer("INGESTION_MEMORY_MB", 1536)  # one document's
 EMBEDDING_CACHE_SIZE = env.integer("EMBEDDING_CACHE_SIZE", 50_000)  # vectors that are kept for each company
 # Chunks of one embedding model that a question is compared with one by one; a company with more gets indexes.
 EXACT_SEARCH_UP_TO = env.integer("EXACT_SEARCH_UP_TO", 20_000)
-TURNS_IN_WEB = env.integer("TURNS_IN_WEB", 2)  # that a web process answers itself at a time; the others are for workers
 TURN_DEADLINE_SECONDS = env.integer("TURN_DEADLINE_SECONDS", 150)  # below the published clients' 180 s
 CRAWLER_CONTACT = env.text("CRAWLER_CONTACT", BASE_URL)  # who a site's owner can turn to, in the User-Agent
 CRAWL_DELAY_MILLISECONDS = env.integer("CRAWL_DELAY_MILLISECONDS", 1000)  # between two requests to one host

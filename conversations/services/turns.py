@@ -14,7 +14,6 @@ from agents.handover import read_handover
 from agents.models import Agent
 from agents.selectors import get_agent
 from conversations import handing, streams, tasks
-from conversations.dispatch import answer_soon
 from conversations.enums import ConversationStatus, EntityType, HandoverReason, MessageRole, MessageStatus, Owner
 from conversations.exceptions import ConversationTakenError, NotNewestError, StillAnsweringError
 from conversations.guarding import Guard
@@ -263,7 +262,7 @@ def _answer_to(
         handing.tell_inbox_later(conversation, "message")
     turn = Turn(question, reply)
     _announce(turn)
-    answer_soon(reply.id)
+    enqueue(tasks.answer, str(reply.id), expires=3600)
     return turn
 
 

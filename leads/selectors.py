@@ -39,7 +39,7 @@ SORTS = {
     "name": "By name",
     "-name": "By name, backwards",
 }
-_ORDERS = {"name": ("first_name", "last_name", "pk"), "-name": ("-first_name", "-last_name", "pk")}
+_ORDERS = {"name": ("first_name", "last_name", "pk"), "-name": ("-first_name", "-last_name", "-pk")}
 
 
 @dataclass(frozen=True, slots=True)

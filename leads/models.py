@@ -16,6 +16,7 @@ from knowrithm.db.schema import schema_name
 from knowrithm.security.encryption import CIPHERTEXT, encrypt, is_ciphertext
 from knowrithm.security.hashing import keyed_hashes
 from leads.enums import ConsentKind, EventKind, ImportStatus, LeadStatus
+from leads.score_rules import Choices, RuleChoice
 from tenants.selectors import encrypts_lead_data
 
 MIN_DIGITS = 6
@@ -97,6 +98,15 @@ class LeadQuerySet(ArchivableQuerySet):
             rows = rows.filter(named | in_clear | models.Q(email_hash__in=email_hashes(word)))
         return rows
 
+    def scorable(self) -> Self:
+        """Those that have a score: one for each person who has said who they are."""
+        return self.filter(is_nameless=False, merged_into=None)
+
+    def to_be_scored(self, *, revision: int) -> Self:
+        """Without a score, or with one from before they changed or the rules did."""
+        is_old = models.Q(scored_at__lt=models.F("updated_at")) | ~models.Q(score_revision=revision)
+        return self.scorable().filter(models.Q(scored_at=None) | is_old)
+
     def to_be_rewritten(self, *, is_encrypted: bool) -> Self:
         """Those that do not lie as the company wants it."""
         if is_encrypted:
@@ -131,6 +141,10 @@ class Lead(ArchivableModel):
     merged_into = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="merged")
     # A visitor who may talk without saying who they are; the address is made up, until they do.
     is_nameless = models.BooleanField(default=False, editable=False)
+    # As worked out last, by a worker (conversations.scores); a lead's page works it out anew with its reasons.
+    score = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+    scored_at = models.DateTimeField(null=True, blank=True, editable=False)
+    score_revision = models.PositiveIntegerField(default=0, editable=False)
 
     objects = models.Manager.from_queryset(LeadQuerySet)()
 
@@ -147,6 +161,7 @@ class Lead(ArchivableModel):
             models.Index(fields=["email_hash"], name="lead_email"),
             models.Index(fields=["phone_hash"], name="lead_phone", condition=~models.Q(phone_hash="")),
             GinIndex(fields=["tags"], name="lead_tags"),
+            models.Index(models.F("score").desc(nulls_last=True), "id", name="lead_score"),
         ]
 
     def __str__(self) -> str:
@@ -201,6 +216,43 @@ class LeadConsent(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.kind}: {'given' if self.is_given else 'not given'}"
+
+
+class ScoreRules(BaseModel):
+    """How the company scores its leads: one row, or none as long as everything is as it comes.
+
+    `weights`: of the criteria. `rules`: what was changed by hand, by the rules' ids. `learned`: from won and lost
+    leads, by the rules' ids, with how many of each met it. A lead's score is of the `revision` that it carries.
+    """
+
+    is_only = models.BooleanField(default=True, unique=True, editable=False)  # there cannot be two
+    weights = models.JSONField(default=dict, blank=True)
+    rules = models.JSONField(default=dict, blank=True)
+    learned = models.JSONField(default=dict, blank=True)
+    learned_from = models.JSONField(default=dict, blank=True)  # {"won": n, "lost": n}
+    learned_at = models.DateTimeField(null=True, blank=True)
+    is_learning = models.BooleanField(default=True)
+    revision = models.PositiveIntegerField(default=0)
+    task_id = models.UUIDField(null=True, blank=True, editable=False)  # of scoring everybody by this revision
+    heard_until = models.DateTimeField(null=True, blank=True, editable=False)  # what was said before is in the scores
+
+    def __str__(self) -> str:
+        return f"Rules of the score, revision {self.revision}"
+
+    @property
+    def is_as_it_comes(self) -> bool:
+        return not (self.weights or self.rules or self.learned) and self.is_learning
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(
+            self.weights,
+            {
+                rule_id: RuleChoice(row["points"], row["is_on"], tuple(row["words"]))
+                for rule_id, row in self.rules.items()
+            },
+            {rule_id: row["points"] for rule_id, row in self.learned.items()} if self.is_learning else {},
+        )
 
 
 def import_path(row: LeadImport, filename: str) -> str:

@@ -388,6 +388,12 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/lead/<uuid:lead_id>/note": Wrote("lead.note_added", {"note": "New"}),
     "POST /api/v1/lead/<uuid:lead_id>/merge": Wrote("lead.merged", {"lead_ids": ["{other_lead_id}"]}),
     "POST /api/v1/lead/<uuid:lead_id>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "PUT /api/v1/lead/score-rules": Wrote("lead_scores.changed", {"rules": {"need.says": {"is_on": False}}}),
+    "DELETE /api/v1/lead/score-rules": Wrote("lead_scores.restored"),
+    "POST /leads/score-rules": Wrote(
+        "lead_scores.changed", {"need": "40", "fit": "10", "urgency": "25", "contactability": "25"}
+    ),
+    "POST /leads/score-rules/restore": Wrote("lead_scores.restored"),
     "POST /leads/new": Wrote("lead.created", LEAD_FORM),
     "POST /leads/<uuid:pk>/edit": Wrote("lead.updated", LEAD_FORM),
     "POST /leads/<uuid:pk>/status": Wrote("lead.status_changed", {"status": "lost"}),
@@ -510,6 +516,8 @@ UNCHANGED = {
     "POST /models/<uuid:pk>/test": "asks a provider something; nothing is stored",
     "POST /api/v1/guardrail/<uuid:guardrail_id>/try": "tries; nothing is stored",
     "POST /guardrails/<uuid:pk>/try": "tries; nothing is stored",
+    "POST /api/v1/lead/score-rules/preview": "tries; nothing is stored",
+    "POST /leads/score-rules/preview": "tries; nothing is stored",
     "POST /api/v1/document/preview": "reads; nothing is stored",
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",

@@ -210,6 +210,10 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/lead/duplicates": LIST,
     "POST /api/v1/lead/<uuid:lead_id>/merge": Probe({"lead_ids": ["{lead_id}"]}),
     "POST /api/v1/lead/<uuid:lead_id>/unmerge": Probe(),
+    "GET /api/v1/lead/score-rules": LIST,
+    "PUT /api/v1/lead/score-rules": Probe({"rules": {"need.says": {"is_on": False}}}, expected=200),
+    "DELETE /api/v1/lead/score-rules": Probe(expected=200),
+    "POST /api/v1/lead/score-rules/preview": Probe({"rules": {"need.says": {"points": 25}}}, expected=200),
     "POST /api/v1/lead/<uuid:lead_id>/note": Probe({"note": "taken over"}),
     # conversations
     "GET /api/v1/conversation": Probe(query={**AGENT, "search": CANARY}, expected=200),

@@ -30,7 +30,7 @@ class LeadSerializer(RecordSerializer[Lead]):
         model = Lead
         fields = (
             "id", "agent_id", "company_id", "company", "first_name", "last_name", "full_name", "email", "phone",
-            "source", "notes", "tags", "metadata", "status", "consent_marketing", "consent_data_processing",
+            "source", "notes", "tags", "metadata", "status", "score", "consent_marketing", "consent_data_processing",
             "is_active", "ip_address", "user_agent", "merged_into_id", "last_activity", "archived_at", "created_at",
             "updated_at",
         )  # fmt: skip

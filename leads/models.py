@@ -260,10 +260,15 @@ def import_path(row: LeadImport, filename: str) -> str:
     return f"lead-imports/{row.id}/original"
 
 
+def refused_path(row: LeadImport, filename: str) -> str:
+    return f"lead-imports/{row.id}/refused.csv"
+
+
 class LeadImport(BaseModel):
     """A CSV file of leads: checked as a whole, then written by a worker. `rows_done` is where the next worker goes on.
 
-    `errors` are the first faults as [line, sentence]; rows with faults are left out.
+    `errors` are the first faults as [line, sentence], `refused` has all of them as CSV, and nothing of what the rows
+    say; rows with faults are left out.
     """
 
     file = models.FileField(upload_to=import_path, max_length=300, blank=True)
@@ -276,6 +281,7 @@ class LeadImport(BaseModel):
     total = models.PositiveIntegerField(default=0)
     faulty = models.PositiveIntegerField(default=0)
     errors = models.JSONField(default=list, blank=True)
+    refused = models.FileField(upload_to=refused_path, max_length=300, blank=True, default="")
     rows_done = models.PositiveIntegerField(default=0)
     created_count = models.PositiveIntegerField(default=0)
     known_count = models.PositiveIntegerField(default=0)

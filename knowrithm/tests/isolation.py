@@ -173,6 +173,7 @@ def bury(owner: Character) -> Treasure:
             "job_id": job.id,
             "lead_id": lead.id,
             "lead_import_id": lead_import.id,
+            "import_id": lead_import.id,
             "other_lead_id": other_lead.id,
             "entity_id": lead.id,
             "conversation_id": conversation.id,

@@ -388,6 +388,7 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/lead/<uuid:lead_id>/note": Wrote("lead.note_added", {"note": "New"}),
     "POST /api/v1/lead/<uuid:lead_id>/merge": Wrote("lead.merged", {"lead_ids": ["{other_lead_id}"]}),
     "POST /api/v1/lead/<uuid:lead_id>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "POST /api/v1/lead/import/<uuid:import_id>/start": Wrote("lead_import.started"),
     "PUT /api/v1/lead/score-rules": Wrote("lead_scores.changed", {"rules": {"need.says": {"is_on": False}}}),
     "DELETE /api/v1/lead/score-rules": Wrote("lead_scores.restored"),
     "POST /leads/score-rules": Wrote(
@@ -515,6 +516,7 @@ UNCHANGED = {
     "POST /models/test": "asks a provider something; nothing is stored",
     "POST /models/<uuid:pk>/test": "asks a provider something; nothing is stored",
     "POST /api/v1/guardrail/<uuid:guardrail_id>/try": "tries; nothing is stored",
+    "POST /api/v1/lead/import": "takes a file: its row is in leads/tests/test_import_api.py",
     "POST /guardrails/<uuid:pk>/try": "tries; nothing is stored",
     "POST /api/v1/lead/score-rules/preview": "tries; nothing is stored",
     "POST /leads/score-rules/preview": "tries; nothing is stored",
@@ -569,6 +571,7 @@ READING_PAGES = {
     "/leads/export": "downloads",
     "/leads/import": "without a file it shows; with one its row is in leads/tests/test_csv.py",
     "/leads/import/<uuid:pk>": "shows",
+    "/leads/import/<uuid:pk>/refused": "downloads",
     "/leads/duplicates": "shows",
     "/leads/<uuid:pk>": "shows",
     "/webhooks": "shows",

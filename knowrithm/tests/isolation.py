@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.db import transaction
 from django.utils import timezone
 from django_tenants.utils import tenant_context
+from pytest_django.plugin import DjangoDbBlocker
 
 from agents.services import create_agent, create_settings
 from analytics.usage.models import UsageHour
-from conftest import Character
+from conftest import Character, character
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import (
     CannedReply,
@@ -34,6 +38,7 @@ from documents.models import Crawl, Document, DocumentChunk, IngestionJob, Websi
 from documents.services import create_dataset
 from integrations.models import Webhook, WebhookDelivery
 from integrations.notifications.models import Notification, Preference
+from knowrithm.db.schema import leave_company
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
 from leads.models import Lead, LeadEvent, LeadImport, ScoreRules
@@ -197,6 +202,24 @@ def bury(owner: Character) -> Treasure:
             "number": 1,
         }
     )
+
+
+@pytest.fixture(scope="module")
+def buried(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Treasure]:
+    """acme's treasure, buried once for a module: each of its tests runs in a savepoint beside it."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        treasure = bury(character("acme"))
+        leave_company()
+        with django_db_blocker.block():
+            yield treasure
+        transaction.set_rollback(True)
+    with django_db_blocker.unblock():
+        leave_company()
+
+
+@pytest.fixture
+def treasure(buried: Treasure, db: None) -> Treasure:
+    return Treasure(dict(buried.ids))  # a test may add ids of its own
 
 
 def fingerprint(owner: Character) -> str:

@@ -17,13 +17,13 @@ from django.utils import timezone
 
 from conversations.enums import MessageRole
 from conversations.models import Conversation, Message
-from knowrithm.jobs import complete_task, read_task, report_progress
+from knowrithm.jobs import complete_task, report_progress
 from leads.enums import LeadStatus
 from leads.learning import Outcome, learn
 from leads.models import Lead, ScoreRules
 from leads.score_rules import BY_ID, Choices
 from leads.scoring import Known, Met, Said, Score, met_rules, score_lead, score_met
-from leads.selectors import score_rules, scoring_state
+from leads.selectors import open_task, score_rules, scoring_state
 from leads.services import keep_learned
 
 HEARD = 500  # messages that a score rests on, from the first
@@ -135,7 +135,7 @@ def _score_batch(after: uuid.UUID) -> uuid.UUID | None:
     started = timezone.now()
     rules = score_rules()
     rows = Lead.objects.to_be_scored(revision=rules.revision).filter(pk__gt=after).order_by("pk")
-    leads = list(rows.select_for_update(skip_locked=True)[:BATCH])
+    leads: list[Lead] = list(rows.select_for_update(skip_locked=True)[:BATCH])
     if not leads:
         return None
     choices = rules.choices
@@ -143,28 +143,24 @@ def _score_batch(after: uuid.UUID) -> uuid.UUID | None:
         lead.score = score_met(heard.met(choices), choices).points
         lead.scored_at, lead.score_revision = started, rules.revision
     Lead.objects.bulk_update(leads, ["score", "scored_at", "score_revision"])
-    return leads[-1].pk
+    last: uuid.UUID = leads[-1].pk
+    return last
 
 
 def _tell_progress() -> None:
     rules = score_rules()
-    if (task_id := _open_task(rules)) is not None:
+    if (task := open_task(rules)) is not None:
         state = scoring_state(rules)
         text = f"{state.scored:,} of {state.total:,} leads"
-        report_progress(task_id, state.scored * 100 // max(state.total, 1), text)
+        report_progress(task.id, state.scored * 100 // max(state.total, 1), text)
 
 
 def _end_task() -> None:
     rules = score_rules()
-    if (task_id := _open_task(rules)) is not None:
+    if (task := open_task(rules)) is not None:
         state = scoring_state(rules)
         if state.is_complete:
-            complete_task(task_id, {"message": "The leads were scored.", "scored": state.scored})
-
-
-def _open_task(rules: ScoreRules) -> str | None:
-    record = read_task(str(rules.task_id)) if rules.task_id else None
-    return record.id if record is not None and not record.is_over else None
+            complete_task(task.id, {"message": "The leads were scored.", "scored": state.scored})
 
 
 # --- Trying other rules -------------------------------------------------------------------------------------------

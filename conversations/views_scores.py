@@ -23,6 +23,8 @@ from tenants.services import principal_of
 
 POINTS = forms.NumberInput({"min": 0, "max": FULL, "inputmode": "numeric"})
 
+WEIGHT = forms.NumberInput({"class": "input input-weight", "inputmode": "numeric"})
+
 
 class WeightsForm(forms.Form):
     is_learning = forms.BooleanField(
@@ -35,7 +37,7 @@ class WeightsForm(forms.Form):
         super().__init__(data, initial={"is_learning": rules.is_learning})
         for name in RULES:
             self.fields[name] = forms.IntegerField(
-                min_value=0, max_value=TOTAL, initial=rules.choices.weight(name), label="Weight"
+                min_value=0, max_value=TOTAL, initial=rules.choices.weight(name), label="Weight", widget=WEIGHT
             )
 
     def changes(self) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def rules(request: PageRequest) -> HttpResponse:
     """Through htmx only how far the scoring of the leads is."""
     found = selectors.score_rules()
     if request.htmx:
-        return render(request, "leads/_scoring.html", {"state": selectors.scoring_state(found)})
+        return render(request, "leads/_scoring.html", _state(found))
     weights, parts = _forms(post_data(request), found)
     if request.method == "POST" and (changes := _changes(weights, parts)) is not None:
         with errors_in(weights):
@@ -100,12 +102,16 @@ def rules(request: PageRequest) -> HttpResponse:
         "rules": found,
         "form": weights,
         "parts": parts,
-        "state": selectors.scoring_state(found),
+        **_state(found),
         "view": "scores",
         "full": FULL,
-        "least": LEAST,
     }
     return render(request, "leads/score_rules.html", context)
+
+
+def _state(rules: ScoreRules) -> dict[str, Any]:
+    """How far the worker is; nothing once it is through. Leads that have come since have their score soon."""
+    return {"state": selectors.scoring_state(rules)} if selectors.open_task(rules) else {}
 
 
 @require_POST

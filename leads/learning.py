@@ -38,7 +38,8 @@ class Learned:
 
 def learn(outcomes: Iterable[Outcome], rule_ids: Iterable[str]) -> dict[str, Learned]:
     """Of these rules. Nothing while there are too few leads of either kind."""
-    won, lost = [], []
+    won: list[frozenset[str]] = []
+    lost: list[frozenset[str]] = []
     for outcome in outcomes:
         (won if outcome.is_won else lost).append(outcome.met)
     if min(len(won), len(lost)) < LEAST:

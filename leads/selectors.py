@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, F, Q, QuerySet, Value
 
 from knowrithm.errors import NotFoundError
+from knowrithm.jobs import TaskRecord, read_task
 from leads.enums import LeadStatus
 from leads.models import Lead, LeadImport, ScoreRules
 from tenants.selectors import encrypts_lead_data
@@ -180,6 +181,12 @@ class ScoringState:
     @property
     def is_complete(self) -> bool:
         return self.scored >= self.total
+
+
+def open_task(rules: ScoreRules) -> TaskRecord | None:
+    """The task of scoring every lead by these rules, as long as it goes on."""
+    record = read_task(str(rules.task_id)) if rules.task_id else None
+    return record if record is not None and not record.is_over else None
 
 
 def scoring_state(rules: ScoreRules) -> ScoringState:

@@ -22,6 +22,7 @@ from knowrithm.celery import app as celery
 from knowrithm.jobs import create_task, read_task
 from knowrithm.principal import Role
 from leads.models import Lead, ScoreRules
+from leads.score_rules import BY_ID
 from leads.selectors import score_rules, scoring_state
 from leads.services import change_score_rules, merge_leads, restore_score_rules
 from tenants.audit.models import AuditEvent
@@ -275,7 +276,7 @@ def test_won_and_lost_leads_teach_but_what_was_set_by_hand_stays(in_acme: Charac
     change_score_rules(actor=in_acme.principal, changes={"rules": {"need.price": {"points": 7}}})
     scores.learn_from_outcomes()
     rules = score_rules()
-    points = {rule_id: rules.choices.points(rule) for rule_id, rule in scores.BY_ID.items()}
+    points = {rule_id: rules.choices.points(rule) for rule_id, rule in BY_ID.items()}
     assert points["need.buys"] == 20  # met by won ones alone: twice its ten
     assert rules.learned["need.price"] == {"points": 2, "won": 0, "lost": 20}
     assert points["need.price"] == 7  # by hand
@@ -287,11 +288,11 @@ def test_won_and_lost_leads_teach_but_what_was_set_by_hand_stays(in_acme: Charac
     scores.learn_from_outcomes()
     assert score_rules().revision == 2  # nothing new: nobody is scored anew
     change_score_rules(actor=in_acme.principal, changes={"is_learning": False})
-    assert score_rules().choices.points(scores.BY_ID["need.buys"]) == 10
+    assert score_rules().choices.points(BY_ID["need.buys"]) == 10
     change_score_rules(
         actor=in_acme.principal, changes={"is_learning": True, "rules": {"need.price": {"points": None}}}
     )
-    assert score_rules().choices.points(scores.BY_ID["need.price"]) == 2
+    assert score_rules().choices.points(BY_ID["need.price"]) == 2
 
 
 def test_few_outcomes_and_companies_that_do_not_want_it_learn_nothing(in_acme: Character) -> None:
@@ -311,7 +312,7 @@ def test_few_outcomes_and_companies_that_do_not_want_it_learn_nothing(in_acme: C
 
 def form(**changes: str) -> dict[str, str]:
     sent = {"need": "25", "fit": "25", "urgency": "25", "contactability": "25", "is_learning": "on"}
-    return {**sent, **{f"{rule_id}-is_on": "on" for rule_id in scores.BY_ID}, **changes}
+    return {**sent, **{f"{rule_id}-is_on": "on" for rule_id in BY_ID}, **changes}
 
 
 def test_the_page_shows_previews_saves_and_restores(acme: Character, acme_client: Client) -> None:
@@ -321,7 +322,7 @@ def test_the_page_shows_previews_saves_and_restores(acme: Character, acme_client
     page = acme_client.get("/leads/score-rules").content.decode()
     assert "Says what they need" in page
     assert "Restore the defaults" not in page
-    assert "0 of 1 leads" in acme_client.get("/leads/score-rules", HTTP_HX_REQUEST="true").content.decode()
+    assert "leads are scored" not in page  # nobody has asked for it
     wanted = form(**{"need.price-words": "Rabatt\n\nSkonto", "need.price-points": "11"})
     preview = acme_client.post("/leads/score-rules/preview", wanted, HTTP_HX_REQUEST="true").content.decode()
     assert "<strong>1</strong> would rise" in preview
@@ -329,6 +330,11 @@ def test_the_page_shows_previews_saves_and_restores(acme: Character, acme_client
     page = acme_client.post("/leads/score-rules", wanted, follow=True).content.decode()
     assert "The rules were saved." in page
     assert "Rabatt\nSkonto" in page
+    assert "0 of 1 leads are scored" in page
+    assert "0 of 1 leads" in acme_client.get("/leads/score-rules", HTTP_HX_REQUEST="true").content.decode()
+    with tenant_context(acme.company):
+        assert scores.score_leads()
+    assert acme_client.get("/leads/score-rules", HTTP_HX_REQUEST="true").content.strip() == b""
     assert "Nothing has changed." in acme_client.post("/leads/score-rules", wanted, follow=True).content.decode()
     shown = acme_client.get(f"/leads/{lead.pk}").content.decode()
     assert "<strong>19</strong> of 100" in shown

@@ -10,11 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from knowrithm.errors import ForbiddenError, InvalidInputError
-from knowrithm.jobs import create_task, fail_task, read_task
+from knowrithm.jobs import create_task, fail_task
 from knowrithm.principal import Principal
 from leads.learning import Learned
 from leads.models import ScoreRules
 from leads.score_rules import Choices, ScoreRuleError, parse_rules, parse_weights
+from leads.selectors import open_task
 from leads.signals import score_rules_changed
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, record_event
@@ -122,8 +123,7 @@ def _by_hand(rules: ScoreRules) -> dict[str, Any]:
 
 
 def _save(rules: ScoreRules) -> None:
-    record = read_task(str(rules.task_id)) if rules.task_id else None
-    if record is not None and not record.is_over:
+    if (record := open_task(rules)) is not None:
         fail_task(record.id, "Other rules were saved meanwhile, and their task goes on.", "SCORE_RULES_CHANGED")
     rules.revision += 1
     rules.task_id = uuid.UUID(create_task())

@@ -28,8 +28,8 @@ BATCH = 1000
 IN_MEMORY = 1024 * 1024  # bytes
 REFUSED_COLUMNS = ("line", "error")
 COLUMNS = (
-    "id", "first_name", "last_name", "email", "phone", "status", "score", "agent", "source", "tags", "notes", "metadata",
-    "consent_marketing", "consent_data_processing", "last_activity", "created_at",
+    "id", "first_name", "last_name", "email", "phone", "status", "score", "agent", "source", "tags", "notes",
+    "metadata", "consent_marketing", "consent_data_processing", "last_activity", "created_at",
 )  # fmt: skip
 
 

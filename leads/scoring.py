@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from leads.score_rules import FULL, RULES, Choices, Rule, words_pattern
+from leads.score_rules import FULL, RULES, Choices, Rule, lowered, places_of
 
 EXCERPT = 120  # characters around the words that count
 NEGATION = re.compile(
@@ -94,9 +94,29 @@ def score_lead(said: Iterable[Said], known: Known, choices: Choices | None = Non
 
 def met_rules(said: Iterable[Said], known: Known, choices: Choices) -> list[Met]:
     """Of the rules that are on, in their order. What it costs is here: the points can be told anew from the same."""
-    messages = [Said(one.id, one.conversation_id, unicodedata.normalize("NFC", one.text)) for one in said]
+    messages = [_Heard.of(one) for one in said]
     rules = [rule for rules in RULES.values() for rule in rules if choices.choice(rule).is_on]
     return [met for rule in rules if (met := _met(rule, choices.choice(rule).words, messages, known))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A message as rules see it: letters put together, runs of blanks as one; and the same in small letters."""
+
+    said: Said
+    text: str
+    lowered: str
+
+    @classmethod
+    def of(cls, said: Said) -> _Heard:
+        text = " ".join(unicodedata.normalize("NFC", said.text).split())
+        return cls(said, text, lowered(text))
+
+    def places(self, rule: Rule, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+        if rule.words is not None:
+            yield from rule.words.places(self.text)
+        for word in words:
+            yield from places_of(word, self.lowered)
 
 
 def score_met(met: Iterable[Met], choices: Choices) -> Score:
@@ -120,16 +140,14 @@ def _share(points: int, weight: int) -> int:
     return (2 * min(points, FULL) * weight + FULL) // (2 * FULL)
 
 
-def _met(rule: Rule, words: tuple[str, ...], messages: Iterable[Said], known: Known) -> Met | None:
-    if rule.pattern is None:
+def _met(rule: Rule, words: Sequence[str], messages: Iterable[_Heard], known: Known) -> Met | None:
+    if rule.is_fact:
         return Met(rule) if known.fact(rule) else None
-    patterns = [rule.pattern, words_pattern(words)] if words else [rule.pattern]
+    small = [lowered(word) for word in words]
     for message in messages:
-        for pattern in patterns:
-            for found in pattern.finditer(message.text):
-                before = message.text[max(found.start() - 40, 0) : found.start()]
-                if not NEGATION.search(before):
-                    return Met(rule, message, _excerpt(message.text, found.start(), found.end()))
+        for start, end in message.places(rule, small):
+            if not NEGATION.search(message.text[max(start - 40, 0) : start]):
+                return Met(rule, message.said, _excerpt(message.text, start, end))
     return None
 
 

@@ -18,7 +18,7 @@ from knowrithm.api.schema import answer
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from leads import selectors, services
-from leads.api.serializers import ImportInput, LeadImportSerializer
+from leads.api.serializers import LeadImportInput, LeadImportSerializer
 from leads.export import refused_download
 from leads.models import LeadImport
 
@@ -31,10 +31,10 @@ class LeadImportViewSet(ApiViewSet):
     def get_throttles(self) -> list[BaseThrottle]:
         return [limit("upload", per="company")()] if self.action == "create" else []
 
-    @extend_schema(request={"multipart/form-data": ImportInput}, responses={201: ImportAnswer})
+    @extend_schema(request={"multipart/form-data": LeadImportInput}, responses={201: ImportAnswer})
     def create(self, request: Request) -> Response:
         """Read every row and write none: what is wrong with which row is answered."""
-        row = services.check_import(actor=self.principal(), **self.validated(ImportInput, request))
+        row = services.check_import(actor=self.principal(), **self.validated(LeadImportInput, request))
         return Response(_record(row), status=201)
 
     @extend_schema(responses=ImportAnswer)

@@ -148,7 +148,7 @@ class LeadDuplicateSerializer(serializers.Serializer[Any]):
     leads = LeadSerializer(many=True)
 
 
-class ImportInput(serializers.Serializer[Any]):
+class LeadImportInput(serializers.Serializer[Any]):
     file = serializers.FileField(allow_empty_file=True)
     agent_id = serializers.UUIDField(required=False, allow_null=True, help_text="Whose leads they become.")
 

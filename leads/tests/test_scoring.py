@@ -85,12 +85,23 @@ def test_no_criterion_has_more_than_its_share() -> None:
         ("café", "A cafe\u0301, please", True),  # the same letters, written otherwise
         ("خصم", "هل يوجد خصم؟", True),
         ("Rabatt", "Wir wollen keinen Rabatt", False),
+        ("Rabatt", "Wir wollen keinen Rabatt, wir sind ja schon Kunden, oder doch Rabatt", True),
+        ("\u0130stanbul", "Nach \u0130STANBUL?", True),  # whose small letters are longer
+        ("Größe", "Die GRÖSSE", False),  # ß has no capital in every text
+        ("ärmel", "Lärmel", False),
+        ("# 1 & a-b", "The # 1 & A-B!", True),
     ],
 )
 def test_own_words(word: str, text: str, is_met: bool) -> None:
     wanted = Choices(rules=parse_rules({"fit.budget": {"words": [word]}}))
     found = score_lead([Said(uuid.uuid4(), CONVERSATION, text)], NOBODY, wanted)
     assert ("Speaks of a budget" in [reason.text for one in found.criteria for reason in one.reasons]) is is_met
+
+
+def test_words_that_share_a_blank_are_both_found() -> None:
+    words = RULES["need"][2].words
+    assert words is not None
+    assert list(words.places("demo demo demos Demo")) == [(0, 4), (5, 9), (16, 20)]
 
 
 def test_weights_points_and_switches() -> None:

@@ -14,7 +14,7 @@ from integrations.enums import EventType
 from integrations.services import publish_event
 from knowrithm.jobs import enqueue
 from leads.models import Lead
-from leads.signals import lead_registered, lead_status_changed, lead_updated
+from leads.signals import lead_registered, lead_status_changed, lead_updated, score_rules_changed
 
 
 @receiver(agent_archiving)
@@ -48,6 +48,11 @@ def tell_of_changed_lead(*, lead: Lead, fields: Sequence[str], **_: Any) -> None
 def tell_of_status(*, lead: Lead, from_status: str, to_status: str, **_: Any) -> None:
     record = {**_lead_record(lead), "from_status": from_status, "to_status": to_status}
     publish_event(EventType.LEAD_STATUS_CHANGED, record, agent_id=lead.agent_id)
+
+
+@receiver(score_rules_changed)
+def score_everybody_anew(**_: Any) -> None:
+    enqueue(tasks.score_leads)
 
 
 def _lead_record(lead: Lead) -> dict[str, Any]:

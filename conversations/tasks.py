@@ -4,8 +4,8 @@ import uuid
 
 from celery import shared_task
 
-from conversations import jobs, replays, trial, turn
-from knowrithm.jobs import company_task, for_each_company
+from conversations import jobs, replays, scores, trial, turn
+from knowrithm.jobs import company_task, enqueue, for_each_company
 from tenants.mail import MailNotSentError
 
 
@@ -63,3 +63,25 @@ def alert_unanswered() -> None:
 @shared_task(name="conversations.alert_unanswered_everywhere")
 def alert_unanswered_everywhere() -> None:
     for_each_company(alert_unanswered, expires=29)
+
+
+@company_task(name="conversations.score_leads")
+def score_leads() -> None:
+    if not scores.score_leads():
+        enqueue(score_leads, expires=290)
+
+
+@shared_task(name="conversations.score_leads_everywhere")
+def score_leads_everywhere() -> None:
+    """What was said since, and what a killed worker has left."""
+    for_each_company(score_leads, expires=290)
+
+
+@company_task(name="conversations.learn_scores")
+def learn_scores() -> None:
+    scores.learn_from_outcomes()
+
+
+@shared_task(name="conversations.learn_scores_everywhere")
+def learn_scores_everywhere() -> None:
+    for_each_company(learn_scores, expires=3600)

@@ -7,14 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from conversations.enums import MessageRole
-from conversations.models import Conversation, Message
+from conversations.models import Conversation
 from leads.enums import EventKind
 from leads.models import Lead, LeadConsent, LeadEvent
-from leads.scoring import Known, Said, Score, score_lead
 
 SHOWN = 200  # of each kind, the newest
-HEARD = 500  # messages that a score rests on, from the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +36,6 @@ def timeline_of(lead: Lead, merged: Collection[Lead]) -> list[Moment]:
     moments += [_event(one) for one in LeadEvent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN]]
     moments += [_consent(one) for one in LeadConsent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN]]
     return sorted(moments, key=lambda moment: moment.at, reverse=True)
-
-
-def score_of(lead: Lead, merged: Collection[Lead]) -> Score:
-    """From what was said in conversations that are not archived. One query."""
-    everybody = [lead, *merged]
-    rows = Message.objects.live().filter(
-        conversation__lead__in=[one.pk for one in everybody],
-        conversation__archived_at=None,
-        role=MessageRole.USER,
-    )
-    said = rows.order_by("created_at", "position").values_list("pk", "conversation_id", "content")[:HEARD]
-    known = Known(
-        has_email=any(one.email for one in everybody),
-        has_phone=any(one.phone for one in everybody),
-        consents_to_marketing=lead.consent_marketing,
-    )
-    return score_lead([Said(*row) for row in said], known)
 
 
 def _registration(lead: Lead) -> Moment:

@@ -10,6 +10,7 @@ from conversations import (
     views_inbox,
     views_leads,
     views_replays,
+    views_scores,
 )
 
 urlpatterns = [
@@ -37,6 +38,9 @@ urlpatterns = [
     path("inbox/<uuid:pk>/back", views_inbox.back, name="inbox-back"),
     path("inbox/<uuid:pk>/close", views_inbox.close, name="inbox-close"),
     path("continue", views_continue.go_on, name="continue"),
+    path("leads/score-rules", views_scores.rules, name="lead-score-rules"),
+    path("leads/score-rules/preview", views_scores.preview, name="lead-score-rules-preview"),
+    path("leads/score-rules/restore", views_scores.restore, name="lead-score-rules-restore"),
     path("leads/<uuid:pk>", views_leads.lead, name="lead"),
     path("demo", views.demo, name="demo"),
     path("guardrails", views_guardrails.guardrail_list, name="guardrails"),

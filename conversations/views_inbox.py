@@ -16,9 +16,9 @@ from conversations import selectors, services, streams
 from conversations.enums import Owner
 from conversations.handing import mail_address_of
 from conversations.models import CannedReply, Conversation
+from conversations.scores import score_of
 from conversations.selectors_inbox import canned_replies, count_waiting, get_handover, handovers_of, thread_of
 from conversations.selectors_inbox import inbox as inbox_rows
-from conversations.timeline import score_of
 from integrations.notifications.selectors import unread_of
 from knowrithm.jobs import current_schema
 from leads.models import LeadConsent

@@ -7,7 +7,8 @@ import uuid
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from conversations.timeline import score_of, timeline_of
+from conversations.scores import score_of
+from conversations.timeline import timeline_of
 from leads.enums import LeadStatus
 from leads.selectors import get_lead, likely_duplicates
 from tenants.pages import PageRequest, company_page

@@ -297,6 +297,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "conversations.answer": {"queue": "critical"},
     "conversations.alert_unanswered*": {"queue": "low"},
+    "conversations.learn_scores*": {"queue": "low"},
+    "conversations.score_leads*": {"queue": "low"},
     "conversations.replay": {"queue": "default"},  # waits for a model: in threads, and never before a visitor
     "documents.ingest": {"queue": "slow"},
     "documents.build_index": {"queue": "slow"},

@@ -11,6 +11,7 @@ from integrations.admin import webhooks_of_company
 from knowrithm.api.errors import not_found
 from knowrithm.health import health
 from knowrithm.task_status import TaskViewSet
+from leads.admin import leads_of_company
 
 api: list[URLPattern | URLResolver] = [
     path("health", health),
@@ -58,6 +59,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "admin/company/<uuid:company_id>/handovers/",
         admin.site.admin_view(handovers_of_company),
         name="handovers_of_company",
+    ),
+    path(
+        "admin/company/<uuid:company_id>/leads/",
+        admin.site.admin_view(leads_of_company),
+        name="leads_of_company",
     ),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

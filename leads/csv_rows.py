@@ -43,6 +43,10 @@ class Row:
     values: dict[str, Any]
     errors: list[str] = field(default_factory=list)
 
+    @property
+    def fault(self) -> str:
+        return " ".join(self.errors)
+
 
 def encoding_of(file: IO[bytes]) -> str:
     """UTF-8 if all of it is, what a byte order mark says, or else what Western spreadsheets write."""

@@ -1,15 +1,17 @@
-"""Leads as a CSV download that never stands in memory as a whole."""
+"""Leads, and the rows of a file that were refused, as CSV downloads that never stand in memory as a whole."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from asgiref.sync import sync_to_async
+from django.core.files import File
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q
 from django.http import HttpRequest, StreamingHttpResponse
@@ -17,14 +19,17 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from knowrithm.db.schema import release_connection
-from leads.models import Lead
+from leads.csv_rows import Row
+from leads.models import Lead, LeadImport
 from leads.selectors import LeadFilter, leads_list
 from tenants.audit.export import cell
 
 BATCH = 1000
+IN_MEMORY = 1024 * 1024  # bytes
+REFUSED_COLUMNS = ("line", "error")
 COLUMNS = (
-    "id", "first_name", "last_name", "email", "phone", "status", "agent", "source", "tags", "notes", "metadata",
-    "consent_marketing", "consent_data_processing", "last_activity", "created_at",
+    "id", "first_name", "last_name", "email", "phone", "status", "score", "agent", "source", "tags", "notes",
+    "metadata", "consent_marketing", "consent_data_processing", "last_activity", "created_at",
 )  # fmt: skip
 
 
@@ -38,7 +43,48 @@ def csv_download(request: HttpRequest, *, schema: str, wanted: LeadFilter) -> St
     return response
 
 
-async def _in_threads(pieces: Iterator[str]) -> AsyncIterator[str]:
+class RefusedRows:
+    """The lines of a file that were refused and why, written while the file is read. Nothing of what they say."""
+
+    def __init__(self) -> None:
+        spooled = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed with the text around it
+        self._text = io.TextIOWrapper(spooled, encoding="utf-8", newline="")
+        self._rows = csv.writer(self._text)
+        self._rows.writerow(REFUSED_COLUMNS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+
+    def add(self, row: Row) -> None:
+        self._rows.writerow([row.line, cell(row.fault)])
+
+    def file(self) -> File[Any]:
+        self._text.flush()
+        self._text.seek(0)
+        return File(self._text.buffer)
+
+
+def refused_download(request: HttpRequest, row: LeadImport) -> StreamingHttpResponse:
+    """All rows of the file that were refused; of an import from before these were kept, the first of them."""
+    pieces: Iterator[Any]
+    if row.refused:
+        file = row.refused.open("rb")
+        pieces = file.chunks()
+    else:
+        file = None
+        pieces = iter([_lines([list(REFUSED_COLUMNS), *([str(line), cell(text)] for line, text in row.errors)])])
+    content: Any = _in_threads(pieces) if isinstance(request, ASGIRequest) else pieces
+    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="refused-{row.pk}.csv"'
+    if file is not None:
+        response._resource_closers.append(file.close)  # type: ignore[attr-defined]  # as Django's FileResponse does
+    return response
+
+
+async def _in_threads(pieces: Iterator[Any]) -> AsyncIterator[Any]:
     following = sync_to_async(lambda: next(pieces, None))
     while (piece := await following()) is not None:
         yield piece

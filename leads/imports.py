@@ -36,7 +36,9 @@ def run(import_id: str) -> None:
         LeadImport.objects.filter(pk=import_id).update(status=ImportStatus.FAILED)
         fail_task(task_id, "The file cannot be read any more. Upload it again.", "IMPORT_FAILED")
         return
-    LeadImport.objects.filter(pk=import_id).update(status=ImportStatus.COMPLETED)
+    # An address that stands in the file twice is one of the faults, and not known besides.
+    known = F("total") - F("faulty") - F("created_count")
+    LeadImport.objects.filter(pk=import_id).update(status=ImportStatus.COMPLETED, known_count=known)
     row.refresh_from_db()
     row.file.delete(save=True)  # personal data are not kept twice
     counts = {"created": row.created_count, "known": row.known_count, "faulty": row.faulty, "total": row.total}

@@ -18,6 +18,7 @@ from knowrithm.db.schema import schema_name
 from knowrithm.security.encryption import CIPHERTEXT, encrypt, is_ciphertext
 from knowrithm.security.hashing import keyed_hashes
 from leads.enums import ConsentKind, EventKind, ImportStatus, LeadStatus
+from leads.score_rules import Choices, RuleChoice
 from tenants.selectors import encrypts_lead_data
 
 MIN_DIGITS = 6
@@ -118,6 +119,15 @@ class LeadQuerySet(ArchivableQuerySet):
         # in the order of the list, in the hope to meet a page of them soon: what nobody is named takes longest then.
         return self.filter(pk__in=rows.values("pk")[:MOST_FOUND])
 
+    def scorable(self) -> Self:
+        """Those that have a score: one for each person who has said who they are."""
+        return self.filter(is_nameless=False, merged_into=None)
+
+    def to_be_scored(self, *, revision: int) -> Self:
+        """Without a score, or with one from before they changed or the rules did."""
+        is_old = models.Q(scored_at__lt=models.F("updated_at")) | ~models.Q(score_revision=revision)
+        return self.scorable().filter(models.Q(scored_at=None) | is_old)
+
     def to_be_rewritten(self, *, is_encrypted: bool) -> Self:
         """Those that do not lie as the company wants it."""
         if is_encrypted:
@@ -152,6 +162,10 @@ class Lead(ArchivableModel):
     merged_into = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="merged")
     # A visitor who may talk without saying who they are; the address is made up, until they do.
     is_nameless = models.BooleanField(default=False, editable=False)
+    # As worked out last, by a worker (conversations.scores); a lead's page works it out anew with its reasons.
+    score = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+    scored_at = models.DateTimeField(null=True, blank=True, editable=False)
+    score_revision = models.PositiveIntegerField(default=0, editable=False)
 
     objects = models.Manager.from_queryset(LeadQuerySet)()
 
@@ -174,6 +188,7 @@ class Lead(ArchivableModel):
                 *(OpClass(Upper(name), "gin_trgm_ops") for name in ("first_name", "last_name")), name="lead_names"
             ),
             GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="lead_addresses", condition=~ENCRYPTED_EMAIL),
+            models.Index(models.F("score").desc(nulls_last=True), "id", name="lead_score"),
         ]
 
     def __str__(self) -> str:
@@ -230,15 +245,57 @@ class LeadConsent(BaseModel):
         return f"{self.kind}: {'given' if self.is_given else 'not given'}"
 
 
+class ScoreRules(BaseModel):
+    """How the company scores its leads: one row, or none as long as everything is as it comes.
+
+    `weights`: of the criteria. `rules`: what was changed by hand, by the rules' ids. `learned`: from won and lost
+    leads, by the rules' ids, with how many of each met it. A lead's score is of the `revision` that it carries.
+    """
+
+    is_only = models.BooleanField(default=True, unique=True, editable=False)  # there cannot be two
+    weights = models.JSONField(default=dict, blank=True)
+    rules = models.JSONField(default=dict, blank=True)
+    learned = models.JSONField(default=dict, blank=True)
+    learned_from = models.JSONField(default=dict, blank=True)  # {"won": n, "lost": n}
+    learned_at = models.DateTimeField(null=True, blank=True)
+    is_learning = models.BooleanField(default=True)
+    revision = models.PositiveIntegerField(default=0)
+    task_id = models.UUIDField(null=True, blank=True, editable=False)  # of scoring everybody by this revision
+    heard_until = models.DateTimeField(null=True, blank=True, editable=False)  # what was said before is in the scores
+
+    def __str__(self) -> str:
+        return f"Rules of the score, revision {self.revision}"
+
+    @property
+    def is_as_it_comes(self) -> bool:
+        return not (self.weights or self.rules or self.learned) and self.is_learning
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(
+            self.weights,
+            {
+                rule_id: RuleChoice(row["points"], row["is_on"], tuple(row["words"]))
+                for rule_id, row in self.rules.items()
+            },
+            {rule_id: row["points"] for rule_id, row in self.learned.items()} if self.is_learning else {},
+        )
+
+
 def import_path(row: LeadImport, filename: str) -> str:
     """Below the company's own prefix, which the storage adds. The given name never becomes part of a path."""
     return f"lead-imports/{row.id}/original"
 
 
+def refused_path(row: LeadImport, filename: str) -> str:
+    return f"lead-imports/{row.id}/refused.csv"
+
+
 class LeadImport(BaseModel):
     """A CSV file of leads: checked as a whole, then written by a worker. `rows_done` is where the next worker goes on.
 
-    `errors` are the first faults as [line, sentence]; rows with faults are left out.
+    `errors` are the first faults as [line, sentence], `refused` has all of them as CSV, and nothing of what the rows
+    say; rows with faults are left out.
     """
 
     file = models.FileField(upload_to=import_path, max_length=300, blank=True)
@@ -251,6 +308,7 @@ class LeadImport(BaseModel):
     total = models.PositiveIntegerField(default=0)
     faulty = models.PositiveIntegerField(default=0)
     errors = models.JSONField(default=list, blank=True)
+    refused = models.FileField(upload_to=refused_path, max_length=300, blank=True, default="")
     rows_done = models.PositiveIntegerField(default=0)
     created_count = models.PositiveIntegerField(default=0)
     known_count = models.PositiveIntegerField(default=0)

@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models import Count, F, Q, QuerySet, Value
 
 from knowrithm.errors import NotFoundError
+from knowrithm.jobs import TaskRecord, read_task
 from leads.enums import LeadStatus
-from leads.models import Lead, LeadImport
+from leads.models import Lead, LeadImport, ScoreRules
 from tenants.selectors import encrypts_lead_data
 
 
@@ -36,10 +37,15 @@ SORTS = {
     "-created_at": "Newest first",
     "created_at": "Oldest first",
     "-last_activity": "Last seen first",
+    "-score": "Highest score first",
     "name": "By name",
     "-name": "By name, backwards",
 }
-_ORDERS = {"name": ("first_name", "last_name", "pk"), "-name": ("-first_name", "-last_name", "-pk")}
+_ORDERS: dict[str, tuple[Any, ...]] = {
+    "name": ("first_name", "last_name", "pk"),
+    "-name": ("-first_name", "-last_name", "-pk"),
+    "-score": (F("score").desc(nulls_last=True), "pk"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +164,32 @@ def get_import(import_id: uuid.UUID) -> LeadImport:
     if row is None:
         raise NotFoundError("There is no such import.")
     return row
+
+
+def score_rules() -> ScoreRules:
+    """The company's, or what they are as long as nobody has changed them."""
+    return ScoreRules.objects.first() or ScoreRules()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringState:
+    """`scored` of `total` leads have the score that the rules of now give them."""
+
+    total: int
+    scored: int
+
+    @property
+    def is_complete(self) -> bool:
+        return self.scored >= self.total
+
+
+def open_task(rules: ScoreRules) -> TaskRecord | None:
+    """The task of scoring every lead by these rules, as long as it goes on."""
+    record = read_task(str(rules.task_id)) if rules.task_id else None
+    return record if record is not None and not record.is_over else None
+
+
+def scoring_state(rules: ScoreRules) -> ScoringState:
+    """One query."""
+    done = Q(score_revision=rules.revision, scored_at__isnull=False)
+    return ScoringState(**Lead.objects.scorable().aggregate(total=Count("pk"), scored=Count("pk", done)))

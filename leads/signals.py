@@ -10,3 +10,6 @@ lead_updated = Signal()
 
 lead_status_changed = Signal()
 """Sent inside the transaction. Arguments: lead, from_status, to_status."""
+
+score_rules_changed = Signal()
+"""Sent inside the transaction when leads are to be scored by other rules than before. Argument: rules."""

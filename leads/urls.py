@@ -12,6 +12,7 @@ urlpatterns = [
     path("leads/import", views_leads.import_file, name="lead-import-file"),
     path("leads/import/<uuid:pk>", views_leads.import_state, name="lead-import"),
     path("leads/import/<uuid:pk>/start", views_leads.import_start, name="lead-import-start"),
+    path("leads/import/<uuid:pk>/refused", views_leads.import_refused, name="lead-import-refused"),
     path("leads/new", views_leads.create, name="lead-create"),
     path("leads/duplicates", views_leads.duplicates, name="lead-duplicates"),
     path("leads/<uuid:pk>/edit", views_leads.edit, name="lead-edit"),

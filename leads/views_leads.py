@@ -22,7 +22,7 @@ from knowrithm.errors import InvalidInputError
 from leads import selectors, services
 from leads.csv_rows import MAX_ROWS
 from leads.enums import LeadStatus
-from leads.export import csv_download
+from leads.export import csv_download, refused_download
 from leads.models import Lead
 from leads.selectors import SORTS, LeadFilter
 from tenants.audit.selectors import moment_from
@@ -269,3 +269,8 @@ def import_start(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
         services.start_import(actor=principal_of(request.user), row=selectors.get_import(pk))
     return redirect("lead-import", pk=pk)
+
+
+@company_page
+def import_refused(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    return cast(HttpResponse, refused_download(request, selectors.get_import(pk)))  # a stream

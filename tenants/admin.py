@@ -54,7 +54,7 @@ def _actor(request: HttpRequest) -> Principal:
     return services.principal_of(cast(User, request.user))
 
 
-ROWS = ("knowledge", "webhooks", "handovers")  # each the page `…_of_company` of another app
+ROWS = ("knowledge", "leads", "webhooks", "handovers")  # each the page `…_of_company` of another app
 
 
 @admin.register(Company)

@@ -41,7 +41,7 @@ from integrations.notifications.models import Notification, Preference
 from knowrithm.db.schema import leave_company
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.registry import embedder
-from leads.models import Lead, LeadEvent, LeadImport
+from leads.models import Lead, LeadEvent, LeadImport, ScoreRules
 from tenants.geography.models import Address, City, Country, State
 from tenants.models import Company, EmailDomain, ProviderIdentity, RecoveryCode, SingleSignOn, TwoFactor
 from tenants.services import create_api_key, create_user, invite_user, set_config, start_session
@@ -91,6 +91,7 @@ def bury(owner: Character) -> Treasure:
         other_lead = Lead.objects.create(first_name=CANARY, email=f"{CANARY}@example.org")  # a duplicate
         lead_import = LeadImport.objects.create(filename=CANARY, encoding="utf-8", errors=[[1, CANARY]], total=2)
         LeadEvent.objects.create(lead=lead, kind="note", note=CANARY)
+        ScoreRules.objects.create(rules={"need.says": {"points": 1, "is_on": True, "words": [CANARY]}})
         conversation = Conversation.objects.create(
             agent=agent, entity_type=EntityType.LEAD, lead=lead, title=CANARY, message_count=2, last_position=2
         )
@@ -177,6 +178,7 @@ def bury(owner: Character) -> Treasure:
             "job_id": job.id,
             "lead_id": lead.id,
             "lead_import_id": lead_import.id,
+            "import_id": lead_import.id,
             "other_lead_id": other_lead.id,
             "entity_id": lead.id,
             "conversation_id": conversation.id,

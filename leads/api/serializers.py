@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from documents.services.metadata import MAX_METADATA
 from knowrithm.api.serializers import RecordSerializer
 from leads.enums import LeadStatus
-from leads.models import Lead, LeadEvent
+from leads.models import Lead, LeadEvent, LeadImport
 
 SHOWN = ("agent_id", "first_name", "last_name", "email", "phone")
 
@@ -30,7 +31,7 @@ class LeadSerializer(RecordSerializer[Lead]):
         model = Lead
         fields = (
             "id", "agent_id", "company_id", "company", "first_name", "last_name", "full_name", "email", "phone",
-            "source", "notes", "tags", "metadata", "status", "consent_marketing", "consent_data_processing",
+            "source", "notes", "tags", "metadata", "status", "score", "consent_marketing", "consent_data_processing",
             "is_active", "ip_address", "user_agent", "merged_into_id", "last_activity", "archived_at", "created_at",
             "updated_at",
         )  # fmt: skip
@@ -145,3 +146,31 @@ class MergeInput(serializers.Serializer[Any]):
 class LeadDuplicateSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
     leads = LeadSerializer(many=True)
+
+
+class LeadImportInput(serializers.Serializer[Any]):
+    file = serializers.FileField(allow_empty_file=True)
+    agent_id = serializers.UUIDField(required=False, allow_null=True, help_text="Whose leads they become.")
+
+
+class ImportFaultSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField()
+    error = serializers.CharField()
+
+
+class LeadImportSerializer(RecordSerializer[LeadImport]):
+    agent_id = serializers.UUIDField(allow_null=True)
+    valid = serializers.IntegerField(help_text="Rows without a fault.")
+    errors = serializers.SerializerMethodField(help_text="The first of the faulty rows.")  # type: ignore[assignment]  # a column
+
+    class Meta:
+        model = LeadImport
+        fields = (
+            "id", "filename", "encoding", "agent_id", "status", "task_id", "total", "faulty", "valid", "errors",
+            "rows_done", "created_count", "known_count", "created_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(ImportFaultSerializer(many=True))
+    def get_errors(self, row: LeadImport) -> list[dict[str, Any]]:
+        return [{"line": line, "error": text} for line, text in row.errors]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.urls import path
 
+from leads.api.imports import LeadImportViewSet
+from leads.api.scores import ScoreRulesViewSet
 from leads.api.views import LeadViewSet
 
 urlpatterns = [
@@ -11,6 +13,14 @@ urlpatterns = [
     path("lead/company", LeadViewSet.as_view({"get": "of_company"})),
     path("lead/deleted", LeadViewSet.as_view({"get": "deleted"})),
     path("lead/duplicates", LeadViewSet.as_view({"get": "duplicates"})),
+    path("lead/import", LeadImportViewSet.as_view({"post": "create"})),
+    path("lead/import/<uuid:import_id>", LeadImportViewSet.as_view({"get": "retrieve"})),
+    path("lead/import/<uuid:import_id>/start", LeadImportViewSet.as_view({"post": "start"})),
+    path("lead/import/<uuid:import_id>/refused", LeadImportViewSet.as_view({"get": "refused"})),
+    path(
+        "lead/score-rules",
+        ScoreRulesViewSet.as_view({"get": "retrieve", "put": "update", "delete": "restore"}),
+    ),
     path("lead/<uuid:lead_id>", LeadViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
     path("lead/<uuid:lead_id>/restore", LeadViewSet.as_view({"patch": "restore"})),
     path("lead/<uuid:lead_id>/timeline", LeadViewSet.as_view({"get": "timeline"})),

@@ -18,19 +18,24 @@ from leads.services.registration import (
     renew_visit,
     start_visit,
 )
+from leads.services.scores import change_score_rules, changed_choices, keep_learned, restore_score_rules
 
 __all__ = [
     "RegisteredLead",
     "add_lead_note",
     "archive_lead",
     "change_lead_status",
+    "change_score_rules",
+    "changed_choices",
     "check_import",
     "create_lead",
     "identify_visitor",
+    "keep_learned",
     "merge_leads",
     "register_lead",
     "renew_visit",
     "restore_lead",
+    "restore_score_rules",
     "set_lead_encryption",
     "start_import",
     "start_visit",

@@ -14,6 +14,7 @@ from knowrithm.jobs import create_task, enqueue
 from knowrithm.principal import Principal
 from leads import csv_rows
 from leads.enums import ImportStatus
+from leads.export import RefusedRows
 from leads.models import LeadImport
 from leads.tasks import import_leads
 from tenants.audit.services import record_event
@@ -32,17 +33,22 @@ def check_import(*, actor: Principal, file: UploadedFile[bytes], agent_id: uuid.
         encoding=csv_rows.encoding_of(content), actor_label=actor.label[:254],
     )  # fmt: skip
     seen: set[int] = set()
-    for found in csv_rows.rows_of(content, row.encoding):
-        row.total += 1
-        address = hash(found.values["email"].lower())
-        if not found.errors and address in seen:
-            found.errors.append("This e-mail address stands in the file twice.")
-        seen.add(address)
-        row.faulty += bool(found.errors)
-        if found.errors and len(row.errors) < SHOWN_ERRORS:
-            row.errors.append([found.line, " ".join(found.errors)])
-    file.seek(0)
-    row.file.save("original", file, save=False)
+    with RefusedRows() as refused:
+        for found in csv_rows.rows_of(content, row.encoding):
+            row.total += 1
+            address = hash(found.values["email"].lower())
+            if not found.errors and address in seen:
+                found.errors.append("This e-mail address stands in the file twice.")
+            seen.add(address)
+            if found.errors:
+                row.faulty += 1
+                refused.add(found)
+                if len(row.errors) < SHOWN_ERRORS:
+                    row.errors.append([found.line, found.fault])
+        file.seek(0)
+        row.file.save("original", file, save=False)
+        if row.faulty:
+            row.refused.save("refused.csv", refused.file(), save=False)
     row.save()
     record_event(
         actor=actor, event_type="lead_import.checked", entity=row, changes={"rows": (None, row.total)}

@@ -22,6 +22,8 @@ SCHEDULE = {
     "knowrithm.worker_beat": 15,
     "conversations.resume_abandoned_everywhere": 15,
     "conversations.alert_unanswered_everywhere": 30,
+    "conversations.score_leads_everywhere": 300,
+    "conversations.learn_scores_everywhere": 24 * 3600,
     "documents.resume_stalled_everywhere": 15,
     "documents.crawl_due_everywhere": 60,
     "documents.purge_indexes_everywhere": 3600,

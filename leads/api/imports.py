@@ -1,0 +1,70 @@
+"""Leads from a CSV file: it is checked, somebody starts the import, and a task tells how far that is."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from knowrithm.api.permissions import READ, WRITE
+from knowrithm.api.responses import single
+from knowrithm.api.schema import answer
+from knowrithm.api.throttling import limit
+from knowrithm.api.views import ApiViewSet
+from leads import selectors, services
+from leads.api.serializers import LeadImportInput, LeadImportSerializer
+from leads.export import refused_download
+from leads.models import LeadImport
+
+ImportAnswer = answer("LeadImportAnswer", lead_import=LeadImportSerializer())
+
+
+class LeadImportViewSet(ApiViewSet):
+    access = {"create": WRITE, "retrieve": READ, "start": WRITE, "refused": READ}
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [limit("upload", per="company")()] if self.action == "create" else []
+
+    @extend_schema(request={"multipart/form-data": LeadImportInput}, responses={201: ImportAnswer})
+    def create(self, request: Request) -> Response:
+        """Read every row and write none: what is wrong with which row is answered."""
+        row = services.check_import(actor=self.principal(), **self.validated(LeadImportInput, request))
+        return Response(_record(row), status=201)
+
+    @extend_schema(responses=ImportAnswer)
+    def retrieve(self, request: Request, import_id: uuid.UUID) -> Response:
+        return Response(_record(selectors.get_import(import_id)))
+
+    @extend_schema(
+        request=None,
+        responses={
+            202: answer(
+                "LeadImportStarted",
+                lead_import=LeadImportSerializer(),
+                task_id=serializers.UUIDField(),
+                status_url=serializers.CharField(),
+                message=serializers.CharField(),
+            )
+        },
+    )
+    def start(self, request: Request, import_id: uuid.UUID) -> Response:
+        """Have a worker write the rows that have no fault. Leads that are there already stay as they are."""
+        row = services.start_import(actor=self.principal(), row=selectors.get_import(import_id))
+        url = f"/api/v1/tasks/{row.task_id}/status"
+        body = {**_record(row), "task_id": row.task_id, "status_url": url, "message": "The leads are being imported."}
+        return Response(body, status=202)
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def refused(self, request: Request, import_id: uuid.UUID) -> StreamingHttpResponse:
+        """A CSV file with the line of every row that was refused, and why."""
+        return refused_download(request._request, selectors.get_import(import_id))
+
+
+def _record(row: LeadImport) -> dict[str, object]:
+    return single("lead_import", LeadImportSerializer(row).data)

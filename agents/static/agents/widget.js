@@ -1245,6 +1245,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     return function draw(entry) {
       entry.node = entry.node || el('div');
       entry.node.className = entry.role === 'system' ? 'system' : `message ${entry.role} ${entry.status}`;
+      entry.node.dir = entry.isForeign ? 'auto' : '';
       const drawn = { user: drawUser, assistant: drawAssistant, system: () => [entry.text] };
       const nodes = drawn[entry.role](entry);
       entry.node.replaceChildren(...nodes.filter(Boolean));
@@ -1598,7 +1599,8 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function loadMessages(fromPage) {
       const messages = [];
       for (let page = fromPage; ; page += 1) {
-        const path = `${conversationPath()}/messages?page=${page}&per_page=${PAGE_SIZE}&include_pending=true`;
+        const path = `${conversationPath()}/messages?page=${page}&per_page=${PAGE_SIZE}&include_pending=true`
+          + `&language=${config.language}`;
         const body = await api.authorizedJson('GET', path);
         messages.push(...(body.messages || []));
         lastPage = page;
@@ -1616,7 +1618,8 @@ textarea.input { min-height: 88px; resize: vertical; }
           asked = { role: 'user', id: message.id, text: message.content, status: 'sent' };
           result.push(asked);
         } else if (message.role === 'system') {
-          result.push({ role: 'system', id: message.id, text: message.content, status: 'completed' });
+          const isForeign = !(message.notices || []).length; // not in the widget's own language
+          result.push({ role: 'system', id: message.id, text: message.content, status: 'completed', isForeign });
         } else {
           const entry = newAnswer(asked, message.id);
           absorb(entry, message);
@@ -1696,7 +1699,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       view.setBusy(true);
       try {
         await ready();
-        const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, { body: { message: entry.text } });
+        const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, {
+          body: { message: entry.text, language: config.language },
+        });
         entry.id = body.message_id || null;
         entry.status = 'sent';
         const known = session.get().conversations.find(({ id }) => id === session.get().conversationId);
@@ -2060,7 +2065,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function startConversation() {
       const facts = { ...metadata, page_title: document.title };
       const body = await api.authorizedJson('POST', '/conversation', {
-        body: { agent_id: config.agentId, title: 'Website Chat', metadata: facts },
+        body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: facts },
       });
       const conversationId = (body.conversation && body.conversation.id) || body.id;
       if (!conversationId) {
@@ -2256,7 +2261,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (!sentTo) {
         await api.register({ ...payload, agent_id: config.agentId });
         const body = await api.authorizedJson('POST', '/conversation', {
-          body: { agent_id: config.agentId, title: 'Website Chat' },
+          body: { agent_id: config.agentId, title: 'Website Chat', language: config.language },
         });
         const conversationId = (body.conversation && body.conversation.id) || body.id;
         session.update({ conversationId });

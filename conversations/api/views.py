@@ -187,6 +187,9 @@ class ConversationViewSet(ApiViewSet):
         parameters=[
             *PAGE_PARAMETERS,
             OpenApiParameter("include_pending", bool, description="Also answers that are still being made."),
+            OpenApiParameter(
+                "language", str, description="In which the platform's own sentences are told, such as de."
+            ),
         ],
         responses=page("MessagePage", "messages", MessageSerializer(many=True)),
     )

@@ -59,7 +59,7 @@
     unhelpful: 'Not helpful', thanks: 'Thank you for your rating.', conversations: 'Conversations', back: 'Back',
     untitled: 'Conversation', person: 'Talk to a person',
     personAsked: 'A person has been asked to join. You can go on writing.',
-    personFailed: 'Nobody can be asked at the moment.',
+    personFailed: 'Nobody can be asked at the moment.', suggestions: 'Suggested questions',
   };
   const LANGUAGES = ['ar', 'de', 'en', 'es', 'fr', 'he', 'it', 'ja', 'nl', 'pl', 'pt', 'tr', 'zh'];
   const RIGHT_TO_LEFT = ['ar', 'he'];
@@ -746,7 +746,7 @@ button { border: 0; padding: 0; background: none; cursor: pointer; -webkit-tap-h
 }
 .starters { display: flex; flex-wrap: wrap; gap: 6px; }
 .starter {
-  padding: 7px 12px; border: 1px solid var(--control); border-radius: 16px; background: none; color: var(--accent-text);
+  min-height: 44px; padding: 7px 14px; border: 1px solid var(--control); border-radius: 22px; background: none; color: var(--accent-text);
   font: inherit; font-size: .92em; text-align: start; cursor: pointer;
 }
 .starter:hover { background: var(--raised); }
@@ -1423,6 +1423,15 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     let cameFrom = null; // where the focus was before the panel took it
 
+    function suggest(questions) {
+      if (questions && questions.length) {
+        log.append(el('div', { class: 'starters', role: 'group', 'aria-label': t('suggestions') },
+          ...questions.map((question) => el('button', {
+            class: 'starter', type: 'button', dir: 'auto', onclick: () => actions.send(question),
+          }, question))));
+      }
+    }
+
     const stuckToEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
     const scrollToEnd = () => { log.scrollTop = log.scrollHeight; };
 
@@ -1505,17 +1514,22 @@ textarea.input { min-height: 88px; resize: vertical; }
       showChat(entries, { takeFocus }) {
         const welcome = draw({ role: 'assistant', status: 'completed', text: hello, sources: [] });
         log.replaceChildren(welcome, ...entries.map(draw));
-        if (!entries.length && starters.length) {
-          log.append(el('div', { class: 'starters' }, ...starters.map((question) => el('button', {
-            class: 'starter', type: 'button', dir: 'auto', onclick: () => actions.send(question),
-          }, question))));
-        }
+        const [newest] = entries.slice(-1);
+        suggest(newest ? newest.suggestions : starters);
         body.replaceChildren(log, hint, composer.node, person);
         showTools(true);
         if (takeFocus && !panel.hidden) {
           focusInside();
         }
         scrollToEnd();
+      },
+      /** Offers questions below the newest answer, until the next one is asked. */
+      suggest(questions) {
+        const follow = stuckToEnd();
+        suggest(questions);
+        if (follow) {
+          scrollToEnd();
+        }
       },
       /** Draws a new entry at the end. */
       append(entry) {
@@ -1646,6 +1660,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       entry.author = message.author && message.author.kind === 'person' ? message.author.name || '' : null;
       if (status === 'completed') {
         Object.assign(entry, { status, text: message.content || '', sources: citedSources(message), error: null });
+        entry.suggestions = [].concat(message.suggestions || []).map(String);
       } else if (status === 'failed') {
         fail(entry, 'failed', null);
       } else if ((message.content || '').length > entry.text.length) {
@@ -2024,6 +2039,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
       if (entry.status === 'completed') {
         view.announceAnswer(entry);
+        if (entry === entries[entries.length - 1]) {
+          view.suggest(entry.suggestions);
+        }
         session.update({ answers: session.get().answers + 1 });
         askWho();
         emit('message.received', { conversationId: session.get().conversationId, message });

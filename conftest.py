@@ -34,7 +34,7 @@ from tenants.services import (
     start_session,
 )
 
-pytest_plugins = ["knowrithm.tests.platform"]
+pytest_plugins = ["knowrithm.tests.platform", "knowrithm.tests.isolation"]
 PASSWORD = "correct-horse-battery"
 
 

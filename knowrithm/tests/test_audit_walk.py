@@ -65,7 +65,7 @@ from knowrithm.tests.audit import (
     without_handover,
     writes_after_the_row,
 )
-from knowrithm.tests.isolation import Treasure, bury
+from knowrithm.tests.isolation import Treasure
 
 NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron", "email": "ada@new.example"}
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
@@ -601,11 +601,6 @@ def test_every_route_that_changes_something_is_known() -> None:
     assert (WROTE.keys() | UNCHANGED.keys()) - keys == set(), "these lines have no route"
     pages = {route.path for route in all_routes() if not route.path.startswith(NO_PAGES)}
     assert READING_PAGES.keys() - pages == set(), "these lines have no page"
-
-
-@pytest.fixture
-def treasure(acme: Character) -> Treasure:
-    return bury(acme)
 
 
 @pytest.mark.parametrize("route", PROBED, ids=[route.key for route in PROBED])

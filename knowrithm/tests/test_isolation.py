@@ -18,7 +18,7 @@ from analytics.api.urls import REPORTS, SNAPSHOTS
 from conftest import Character, bearer, key_client
 from knowrithm.api.permissions import Access
 from knowrithm.routes import Route, all_routes
-from knowrithm.tests.isolation import CANARY, Probe, Treasure, bury, fill, fingerprint
+from knowrithm.tests.isolation import CANARY, Probe, Treasure, fill, fingerprint
 from leads.services import register_lead
 
 LIST = Probe(expected=200)
@@ -399,11 +399,6 @@ def test_every_route_is_known() -> None:
 def test_every_route_and_page_declares_its_access() -> None:
     """`route.access` raises where a view has declared none."""
     assert [route.key for route in all_routes() if not isinstance(route.access, Access)] == []
-
-
-@pytest.fixture
-def treasure(acme: Character) -> Treasure:
-    return bury(acme)
 
 
 def attack(client: APIClient, route: Route, probe: Probe, treasure: Treasure, *, shows: bool = False) -> None:

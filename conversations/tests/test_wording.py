@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 
 from agents.languages import LANGUAGES
@@ -218,6 +219,7 @@ def test_the_mail_and_its_page_are_in_the_language(in_acme: Character, language:
     send_as_person(actor=in_acme.principal, conversation_id=conversation.pk, text="<b>Monday</b>")
     jobs.mail_visitor(conversation.pk)
     [sent] = mail.outbox
+    assert isinstance(sent, EmailMultiAlternatives)
     assert sent.subject == sentence("mail_subject", language, name="Acme Admin")
     assert sent.body.startswith(sentence("mail_hello", language, name="Vic"))
     [(html, _)] = sent.alternatives

@@ -6,6 +6,7 @@ style sheets and scripts beside it, and nothing else.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,14 +69,14 @@ def rendered(acme: Character) -> dict[str, Rendered]:
     treasure = bury(acme)
     TwoFactor.objects.all().delete()  # or each page would ask for a code first
     with tenant_context(acme.company):
-        Agent.objects.filter(pk=treasure.ids["agent_id"]).update(starter_questions=["One?"], total_messages=2)
-        Message.objects.filter(pk=treasure.ids["message_id"]).update(
+        Agent.objects.filter(pk=str(treasure.ids["agent_id"])).update(starter_questions=["One?"], total_messages=2)
+        Message.objects.filter(pk=str(treasure.ids["message_id"])).update(
             status="completed",
             error="",
             suggestions=["What is it made of?"],
             content="The recipe is secret [Source 1].",
         )
-        link = reply_link(acme.company.schema_name, treasure.ids["conversation_id"])  # type: ignore[arg-type]
+        link = reply_link(acme.company.schema_name, uuid.UUID(str(treasure.ids["conversation_id"])))
     rows = [route for route in PAGES if "company-logo" not in route.path]
     paths = {address(route, treasure) for route in rows}
     paths |= {path.format(**treasure.ids) for path in AS_WELL}

@@ -221,9 +221,9 @@ def test_the_mail_and_its_page_are_in_the_language(in_acme: Character, language:
     [sent] = mail.outbox
     assert isinstance(sent, EmailMultiAlternatives)
     assert sent.subject == sentence("mail_subject", language, name="Acme Admin")
-    assert plain.startswith(sentence("mail_hello", language, name="Vic"))
     [(alternative, _)] = sent.alternatives
     html, plain = str(alternative), str(sent.body)
+    assert plain.startswith(sentence("mail_hello", language, name="Vic"))
     assert f'<html lang="{spoken}" dir="{direction}">' in html
     assert (said["mail_fallback"] in html, said["mail_action"] in html, "&lt;b&gt;Monday" in html) == (True,) * 3
     assert ("Nobody reads" in html + plain, "Hello" in plain) == (spoken == "en", spoken == "en")

@@ -42,6 +42,7 @@ SHARED_APPS = [
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",  # operator classes of indexes
     "django.contrib.staticfiles",
     "tenants.admin_config.AdminConfig",  # django.contrib.admin with a site of ours
     "django.contrib.humanize",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Any, Self
 
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from agents.models import Agent
@@ -20,6 +22,9 @@ from leads.score_rules import Choices, RuleChoice
 from tenants.selectors import encrypts_lead_data
 
 MIN_DIGITS = 6
+MOST_FOUND = 1_000_000  # by words
+# While many leads are written by one statement: whether the company encrypts, asked once and not twice a row.
+_encrypts: ContextVar[bool | None] = ContextVar("encrypts", default=None)
 
 
 def email_hash(address: str) -> str:
@@ -52,7 +57,10 @@ class LeadDataField(EncryptedTextField):
         if hasattr(value, "as_sql"):
             return value
         text = self.get_prep_value(value)
-        return encrypt(text) if text and encrypts_lead_data() else text
+        if not text:
+            return ""
+        known = _encrypts.get()
+        return encrypt(text) if (encrypts_lead_data() if known is None else known) else text
 
     def from_db_value(self, value: str | None, *rest: object) -> str:
         return super().from_db_value(value, *rest) if value and is_ciphertext(value) else value or ""
@@ -74,16 +82,24 @@ class PhoneHashField(BlindIndexField):
 
 ENCRYPTED_EMAIL = models.Q(email__regex=CIPHERTEXT)
 ENCRYPTED_PHONE = models.Q(phone__regex=CIPHERTEXT)
+# Live, with a name, and not merged into another: one row for each person.
+LISTED = models.Q(archived_at=None, is_nameless=False, merged_into=None)
 
 
 class LeadQuerySet(ArchivableQuerySet):
     def listed(self) -> Self:
-        """Live ones with a name that have not been merged into another: one row for each person."""
-        return self.known().filter(merged_into=None)
+        return self.filter(LISTED)
 
     def known(self) -> Self:
         """Live ones without the visitors who have not said who they are."""
         return self.live().filter(is_nameless=False)
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
+        token = _encrypts.set(encrypts_lead_data())
+        try:
+            return super().bulk_create(objs, *args, **options)
+        finally:
+            _encrypts.reset(token)
 
     def with_email(self, address: str) -> Self:
         """Who has this address, in whatever case, encrypted or not."""
@@ -91,12 +107,17 @@ class LeadQuerySet(ArchivableQuerySet):
 
     def matching(self, text: str) -> Self:
         """Whose names or address contain each word. Of an encrypted address only the whole is found."""
-        rows = self
-        for word in text.split()[:5]:
+        words = text.split()[:5]
+        if not words:
+            return self
+        rows = Lead.objects.order_by()
+        for word in words:
             in_clear = models.Q(email__icontains=word) & ~ENCRYPTED_EMAIL
             named = models.Q(first_name__icontains=word) | models.Q(last_name__icontains=word)
             rows = rows.filter(named | in_clear | models.Q(email_hash__in=email_hashes(word)))
-        return rows
+        # With the limit the words are looked for first, by their index. Without it the planner walks through all leads
+        # in the order of the list, in the hope to meet a page of them soon: what nobody is named takes longest then.
+        return self.filter(pk__in=rows.values("pk")[:MOST_FOUND])
 
     def scorable(self) -> Self:
         """Those that have a score: one for each person who has said who they are."""
@@ -157,11 +178,17 @@ class Lead(ArchivableModel):
         ]
         indexes = [
             models.Index(fields=["-created_at"], name="lead_newest"),
-            models.Index(fields=["status", "-last_activity"], name="lead_board"),
+            models.Index(fields=["first_name", "last_name", "id"], name="lead_by_name", condition=LISTED),
+            models.Index(fields=["status", "-last_activity"], name="lead_status", condition=LISTED),
             models.Index(fields=["email_hash"], name="lead_email"),
             models.Index(fields=["phone_hash"], name="lead_phone", condition=~models.Q(phone_hash="")),
             GinIndex(fields=["tags"], name="lead_tags"),
-            models.Index(models.F("score").desc(nulls_last=True), "id", name="lead_score"),
+            models.Index(models.F("score").desc(nulls_last=True), "id", name="lead_score", condition=LISTED),
+            # For words in the midst of a text, as `icontains` looks for them.
+            GinIndex(
+                *(OpClass(Upper(name), "gin_trgm_ops") for name in ("first_name", "last_name")), name="lead_names"
+            ),
+            GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="lead_addresses", condition=~ENCRYPTED_EMAIL),
         ]
 
     def __str__(self) -> str:

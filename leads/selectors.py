@@ -43,7 +43,7 @@ SORTS = {
 }
 _ORDERS: dict[str, tuple[Any, ...]] = {
     "name": ("first_name", "last_name", "pk"),
-    "-name": ("-first_name", "-last_name", "pk"),
+    "-name": ("-first_name", "-last_name", "-pk"),
     "-score": (F("score").desc(nulls_last=True), "pk"),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import uuid
@@ -27,7 +26,7 @@ from documents.indexes import hold_or_make_index
 from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchIndex, WebsiteSource, owned_by
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
-from knowrithm.tests.isolation import Treasure, fill, fingerprint
+from knowrithm.tests.isolation import Treasure, digest_of, fill, fingerprint
 from leads.models import Lead
 from leads.services import start_visit
 from tenants.audit.models import AuditEvent
@@ -88,11 +87,8 @@ def all_rows() -> set[Row]:
 
 def state_of(who: Character) -> str:
     """A hash over what the routes change: the company's rows, and everybody's in the shared tables."""
-    digest = hashlib.sha256(fingerprint(who).encode())
-    for model in (Company, User, UserSession, ApiKey, Provider, ProviderModel):
-        for row in model._default_manager.order_by("pk").values_list():
-            digest.update(repr(row).encode())
-    return digest.hexdigest()
+    shared = (Company, User, UserSession, ApiKey, Provider, ProviderModel)
+    return fingerprint(who) + digest_of(*(model._base_manager.all() for model in shared))
 
 
 def block_logs(who: Character) -> None:

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django_tenants.utils import tenant_context
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, page_client
@@ -66,6 +66,16 @@ def test_encrypted_at_rest_and_the_same_to_everybody_who_reads(in_acme: Characte
     found = Lead.objects.get(pk=lead.pk)
     assert (found.email, found.phone) == ("Vi@Example.com", "+49 89 1234")
     assert list(Lead.objects.values_list("email", flat=True)) == ["Vi@Example.com"]
+
+
+def test_many_at_once_ask_once_whether_to_encrypt(
+    in_acme: Character, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    switch(in_acme, is_on=True)
+    leads = [Lead(agent=in_acme.agent, first_name="Vi", email=f"vi-{n}@example.com", phone="1234") for n in range(20)]
+    with django_assert_num_queries(2):  # the question, and the insertion
+        Lead.objects.bulk_create(leads)
+    assert all(is_ciphertext(email) and is_ciphertext(phone) for email, phone in stored())
 
 
 @pytest.mark.parametrize("write", ["save", "save some", "update", "bulk_create", "bulk_update"])

@@ -6,8 +6,9 @@ from django import forms
 
 from agents.enums import Ask, AskedField, Placement, WidgetTheme
 from agents.forms import MOST_STARTERS, starter_questions_of
+from agents.languages import LANGUAGES
 from agents.models import Agent
-from agents.widget_settings import COLOR, LANGUAGES, LENGTHS, MOST_ANSWERS, clean_domains, widget_settings
+from agents.widget_settings import COLOR, LENGTHS, MOST_ANSWERS, clean_domains, widget_settings
 from knowrithm.errors import InvalidInputError
 
 ANY_LANGUAGE = ("", "By page or visitor")

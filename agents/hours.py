@@ -17,9 +17,13 @@ from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.utils import translation
+from django.utils.dates import WEEKDAYS
+
+from agents.languages import RIGHT_TO_LEFT, django_language, isolated
+
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ANSWER, CLOSED = "answer", "closed"
-CLOSED_TEXT = "We are closed at the moment. {hours}"
 LONGEST_CLOSED_TEXT = 500
 
 Span = tuple[time, time]
@@ -40,7 +44,10 @@ class OperatingHours:
         now = local.time()
         return any(start <= now and (now < end or end >= time(23, 59)) for start, end in self.spans[local.weekday()])
 
-    def in_words(self) -> str:
+    def in_words(self, language: str = "en") -> str:
+        """`language` is one of `agents.languages`; the days are named by Django."""
+        if language and language != "en":
+            return self._in_another_language(language)
         days = [
             f"{name.capitalize()} {' and '.join(f'{start:%H:%M} to {end:%H:%M}' for start, end in spans)}"
             for name, spans in zip(DAYS, self.spans, strict=True)
@@ -48,10 +55,15 @@ class OperatingHours:
         ]
         return f"{', '.join(days)} ({self.zone.key})" if days else "never"
 
-    @property
-    def closed_text(self) -> str:
-        """What a visitor reads outside the hours, where the agent does not answer then."""
-        return self.text or CLOSED_TEXT.format(hours=f"Our hours are: {self.in_words()}.")
+    def _in_another_language(self, language: str) -> str:
+        kept = isolated if language in RIGHT_TO_LEFT else str
+        with translation.override(django_language(language)):
+            days = [
+                f"{WEEKDAYS[day]} {' + '.join(kept(f'{start:%H:%M}–{end:%H:%M}') for start, end in spans)}"
+                for day, spans in enumerate(self.spans)
+                if spans
+            ]
+        return f"{'; '.join(days)} ({kept(self.zone.key)})"
 
 
 def read_hours(value: Any) -> OperatingHours | None:

@@ -119,7 +119,9 @@ def _in_words(field: str, value: Any, dataset_names: Mapping[str, str]) -> str:
     if field == "specialists":
         return "\n".join(f"{one['name']}: {one['description']}".rstrip(": ") for one in value or ())
     if field == "operating_hours" and (hours := read_hours(value)):
-        return f"{hours.in_words()}\n{hours.closed_text if hours.is_closed_outside else 'Answers outside of them'}"
+        closed = hours.text or "Says outside of them that you are closed"
+        outside = closed if hours.is_closed_outside else "Answers outside of them"
+        return f"{hours.in_words()}\n{outside}"
     if field == "answer_length" and value in AnswerLength.values:
         return str(AnswerLength(value).label)
     if field == "personality_traits" and isinstance(value, dict) and set(value) == {"tone"}:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from agents.widget_settings import LANGUAGES
+from agents.languages import LANGUAGES
 
 FOLDER = Path(__file__).parent / "static" / "agents"
 

@@ -12,15 +12,10 @@ from django.conf import settings
 
 from agents.enums import Ask, AskedField, Placement, WidgetTheme
 from agents.exceptions import OriginNotAllowedError
+from agents.languages import LANGUAGES
 from agents.models import Agent
 from knowrithm.errors import InvalidInputError
 
-# What the widget speaks: one file each beside the script. English is in the script itself.
-LANGUAGES = {
-    "ar": "العربية", "de": "Deutsch", "en": "English", "es": "Español", "fr": "Français", "he": "עברית",
-    "it": "Italiano", "ja": "日本語", "nl": "Nederlands", "pl": "Polski", "pt": "Português", "tr": "Türkçe",
-    "zh": "中文",
-}  # fmt: skip
 DEFAULT_COLOR = "#12634f"
 PERSONAL_FIELDS = ("first_name", "last_name", "email", "phone")
 USUAL_FIELDS = {"first_name": "required", "last_name": "required", "email": "required", "phone": "optional"}

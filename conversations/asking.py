@@ -22,6 +22,7 @@ from conversations.engine.prompt import (
 )
 from conversations.guarding import Guard
 from conversations.models import Guardrail
+from conversations.wording import sentence
 from documents.neighbours import merge_neighbours
 from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search
 from knowrithm.llm.base import ChatRequest, Evidence
@@ -80,6 +81,7 @@ def prepare(
         temperature=in_order[0].llm_temperature,
         max_tokens=in_order[0].llm_max_tokens,
         max_context_tokens=max_context_tokens,
+        no_answer=sentence("no_answer", guard.language),
     )
     kept["prompt"] = {
         "instructions": instructions_of(request),

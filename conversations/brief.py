@@ -11,6 +11,7 @@ from agents.models import Agent
 from conversations.engine.prompt import AgentBrief, Exchange
 from conversations.enums import EntityType
 from conversations.models import Conversation
+from conversations.wording import Notice, in_words, notice
 
 
 def brief_of(agent: Agent, *, now: datetime | None = None) -> AgentBrief:
@@ -30,12 +31,20 @@ def brief_of(agent: Agent, *, now: datetime | None = None) -> AgentBrief:
     )
 
 
-def closed_answer(agent: Agent, conversation: Conversation, *, now: datetime | None = None) -> str:
-    """What a visitor is told instead of an answer outside the hours of an agent that then says that it is closed."""
+def closed_answer(
+    agent: Agent, conversation: Conversation, *, now: datetime | None = None
+) -> tuple[str, list[Notice]] | None:
+    """What a visitor is told instead of an answer outside the hours of an agent that then says that it is closed.
+
+    In the company's own words, or in the platform's, which are notices. None where the agent answers.
+    """
     hours = read_hours(agent.operating_hours)
     if conversation.entity_type != EntityType.LEAD or hours is None or not hours.is_closed_outside:
-        return ""
-    return "" if hours.is_open(now or timezone.now()) else hours.closed_text
+        return None
+    if hours.is_open(now or timezone.now()):
+        return None
+    said = [] if hours.text else [notice("closed", hours=agent.operating_hours)]
+    return hours.text or in_words(said, conversation.language), said
 
 
 def from_person(conversation: Conversation) -> list[Exchange]:

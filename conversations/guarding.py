@@ -29,6 +29,7 @@ from conversations.engine.prompt import instructions_of
 from conversations.engine.safety import host_of, make_safe
 from conversations.enums import TopicEmbedder
 from conversations.models import Conversation, Guardrail, GuardrailDecision, Message
+from conversations.wording import sentence
 from documents.embeddings import embed
 from documents.retrieval import NO_FILTERS, Filters, Passage
 from knowrithm.db.compiled import CompiledQuery
@@ -46,9 +47,13 @@ def guardrails_of(conversation: Conversation, agent_id: uuid.UUID) -> list[Guard
     return [row for row in _ACTIVE[:] if row.holds_in(conversation, agent_id)]
 
 
-def rules_of(rows: Iterable[Guardrail]) -> tuple[Rule, ...]:
+def rules_of(rows: Iterable[Guardrail], language: str = "") -> tuple[Rule, ...]:
     return tuple(
-        rule for row in rows for rule in parse_rules(row.rules, guardrail=str(row.id), refusal=row.refusal_text)
+        rule
+        for row in rows
+        for rule in parse_rules(
+            row.rules, guardrail=str(row.id), refusal=row.refusal_text or sentence("refused", language)
+        )
     )
 
 
@@ -73,6 +78,7 @@ class Guard:
 
     rows: Sequence[Guardrail]
     agent: Agent
+    language: str = ""  # of the platform's own refusals
     decisions: list[Decision] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     is_refused: bool = False
@@ -83,11 +89,11 @@ class Guard:
 
     @classmethod
     def of(cls, conversation: Conversation, agent: Agent) -> Guard:
-        return cls(guardrails_of(conversation, agent.pk), agent)
+        return cls(guardrails_of(conversation, agent.pk), agent, conversation.language)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        return rules_of(self.rows)
+        return rules_of(self.rows, self.language)
 
     @cached_property
     def filters(self) -> Filters:
@@ -122,7 +128,7 @@ class Guard:
         def clean(text: str, in_code: bool) -> str:
             return make_safe(text, link_hosts=hosts, image_hosts=self._own_hosts, in_code=in_code).text
 
-        self._outflow = Outflow(self.rules, clean, self._secrecy)
+        self._outflow = Outflow(self.rules, clean, self._secrecy, sentence("refused", self.language))
 
     def filtered(self, deltas: Generator[ChatDelta, None, None]) -> Generator[ChatDelta, None, None]:
         """The model's stream as it may go out: a delta for each, so that whoever listens keeps its beat."""
@@ -148,7 +154,11 @@ class Guard:
     def _check_answer(self, raw: str, passages: Sequence[Passage]) -> CheckedAnswer:
         contents = {number: passage.content for number, passage in enumerate(passages, 1)}
         checked = check_citations(raw, contents)
-        verdict = leak(checked.text) if self._secrecy.is_told_in(raw) else self._check_output(checked.text)
+        verdict = (
+            leak(checked.text, sentence("refused", self.language))
+            if self._secrecy.is_told_in(raw)
+            else self._check_output(checked.text)
+        )
         self._note(verdict)
         if verdict.refusal:
             self.is_refused = True

@@ -28,6 +28,7 @@ from conversations.handover import Act, owner_after
 from conversations.models import Conversation, Handover, Message
 from conversations.outbox import publish_handover
 from conversations.records import message_record
+from conversations.wording import Notice, in_words, notice
 from integrations.enums import EventType
 from integrations.notifications.enums import Kind
 from integrations.notifications.services import notify
@@ -35,7 +36,7 @@ from knowrithm.jobs import complete_task, current_schema
 
 CHANGED = (
     "owner", "person_id", "person_name", "status", "message_count", "last_position", "last_activity",
-    "handover_summary", "read_position", "mailed_position",
+    "handover_summary", "read_position", "mailed_position", "language",
 )  # fmt: skip
 NO_MAILBOX = ".invalid"  # of the addresses that nameless visitors are given
 TAKEN_OVER = "TAKEN_OVER"
@@ -45,7 +46,12 @@ TAKEN_OVER = "TAKEN_OVER"
 
 
 def post(
-    conversation: Conversation, text: str, *, author_id: uuid.UUID | None = None, author_name: str = ""
+    conversation: Conversation,
+    text: str,
+    *,
+    notices: Sequence[Notice] = (),
+    author_id: uuid.UUID | None = None,
+    author_name: str = "",
 ) -> Message:
     """A message of a person, or of the system without `author_id`. Call `save` afterwards."""
     conversation.last_position += 1
@@ -55,11 +61,17 @@ def post(
         position=conversation.last_position,
         role=MessageRole.ASSISTANT if author_id else MessageRole.SYSTEM,
         content=text,
+        notices=list(notices),
         author_id=author_id,
         author_name=author_name,
     )
     announce_message(conversation, message)
     return message
+
+
+def tell(conversation: Conversation, *notices: Notice) -> Message:
+    """What the platform says, in the conversation's language. Call `save` afterwards."""
+    return post(conversation, in_words(notices, conversation.language), notices=notices)
 
 
 def save(conversation: Conversation) -> None:
@@ -108,7 +120,7 @@ def begin(conversation: Conversation, *, reason: HandoverReason, words: str = ""
     handover = open_handover(conversation) or Handover(conversation=conversation)
     handover.reason, handover.words = reason, " ".join(words.split())[:500]
     handover.save()
-    post(conversation, waiting_sentence(conversation, handover))
+    tell(conversation, *waiting_notices(conversation, handover))
     save(conversation)
     announce_owner(conversation)
     publish_handover(EventType.HANDOVER_REQUESTED, handover, conversation)
@@ -144,15 +156,15 @@ def open_handover(conversation: Conversation) -> Handover | None:
     return found
 
 
-def waiting_sentence(conversation: Conversation, handover: Handover) -> str:
-    hours = read_hours(conversation.agent.operating_hours)
-    said = ["We have told our people. Somebody will answer here as soon as possible."]
-    if hours is not None and not hours.is_open(timezone.now()):
-        said = [f"Our people cannot be reached at the moment. Their hours are: {hours.in_words()}."]
-    said.append(f"Until then {conversation.agent.name} goes on answering.")
+def waiting_notices(conversation: Conversation, handover: Handover) -> list[Notice]:
+    agent = conversation.agent
+    hours = read_hours(agent.operating_hours)
+    is_closed = hours is not None and not hours.is_open(timezone.now())
+    said = [notice("waiting_closed", hours=agent.operating_hours) if is_closed else notice("waiting")]
+    said.append(notice("agent_goes_on", agent=agent.name))
     if not is_reachable_by_mail(conversation, handover):
-        said.append("Leave your e-mail address, and we can answer there too.")
-    return " ".join(said)
+        said.append(notice("leave_address"))
+    return said
 
 
 def is_reachable_by_mail(conversation: Conversation, handover: Handover | None) -> bool:
@@ -192,20 +204,21 @@ def withdraw_answers(conversation: Conversation) -> int:
     schema = current_schema()
     for reply in replies:
         say_later(lambda reply_id=reply.pk: streams.ask_to_stop(schema, reply_id))
-        end_turn(conversation, reply.task_id, f"{conversation.person_name} answers here now.")
+        end_turn(conversation, reply.task_id, notice("taken", name=conversation.person_name))
     return len(replies)
 
 
-def end_turn(conversation: Conversation, task_id: uuid.UUID | None, sentence: str) -> None:
+def end_turn(conversation: Conversation, task_id: uuid.UUID | None, told: Notice) -> None:
     """Say to whoever waits for an answer of the agent that a person will answer, in a way that every client ends at."""
     schema, task, conversation_id = current_schema(), str(task_id), str(conversation.pk)
-    who = owner_record(conversation)
+    who, text = owner_record(conversation), in_words([told], conversation.language)
     result = {
-        "conversation_id": conversation_id, "role": "system", "content": sentence, "response": sentence,
+        "conversation_id": conversation_id, "role": "system", "content": text, "response": text,
         "status": "completed", "sources": [], **who,
     }  # fmt: skip
     message = {
-        "id": task, "conversation_id": conversation_id, "role": "system", "content": sentence, "sources": [],
+        "id": task, "conversation_id": conversation_id, "role": "system", "content": text, "notices": [told],
+        "sources": [],
         "status": "completed", "is_refusal": False, "is_blocked": False,
         "author": {"kind": "system", "name": None},
     }  # fmt: skip

@@ -8,17 +8,20 @@ from contextlib import closing
 from datetime import timedelta
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from agents.handover import read_handover
 from agents.hours import read_hours
+from agents.languages import direction_of
 from agents.selectors import agent_to_answer, settings_in_order
 from conversations import handing, streams
 from conversations.models import Conversation, Handover, Message
 from conversations.reply_links import reply_link
 from conversations.summary import LONGEST, spoken, summary_request
+from conversations.wording import notice, sentence, texts
 from integrations.notifications.enums import Kind
 from integrations.notifications.services import notify
 from knowrithm.circuits import Circuits
@@ -95,11 +98,9 @@ def _alert(handover: Handover) -> None:
     still = Handover.objects.filter(pk=handover.pk, ended_at=None, assigned_at=None, alerted_at=None)
     if not still.update(alerted_at=timezone.now()) or conversation is None:
         return  # taken meanwhile
-    if handing.is_reachable_by_mail(conversation, handover):
-        rest = "We will answer you here and by mail."
-    else:
-        rest = "Leave your e-mail address, and we will answer you by mail."
-    handing.post(conversation, f"Nobody could answer yet. Your conversation stays with us. {rest}")
+    is_reachable = handing.is_reachable_by_mail(conversation, handover)
+    rest = "answer_by_mail" if is_reachable else "leave_address_for_mail"
+    handing.tell(conversation, notice("unanswered"), notice(rest))
     handing.save(conversation)
     handing.announce_owner(conversation)
     notify(
@@ -136,12 +137,17 @@ def mail_visitor(conversation_id: uuid.UUID) -> None:
     mine = Conversation.objects.filter(pk=conversation.pk, mailed_position=conversation.mailed_position)
     if not mine.update(mailed_position=said[-1].position) or is_here:
         return  # another worker's, or read
+    language = conversation.language
+    name = conversation.lead.first_name if conversation.lead else ""
     try:
         mail.send(
-            Letter.REPLY, to=address, subject=f"{said[-1].author_name} has answered you",
+            Letter.REPLY, to=address, subject=sentence("mail_subject", language, name=said[-1].author_name),
             context={
-                "said": said, "agent": conversation.agent, "link": reply_link(current_schema(), conversation.pk),
-                "name": conversation.lead.first_name if conversation.lead else "",
+                "said": said, "link": reply_link(current_schema(), conversation.pk), "texts": texts(language),
+                "language": language or "en", "direction": direction_of(language),
+                "hello": sentence("mail_hello" if name else "mail_hello_nameless", language, name=name),
+                "note": sentence("mail_note", language, agent=conversation.agent.name),
+                "footer": sentence("mail_footer", language, site=settings.BASE_URL),
             },
         )  # fmt: skip
     except mail.MailNotSentError:

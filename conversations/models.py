@@ -21,6 +21,7 @@ from conversations.enums import (
     Owner,
     TopicEmbedder,
 )
+from conversations.wording import in_words
 from documents.ingestion.locators import describe
 from documents.models import Document, DocumentChunk
 from knowrithm.db.fields import EncryptedTextField
@@ -38,6 +39,7 @@ class Conversation(ArchivableModel):
     api_key_id = models.UUIDField(null=True, blank=True, editable=False)  # that began it: its guardrails hold in it
     lead = models.ForeignKey(Lead, models.CASCADE, null=True, blank=True, related_name="conversations")
     title = models.CharField(max_length=200, default="New Conversation")
+    language = models.CharField(max_length=8, blank=True)  # of the platform's own sentences; empty means English
     status = models.CharField(max_length=8, choices=ConversationStatus, default=ConversationStatus.ACTIVE)
     metadata = models.JSONField(default=dict, blank=True)
     tags = models.JSONField(default=list, blank=True)
@@ -83,6 +85,8 @@ class Message(LeasedModel, ArchivableModel):
     position = models.PositiveIntegerField()
     role = models.CharField(max_length=9, choices=MessageRole)
     content = models.TextField(blank=True)
+    # What the platform itself says in it: `code` and `values` of each sentence, whose text is the content.
+    notices = models.JSONField(default=list, blank=True)
     status = models.CharField(max_length=10, choices=MessageStatus, default=MessageStatus.COMPLETED)
     author_id = models.UUIDField(null=True, blank=True, editable=False)  # of a person of the company
     author_name = models.CharField(max_length=200, blank=True)  # the person's, or the agent's; as it was then
@@ -128,6 +132,11 @@ class Message(LeasedModel, ArchivableModel):
 
     def __str__(self) -> str:
         return f"{self.role}: {self.content[:60]}"
+
+    @property
+    def for_team(self) -> str:
+        """The content; in English where the platform has told a visitor something in another language."""
+        return in_words(self.notices) if self.notices and self.role == MessageRole.SYSTEM else self.content
 
     @property
     def trace_id(self) -> str:

@@ -7,16 +7,19 @@ from typing import Any
 from agents.models import Agent
 from conversations.enums import MessageRole
 from conversations.models import Citation, Message
+from conversations.wording import in_words, notice, sentence
 
-VISITORS_SENTENCE = "I cannot answer at the moment. Please try again in a little while."
 
-
-def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, Any]:
+def message_record(message: Message, *, for_visitor: bool = False, language: str = "") -> dict[str, Any]:
     """The contract's Message (section 4.8), JSON-ready. Reads `message.citations`: prefetch them for lists.
 
     A visitor is not told why there is no answer, nor what it cost: that is between the company and its provider.
+    With a `language` the platform's own sentences are in it, whichever they were said in.
     """
-    error = VISITORS_SENTENCE if message.error and for_visitor else message.error
+    hides_cause = bool(message.error) and for_visitor
+    error = sentence("failed", language) if hides_cause else message.error
+    notices = [notice("failed")] if hides_cause else message.notices
+    content = in_words(message.notices, language) if language and message.notices else message.content
     company_only = {} if for_visitor else _for_company(message)
     citations = list(message.citations.all())
     cited = [citation for citation in citations if citation.is_cited]
@@ -25,8 +28,9 @@ def message_record(message: Message, *, for_visitor: bool = False) -> dict[str, 
         "conversation_id": str(message.conversation_id),
         "role": message.role,
         # A client that knows no failed messages would show an empty bubble.
-        "content": message.content or error,
+        "content": content or error,
         "content_type": "text",
+        "notices": notices,
         "status": message.status,
         "is_refusal": message.is_refusal,
         "agent_version": message.agent_version,

@@ -26,13 +26,13 @@ from conversations.inputs import agent_now, question_of, why_not
 from conversations.models import Citation, Message
 from conversations.records import message_record
 from conversations.selectors import exchanges_before, exchanges_named
+from conversations.wording import sentence
 from documents.retrieval import Passage
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, fail_task, read_task, report_progress
 from knowrithm.llm.base import ProviderError, Usage
 from knowrithm.llm.fallback import AnswerStream
-from knowrithm.llm.providers.extractive import NO_ANSWER
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +86,8 @@ def _as_it_is(reply: Message, question: str, agent: Agent, guard: Guard) -> Aski
 
 
 def _as_it_was(reply: Message) -> Asking:
-    if sentence := why_not(reply):
-        raise NotReplayableError(sentence)
+    if obstacle := why_not(reply):
+        raise NotReplayableError(obstacle)
     passages = [_passage(citation) for citation in reply.citations.order_by("number")]
     prompt = reply.trace.get("prompt")
     if prompt is None:
@@ -107,13 +107,15 @@ def _as_it_was(reply: Message) -> Asking:
         max_tokens=row.llm_max_tokens,
         max_context_tokens=prompt["max_context_tokens"],
         length=prompt["length"],
+        no_answer=sentence("no_answer", reply.conversation.language),
     )
     return Asking(passages, [row], request)
 
 
 def _ask(asking: Asking, guard: Guard, started: float) -> dict[str, Any]:
+    no_answer = sentence("no_answer", guard.language)
     if asking.request is None:
-        return _said(NO_ANSWER, asking.passages, started) | {"is_refusal": True}
+        return _said(no_answer, asking.passages, started) | {"is_refusal": True}
     guard.begin_answer(asking.request, asking.passages)
     stream = AnswerStream(
         [row.candidate() for row in asking.candidates],
@@ -132,7 +134,7 @@ def _ask(asking: Asking, guard: Guard, started: float) -> dict[str, Any]:
     checked, row = guard.check_answer(text, asking.passages), asking.candidates[stream.place]
     price = row.price
     return _said(checked.text, asking.passages, started, checked) | {
-        "is_refusal": guard.is_refused or checked.text == NO_ANSWER,
+        "is_refusal": guard.is_refused or checked.text == no_answer,
         "is_blocked": guard.is_refused,
         "model_used": row.llm_model.name,
         "tokens_used": usage.total_tokens,

@@ -32,6 +32,7 @@ from redis.exceptions import RedisError
 
 from conversations import streams
 from conversations.enums import MessageStatus
+from conversations.models import Conversation
 from conversations.records import message_record
 from conversations.selectors import get_conversation, newest_reply
 from conversations.services import Turn
@@ -430,7 +431,7 @@ def _subscription(request: AsgiRequest, conversation_id: str, *, is_new: bool = 
         is_visitor = principal.kind == PrincipalKind.LEAD
         return Subscription(
             streams.stream_key(company.schema_name, conversation.id),
-            _fallback(conversation.id, for_visitor=conversation.lead_id is not None),
+            _fallback(conversation, for_visitor=conversation.lead_id is not None),
             headers,
             FOLLOWS.search(request.scope.get("query_string", b"")) is not None,
             streams.visitor_key(company.schema_name, conversation.id) if is_visitor else "",
@@ -459,12 +460,12 @@ def principal_of_request(request: AsgiRequest, *, is_new: bool = True) -> Princi
     return principal_of(user)
 
 
-def _fallback(conversation_id: uuid.UUID, *, for_visitor: bool) -> list[Event]:
-    reply = newest_reply(conversation_id)
+def _fallback(conversation: Conversation, *, for_visitor: bool) -> list[Event]:
+    reply = newest_reply(conversation.pk)
     if reply is None or reply.status not in {MessageStatus.COMPLETED, MessageStatus.FAILED}:
         return []
-    common = {"conversation_id": str(conversation_id), "task_id": str(reply.task_id), "status": reply.status}
-    record = message_record(reply, for_visitor=for_visitor)
+    common = {"conversation_id": str(conversation.pk), "task_id": str(reply.task_id), "status": reply.status}
+    record = message_record(reply, for_visitor=for_visitor, language=conversation.language)
     response = {**common, "message": record}
     if reply.error:
         response["error"] = record["error"]

@@ -40,6 +40,7 @@ from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
 from conversations.routing import route
 from conversations.selectors import exchanges_before, is_behind_another, next_in_line
+from conversations.wording import Notice, notice, sentence
 from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage
 from integrations.enums import EventType
@@ -48,7 +49,6 @@ from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
 from knowrithm.llm.base import ProviderError, Usage
 from knowrithm.llm.fallback import AnswerStream, Failure
-from knowrithm.llm.providers.extractive import NO_ANSWER
 from tenants.audit.services import record_event
 
 log = structlog.get_logger(__name__)
@@ -78,6 +78,7 @@ class _Answer:
     cost: Decimal | None = None
     currency: str = ""
     warnings: list[str] = field(default_factory=list)
+    notices: Sequence[Notice] = ()  # where it is in the platform's words
 
 
 def run(reply_id: uuid.UUID) -> None:
@@ -149,7 +150,7 @@ class _Turn:
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
         report_progress(str(self.reply.task_id), 10, "Searching")
         if closed := closed_answer(self.agent, self.conversation):
-            self._say(closed, [])
+            self._say(closed[0], [], notices=closed[1])
             return
         history = exchanges_before(self.question)
         question = self.question.content
@@ -169,7 +170,7 @@ class _Turn:
         self.trace |= asking.kept
         self._lap("retrieval")
         if asking.request is None:
-            self._say(NO_ANSWER, asking.passages)
+            self._say(self._own("no_answer"), asking.passages)
             return
         self.guard.begin_answer(asking.request, asking.passages)
         stream = AnswerStream(
@@ -198,10 +199,13 @@ class _Turn:
             self.trace["question"] = taken.text  # as the specialist's guardrails have masked it
         return taken.text, taken.refusal or self.guard.refusal_of(taken.text)
 
-    def _say(self, text: str, passages: Sequence[Passage]) -> None:
-        """Answer in the platform's words, without a model."""
+    def _own(self, code: str) -> str:
+        return sentence(code, self.conversation.language)
+
+    def _say(self, text: str, passages: Sequence[Passage], *, notices: Sequence[Notice] = ()) -> None:
+        """Answer in the platform's or the company's words, without a model."""
         self.publish(streams.DELTA, message_id=str(self.reply.id), text=text)
-        self._finish(_Answer(text), passages)
+        self._finish(_Answer(text, notices=notices), passages)
 
     def _lap(self, stage: str) -> None:
         self.timings[stage] = round(time.monotonic() - self.started - sum(self.timings.values()), 4)
@@ -254,7 +258,8 @@ class _Turn:
             CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
         )
         is_blocked = is_blocked or self.guard.is_refused
-        is_refusal = is_blocked or checked.text == NO_ANSWER
+        is_refusal = is_blocked or checked.text == self._own("no_answer")
+        own = [notice(code) for code in ("no_answer", "refused") if checked.text == self._own(code)]
         with transaction.atomic():
             # The conversation's row first, as whoever takes it over locks it: then a person comes before this answer
             # or after it, and never into it.
@@ -263,6 +268,7 @@ class _Turn:
             held = self.reply.update_if_held(
                 status=MessageStatus.COMPLETED,
                 content=checked.text,
+                notices=[*answer.notices] or own,
                 is_refusal=is_refusal,
                 is_blocked=is_blocked,
                 model_used=answer.model or "none",
@@ -360,7 +366,7 @@ def announce(reply_id: uuid.UUID) -> None:
     reply = Message.objects.select_related("conversation", "answered_by").prefetch_related("citations").get(pk=reply_id)
     # Whoever holds the task's id, or listens, is not told what is wrong at the company.
     is_visitors = reply.conversation.entity_type == EntityType.LEAD
-    record = message_record(reply, for_visitor=is_visitors)
+    record = message_record(reply, for_visitor=is_visitors, language=reply.conversation.language)
     event = {"task_id": str(reply.task_id), "status": reply.status, "message": record}
     if reply.conversation.owner != Owner.AGENT:
         streams.tell_inbox(current_schema(), reply.conversation_id, "message")

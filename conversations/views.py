@@ -160,7 +160,14 @@ def _conversation(request: PageRequest, found: Agent) -> Conversation | None:
 def _last_messages(conversation: Conversation) -> list[dict[str, Any]]:
     """Their records, and what guardrails have decided: for the company's people, visitors are not told the rules."""
     newest = messages_of(conversation).prefetch_related("decisions").order_by("-position")[:SHOWN_MESSAGES]
-    return [{**message_record(message), "decisions": list(message.decisions.all())} for message in reversed(newest)]
+    return [
+        {
+            **message_record(message),
+            "content": message.for_team or message.error,
+            "decisions": [*message.decisions.all()],
+        }
+        for message in reversed(newest)
+    ]
 
 
 @require_POST

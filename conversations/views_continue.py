@@ -7,19 +7,23 @@ import uuid
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django_tenants.utils import tenant_context
 
+from agents.languages import direction_of, django_language
 from conversations import services, streams
-from conversations.enums import MessageStatus
+from conversations.enums import MessageStatus, Owner
 from conversations.models import Conversation
 from conversations.records import author_kind
 from conversations.reply_links import read_link
+from conversations.wording import in_words, known_language, sentence, texts
 from knowrithm.api.permissions import PUBLIC, declare
 from knowrithm.api.throttling import check_rate, client_address
 from knowrithm.errors import ServiceError
+from knowrithm.jobs import current_schema
 from knowrithm.principal import Principal, PrincipalKind
 from tenants.models import Company
 
@@ -29,9 +33,11 @@ SHOWN = 100
 
 
 class WriteForm(forms.Form):
-    message = forms.CharField(
-        label="Your message", max_length=services.MAX_MESSAGE_LENGTH, widget=forms.Textarea({"rows": 3})
-    )
+    message = forms.CharField(max_length=services.MAX_MESSAGE_LENGTH, widget=forms.Textarea({"rows": 3, "dir": "auto"}))
+
+    def __init__(self, data: QueryDict | None, *, label: str) -> None:
+        super().__init__(data)
+        self.fields["message"].label = label
 
 
 @declare(PUBLIC)
@@ -63,7 +69,14 @@ def _conversation(request: HttpRequest, company: Company, conversation_id: uuid.
         kind=PrincipalKind.LEAD, id=conversation.lead.id, company=company, agent_id=conversation.agent_id,
         label=str(conversation.lead),
     )  # fmt: skip
-    form = WriteForm(request.POST if request.method == "POST" else None)
+    language = conversation.language or "en"
+    with translation.override(django_language(language)):
+        return _page(request, actor, conversation, language)
+
+
+def _page(request: HttpRequest, actor: Principal, conversation: Conversation, language: str) -> HttpResponse:
+    """Django's own words, such as those of a form's errors, are in the conversation's language too."""
+    form = WriteForm(request.POST if request.method == "POST" else None, label=sentence("page_message", language))
     if request.method == "POST" and form.is_valid():
         try:
             check_rate("chat", f"continue:{client_address(request)}")
@@ -71,22 +84,42 @@ def _conversation(request: HttpRequest, company: Company, conversation_id: uuid.
             return redirect("continue")
         except ServiceError as error:
             form.add_error(None, str(error))
-    streams.note_present(streams.visitor_key(company.schema_name, conversation.pk))
+    streams.note_present(streams.visitor_key(current_schema(), conversation.pk))
     said: list[Any] = list(conversation.messages.live().order_by("-position")[:SHOWN])
+    is_answering = any(row.status in {MessageStatus.PENDING, MessageStatus.PROCESSING} for row in said)
     context = {
+        **_spoken(language),
         "conversation": conversation,
+        "speaker": _speaker(conversation, language),
         "said": [
-            {"kind": author_kind(row), "name": row.author_name, "text": row.content, "at": row.created_at}
+            {
+                "kind": author_kind(row),
+                "name": row.author_name,
+                "text": in_words(row.notices, language) or row.content,
+                "at": row.created_at,
+            }
             for row in reversed(said)
             if row.content
         ],
-        "is_answering": any(row.status in {MessageStatus.PENDING, MessageStatus.PROCESSING} for row in said),
+        "writing": sentence("page_writing", language, agent=conversation.agent.name) if is_answering else "",
         "form": form,
     }
     return render(request, "conversations/continue.html", context)
 
 
+def _speaker(conversation: Conversation, language: str) -> str:
+    if conversation.owner == Owner.PERSON:
+        return sentence("page_person", language, name=conversation.person_name)
+    code = "page_waiting" if conversation.owner == Owner.WAITING else "page_agent"
+    return sentence(code, language, agent=conversation.agent.name)
+
+
+def _spoken(language: str) -> dict[str, Any]:
+    return {"texts": texts(language), "language": language, "direction": direction_of(language)}
+
+
 def _gone(request: HttpRequest) -> HttpResponse:
-    response = render(request, "conversations/continue_gone.html", status=404)
+    language = known_language(translation.get_language_from_request(request)) or "en"
+    response = render(request, "conversations/continue_gone.html", _spoken(language), status=404)
     add_never_cache_headers(response)
     return response

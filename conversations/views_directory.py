@@ -109,7 +109,8 @@ def conversation(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 def _shown(message: Message) -> dict[str, Any]:
     """The record with what only the company may know of an answer."""
     timings = {name: message.timings[stage] for stage, name in STAGES.items() if stage in message.timings}
-    return {**message_record(message), "timings": timings, "when": message.created_at}
+    shown = {"content": message.for_team or message.error, "timings": timings, "when": message.created_at}
+    return {**message_record(message), **shown}
 
 
 @require_POST

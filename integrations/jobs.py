@@ -43,6 +43,7 @@ FIRST_WAIT, LONGEST_WAIT = 10.0, 3600.0  # seconds before the second attempt, an
 LIFETIME = timedelta(hours=24)  # of a delivery, and how long a webhook may fail
 PATIENCE = 3  # refusals in a row before a webhook that does answer is left alone for a while
 KEPT = timedelta(days=30)
+CUT_OFF = "The worker ended before the answer was seen. The call may have arrived."
 
 
 def ask_for_worker(task: Task[Any, Any]) -> None:
@@ -161,7 +162,7 @@ def _note(delivery: WebhookDelivery, outcome: _Outcome) -> bool:
     }  # fmt: skip
     values: dict[str, Any] = {
         "status_code": outcome.status_code, "answer": outcome.answer, "error": outcome.error, "lease_until": None,
-        "history": [*delivery.history, attempt], "updated_at": now,
+        "history": [*delivery.history, *_cut_off(delivery, now.isoformat()), attempt], "updated_at": now,
     }  # fmt: skip
     due_at = now + timedelta(seconds=wait_after(delivery.attempts))
     if not outcome.error:
@@ -171,6 +172,12 @@ def _note(delivery: WebhookDelivery, outcome: _Outcome) -> bool:
     else:
         values |= {"status": DeliveryStatus.PENDING, "due_at": due_at}
     return delivery.update_if_held(**values)
+
+
+def _cut_off(delivery: WebhookDelivery, at: str) -> list[dict[str, Any]]:
+    """Earlier attempts whose worker has died: whether they arrived nobody here has seen."""
+    unseen = {"at": at, "status_code": None, "error": CUT_OFF, "seconds": 0.0}
+    return [unseen] * (delivery.attempts - 1 - len(delivery.history))
 
 
 def wait_after(attempts: int) -> float:

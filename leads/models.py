@@ -183,12 +183,12 @@ class Lead(ArchivableModel):
             models.Index(fields=["email_hash"], name="lead_email"),
             models.Index(fields=["phone_hash"], name="lead_phone", condition=~models.Q(phone_hash="")),
             GinIndex(fields=["tags"], name="lead_tags"),
-            models.Index(models.F("score").desc(nulls_last=True), "id", name="lead_score", condition=LISTED),
             # For words in the midst of a text, as `icontains` looks for them.
             GinIndex(
                 *(OpClass(Upper(name), "gin_trgm_ops") for name in ("first_name", "last_name")), name="lead_names"
             ),
             GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="lead_addresses", condition=~ENCRYPTED_EMAIL),
+            models.Index(models.F("score").desc(nulls_last=True), "id", name="lead_score"),
         ]
 
     def __str__(self) -> str:

@@ -12,9 +12,9 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from agents.catalog.models import Provider, ProviderModel
+from agents.languages import LANGUAGES
 from agents.models import Agent, LLMSettings
 from agents.widget import FOLDER
-from agents.widget_settings import LANGUAGES
 from conftest import Character, key_client
 from tenants.models import AgentRoute
 

@@ -37,10 +37,9 @@ def test_hours_in_words() -> None:
     assert hours is not None
     words = "Monday 09:00 to 12:00 and 13:00 to 17:30, Sunday 00:00 to 23:59 (Europe/Berlin)"
     assert (hours.in_words(), hours.is_closed_outside) == (words, True)
-    assert hours.closed_text == f"We are closed at the moment. Our hours are: {words}."
     own = read_hours({**WEEK, "closed_text": " Back on Monday. "})
     assert own is not None
-    assert (own.closed_text, own.zone) == ("Back on Monday.", ZoneInfo("Europe/Berlin"))
+    assert (own.text, own.zone) == ("Back on Monday.", ZoneInfo("Europe/Berlin"))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,10 @@ def test_the_agent_s_own_welcome_and_starter_questions(visit: Visit) -> None:
     visit.page.get_by_role("button", name="How long is the <b>warranty</b>?").click()
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     expect(visit.page.locator(".starter")).to_have_count(0)
-    assert visit.stub.sent("POST", "/chat")[-1].body == {"message": "How long is the <b>warranty</b>?"}
+    assert visit.stub.sent("POST", "/chat")[-1].body == {
+        "message": "How long is the <b>warranty</b>?",
+        "language": "en",
+    }
 
 
 def test_widget_speaks_the_protocol(visit: Visit) -> None:
@@ -80,7 +83,7 @@ def test_widget_speaks_the_protocol(visit: Visit) -> None:
     [conversation] = visit.stub.sent("POST", "/conversation")
     assert conversation.body["agent_id"] == AGENT_ID
     [chat] = visit.stub.sent("POST", "/chat")
-    assert chat.body == {"message": "Hello there"}
+    assert chat.body == {"message": "Hello there", "language": "en"}
     [stream] = visit.stub.sent("GET", "/messages/stream")
     assert stream.headers["Accept"] == "text/event-stream"
     assert stream.headers["Authorization"].removeprefix("Bearer ") in visit.stub.tokens
@@ -374,7 +377,9 @@ def test_failed_answer_can_be_asked_for_again(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Try again").click()
     expect(visit.page.get_by_role("log")).to_be_focused()
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
-    assert [request.body for request in visit.stub.sent("POST", "/chat")] == [{"message": "Hello"}] * 2
+    assert [request.body for request in visit.stub.sent("POST", "/chat")] == [
+        {"message": "Hello", "language": "en"}
+    ] * 2
 
 
 def test_gives_up_waiting_after_ninety_seconds_and_can_go_on(visit: Visit) -> None:

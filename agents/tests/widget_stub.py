@@ -53,6 +53,7 @@ class WidgetStub:
     agent: Json = field(default_factory=lambda: {"id": AGENT_ID, "name": "Acme Support", "avatar_url": None})
     pieces: list[str] = field(default_factory=lambda: ["Hello ", "from the **agent**."])
     sources: list[Json] = field(default_factory=list)
+    suggestions: list[str] = field(default_factory=list)
     answer_status: str = "completed"
     stream_available: bool = True
     cut_stream_after: int | None = None
@@ -128,6 +129,7 @@ class WidgetStub:
         if self.answer_status == "completed":
             answer["content"] = "".join(self.pieces)
             answer["sources"] = self.sources
+            answer["suggestions"] = self.suggestions
 
     def stream_events(self, conversation_id: str, last_event_id: int) -> Iterator[tuple[int, str, Json]]:
         """Events (id, name, data) of the newest answer after `last_event_id`; may end early, as a connection may."""

@@ -20,7 +20,7 @@ class ConversationSerializer(RecordSerializer[Conversation]):
     class Meta:
         model = Conversation
         fields = (
-            "id", "agent_id", "agent", "title", "status", "metadata", "tags", "context_strategy",
+            "id", "agent_id", "agent", "title", "language", "status", "metadata", "tags", "context_strategy",
             "max_context_length", "message_count", "total_tokens", "entity_type", "entity_id", "last_activity",
             "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
@@ -36,11 +36,20 @@ class ConversationSerializer(RecordSerializer[Conversation]):
         return "sliding_window"
 
 
+class LanguageField(serializers.CharField):
+    """A tag such as de or pt-BR. One that the platform does not speak is no fault: the agent's is spoken then."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        text = "What the visitor reads, such as de: the platform's own sentences are in it."
+        super().__init__(**{"required": False, "allow_blank": True, "max_length": 35, "help_text": text, **kwargs})
+
+
 class ConversationInput(serializers.Serializer[Any]):
     agent_id = serializers.UUIDField()
     title = serializers.CharField(max_length=200, required=False, allow_blank=True)
     metadata = serializers.DictField(required=False)
     max_context_length = serializers.IntegerField(min_value=100, max_value=200_000, required=False)
+    language = LanguageField()
 
 
 class Directory(serializers.Serializer[Any]):
@@ -77,6 +86,7 @@ class ChatInput(serializers.Serializer[Any]):
     draft = serializers.BooleanField(
         required=False, help_text="Ask the agent's draft, where there is one. Not for visitors."
     )
+    language = LanguageField()
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -105,6 +115,10 @@ class MessageSerializer(serializers.Serializer[Any]):
     conversation_id = serializers.UUIDField()
     role = serializers.CharField()
     content = serializers.CharField()
+    notices = serializers.ListField(
+        child=serializers.DictField(),
+        help_text="Where the content is in the platform's own words: `code` and `values` of each sentence.",
+    )
     status = serializers.CharField()
     author = AuthorSerializer()
     is_refusal = serializers.BooleanField()

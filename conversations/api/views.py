@@ -32,6 +32,7 @@ from conversations.exceptions import StreamingUnavailableError
 from conversations.models import Message
 from conversations.records import message_record
 from conversations.services import Turn
+from conversations.wording import known_language
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, READ_OR_LEAD, WRITE, WRITE_OR_LEAD
 from knowrithm.api.responses import listing, single
@@ -186,6 +187,9 @@ class ConversationViewSet(ApiViewSet):
         parameters=[
             *PAGE_PARAMETERS,
             OpenApiParameter("include_pending", bool, description="Also answers that are still being made."),
+            OpenApiParameter(
+                "language", str, description="In which the platform's own sentences are told, such as de."
+            ),
         ],
         responses=page("MessagePage", "messages", MessageSerializer(many=True)),
     )
@@ -202,7 +206,9 @@ class ConversationViewSet(ApiViewSet):
         is_visitor = self.principal().kind == PrincipalKind.LEAD
         if is_visitor:
             streams.note_present(streams.visitor_key(current_schema(), conversation_id))
-        records = [message_record(message, for_visitor=is_visitor) for message in found]
+        spoken = conversation.language if is_visitor else ""
+        language = known_language(request.query_params.get("language", "")) or spoken
+        records = [message_record(message, for_visitor=is_visitor, language=language) for message in found]
         return Response(listing(["messages"], records, pagination))
 
     @extend_schema(responses=SentenceSerializer)
@@ -234,6 +240,7 @@ class ConversationViewSet(ApiViewSet):
             conversation_id=conversation_id,
             text=data["message"],
             is_draft=data.get("draft", False),
+            language=data.get("language", ""),
         )
         if not (data.get("stream") or "text/event-stream" in request.headers.get("Accept", "")):
             turn = ask()

@@ -373,9 +373,9 @@ def _runs(words: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:
     return (tuple(words[place : place + length]) for place in range(len(words) - length + 1))
 
 
-def leak(text: str) -> Verdict:
+def leak(text: str, refusal: str = REFUSAL) -> Verdict:
     decision = Decision(Stage.OUTPUT, Action.REFUSE, "Instructions of the agent", "prompt")
-    return Verdict(text, REFUSAL, (decision,))
+    return Verdict(text, refusal, (decision,))
 
 
 # --- On its way out -----------------------------------------------------------------------------------------------
@@ -399,6 +399,7 @@ class Outflow:
     rules: Sequence[Rule]
     clean: Callable[[str, bool], str]
     secrecy: Secrecy = field(default_factory=Secrecy)
+    own_refusal: str = REFUSAL
     raw: str = ""
     refusal: str = ""
     _sent: int = 0
@@ -445,7 +446,7 @@ class Outflow:
         length = len(window)
         certain = [hit for hit in hits if is_end or hit.end < length]
         if self.secrecy.is_told_in(window):
-            self.refusal = REFUSAL
+            self.refusal = self.own_refusal
             return ""
         if refusing := next((hit for hit in certain if hit.rule.action == Action.REFUSE), None):
             self.refusal = refusing.rule.refusal

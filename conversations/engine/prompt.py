@@ -69,6 +69,7 @@ def build_request(
     temperature: float,
     max_tokens: int,
     max_context_tokens: int,
+    no_answer: str = "",
 ) -> ChatRequest:
     """The request for one answer; earlier exchanges are kept, newest first, while they fit `max_context_tokens`.
 
@@ -84,6 +85,7 @@ def build_request(
         max_tokens=max_tokens,
         max_context_tokens=max_context_tokens,
         length=agent.length,
+        no_answer=no_answer,
     )
 
 
@@ -109,6 +111,7 @@ def request_with(
     max_tokens: int,
     max_context_tokens: int,
     length: str,
+    no_answer: str = "",
 ) -> ChatRequest:
     """`build_request` with instructions that have been made before."""
     sources = "\n".join(_render(passage) for passage in evidence)
@@ -123,6 +126,7 @@ def request_with(
         question=standalone_question,
         evidence=tuple(evidence),
         length=length,
+        no_answer=no_answer,
     )
 
 

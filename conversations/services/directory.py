@@ -19,6 +19,7 @@ from conversations.models import Conversation, Message
 from conversations.outbox import publish_conversation
 from conversations.selectors import archived_conversations, lock_conversation
 from conversations.services.records import record
+from conversations.wording import language_for, sentence
 from documents.services import clean_tags
 from integrations.enums import EventType
 from knowrithm.errors import InvalidInputError, NotFoundError
@@ -36,11 +37,14 @@ def create_conversation(
     title: str = DEFAULT_TITLE,
     metadata: Mapping[str, Any] | None = None,
     max_context_length: int = 4000,
+    language: str = "",
 ) -> Conversation:
+    """`language` is what the visitor's widget speaks; the platform's own sentences are in it, if it can."""
     is_lead = actor.kind == PrincipalKind.LEAD
     if is_lead and actor.agent_id != agent.id:
         raise NotFoundError("There is no such agent.")
-    check_available(actor, agent)
+    spoken = language_for(language, agent)
+    check_available(actor, agent, spoken)
     conversation = Conversation.objects.create(
         agent=agent,
         entity_type=EntityType.LEAD if is_lead else EntityType.USER,
@@ -48,6 +52,7 @@ def create_conversation(
         user_id=actor.user_id,
         api_key_id=actor.id if actor.kind == PrincipalKind.API_KEY else None,
         title=title.strip()[:200] or DEFAULT_TITLE,
+        language=spoken,
         metadata=dict(metadata or {}),
         max_context_length=max_context_length,
     )
@@ -57,10 +62,10 @@ def create_conversation(
     return conversation
 
 
-def check_available(actor: Principal, agent: Agent) -> None:
+def check_available(actor: Principal, agent: Agent, language: str) -> None:
     """The team may try an agent at any time, visitors talk to active ones."""
     if actor.kind == PrincipalKind.LEAD and agent.status != AgentStatus.ACTIVE:
-        raise AgentUnavailableError("This assistant is not available at the moment.")
+        raise AgentUnavailableError(sentence("unavailable", language))
 
 
 @transaction.atomic

@@ -21,6 +21,7 @@ from conversations.outbox import publish_conversation, publish_handover
 from conversations.selectors import get_conversation, lock_conversation
 from conversations.services.turns import clean_message
 from conversations.summary import extract_summary
+from conversations.wording import Notice, notice, sentence
 from integrations.enums import EventType
 from integrations.notifications.enums import Kind
 from integrations.notifications.services import notify
@@ -31,12 +32,12 @@ from tenants.audit.services import changed_fields, record_event
 from tenants.enums import UserStatus
 from tenants.models import User
 
-UNNAMED = "Our team"  # a person without a name: a visitor is not told an address
 LONGEST_SUMMARY, LONGEST_NOTE = 4000, 8000
 
 
-def display_name(user: User) -> str:
-    return (user.full_name or UNNAMED)[:200]
+def display_name(user: User, language: str = "") -> str:
+    """As the visitor reads it, who is not told the address of a person without a name."""
+    return (user.full_name or sentence("our_team", language))[:200]
 
 
 # --- Asking for a person ------------------------------------------------------------------------------------------
@@ -117,7 +118,7 @@ def assign_conversation(*, actor: Principal, conversation_id: uuid.UUID, user_id
 
 
 def _give(conversation: Conversation, user: User, act: Act) -> Handover:
-    now, name = timezone.now(), display_name(user)
+    now, name = timezone.now(), display_name(user, conversation.language)
     handover = handing.open_handover(conversation) or Handover(conversation=conversation, reason=HandoverReason.PERSON)
     handover.user_id, handover.user_name = user.pk, name
     handover.assigned_at = handover.assigned_at or now
@@ -126,7 +127,7 @@ def _give(conversation: Conversation, user: User, act: Act) -> Handover:
     conversation.status = ConversationStatus.ACTIVE
     conversation.person_id, conversation.person_name = user.pk, name
     handing.withdraw_answers(conversation)
-    handing.post(conversation, f"{name} answers here now.")
+    handing.tell(conversation, notice("taken", name=name))
     handing.save(conversation)
     handing.announce_owner(conversation)
     return handover
@@ -150,7 +151,7 @@ def hand_back(*, actor: Principal, conversation_id: uuid.UUID, summary: str = ""
     handover = handing.open_handover(conversation)
     text = given or (extract_summary(conversation, handover) if handover else "")
     conversation.handover_summary = text or conversation.handover_summary
-    _end(conversation, handover, HandoverEnd.HANDED_BACK, text, f"{conversation.agent.name} answers again.")
+    _end(conversation, handover, HandoverEnd.HANDED_BACK, text, notice("handed_back", agent=conversation.agent.name))
     if handover is not None and text and not given:
         enqueue(tasks.summarise, str(handover.pk), expires=3600)
     _record(actor, "handover.handed_back", conversation, conversation, before)
@@ -168,14 +169,14 @@ def close_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conve
     handover = handing.open_handover(conversation)
     text = extract_summary(conversation, handover) if handover else ""
     conversation.handover_summary = text or conversation.handover_summary
-    _end(conversation, handover, HandoverEnd.CLOSED, text, "This conversation was closed. Write again at any time.")
+    _end(conversation, handover, HandoverEnd.CLOSED, text, notice("ended"))
     _record(actor, "handover.closed", conversation, conversation, before)
     return conversation
 
 
-def _end(conversation: Conversation, handover: Handover | None, end: HandoverEnd, summary: str, sentence: str) -> None:
+def _end(conversation: Conversation, handover: Handover | None, end: HandoverEnd, summary: str, told: Notice) -> None:
     conversation.person_id, conversation.person_name = None, ""
-    handing.post(conversation, sentence)
+    handing.tell(conversation, told)
     conversation.read_position = conversation.last_position
     handing.save(conversation)
     handing.announce_owner(conversation)

@@ -23,6 +23,7 @@ from conversations.outbox import publish_message
 from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
 from conversations.services.directory import DEFAULT_TITLE, check_available, create_conversation
 from conversations.services.records import record
+from conversations.wording import in_words, known_language, language_for, notice
 from integrations.enums import EventType
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
@@ -47,8 +48,12 @@ class Turn:
         return str(self.reply.task_id)
 
 
-def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str, is_draft: bool = False) -> Turn:
+def start_turn(
+    *, actor: Principal, conversation_id: uuid.UUID, text: str, is_draft: bool = False, language: str = ""
+) -> Turn:
     """Save the question and an empty reply, and queue the answering. `is_draft` asks the agent's draft, if it has one.
+
+    From now on the platform speaks `language` in the conversation, if it can.
 
     Raises `InvalidInputError`, `NotFoundError`, and `ForbiddenError` for a visitor who asks for a draft.
     """
@@ -58,7 +63,8 @@ def start_turn(*, actor: Principal, conversation_id: uuid.UUID, text: str, is_dr
     with transaction.atomic():
         # The row's lock puts two messages at once into an order.
         conversation = lock_conversation(actor, conversation_id)
-        check_available(actor, conversation.agent)
+        conversation.language = known_language(language) or conversation.language
+        check_available(actor, conversation.agent, conversation.language)
         before = {"owner": conversation.owner}
         turn = _ask(conversation, text, is_draft=is_draft)
         changes = changed_fields(before, {"owner": conversation.owner})
@@ -90,7 +96,7 @@ def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn
     with transaction.atomic():
         question = get_message(actor, message_id)
         conversation = lock_conversation(actor, question.conversation_id)
-        check_available(actor, conversation.agent)
+        check_available(actor, conversation.agent, conversation.language)
         check_has_agent(conversation)
         reply = _ended_reply_to_newest(conversation, question)
         _archive(conversation, [question, *([reply] if reply else [])])
@@ -106,7 +112,7 @@ def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
     with transaction.atomic():
         message = get_message(actor, message_id)
         conversation = lock_conversation(actor, message.conversation_id)
-        check_available(actor, conversation.agent)
+        check_available(actor, conversation.agent, conversation.language)
         check_has_agent(conversation)
         question = message.reply_to or message
         reply = _ended_reply_to_newest(conversation, question)
@@ -204,15 +210,15 @@ def _deliver(conversation: Conversation, question: Message) -> Turn:
     conversation.message_count += 1
     question.save(force_insert=True)
     handing.save(conversation)
-    sentence = f"{conversation.person_name} has your message and answers here."
+    told = notice("delivered", name=conversation.person_name)
     reply = Message(
-        conversation=conversation, position=question.position, role=MessageRole.SYSTEM, content=sentence,
-        task_id=uuid.UUID(create_task()),
+        conversation=conversation, position=question.position, role=MessageRole.SYSTEM, notices=[told],
+        content=in_words([told], conversation.language), task_id=uuid.UUID(create_task()),
     )  # fmt: skip
     turn = Turn(question, reply, delivered_to=conversation.person_name)
     _announce(turn)
     handing.announce_message(conversation, question)
-    handing.end_turn(conversation, reply.task_id, sentence)
+    handing.end_turn(conversation, reply.task_id, told)
     return turn
 
 
@@ -253,6 +259,7 @@ def _answer_to(
         last_position=conversation.last_position,
         last_activity=timezone.now(),
         title=conversation.title,
+        language=conversation.language,
         owner=conversation.owner,
         status=conversation.status,
     )
@@ -280,6 +287,7 @@ def start_test(*, actor: Principal, agent: Agent, query: str = "", is_draft: boo
         entity_type=EntityType.USER,
         user_id=actor.user_id,
         title="Test",
+        language=language_for("", agent),
         message_count=2,
         last_position=2,
         archived_at=timezone.now(),

@@ -119,11 +119,11 @@ def test_the_brief_holds_the_persona_and_whether_somebody_is_there(in_acme: Char
 def test_only_visitors_find_an_agent_closed_and_only_outside_its_hours(in_acme: Character) -> None:
     agent = update_agent(actor=in_acme.principal, agent=current(in_acme), changes={"operating_hours": CLOSED})
     visitor, team = Conversation(entity_type=EntityType.LEAD), Conversation(entity_type=EntityType.USER)
-    assert closed_answer(agent, visitor, now=SUNDAY) == "Back on Monday."
-    assert closed_answer(agent, visitor, now=MONDAY_NOON) == ""
-    assert closed_answer(agent, team, now=SUNDAY) == ""
+    assert closed_answer(agent, visitor, now=SUNDAY) == ("Back on Monday.", [])
+    assert closed_answer(agent, visitor, now=MONDAY_NOON) is None
+    assert closed_answer(agent, team, now=SUNDAY) is None
     agent.operating_hours = {**CLOSED, "outside": "answer"}
-    assert closed_answer(agent, visitor, now=SUNDAY) == ""
+    assert closed_answer(agent, visitor, now=SUNDAY) is None
 
 
 def test_a_closed_agent_asks_no_model(taught: Character) -> None:

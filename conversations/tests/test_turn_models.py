@@ -18,9 +18,10 @@ from agents.services import create_settings, update_agent
 from conftest import Character
 from conversations import turn
 from conversations.models import Conversation, Message
-from conversations.records import VISITORS_SENTENCE, message_record
+from conversations.records import message_record
 from conversations.services import create_conversation, start_turn
 from conversations.tests.test_turn import TEXTS
+from conversations.wording import ENGLISH
 from documents.chunks import replace_chunks
 from documents.ingestion.base import Chunk
 from documents.models import Document
@@ -490,11 +491,11 @@ def test_a_visitor_reads_a_friendly_sentence_and_the_company_the_cause(openai: F
     reply = openai.ask()
 
     record = message_record(reply, for_visitor=True)
-    assert (record["content"], record["error"]) == (VISITORS_SENTENCE, VISITORS_SENTENCE)
+    assert (record["content"], record["error"]) == (ENGLISH["failed"], ENGLISH["failed"])
     assert "No credit" not in str(record)
     task = read_task(str(reply.task_id))
     assert task is not None
-    assert (task.error, task.error_code) == (VISITORS_SENTENCE, "NO_ANSWER")
+    assert (task.error, task.error_code) == (ENGLISH["failed"], "NO_ANSWER")
     listed = acme_api.get(f"/api/v1/conversation/{openai.conversation.id}/messages").json()["messages"]
     assert listed[1]["error"] == "The model server 127.0.0.1 refused the API key: No credit."
     assert listed[1]["error_code"] == "LLM_AUTHENTICATION"

@@ -339,7 +339,8 @@ def test_what_a_dead_worker_held_is_delivered_by_the_next(in_acme: Character, re
     work(in_acme)
     jobs.deliver(dead)  # it was only slow, and says what it has to say too late
     delivery = WebhookDelivery.objects.get()
-    assert (delivery.status, delivery.attempts, len(delivery.history)) == ("delivered", 2, 1)
+    assert (delivery.status, delivery.attempts, len(delivery.history)) == ("delivered", 2, 2)
+    assert [entry["error"] for entry in delivery.history] == [jobs.CUT_OFF, ""]
     assert {request.json["id"] for request in receiver.requests} == {str(delivery.event_id)}
 
 

@@ -37,7 +37,7 @@ class ChatRequest:
 
     `messages` carry everything a remote model needs, the evidence already rendered into them. `question`, `evidence`
     and `length` (short, balanced or detailed) repeat the same in structured form for models that quote instead of
-    writing (the built-in one).
+    writing (the built-in one), and `no_answer` is what such a one says where nothing answers; its own words if empty.
     """
 
     messages: Sequence[ChatMessage]
@@ -46,6 +46,7 @@ class ChatRequest:
     question: str = ""
     evidence: Sequence[Evidence] = ()
     length: str = "balanced"
+    no_answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

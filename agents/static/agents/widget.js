@@ -59,7 +59,7 @@
     unhelpful: 'Not helpful', thanks: 'Thank you for your rating.', conversations: 'Conversations', back: 'Back',
     untitled: 'Conversation', person: 'Talk to a person',
     personAsked: 'A person has been asked to join. You can go on writing.',
-    personFailed: 'Nobody can be asked at the moment.',
+    personFailed: 'Nobody can be asked at the moment.', suggestions: 'Suggested questions',
   };
   const LANGUAGES = ['ar', 'de', 'en', 'es', 'fr', 'he', 'it', 'ja', 'nl', 'pl', 'pt', 'tr', 'zh'];
   const RIGHT_TO_LEFT = ['ar', 'he'];
@@ -746,7 +746,7 @@ button { border: 0; padding: 0; background: none; cursor: pointer; -webkit-tap-h
 }
 .starters { display: flex; flex-wrap: wrap; gap: 6px; }
 .starter {
-  padding: 7px 12px; border: 1px solid var(--control); border-radius: 16px; background: none; color: var(--accent-text);
+  min-height: 44px; padding: 7px 14px; border: 1px solid var(--control); border-radius: 22px; background: none; color: var(--accent-text);
   font: inherit; font-size: .92em; text-align: start; cursor: pointer;
 }
 .starter:hover { background: var(--raised); }
@@ -1245,6 +1245,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     return function draw(entry) {
       entry.node = entry.node || el('div');
       entry.node.className = entry.role === 'system' ? 'system' : `message ${entry.role} ${entry.status}`;
+      entry.node.dir = entry.isForeign ? 'auto' : '';
       const drawn = { user: drawUser, assistant: drawAssistant, system: () => [entry.text] };
       const nodes = drawn[entry.role](entry);
       entry.node.replaceChildren(...nodes.filter(Boolean));
@@ -1422,6 +1423,15 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     let cameFrom = null; // where the focus was before the panel took it
 
+    function suggest(questions) {
+      if (questions && questions.length) {
+        log.append(el('div', { class: 'starters', role: 'group', 'aria-label': t('suggestions') },
+          ...questions.map((question) => el('button', {
+            class: 'starter', type: 'button', dir: 'auto', onclick: () => actions.send(question),
+          }, question))));
+      }
+    }
+
     const stuckToEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
     const scrollToEnd = () => { log.scrollTop = log.scrollHeight; };
 
@@ -1504,17 +1514,22 @@ textarea.input { min-height: 88px; resize: vertical; }
       showChat(entries, { takeFocus }) {
         const welcome = draw({ role: 'assistant', status: 'completed', text: hello, sources: [] });
         log.replaceChildren(welcome, ...entries.map(draw));
-        if (!entries.length && starters.length) {
-          log.append(el('div', { class: 'starters' }, ...starters.map((question) => el('button', {
-            class: 'starter', type: 'button', dir: 'auto', onclick: () => actions.send(question),
-          }, question))));
-        }
+        const [newest] = entries.slice(-1);
+        suggest(newest ? newest.suggestions : starters);
         body.replaceChildren(log, hint, composer.node, person);
         showTools(true);
         if (takeFocus && !panel.hidden) {
           focusInside();
         }
         scrollToEnd();
+      },
+      /** Offers questions below the newest answer, until the next one is asked. */
+      suggest(questions) {
+        const follow = stuckToEnd();
+        suggest(questions);
+        if (follow) {
+          scrollToEnd();
+        }
       },
       /** Draws a new entry at the end. */
       append(entry) {
@@ -1598,7 +1613,8 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function loadMessages(fromPage) {
       const messages = [];
       for (let page = fromPage; ; page += 1) {
-        const path = `${conversationPath()}/messages?page=${page}&per_page=${PAGE_SIZE}&include_pending=true`;
+        const path = `${conversationPath()}/messages?page=${page}&per_page=${PAGE_SIZE}&include_pending=true`
+          + `&language=${config.language}`;
         const body = await api.authorizedJson('GET', path);
         messages.push(...(body.messages || []));
         lastPage = page;
@@ -1616,7 +1632,8 @@ textarea.input { min-height: 88px; resize: vertical; }
           asked = { role: 'user', id: message.id, text: message.content, status: 'sent' };
           result.push(asked);
         } else if (message.role === 'system') {
-          result.push({ role: 'system', id: message.id, text: message.content, status: 'completed' });
+          const isForeign = !(message.notices || []).length; // not in the widget's own language
+          result.push({ role: 'system', id: message.id, text: message.content, status: 'completed', isForeign });
         } else {
           const entry = newAnswer(asked, message.id);
           absorb(entry, message);
@@ -1643,6 +1660,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       entry.author = message.author && message.author.kind === 'person' ? message.author.name || '' : null;
       if (status === 'completed') {
         Object.assign(entry, { status, text: message.content || '', sources: citedSources(message), error: null });
+        entry.suggestions = [].concat(message.suggestions || []).map(String);
       } else if (status === 'failed') {
         fail(entry, 'failed', null);
       } else if ((message.content || '').length > entry.text.length) {
@@ -1696,7 +1714,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       view.setBusy(true);
       try {
         await ready();
-        const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, { body: { message: entry.text } });
+        const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, {
+          body: { message: entry.text, language: config.language },
+        });
         entry.id = body.message_id || null;
         entry.status = 'sent';
         const known = session.get().conversations.find(({ id }) => id === session.get().conversationId);
@@ -2019,6 +2039,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
       if (entry.status === 'completed') {
         view.announceAnswer(entry);
+        if (entry === entries[entries.length - 1]) {
+          view.suggest(entry.suggestions);
+        }
         session.update({ answers: session.get().answers + 1 });
         askWho();
         emit('message.received', { conversationId: session.get().conversationId, message });
@@ -2060,7 +2083,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function startConversation() {
       const facts = { ...metadata, page_title: document.title };
       const body = await api.authorizedJson('POST', '/conversation', {
-        body: { agent_id: config.agentId, title: 'Website Chat', metadata: facts },
+        body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: facts },
       });
       const conversationId = (body.conversation && body.conversation.id) || body.id;
       if (!conversationId) {
@@ -2256,7 +2279,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (!sentTo) {
         await api.register({ ...payload, agent_id: config.agentId });
         const body = await api.authorizedJson('POST', '/conversation', {
-          body: { agent_id: config.agentId, title: 'Website Chat' },
+          body: { agent_id: config.agentId, title: 'Website Chat', language: config.language },
         });
         const conversationId = (body.conversation && body.conversation.id) || body.id;
         session.update({ conversationId });

@@ -35,7 +35,7 @@ class ExtractiveChatModel:
 
     One to three sentences, one for a short answer and up to six for a detailed one (or a list with the line that
     announces it), are quoted word for word, white space collapsed, each followed by ` [Source N]`; else the answer is
-    `NO_ANSWER`. Tokens are counted as words.
+    `request.no_answer`, or `NO_ANSWER`. Tokens are counted as words.
     """
 
     def __init__(self, config: ProviderConfig, embedder: Embedder | None = None) -> None:
@@ -45,7 +45,7 @@ class ExtractiveChatModel:
 
     def stream(self, request: ChatRequest) -> Iterator[ChatDelta]:
         question = request.question or _last_question(request)
-        text = _answer(question, request.evidence, self._embedder, request.length)
+        text = _answer(question, request.evidence, self._embedder, request.length) or request.no_answer or NO_ANSWER
         pieces = re.findall(r"\s*\S+", text)
         for start in range(0, len(pieces), WORDS_PER_DELTA):
             yield ChatDelta(text="".join(pieces[start : start + WORDS_PER_DELTA]))
@@ -58,9 +58,10 @@ def _last_question(request: ChatRequest) -> str:
 
 
 def _answer(question: str, evidence: Sequence[Evidence], embedder: Embedder, length: str) -> str:
+    """Empty if the evidence has no answer."""
     ranked = rank(question, evidence, embedder)
     if not ranked or ranked[0].score < MIN_SCORE:
-        return NO_ANSWER
+        return ""
     most, near_best = (by_length.get(length, by_length["balanced"]) for by_length in (MAX_SENTENCES, NEAR_BEST))
     is_list_wanted = _ASKS_FOR_LIST.search(question) is not None
     scores = {(c.evidence.number, c.position): c.score for c in ranked}

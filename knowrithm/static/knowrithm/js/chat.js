@@ -39,7 +39,10 @@ function wireChat(root) {
   });
   log.addEventListener("click", (event) => {
     const starter = event.target.closest("[data-starter]");
-    if (starter) ask(starter.textContent.trim());
+    if (starter && !busy) {
+      log.focus({ preventScroll: true }); // the pressed button is about to disappear
+      ask(starter.textContent.trim());
+    }
     const stop = event.target.closest("[data-stop]");
     if (stop) stopAnswer(stop.closest(".message"));
     const again = event.target.closest("[data-again]");
@@ -261,7 +264,7 @@ function citeButton(number, source) {
 }
 
 function suggestionButton(text) {
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "button button-sm", textContent: text });
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "button button-sm", dir: "auto", textContent: text });
   button.dataset.starter = "";
   return button;
 }

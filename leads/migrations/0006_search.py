@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('agents', '0009_widget2'),
-        ('leads', '0004_widget2'),
+        ('leads', '0005_scores'),
         ('tenants', '0007_trigrams'),
     ]
 

@@ -1,0 +1,137 @@
+"""Every page of the dashboard by WCAG 2.2 AA: axe-core finds nothing, in light on a desktop and in dark on a phone.
+
+The pages are rendered first, of a company with a row of every kind; then a browser is given what was rendered, with the
+style sheets and scripts beside it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+from django_tenants.utils import tenant_context
+from playwright.sync_api import Page, Route, sync_playwright
+
+from agents.models import Agent
+from agents.tests.test_widget_accessibility import RUN, STANDARD, axe_source
+from agents.tests.widget_visit import CHROMIUM, FLAGS, IN_BROWSER
+from conftest import Character, page_client
+from conversations.models import Message
+from conversations.reply_links import reply_link
+from knowrithm.routes import Route as PageRoute
+from knowrithm.tests.isolation import Treasure, bury
+from knowrithm.tests.test_isolation import PAGES, page_ids
+from tenants.models import TwoFactor
+
+pytestmark = [*IN_BROWSER, pytest.mark.timeout(600)]
+
+HOST = "http://pages.test"
+WAYS = [("light", 1280), ("dark", 390)]
+PUBLIC_PAGES = (
+    "/",
+    "/login",
+    "/signup",
+    "/sso/login",
+    "/password/forgot",
+    "/password/reset",
+    "/invitation",
+    "/continue",
+)
+AS_WELL = (  # what else stands behind an address
+    "/agents/{agent_id}?tab=documents", "/agents/{agent_id}?tab=websites", "/agents/{agent_id}?tab=conversations",
+    "/agents/{agent_id}/chat?conversation={conversation_id}", "/inbox?conversation={conversation_id}&show=closed",
+    "/no-such-page",
+)  # fmt: skip
+FEWEST = 70  # pages: so that nothing has been left out by accident
+
+
+@dataclass(frozen=True)
+class Rendered:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def address(route: PageRoute, treasure: Treasure) -> str:
+    if "<" not in route.path:
+        return route.path
+    return route.path.split("<")[0] + str(treasure.ids[page_ids(route)]) + route.path.split(">")[1]
+
+
+@pytest.fixture
+def rendered(acme: Character) -> dict[str, Rendered]:
+    treasure = bury(acme)
+    TwoFactor.objects.all().delete()  # or each page would ask for a code first
+    with tenant_context(acme.company):
+        Agent.objects.filter(pk=str(treasure.ids["agent_id"])).update(starter_questions=["One?"], total_messages=2)
+        Message.objects.filter(pk=str(treasure.ids["message_id"])).update(
+            status="completed",
+            error="",
+            suggestions=["What is it made of?"],
+            content="The recipe is secret [Source 1].",
+        )
+        link = reply_link(acme.company.schema_name, uuid.UUID(str(treasure.ids["conversation_id"])))
+    rows = [route for route in PAGES if "company-logo" not in route.path]
+    paths = {address(route, treasure) for route in rows}
+    paths |= {path.format(**treasure.ids) for path in AS_WELL}
+    pages: dict[str, Rendered] = {}
+    signed_in = page_client(acme)
+    for path in sorted(paths):
+        keep(pages, path, path, signed_in)
+    for path in PUBLIC_PAGES:
+        keep(pages, f"{path}?public", path, Client())
+    visitor = Client()
+    visitor.get(link[link.index("/continue") :])
+    keep(pages, "/continue?visitor", "/continue", visitor)
+    return pages
+
+
+def keep(pages: dict[str, Rendered], name: str, path: str, client: Client) -> None:
+    """If it is a page: neither a redirect nor a download, nor something that is only sent to."""
+    answer = client.get(path)
+    if answer.streaming:
+        answer.getvalue()  # a download is read to its end
+    elif answer.status_code in {200, 404} and answer.headers["Content-Type"].startswith("text/html"):
+        headers = {key: value for key, value in answer.headers.items() if key.lower() != "content-length"}
+        pages[name] = Rendered(answer.status_code, answer.content, headers)
+
+
+@pytest.fixture
+def browser_page(rendered: dict[str, Rendered]) -> Iterator[Page]:
+    def answer(route: Route) -> None:
+        parts = urlsplit(route.request.url)
+        found = rendered.get(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+        if found is not None:
+            route.fulfill(status=found.status, body=found.body, headers=found.headers)
+        elif parts.path.startswith("/static/") and (file := finders.find(parts.path.removeprefix("/static/"))):
+            route.fulfill(path=Path(str(file)))
+        else:
+            route.fulfill(status=204)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_context(locale="en-GB", reduced_motion="reduce").new_page()
+        page.route("**/*", answer)
+        yield page
+        browser.close()
+
+
+def test_no_page_has_a_violation(rendered: dict[str, Rendered], browser_page: Page) -> None:
+    whole = [name for name, page in rendered.items() if b"<html" in page.body]
+    assert len(whole) >= FEWEST, sorted(whole)
+    found: dict[str, list[str]] = {}
+    for scheme, width in WAYS:
+        browser_page.set_viewport_size({"width": width, "height": 900})
+        browser_page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        for name in whole:
+            browser_page.goto(HOST + name)
+            browser_page.evaluate(axe_source())
+            if faults := browser_page.evaluate(RUN, STANDARD):
+                found[f"{name} {scheme}"] = faults
+    assert found == {}

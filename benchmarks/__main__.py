@@ -28,6 +28,7 @@ NAMES = (
     "retrieval",
     "scale",
     "evidence",
+    "visitors",
     "leads",
     "widget",
 )

@@ -96,7 +96,7 @@ def texts(language: str) -> Mapping[str, str]:
     """The sentences by their codes, with {values} to fill in. English for what is not spoken."""
     if language not in LANGUAGES or language == "en":
         return ENGLISH
-    return {**ENGLISH, **json.loads((FOLDER / f"{language}.json").read_text())}
+    return {**ENGLISH, **json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))}
 
 
 def sentence(code: str, language: str = "", **values: Any) -> str:

@@ -58,8 +58,10 @@ class HandoverReason(models.TextChoices):
     EVIDENCE = "evidence", "Questions stayed open"
     GUARDRAIL = "guardrail", "A guardrail refused"
     PERSON = "person", "A person took it"
+    LEFT = "left", "Its person left"
 
 
 class HandoverEnd(models.TextChoices):
     HANDED_BACK = "handed_back", "Handed back"
     CLOSED = "closed", "Closed"
+    LEFT = "left", "Its person left"

@@ -141,14 +141,26 @@ def begin_if_free(conversation_id: uuid.UUID, *, reason: HandoverReason, words: 
 
 def let_go(conversation: Conversation) -> list[str]:
     """Nobody is waited for any more, as the conversation was put away. Returns the fields to save."""
-    handover = open_handover(conversation)
-    if handover is not None:
-        handover.ended_at, handover.end = timezone.now(), HandoverEnd.CLOSED
-        handover.save(update_fields=["ended_at", "end", "updated_at"])
-        publish_handover(EventType.HANDOVER_ENDED, handover, conversation)
+    _end_handover(conversation, HandoverEnd.CLOSED)
     conversation.owner, conversation.person_id, conversation.person_name = Owner.CLOSED, None, ""
     announce_owner(conversation)
     return ["owner", "person_id", "person_name"]
+
+
+def leave(conversation: Conversation) -> None:
+    """Its person cannot answer any more: it waits for another one, and the visitor is told so."""
+    _end_handover(conversation, HandoverEnd.LEFT)
+    conversation.owner = owner_after(conversation.owner, Act.LEAVE)
+    conversation.person_id, conversation.person_name = None, ""
+    begin(conversation, reason=HandoverReason.LEFT)
+
+
+def _end_handover(conversation: Conversation, end: HandoverEnd) -> None:
+    handover = open_handover(conversation)
+    if handover is not None:
+        handover.ended_at, handover.end = timezone.now(), end
+        handover.save(update_fields=["ended_at", "end", "updated_at"])
+        publish_handover(EventType.HANDOVER_ENDED, handover, conversation)
 
 
 def open_handover(conversation: Conversation) -> Handover | None:

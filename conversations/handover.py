@@ -1,7 +1,8 @@
 """Who may have a conversation next: the rules of handing over, without rows.
 
     agent ──request──> waiting ──take──> person ──hand back──> agent
-                                            └──close──> closed ──the visitor writes──> agent
+                                            ├──close──> closed ──the visitor writes──> agent
+                                            └──leave──> waiting
 
 Whoever changes the owner holds the conversation's row locked, so these rules are applied to one change after the other.
 """
@@ -22,6 +23,7 @@ class Act(StrEnum):
     HAND_BACK = "hand_back"
     CLOSE = "close"
     WRITE = "write"  # the visitor
+    LEAVE = "leave"  # a person who cannot sign in any more
 
 
 NEXT: dict[tuple[Owner, Act], Owner] = {
@@ -35,6 +37,7 @@ NEXT: dict[tuple[Owner, Act], Owner] = {
     (Owner.AGENT, Act.CLOSE): Owner.CLOSED,
     (Owner.WAITING, Act.CLOSE): Owner.CLOSED,
     (Owner.PERSON, Act.CLOSE): Owner.CLOSED,
+    **{(owner, Act.LEAVE): Owner.WAITING if owner == Owner.PERSON else owner for owner in Owner},
     (Owner.AGENT, Act.WRITE): Owner.AGENT,
     (Owner.WAITING, Act.WRITE): Owner.WAITING,
     (Owner.PERSON, Act.WRITE): Owner.PERSON,

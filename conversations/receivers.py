@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.dispatch import receiver
+from django_tenants.utils import tenant_context
 
 from agents.models import Agent
 from agents.signals import agent_archiving, agent_cloned
-from conversations import tasks
+from conversations import handing, tasks
+from conversations.enums import Owner
 from conversations.exceptions import AgentInUseError
 from conversations.models import Conversation, Guardrail
 from integrations.enums import EventType
@@ -15,6 +17,8 @@ from integrations.services import publish_event
 from knowrithm.jobs import enqueue
 from leads.models import Lead
 from leads.signals import lead_registered, lead_status_changed, lead_updated, score_rules_changed
+from tenants.models import Company, User
+from tenants.signals import person_left
 
 
 @receiver(agent_archiving)
@@ -31,6 +35,17 @@ def guard_the_copy(*, source: Agent, clone: Agent, **_: Any) -> None:
     for guardrail in Guardrail.objects.filter(agent_ids__contains=[source.pk]):
         guardrail.agent_ids = [*guardrail.agent_ids, clone.pk]
         guardrail.save(update_fields=["agent_ids", "updated_at"])
+
+
+@receiver(person_left)
+def leave_their_conversations(*, user: User, company: Company | None, **_: Any) -> None:
+    """Or the visitors would go on writing to somebody who cannot read it."""
+    if company is None:
+        return
+    with tenant_context(company):
+        rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
+        for conversation in rows.filter(owner=Owner.PERSON, person_id=user.pk):
+            handing.leave(conversation)
 
 
 @receiver(lead_registered)

@@ -54,7 +54,7 @@ from knowrithm.tests.providers import OpenAIServer
 from leads.services import register_lead
 from tenants.audit.models import AuditEvent
 from tenants.models import User
-from tenants.services import create_user, principal_of
+from tenants.services import archive_user, change_user_status, create_user, principal_of
 
 __all__ = ["no_circuits", "taught"]
 QUERIES_OF_A_QUESTION = 9  # as before there were handovers
@@ -113,6 +113,42 @@ def test_the_way_there_and_back() -> None:
         assert owner == expected
     with pytest.raises(HandoverStateError):
         owner_after(Owner.AGENT, Act.HAND_BACK)
+
+
+@pytest.mark.parametrize(
+    "leave", [partial(change_user_status, status="suspended"), archive_user], ids=["suspended", "archived"]
+)
+def test_who_cannot_sign_in_any_more_leaves_their_conversations(
+    in_acme: Character, globex: Character, leave: Callable[..., User]
+) -> None:
+    grace, ada = colleague(in_acme), in_acme.principal
+    _, hers, _ = visitor(in_acme)
+    _, others, _ = visitor(in_acme, email="una@example.org")
+    take_conversation(actor=grace, conversation_id=hers.pk)
+    take_conversation(actor=ada, conversation_id=others.pk)
+    with tenant_context(globex.company):
+        _, foreign, _ = visitor(globex)
+        Conversation.objects.filter(pk=foreign.pk).update(owner=Owner.PERSON, person_id=grace.id)
+    leave_company()  # whoever suspends somebody may stand in no company's schema
+
+    leave(actor=ada, user_id=grace.id)
+
+    with tenant_context(in_acme.company):
+        hers.refresh_from_db()
+        others.refresh_from_db()
+        assert (hers.owner, hers.person_id, hers.person_name) == ("waiting", None, "")
+        assert (others.owner, others.person_id) == ("person", ada.id)
+        rows = Handover.objects.filter(conversation=hers).order_by("created_at")
+        assert [(row.reason, row.end, row.user_id) for row in rows] == [
+            ("person", "left", grace.id),
+            ("left", "", None),
+        ]
+        told = Message.objects.filter(conversation=hers).latest("position")
+        assert (told.role, told.notices[0]["code"]) == ("system", "waiting")
+        take_conversation(actor=ada, conversation_id=hers.pk)
+    with tenant_context(globex.company):
+        foreign.refresh_from_db()
+        assert (foreign.owner, foreign.person_id) == ("person", grace.id)
 
 
 # --- One conversation, from the visitor's asking to its end -------------------------------------------------------

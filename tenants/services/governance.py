@@ -17,6 +17,7 @@ from tenants.enums import UserStatus
 from tenants.models import ApiKey, Company, ProviderIdentity, User
 from tenants.selectors import get_person, live_company
 from tenants.services.sessions import end_sessions
+from tenants.signals import person_left
 
 CHANGEABLE = ("email", "username", "first_name", "last_name", "email_verified")
 
@@ -36,6 +37,8 @@ def change_user_status(*, actor: Principal, user_id: uuid.UUID, status: str, rea
     user.status = status
     user.archived_at = None if status == UserStatus.ACTIVE else user.archived_at
     user.save(update_fields=["status", "archived_at", "updated_at"])
+    if status != UserStatus.ACTIVE:
+        person_left.send(User, user=user, company=user.company)
     after = {"status": user.status, "archived_at": user.archived_at}
     _record(actor, user, "user.status_changed", changed_fields(before, after), RiskLevel.MEDIUM, reason)
     return user
@@ -53,6 +56,7 @@ def archive_user(*, actor: Principal, user_id: uuid.UUID, reason: str = "") -> U
     end_sessions(user, actor=actor)
     user.status, user.archived_at = UserStatus.INACTIVE, user.archived_at or timezone.now()
     user.save(update_fields=["status", "archived_at", "updated_at"])
+    person_left.send(User, user=user, company=user.company)
     after = {"status": user.status, "archived_at": user.archived_at}
     _record(actor, user, "user.archived", changed_fields(before, after), RiskLevel.HIGH, reason)
     return user
@@ -85,6 +89,7 @@ def change_user_role(
         user.save(update_fields=["role", "company", "updated_at"])
     after = {"role": user.role, "company": user.company_id}
     if was_in is not None and user.company is None:  # the company is told who left it, not the platform alone
+        person_left.send(User, user=user, company=was_in)
         changes = changed_fields(before, after)
         _record(actor, user, "user.left_company", changes, RiskLevel.CRITICAL, reason, company=was_in)
     _record(actor, user, "user.role_changed", changed_fields(before, after), RiskLevel.HIGH, reason)

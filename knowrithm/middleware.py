@@ -18,6 +18,7 @@ from knowrithm.origin import NOWHERE, Origin, set_origin
 
 log = structlog.get_logger("knowrithm.request")
 ACCEPTABLE_ID = re.compile(r"[\w.-]{8,64}")
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"  # of answers that are no page: nothing in them is run
 
 
 class RequestIdMiddleware:
@@ -48,7 +49,7 @@ class RequestIdMiddleware:
 
 
 class SecurityHeadersMiddleware(CSPMiddleware):
-    """The content security policy, wider for a few pages of others; and the permissions policy."""
+    """The content security policy, narrowest for data and wider for a few pages of others; the permissions policy."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
@@ -61,6 +62,9 @@ class SecurityHeadersMiddleware(CSPMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        if response.headers.get("Content-Type", "").startswith("application/json"):
+            response.headers.setdefault("Content-Security-Policy", DATA_POLICY)
+            return response
         answered: HttpResponseBase = super().process_response(request, response)
         return answered
 

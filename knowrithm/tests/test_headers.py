@@ -102,6 +102,14 @@ def test_the_operator_may_name_other_hosts(tmp_path: Path) -> None:
     assert [status for status, _ in found["answers"]] == [400, 400, 200, 400]
 
 
+@pytest.mark.parametrize("path", ["/health", "/api/v1/agent", "/api/v1/no-such-thing"])
+def test_data_may_do_nothing_in_a_browser(acme_api: APIClient, path: str) -> None:
+    answer = acme_api.get(path)
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert policy(answer) == {"default-src": "'none'", "frame-ancestors": "'none'"}
+    assert "camera=()" in answer.headers["Permissions-Policy"].split(", ")
+
+
 @pytest.mark.parametrize("path", ["/login", "/signup", "/home", "/agents", "/people", "/account"])
 def test_pages_have_the_strict_policies(acme_client: Client, path: str) -> None:
     answer = Client().get(path) if path in {"/login", "/signup"} else acme_client.get(path)

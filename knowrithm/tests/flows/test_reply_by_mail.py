@@ -17,7 +17,7 @@ from knowrithm.tests.platform import FLOW, PASSWORD, Platform, wait_for
 
 pytestmark = [FLOW, pytest.mark.last, *IN_BROWSER]
 
-ADDRESS = "vic@visitor.example"
+ADDRESS = "gone@visitor.example"  # no other flow's: they share a mailbox
 
 
 @pytest.fixture

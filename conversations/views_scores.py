@@ -22,7 +22,6 @@ from tenants.pages import PageRequest, admin_page, errors_in, post_data
 from tenants.services import principal_of
 
 POINTS = forms.NumberInput({"min": 0, "max": FULL, "inputmode": "numeric"})
-
 WEIGHT = forms.NumberInput({"class": "input input-weight", "inputmode": "numeric"})
 
 

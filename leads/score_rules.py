@@ -20,8 +20,6 @@ TOTAL = 100  # the weights of the criteria together
 MOST_WORDS, LONGEST_WORD = 50, 100  # of a rule, and characters of each
 # Scripts that write no blanks between words: there a word begins and ends anywhere.
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-
-
 # RE2's own \w knows ASCII alone.
 LETTER = r"[\pL\pM\pN_]"
 OTHER = r"[^\pL\pM\pN_]"

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,7 +33,7 @@ from tenants.models import TwoFactor
 pytestmark = [*IN_BROWSER, pytest.mark.timeout(600)]
 
 HOST = "http://pages.test"
-WAYS = [("light", 1280), ("dark", 390)]
+WAYS: list[tuple[Literal["light", "dark"], int]] = [("light", 1280), ("dark", 390)]
 PUBLIC_PAGES = (
     "/",
     "/login",
@@ -128,7 +129,7 @@ def test_no_page_has_a_violation(rendered: dict[str, Rendered], browser_page: Pa
     found: dict[str, list[str]] = {}
     for scheme, width in WAYS:
         browser_page.set_viewport_size({"width": width, "height": 900})
-        browser_page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        browser_page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         for name in whole:
             browser_page.goto(HOST + name)
             browser_page.evaluate(axe_source())

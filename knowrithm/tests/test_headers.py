@@ -134,7 +134,6 @@ INLINE = "'self' 'unsafe-inline'"
         ("/api/docs", {"style-src": INLINE}),
         ("/api/docs?script=", {"style-src": INLINE}),
         ("/api/redoc", {"style-src": INLINE, "worker-src": "blob:"}),
-        ("/api/v1/agent", {}),
     ],
 )
 def test_pages_of_others_have_a_policy_too(path: str, wider: dict[str, str]) -> None:

@@ -12,7 +12,8 @@ from agents.versions import drafted
 from agents.widget_settings import widget_settings
 from knowrithm.db.compiled import ANY_ID, OTHER_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
-from tenants.models import AgentRoute, Company
+from tenants import credentials
+from tenants.models import Company
 
 # What a list shows of the settings: as whole rows they would take as long as all the rest of it.
 SHOWN_SETTINGS = {
@@ -39,6 +40,9 @@ def agents_list(*, search: str = "", status: str = "", is_archived: bool = False
 
 
 _ALL_AGENTS: CompiledQuery[Agent] = CompiledQuery(agents_list)
+
+
+_AGENT: CompiledQuery[Agent] = CompiledQuery(lambda: Agent.objects.live().filter(pk=ANY_ID))
 
 
 _AGENT_WITH_SETTINGS: CompiledQuery[Agent] = CompiledQuery(
@@ -87,12 +91,20 @@ def get_agent(agent_id: uuid.UUID, *, include_archived: bool = False) -> Agent:
     return agent
 
 
+def agent_for_visitor(agent_id: uuid.UUID) -> Agent:
+    """`get_agent` without its settings, which no visitor is shown."""
+    agent = _AGENT.get(agent_id)
+    if agent is None:
+        raise NotFoundError("There is no such agent.")
+    return agent
+
+
 def company_of_agent(agent_id: uuid.UUID) -> Company:
     """The company behind a public agent id. Raises `NotFoundError`, also when the company is not usable."""
-    route = AgentRoute.objects.select_related("company").filter(pk=agent_id).first()
-    if route is None or not route.company.is_usable:
+    company = credentials.company_of_agent(agent_id)
+    if company is None or not company.is_usable:
         raise NotFoundError("There is no such agent.")
-    return route.company
+    return company
 
 
 def embed_code(agent: Agent) -> dict[str, Any]:

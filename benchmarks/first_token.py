@@ -26,7 +26,7 @@ ROUNDS, WARM_UP = 40, 5
 FIRST_DELAY, TOKEN_DELAY = 0.05, 0.002  # seconds, of the model
 REPLY = " ".join(["The warranty lasts two years.", *["It covers all parts and labour."] * 30, "[Source 1]"])
 FACT = "The warranty of the X200 pump lasts two years from the date of purchase."
-QUESTION = "How long does the warranty of the X200 pump last?"
+QUESTION = "My order is number {}. How long does the warranty of the X200 pump last?"  # nobody asks the same
 
 
 @dataclass(slots=True)
@@ -128,7 +128,9 @@ def _through_platform(customer: Customer, arrivals: _Arrivals) -> _Times:
         reader.start()
         time.sleep(0.3)  # the stream opens with a pause
         started = time.perf_counter()
-        customer.post(f"/conversation/{conversation}/chat", json={"message": QUESTION})
+        customer.post(
+            f"/conversation/{conversation}/chat", json={"message": QUESTION.format(time.time_ns() % 1_000_000)}
+        )
         accepted = time.perf_counter()
         end = listener.moment("chat_response")
         moments = (

@@ -20,7 +20,7 @@ from knowrithm.tests.providers import OpenAIServer
 TURNS = int(os.environ.get("BENCH_TURNS", "200"))
 MODEL_SECONDS = 2.0
 FACT = "The warranty of the X200 pump lasts two years from the date of purchase."
-QUESTION = "How long does the warranty of the X200 pump last?"
+QUESTION = "My order is number {}. How long does the warranty of the X200 pump last?"  # nobody asks the same
 REPLY = "It lasts two years [Source 1]."
 
 
@@ -52,13 +52,13 @@ async def _ask_all(address: str, customer: Customer, count: int) -> tuple[list[f
     faults: list[str] = []
     headers = {"Authorization": f"Bearer {customer.token}"}
     limits = httpx2.Limits(max_connections=count, max_keepalive_connections=0)
-    body = {"bot_id": customer.agent_id, "messages": [{"role": "user", "content": QUESTION}]}
 
     async def ask(http: httpx2.AsyncClient, number: int) -> None:
         await asyncio.sleep(number / count)
+        messages = [{"role": "user", "content": QUESTION.format(time.time_ns() % 1_000_000)}]
         started = time.perf_counter()
         try:
-            answer = await http.post("/v1/chat", json=body)
+            answer = await http.post("/v1/chat", json={"bot_id": customer.agent_id, "messages": messages})
         except httpx2.HTTPError as error:
             faults.append(type(error).__name__)
             return

@@ -19,7 +19,7 @@ from benchmarks.report import Row, at_most, milliseconds, percentile
 A_SECOND = int(os.environ.get("BENCH_VISITORS", "20"))
 SECONDS, WARM_UP = 20, 3
 FACT = "The warranty of the X200 pump lasts two years from the date of purchase."
-QUESTION = "How long does the warranty of the X200 pump last?"
+QUESTION = "My order is number {}. How long does the warranty of the X200 pump last?"  # nobody asks the same
 FIRST_WORD = "event: chat_delta"
 
 
@@ -76,7 +76,7 @@ async def _visit(http: httpx2.AsyncClient, agent_id: str, email: str) -> _Visit:
     answer = await http.post("/conversation", json={"agent_id": agent_id}, headers=headers)
     path = f"/conversation/{checked(answer)['conversation']['id']}/chat"
     begun = time.perf_counter() - started
-    body = {"message": QUESTION, "stream": True}
+    body = {"message": QUESTION.format(time.time_ns() % 1_000_000), "stream": True}
     async with http.stream("POST", path, json=body, headers=headers) as reply:
         async for line in reply.aiter_lines():
             if line == FIRST_WORD:

@@ -45,6 +45,7 @@ from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage
 from integrations.enums import EventType
 from knowrithm.circuits import Circuits
+from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
 from knowrithm.llm.base import ProviderError, Usage
@@ -321,10 +322,11 @@ class _Turn:
         return [text for text in shown if self.guard.may_be_said(text)]
 
     def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
-        Citation.objects.filter(message=self.reply).delete()  # of an attempt that did not finish
         # A document may have been read anew, or purged, while the model spoke: the passage stays as it was.
         chunks = set(DocumentChunk.objects.filter(pk__in=[p.chunk_id for p in passages]).values_list("pk", flat=True))
-        documents = set(Document.objects.filter(pk__in=[p.document_id for p in passages]).values_list("pk", flat=True))
+        documents = {passage.document_id for passage in passages if passage.chunk_id in chunks}
+        if rest := {passage.document_id for passage in passages} - documents:
+            documents |= set(Document.objects.filter(pk__in=rest).values_list("pk", flat=True))
         Citation.objects.bulk_create(
             Citation(
                 message=self.reply,
@@ -361,9 +363,20 @@ class _Turn:
         announce(self.reply.pk)
 
 
+_TOLD: CompiledQuery[Message] = CompiledQuery(
+    lambda: (
+        Message.objects.filter(pk=ANY_ID)
+        .select_related("conversation", "answered_by")
+        .prefetch_related("citations")
+        .order_by()
+    )
+)
+
+
 def announce(reply_id: uuid.UUID) -> None:
     """Tell the task and the stream how a turn has ended. The lease is given up last: until then beat repeats this."""
-    reply = Message.objects.select_related("conversation", "answered_by").prefetch_related("citations").get(pk=reply_id)
+    reply = _TOLD.get(reply_id)
+    assert reply is not None  # noqa: S101  # nobody deletes an answer that is being made
     # Whoever holds the task's id, or listens, is not told what is wrong at the company.
     is_visitors = reply.conversation.entity_type == EntityType.LEAD
     record = message_record(reply, for_visitor=is_visitors, language=reply.conversation.language)

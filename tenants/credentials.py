@@ -85,6 +85,16 @@ _KEY_SQL = _select(
     person=_PERSON,
     company=_COMPANY,
 )
+_COMPANY_SQL = _select("SELECT {} FROM public.tenants_company AS company WHERE company.id = %s", company=_COMPANY)
+_ROUTE_SQL = _select(
+    """
+    SELECT {}
+    FROM public.tenants_agentroute AS route
+    JOIN public.tenants_company AS company ON company.id = route.company_id
+    WHERE route.agent_id = %s
+    """,
+    company=_COMPANY,
+)
 
 
 def session_of_token(session_id: object) -> UserSession | None:
@@ -116,3 +126,15 @@ def api_key_of(public_part: str) -> ApiKey | None:
     key: ApiKey = _KEY.read(values)
     key.user, key.company = _PERSON.read(values), _COMPANY.read(values)
     return key
+
+
+def company_of_token(company_id: uuid.UUID) -> Company | None:
+    """The company that a visitor's token names."""
+    row = shared_row(_COMPANY_SQL, company_id)
+    return _COMPANY.read(iter(row)) if row is not None else None
+
+
+def company_of_agent(agent_id: uuid.UUID) -> Company | None:
+    """The company whose agent this is: to visitors the agent's id is all the credential that there is."""
+    row = shared_row(_ROUTE_SQL, agent_id)
+    return _COMPANY.read(iter(row)) if row is not None else None

@@ -12,11 +12,21 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.request import Request
 
 from agents.widget_settings import require_allowed
+from knowrithm.db.compiled import ANY_ID, OTHER_ID, CompiledQuery
 from knowrithm.principal import Principal, PrincipalKind
 from leads.models import Lead
 from tenants import tokens
 from tenants.api.authentication import HeaderAuthentication, bearer_token
-from tenants.models import Company
+from tenants.credentials import company_of_token
+
+_LEAD_AND_DOMAINS: CompiledQuery[Any] = CompiledQuery(
+    lambda: (
+        Lead.objects.live()
+        .annotate(allowed_domains=F("agent__allowed_domains"))
+        .filter(pk=ANY_ID, agent_id=OTHER_ID)
+        .order_by()
+    )
+)
 
 
 def lead_from_token(token: str, headers: Mapping[str, str]) -> Principal | None:
@@ -28,17 +38,17 @@ def lead_from_token(token: str, headers: Mapping[str, str]) -> Principal | None:
     payload = tokens.read_access(token)
     if payload.get(tokens.KIND) != tokens.LEAD_KIND:
         return None
-    company = Company.objects.filter(pk=payload["company_id"]).first()
+    company = company_of_token(payload["company_id"])
     if company is None or not company.is_usable:
         raise tokens.InvalidTokenError("This chat is not available any more.")
     given_to, origin = payload.get(tokens.ORIGIN, ""), headers.get("Origin", "")
     if given_to and origin and origin != given_to:
         raise tokens.InvalidTokenError("This token was given to another page. Register anew on this one.")
     with tenant_context(company):
-        rows = Lead.objects.live().annotate(allowed_domains=F("agent__allowed_domains"))
-        lead = rows.filter(pk=payload["lead_id"], agent_id=payload["agent_id"]).first()
-    if lead is None:
+        found = _LEAD_AND_DOMAINS.of(uuid.UUID(payload["lead_id"]), uuid.UUID(payload["agent_id"]))
+    if not found:
         raise tokens.InvalidTokenError("This chat is not available any more.")
+    [lead] = found
     require_allowed(lead.allowed_domains, origin or given_to, headers.get("Host", ""))
     return Principal(
         kind=PrincipalKind.LEAD, id=lead.id, company=company, agent_id=uuid.UUID(payload["agent_id"]), label=str(lead)

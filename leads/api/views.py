@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from agents.selectors import company_of_agent, get_agent
+from agents.selectors import agent_for_visitor, company_of_agent
 from agents.widget_settings import check_origin
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, VISITOR, WRITE
@@ -130,7 +130,7 @@ class LeadViewSet(ApiViewSet):
         sent = dict(data)
         company = company_of_agent(data["agent_id"])
         with tenant_context(company):
-            agent = get_agent(data.pop("agent_id"))
+            agent = agent_for_visitor(data.pop("agent_id"))
             check_origin(agent, request.headers)
             registered = services.register_lead(
                 agent=agent, company_id=company.id, origin=_origin(request), **_whence(request), **data
@@ -159,7 +159,7 @@ class LeadViewSet(ApiViewSet):
         data = self.validated(VisitInput, request)
         company = company_of_agent(data["agent_id"])
         with tenant_context(company):
-            agent = get_agent(data["agent_id"])
+            agent = agent_for_visitor(data["agent_id"])
             check_origin(agent, request.headers)
             who: dict[str, Any] = {"agent": agent, "company_id": company.id, "origin": _origin(request)}
             if token := data.get("refresh_token"):

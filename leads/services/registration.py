@@ -48,15 +48,16 @@ def register_lead(
     if lead is None:
         try:
             with transaction.atomic():
-                lead = Lead.objects.create(agent=agent, email=email, **fields)
+                lead = Lead.objects.create(agent=agent, email=email, last_activity=timezone.now(), **fields)
         except IntegrityError:  # the same visitor in two tabs at once
             lead, is_new = _existing(agent, email), False
             assert lead is not None  # noqa: S101  # the constraint that failed says so
-    shown = [lead.pk, lead.merged_into_id] if lead.merged_into_id else [lead.pk]
-    Lead.objects.filter(pk__in=shown).update(last_activity=timezone.now(), archived_at=None)
     if is_new:
         record_consents(actor=None, lead=lead, text_version=consent_text_version)
         lead_registered.send(Lead, lead=lead)
+    else:
+        shown = [lead.pk, lead.merged_into_id] if lead.merged_into_id else [lead.pk]
+        Lead.objects.filter(pk__in=shown).update(last_activity=timezone.now(), archived_at=None)
     record_event(
         actor=None,
         event_type="lead.registered" if is_new else "lead.returned",

@@ -7,20 +7,25 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knowrithm.llm.base import ProviderConfig, ProviderRequestError, ProviderUnavailableError
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
+Vector = NDArray[np.float32]
+
 MODEL_NAME = "all-MiniLM-L6-v2"
 DIMENSION = 384
 MAX_TOKENS = 256
 THREADS = 2
+SHORT = 400  # characters. Questions and single sentences come again and again, passages do not
 
 TOKENIZER_PATH = Path(__file__).parents[1] / "data" / "minilm" / "tokenizer.json"
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
@@ -32,13 +37,13 @@ class _Model:
     session: Any  # onnxruntime.InferenceSession, which has no types
     tokenizer: Tokenizer
 
-    def embed(self, encoding: Encoding) -> list[float]:
+    def embed(self, encoding: Encoding) -> Vector:
         """Mean of the token vectors, scaled to length 1. Several texts at a time would be padded: slower."""
         ids = np.array([encoding.ids], dtype=np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         (tokens,) = self.session.run(None, inputs)
         mean = tokens[0].mean(axis=0)  # every text has at least the two tokens that mark its ends
-        vector: list[float] = (mean / np.linalg.norm(mean)).tolist()
+        vector: Vector = mean / np.linalg.norm(mean)
         return vector
 
 
@@ -48,10 +53,7 @@ class MiniLMEmbedder:
     name = MODEL_NAME
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
-        if not texts:
-            return []
-        model = _loaded_model()
-        return [model.embed(model.tokenizer.encode(text)) for text in texts]
+        return [(_embed_short(text) if len(text) <= SHORT else _embed(text)).tolist() for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
         return self.embed_documents([text])[0]
@@ -64,6 +66,13 @@ def minilm_embedder(config: ProviderConfig) -> MiniLMEmbedder:
         raise ProviderRequestError(f"The embedding model {config.model!r} is not built in; {MODEL_NAME} is.")
     return MiniLMEmbedder()
 
+
+def _embed(text: str) -> Vector:
+    model = _loaded_model()
+    return model.embed(model.tokenizer.encode(text))
+
+
+_embed_short = lru_cache(maxsize=2048)(_embed)  # 3 MB
 
 _lock = threading.Lock()
 _model: _Model | None = None

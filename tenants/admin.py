@@ -50,6 +50,20 @@ class _NoAdd(_NoDelete):
         return False
 
 
+class _ByService(AuditedAdmin):
+    """Saves by a service, which checks and records. What it refuses is said on the page."""
+
+    is_recorded_by_service = True
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        except ServiceError as error:
+            messages.error(request, str(error))
+            return redirect(request.path)
+        return response
+
+
 def _actor(request: HttpRequest) -> Principal:
     return services.principal_of(cast(User, request.user))
 
@@ -58,7 +72,7 @@ ROWS = ("knowledge", "leads", "webhooks", "handovers")  # each the page `…_of_
 
 
 @admin.register(Company)
-class CompanyAdmin(_NoAdd):
+class CompanyAdmin(_ByService, _NoAdd):
     list_display = (
         "name",
         "email",
@@ -84,14 +98,6 @@ class CompanyAdmin(_NoAdd):
     def save_model(self, request: HttpRequest, obj: Company, form: ModelForm[Company], change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         services.update_company(actor=_actor(request), company=obj, changes=changes)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            response: HttpResponse = super().changeform_view(request, *args, **kwargs)
-        except ServiceError as error:
-            messages.error(request, str(error))
-            return redirect(request.path)
-        return response
 
     @admin.action(description="Activate")
     def activate(self, request: HttpRequest, companies: QuerySet[Company]) -> None:
@@ -154,9 +160,6 @@ class CompanyAdmin(_NoAdd):
             return ""
         links = ((reverse(f"{name}_of_company", args=[company.pk]), name.capitalize()) for name in ROWS)
         return format_html_join(" ", '<a href="{}">{}</a>', links)
-
-    def _record(self, request: HttpRequest, row: Any, verb: str, changes: dict[str, tuple[Any, Any]]) -> None:
-        """The service has recorded the change."""
 
 
 @admin.register(User)
@@ -353,7 +356,7 @@ class ConfigForm(forms.ModelForm):  # type: ignore[type-arg]  # the stubs' param
 
 
 @admin.register(SystemConfig)
-class SystemConfigAdmin(_NoDelete):
+class SystemConfigAdmin(_ByService, _NoDelete):
     list_display = ("config_key", "company", "config_type", "is_sensitive", "updated_at")
     list_filter = ("is_sensitive",)
     list_select_related = ("company",)

@@ -6,13 +6,16 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.utils import timezone
 from django_tenants.utils import schema_context
 from rest_framework.test import APIClient
 
 from conftest import Character, key_client, super_admin_in_browser
 from tenants.audit.models import AuditEvent
-from tenants.models import SystemConfig, User
+from tenants.audit.services import log_of
+from tenants.models import Company, SystemConfig, User
 from tenants.services import configuration
 from tenants.tests.test_people_api import API, UNKNOWN, add, client_of, events, root, root_api
 
@@ -155,3 +158,45 @@ def test_the_admin_writes_through_the_service(acme: Character, root: User) -> No
     row.refresh_from_db()
     assert (row.config_value, row.is_sensitive, SystemConfig.objects.count()) == ([2], False, 1)
     assert [event.actor_label for event in events(acme.company, "config.updated")] == ["root@example.org"] * 2
+
+
+def test_a_sensitive_value_of_the_admin_is_in_no_log(acme: Character, root: User) -> None:
+    client = super_admin_in_browser(root)
+    form = {"company": str(acme.company.id), "config_key": "smtp", "value": json.dumps(SECRET), "is_sensitive": "on"}
+    client.post("/admin/tenants/systemconfig/add/", form)
+    row = SystemConfig.objects.get()
+    client.post(
+        f"/admin/tenants/systemconfig/{row.pk}/change/", {"value": json.dumps(SECRET * 2), "is_sensitive": "on"}
+    )
+    assert row.encrypted_value != SystemConfig.objects.get().encrypted_value
+    told = list(LogEntry.objects.values_list("object_repr", "change_message"))
+    for owner in (acme.company, None):
+        with log_of(owner):
+            told += AuditEvent.objects.values_list("event_type", "changes")
+    assert SECRET not in str(told)
+    assert [event.event_type for event in events(acme.company, "config")] == ["config.updated"] * 2
+
+
+def test_what_the_service_refuses_is_said_in_the_admin(
+    acme: Character, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = super_admin_in_browser(root)
+    monkeypatch.setattr(configuration, "MAX_ENTRIES", 1)
+    Company.objects.filter(pk=acme.company.pk).update(archived_at=timezone.now())
+    path = "/admin/tenants/systemconfig/add/"
+    said = []
+    for company, key, value in (
+        (str(acme.company.pk), "a", "1"),  # archived
+        ("", "b", json.dumps("x" * 70_000)),
+        ("", "c", "1"),
+        ("", "d", "1"),  # one too many
+    ):
+        answer = client.post(path, {"company": company, "config_key": key, "value": value}, follow=True)
+        said.append((answer.status_code, [str(message) for message in answer.context["messages"]][0]))
+    assert said[2][1].startswith("The configuration entry")
+    assert [said[0], said[1], said[3]] == [
+        (200, "There is no such company."),
+        (200, "The value is too long: at most 65536 characters of JSON."),
+        (200, "There are 1 entries already, which is the most."),
+    ]
+    assert [row.config_key for row in SystemConfig.objects.all()] == ["c"]

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from knowrithm.errors import ForbiddenError, InvalidInputError
 
-
 class Scope(StrEnum):
     READ = "read"
     WRITE = "write"
@@ -67,7 +66,7 @@ def parse_permissions(value: Mapping[str, Any]) -> dict[Resource, frozenset[Scop
     """An API key's `permissions`: `{"agents": ["read"]}`. Raises `InvalidInputError`."""
     try:
         return {Resource(name): frozenset(map(Scope, scopes)) for name, scopes in value.items()}
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         text = f"Give a list of {', '.join(Scope)} for each of {', '.join(Resource)} that the key may use."
         raise InvalidInputError(text, fields={"permissions": [text]}) from None
 
@@ -78,6 +77,11 @@ def stored_permissions(value: Mapping[str, Any]) -> Permissions | None:
         return parse_permissions(value) if value else None
     except InvalidInputError:
         return {}
+
+
+def stored_scopes(value: object) -> frozenset[Scope]:
+    """Those of a stored key. What is no scope, or no list, allows nothing."""
+    return frozenset(scope for scope in Scope if isinstance(value, list) and scope in value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

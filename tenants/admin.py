@@ -128,8 +128,9 @@ class CompanyAdmin(_ByService, _NoAdd):
         self, request: HttpRequest, companies: QuerySet[Company], service: Callable[..., int], done: str
     ) -> None:
         ids = list(companies.filter(purge_started_at=None).values_list("pk", flat=True))
-        count = service(actor=_actor(request), company_ids=ids)
-        messages.success(request, f"{done}: {count}.")
+        with errors_as_messages(request):
+            count = service(actor=_actor(request), company_ids=ids)
+            messages.success(request, f"{done}: {count}.")
 
     @action(description="Delete for good", url_path="purge")  # type: ignore[untyped-decorator]  # unfold has no types
     def purge(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -276,15 +277,28 @@ def _person(request: HttpRequest, object_id: str) -> User:
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(_NoAdd):
+class ApiKeyAdmin(_ByService, _NoAdd):
+    """A super admin changes a key's name and limits and revokes it. Its rights are its company's to change."""
+
+    actions = ("revoke",)
     list_display = ("name", "key_prefix", "company", "user", "status", "last_used_at", "created_at")
     list_select_related = ("company", "user")
     search_fields = ("name", "company__name", "user__email")
     exclude = ("secret_hash", "pepper_id", "previous_hash", "previous_pepper_id")
     readonly_fields = (
-        "id", "key", "company", "user", "allowed_networks", "usage_count", "last_used_at", "rotated_at",
-        "previous_expires_at", "created_at", "updated_at",
+        "id", "key", "company", "user", "scopes", "permissions", "allowed_networks", "expires_at", "revoked_at",
+        "usage_count", "last_used_at", "rotated_at", "previous_expires_at", "created_at", "updated_at",
     )  # fmt: skip
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm[ApiKey], change: bool) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_api_key(actor=_actor(request), api_key_id=obj.pk, changes=changes)
+
+    @admin.action(description="Revoke: refused from the next call on")
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        for key in keys:
+            services.revoke_api_key(actor=_actor(request), api_key_id=key.pk)
+        messages.success(request, f"API keys revoked: {len(keys)}.")
 
 
 @admin.register(UserSession)

@@ -177,8 +177,11 @@ class _Window:
 
 
 def _fades_after(calls: int, room: int, span: int) -> int:
-    """Seconds into a window after which `calls` of the one before count for less than `room`; at least one."""
-    return span - (min(-(-room * span // calls), span) - 1)
+    """Seconds into a window after which `calls` of the one before count for less than `room`; at least one.
+
+    Without room, as a stored limit of 0 leaves it, that is never: the window's end is told.
+    """
+    return span - (min(-(-room * span // max(calls, 1)), span) - 1)
 
 
 def _count_against_limits(use: KeyUse, limits: tuple[int, int]) -> None:

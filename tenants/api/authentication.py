@@ -16,7 +16,7 @@ from knowrithm.api.permissions import access_of
 from knowrithm.db.schema import enter_company
 from knowrithm.errors import AuthenticationFailedError
 from knowrithm.origin import current_origin
-from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, Scope, stored_permissions
+from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, stored_permissions, stored_scopes
 from tenants import key_use, tokens
 from tenants.browser import archived_admin
 from tenants.credentials import api_key_of, session_of_token
@@ -67,7 +67,7 @@ def principal_from_key(key: str, secret: str, *, allows_archived: bool = False, 
         raise AccountUnavailableError("The company or the person behind this API key is not active.")
     if is_new_call:
         key_use.admit(row, current_origin().ip_address)
-    role, scopes = Role(row.user.role), frozenset(map(Scope, row.scopes))
+    role, scopes = Role(row.user.role), stored_scopes(row.scopes)
     if role == Role.USER:
         scopes &= ROLE_SCOPES[role]  # a key never reaches further than the person behind it does now
     return Principal(

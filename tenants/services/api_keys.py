@@ -21,6 +21,7 @@ from knowrithm.security.hashing import keyed_hash, matches_under, pepper_id
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import Changes, changed_fields, log_of, record_event
 from tenants.models import ApiKey, Company
+from tenants.selectors import api_keys_for, reaches_every_company
 
 API_SECRET = "api-secret"  # noqa: S105  # names what is hashed
 MAX_OVERLAP_HOURS = 168
@@ -135,11 +136,9 @@ def revoke_api_key(*, actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
 
 
 def _own_key(actor: Principal, api_key_id: uuid.UUID) -> ApiKey:
-    """Locked. Own keys, and for an admin all of the company."""
-    keys = ApiKey.objects.select_for_update(of=("self",)).select_related("company").filter(company_id=actor.company_id)
-    if not actor.is_admin:
-        keys = keys.filter(user_id=actor.person_id)
-    row = keys.filter(pk=api_key_id).first()
+    """Locked. Own keys, for an admin all of the company, and for a super admin all."""
+    keys = ApiKey.objects.all() if reaches_every_company(actor) else api_keys_for(actor)
+    row = keys.select_for_update(of=("self",)).select_related("company").filter(pk=api_key_id).first()
     if row is None:
         raise NotFoundError("There is no such API key.")
     return row

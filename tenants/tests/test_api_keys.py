@@ -9,13 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import tenant_context
+from psycopg.types.json import Jsonb
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from conftest import Character, bearer, page_client
+from conftest import PASSWORD, Character, bearer, page_client, super_admin_in_browser
 from knowrithm.db.redis import impatient_redis
 from knowrithm.errors import ConflictError, InvalidInputError, RateLimitedError
 from tenants import key_use
@@ -335,6 +338,7 @@ def test_without_redis_a_key_works_and_is_not_slow(
     made: NewApiKey, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.RATE_LIMIT_ENABLED = True
+    monkeypatch.setattr(key_use, "_silent_until", 0.0)  # and so it is again after the test
     ApiKey.objects.filter(pk=made.row.pk).update(rate_limit_per_hour=1)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     clear: list[Callable[[], None]] = [impatient_redis.cache_clear, key_use._script.cache_clear]
@@ -345,8 +349,71 @@ def test_without_redis_a_key_works_and_is_not_slow(
     finally:
         for forget in clear:
             forget()
-        monkeypatch.setattr(key_use, "_silent_until", 0.0)
     assert [(answer.status_code, "X-RateLimit-Limit" in answer.headers) for answer in answers] == [(200, False)] * 3
+
+
+# --- What is stored -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "status"),
+    [
+        ({"scopes": ["bogus", "read"]}, 200),
+        ({"scopes": ["bogus"]}, 403),
+        ({"scopes": {"read": True}}, 403),
+        ({"scopes": None}, 403),
+        ({"permissions": ["agents"]}, 403),
+        ({"permissions": "agents"}, 403),
+        ({"rate_limit_per_hour": 0}, 429),
+        ({"rate_limit_per_day": 0}, 429),
+    ],
+)
+def test_a_row_that_no_service_would_write_opens_nothing(
+    made: NewApiKey, settings: Settings, stored: dict[str, Any], status: int
+) -> None:
+    settings.RATE_LIMIT_ENABLED = True
+    with connection.cursor() as cursor:
+        for name, value in stored.items():
+            kept = Jsonb(value) if name in {"scopes", "permissions"} else value
+            cursor.execute(
+                f"UPDATE tenants_apikey SET {name} = %s WHERE id = %s", [kept, made.row.pk]
+            )  # a column of the test's own
+    assert call(made).status_code == status
+
+
+# --- Django admin -------------------------------------------------------------------------------------------------
+
+
+def test_the_admin_changes_a_key_by_the_service(acme: Character, super_admin: User, made: NewApiKey) -> None:
+    root = super_admin_in_browser(super_admin)
+    page = f"/admin/tenants/apikey/{made.row.pk}/change/"
+    sent = {
+        "name": "by hand", "rate_limit_per_hour": "5", "rate_limit_per_day": "50", "scopes": '["admin"]',
+        "permissions": '["agents"]', "revoked_at_0": "2020-01-01", "revoked_at_1": "00:00",
+    }  # fmt: skip
+    assert root.post(page, sent).status_code == 302
+    refused = root.post(page, {**sent, "rate_limit_per_hour": "0"}, follow=True)
+    said = [str(message) for message in refused.context["messages"]]
+    assert said[-1] == "Give a number from 1 to 10000, which is the most that your company's keys may have."
+    row = ApiKey.objects.get(pk=made.row.pk)
+    assert (row.name, row.rate_limit_per_hour, row.rate_limit_per_day) == ("by hand", 5, 50)
+    assert (row.scopes, row.permissions, row.revoked_at) == (["read", "write"], {}, None)
+
+    chosen = {"action": "revoke", ACTION_CHECKBOX_NAME: [str(made.row.pk)]}
+    assert root.post("/admin/tenants/apikey/", chosen).status_code == 302
+    assert call(made).status_code == 401
+    with tenant_context(acme.company):
+        told = AuditEvent.objects.filter(entity_id=str(made.row.pk)).order_by("position")
+        assert [(event.event_type, event.actor_label) for event in told] == [
+            ("api_key.created", acme.admin.email),
+            ("api_key.updated", super_admin.email),
+            ("api_key.revoked", super_admin.email),
+        ]
+
+
+@pytest.fixture
+def super_admin(db: None) -> User:
+    return User.objects.create_superuser(email="root@knowrithm.example", password=PASSWORD)
 
 
 # --- Pages --------------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def test_what_the_service_refuses_is_said_in_the_admin(
         ("", "d", "1"),  # one too many
     ):
         answer = client.post(path, {"company": company, "config_key": key, "value": value}, follow=True)
-        said.append((answer.status_code, [str(message) for message in answer.context["messages"]][0]))
+        said.append((answer.status_code, str(next(iter(answer.context["messages"])))))
     assert said[2][1].startswith("The configuration entry")
     assert [said[0], said[1], said[3]] == [
         (200, "There is no such company."),

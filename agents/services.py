@@ -29,7 +29,7 @@ from agents.specialists import checked_specialists, still_there
 from agents.versions import VERSIONED_FIELDS, freeze, freeze_first
 from agents.widget_settings import clean_domains, clean_widget_settings
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
-from knowrithm.principal import Principal, Role
+from knowrithm.principal import NEEDS_ADMIN, Principal, Role
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, log_of, record_event
 from tenants.services import add_agent_route
@@ -287,6 +287,7 @@ def create_agent(
 
     Raises `ForbiddenError` for a person who is no admin.
     """
+    check_may_configure(actor)
     agent = _make_agent(actor, name, settings_id, choices, fields)
     freeze(agent, actor=actor, note="Created.")
     agent_created.send(sender=Agent, agent=agent)
@@ -306,7 +307,6 @@ def _make_agent(
     choices: Mapping[str, Any] | None,
     fields: Mapping[str, Any],
 ) -> Agent:
-    check_may_configure(actor)
     if settings_id is not None:
         settings = settings_by_id(settings_id)
     elif choices:
@@ -410,7 +410,7 @@ def _with_clean_widget(fields: Mapping[str, Any]) -> dict[str, Any]:
 def check_may_configure(actor: Principal) -> None:
     """Which models answer, and whom they bill, is an admin's business (or that of a key that may write)."""
     if actor.role == Role.USER:
-        raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
+        raise ForbiddenError(NEEDS_ADMIN)
 
 
 def _own_settings(actor: Principal, agent: Agent, choices: Mapping[str, Any]) -> LLMSettings:
@@ -462,6 +462,8 @@ def clone_agent(
     }
     del fields["name"]
     clone_name = name or f"{agent.name} (copy)"[:200]
+    if settings_id is not None:
+        check_may_configure(actor)
     clone = _make_agent(actor, clone_name, settings_id or agent.llm_settings_id, None, fields)
     if with_knowledge:
         agent_cloned.send(sender=Agent, source=agent, clone=clone)

@@ -18,6 +18,7 @@ from agents.models import Agent
 from agents.versions import drafted
 from tenants.pages import (
     PageRequest,
+    admin_page,
     company_page,
     errors_as_messages,
     errors_in,
@@ -45,7 +46,7 @@ def agents(request: PageRequest) -> HttpResponse:
     return render(request, "agents/list.html", context)
 
 
-@company_page
+@admin_page
 def create(request: PageRequest) -> HttpResponse:
     form = AgentForm(post_data(request), settings=services.default_settings())
     if form.is_valid():

@@ -16,7 +16,7 @@ from documents import services
 from documents.enums import RerankProvider
 from documents.models import AgentReranker
 from documents.selectors import get_reranker_of
-from tenants.pages import PageRequest, company_page, errors_as_messages
+from tenants.pages import PageRequest, admin_page, errors_as_messages
 from tenants.services import principal_of
 
 SHOWN = ("provider", "model", "base_url", "passages")
@@ -52,7 +52,7 @@ def reranker_form(agent_id: uuid.UUID) -> RerankerForm:
 
 
 @require_POST
-@company_page
+@admin_page
 def save(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     agent = get_agent(pk)
     form = RerankerForm(request.POST, prefix="rerank")
@@ -67,7 +67,7 @@ def save(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@company_page
+@admin_page
 def remove(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
         services.remove_reranker(actor=principal_of(request.user), agent=get_agent(pk))

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from knowrithm.errors import ForbiddenError, InvalidInputError
 
+NEEDS_ADMIN = "Your role does not allow this. Ask an admin of your company."
+
+
 class Scope(StrEnum):
     READ = "read"
     WRITE = "write"
@@ -137,6 +140,11 @@ class Principal:
     @property
     def is_super_admin(self) -> bool:
         return self.kind == PrincipalKind.USER and self.role == Role.SUPER_ADMIN
+
+    def must_be_admin(self) -> None:
+        """Raises `ForbiddenError` for a person who is no admin, and for a key without the scope admin."""
+        if not self.is_admin:
+            raise ForbiddenError(NEEDS_ADMIN)
 
     def must_be_oneself(self) -> None:
         """Raises `ForbiddenError` while a super admin acts as this person."""

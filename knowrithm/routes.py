@@ -33,7 +33,7 @@ class Route:
     @property
     def access(self) -> Access:
         """Raises `ImproperlyConfigured` when the view declares none."""
-        return declared_access(self.view, self.action)
+        return declared_access(self.view, self.action or self.method)
 
 
 def all_routes() -> Iterator[Route]:
@@ -48,7 +48,9 @@ def all_routes() -> Iterator[Route]:
                 if method != "head":
                     yield Route(method.upper(), f"/{path}", action, callback.cls)
         else:
-            for method in sorted(getattr(callback, "methods", {"GET"})):
+            declared = getattr(callback, "access", None)
+            by_verb = declared if isinstance(declared, dict) else {"GET"}
+            for method in sorted(getattr(callback, "methods", by_verb)):
                 yield Route(method, f"/{path}", None, callback)
 
 

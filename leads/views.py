@@ -8,11 +8,11 @@ from django.shortcuts import redirect, render
 
 from leads import services
 from leads.selectors import encryption_state
-from tenants.pages import PageRequest, company_page, errors_as_messages
+from tenants.pages import PageRequest, errors_as_messages, saved_by_admins
 from tenants.services import principal_of
 
 
-@company_page
+@saved_by_admins
 def privacy(request: PageRequest) -> HttpResponse:
     actor = principal_of(request.user)
     if request.method == "POST":

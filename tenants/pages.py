@@ -83,6 +83,20 @@ def admin_page(
     return declare(SIGNED_IN_ADMIN)(company_page(for_admins))
 
 
+def saved_by_admins(
+    view: Callable[Concatenate[PageRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A `company_page` that everybody of the company sees and its admins alone send back; others get the 403 page."""
+
+    @wraps(view)
+    def for_admins(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if request.method == "POST":
+            check_page(SIGNED_IN_ADMIN, request.user)
+        return view(request, *args, **kwargs)
+
+    return declare({"GET": SIGNED_IN, "POST": SIGNED_IN_ADMIN})(company_page(for_admins))
+
+
 def check_page(access: Access, user: User) -> None:
     """A refusal becomes the 403 page."""
     try:

@@ -8,10 +8,11 @@ from typing import Any
 from django.db import transaction
 
 from agents.models import Agent
+from agents.services import check_may_configure
 from documents.enums import RerankProvider
 from documents.models import AgentReranker
-from knowrithm.errors import ForbiddenError, InvalidInputError
-from knowrithm.principal import Principal, Role
+from knowrithm.errors import InvalidInputError
+from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, record_event
 
@@ -25,7 +26,7 @@ def set_reranker(*, actor: Principal, agent: Agent, choices: Mapping[str, Any]) 
 
     An empty key stays too, but not when provider or address change: it was given for another server.
     """
-    _check_may_configure(actor)
+    check_may_configure(actor)
     reranker = AgentReranker.objects.filter(agent=agent).first() or AgentReranker(agent=agent)
     before = {} if reranker._state.adding else fields_of(reranker, RECORDED)
     place = reranker.provider, reranker.base_url
@@ -46,7 +47,7 @@ def set_reranker(*, actor: Principal, agent: Agent, choices: Mapping[str, Any]) 
 @transaction.atomic
 def remove_reranker(*, actor: Principal, agent: Agent) -> None:
     """Where there is none, nothing happens but the record."""
-    _check_may_configure(actor)
+    check_may_configure(actor)
     before = AgentReranker.objects.filter(agent=agent).first()
     AgentReranker.objects.filter(agent=agent).delete()
     changes = changed_fields(fields_of(before, RECORDED), dict.fromkeys(RECORDED)) if before else {}
@@ -66,12 +67,6 @@ def _check(reranker: AgentReranker) -> None:
 
 def _missing(name: str, text: str) -> InvalidInputError:
     return InvalidInputError(text, fields={name: [text]})
-
-
-def _check_may_configure(actor: Principal) -> None:
-    """Which models read, and whom they bill, is an admin's business (or that of a key that may write)."""
-    if actor.role == Role.USER:
-        raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
 
 
 def _record(actor: Principal, event_type: str, agent: Agent, changes: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from knowrithm.api.caller import caller
 from knowrithm.errors import ForbiddenError
-from knowrithm.principal import Principal, PrincipalKind, Resource, Role, Scope
+from knowrithm.principal import NEEDS_ADMIN, Principal, PrincipalKind, Resource, Role, Scope
 
 USER, API_KEY, LEAD = PrincipalKind.USER, PrincipalKind.API_KEY, PrincipalKind.LEAD
 
@@ -39,6 +39,11 @@ class Access:
     is_oneself: bool = False
     allows_archived: bool = False  # also for the admins of an archived company, while it can be restored
 
+    def is_within(self, has: Callable[[Scope], bool]) -> bool:
+        """Whether who has these scopes has enough."""
+        enough = all if self.needs_all else any
+        return not self.scopes or enough(has(scope) for scope in self.scopes)
+
 
 ADMINS = frozenset({Role.ADMIN, Role.SUPER_ADMIN})
 
@@ -61,8 +66,10 @@ SUPER_ADMIN = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}
 SUPER_ADMIN_ONESELF = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}), is_oneself=True)
 
 
-def declare(access: Access) -> Callable[[V], V]:
-    """For plain views and pages, which check it themselves: what they ask, for the table and the tests."""
+def declare(access: Access | dict[str, Access]) -> Callable[[V], V]:
+    """For plain views and pages, which check it themselves: what they ask, for the table and the tests. A mapping says
+    it by verb.
+    """
 
     def mark(view: V) -> V:
         view.access = access  # type: ignore[attr-defined]  # a function may carry it
@@ -80,7 +87,7 @@ def access_of(view: Any) -> Access:
 
 
 def declared_access(view: Any, action: str | None) -> Access:
-    """Of an API view's action, or of a plain view or page (None). Raises `ImproperlyConfigured` without one."""
+    """Of an API view's action, or of a plain view's or page's verb. Raises `ImproperlyConfigured` without one."""
     declared = getattr(view, "access", None)
     found = declared.get(action) if isinstance(declared, dict) else declared
     if not isinstance(found, Access):
@@ -103,11 +110,10 @@ def check_access(access: Access, principal: Principal, resource: Resource | None
     if access.is_oneself:
         principal.must_be_oneself()
     if access.roles is not None and principal.role is not None and principal.role not in access.roles:
-        raise ForbiddenError("Your role does not allow this. Ask an admin of your company.")
+        raise ForbiddenError(NEEDS_ADMIN)
     narrowed = principal.within(resource)
     # A lead has no scopes: the services narrow it to its own conversations.
-    enough = all if access.needs_all else any
-    if principal.kind != LEAD and access.scopes and not enough(narrowed.has(scope) for scope in access.scopes):
+    if principal.kind != LEAD and not access.is_within(narrowed.has):
         needed = (" and " if access.needs_all else " or ").join(sorted(access.scopes))
         within = f" for {resource}" if narrowed is not principal and resource else ""
         raise ForbiddenError(f"This needs the scope {needed}{within}.")

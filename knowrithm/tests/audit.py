@@ -330,7 +330,8 @@ def _bearer_of(user: User) -> APIClient:
     return client
 
 
-def call(client: Any, route: Route, probe: Wrote, treasure: Treasure) -> Any:
+def call(client: Any, route: Route, probe: Wrote, treasure: Treasure, *, follow: bool = False) -> Any:
+    """`follow`: what a page leads to is asked for too."""
     path, body = treasure.fill(route.path), fill(probe.body, treasure)
     if not is_page(route):
         data = "" if body is None else json.dumps(body)
@@ -339,4 +340,6 @@ def call(client: Any, route: Route, probe: Wrote, treasure: Treasure) -> Any:
     row = PAGE_ROWS.get("/".join(parts[1:3])) or PAGE_ROWS.get(parts[1], "conversation_id")
     for kind in ("uuid", "int"):
         path = path.replace(f"<{kind}:pk>", str(treasure.ids[row]))
-    return client.post(path, body or {})
+    if route.method == "GET":
+        return client.get(path)
+    return client.post(path, body or {}, follow=follow)

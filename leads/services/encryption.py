@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from knowrithm.errors import ForbiddenError
 from knowrithm.jobs import enqueue
 from knowrithm.principal import Principal
 from leads.tasks import apply_encryption
@@ -16,8 +15,7 @@ from tenants.models import Company
 @transaction.atomic
 def set_lead_encryption(*, actor: Principal, is_on: bool) -> None:
     """Whether the company's leads lie encrypted. What is stored already is rewritten in the background."""
-    if not actor.is_admin:
-        raise ForbiddenError("Only an admin of your company may change how the data of leads are stored.")
+    actor.must_be_admin()
     company = Company.objects.select_for_update().get(pk=actor.company_id)
     before = company.encrypts_lead_data
     if before == is_on:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from knowrithm.errors import ForbiddenError, InvalidInputError
+from knowrithm.errors import InvalidInputError
 from knowrithm.jobs import create_task, fail_task
 from knowrithm.principal import Principal
 from leads.learning import Learned
@@ -29,7 +29,7 @@ def change_score_rules(*, actor: Principal, changes: Mapping[str, Any]) -> Score
 
     Nothing happens when nothing changes. Raises `InvalidInputError`.
     """
-    _must_be_admin(actor)
+    actor.must_be_admin()
     rules = _locked()
     before = _by_hand(rules)
     wanted = changed_choices(rules, changes)
@@ -49,7 +49,7 @@ def change_score_rules(*, actor: Principal, changes: Mapping[str, Any]) -> Score
 @transaction.atomic
 def restore_score_rules(*, actor: Principal) -> ScoreRules:
     """Everything as it comes. What was learned is forgotten too; learning is on, and begins anew with its next day."""
-    _must_be_admin(actor)
+    actor.must_be_admin()
     rules = _locked()
     if rules.is_as_it_comes:
         return rules
@@ -106,11 +106,6 @@ def changed_choices(rules: ScoreRules, changes: Mapping[str, Any]) -> Choices:
     is_learning = changes.get("is_learning", rules.is_learning)
     learned = {rule_id: row["points"] for rule_id, row in rules.learned.items()} if is_learning else {}
     return Choices(weights, choices, learned)
-
-
-def _must_be_admin(actor: Principal) -> None:
-    if not actor.is_admin:
-        raise ForbiddenError("Only an admin of your company may change how leads are scored.")
 
 
 def _locked() -> ScoreRules:

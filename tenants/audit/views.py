@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 
@@ -21,7 +19,7 @@ from tenants.audit.retention import MAX_AUDIT_DAYS, set_audit_retention
 from tenants.audit.selectors import AuditFilter, audit_events, moment_from
 from tenants.audit.sentences import sentence, spelled
 from tenants.models import MIN_AUDIT_DAYS
-from tenants.pages import PageRequest, company_page, errors_in, page_of, query_text
+from tenants.pages import PageRequest, admin_page, errors_in, page_of, query_text
 from tenants.services import principal_of
 
 PER_PAGE = 50
@@ -43,17 +41,6 @@ class ShownEvent:
     event: AuditEvent
     sentence: str
     changes: Sequence[tuple[str, str, str]]  # field, before, after
-
-
-def admin_page(view: Callable[[PageRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponse]:
-    @company_page
-    @wraps(view)
-    def guarded(request: PageRequest) -> Any:
-        if not principal_of(request.user).is_admin:
-            raise PermissionDenied
-        return view(request)
-
-    return guarded
 
 
 @admin_page

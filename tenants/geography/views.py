@@ -7,23 +7,23 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from knowrithm.errors import ForbiddenError
-from knowrithm.principal import Principal
 from tenants.geography import services
 from tenants.geography.forms import AddressForm
 from tenants.geography.selectors import addresses_of
-from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, post_data, query_text
+from tenants.pages import (
+    PageRequest,
+    admin_page,
+    company_page,
+    errors_as_messages,
+    errors_in,
+    post_data,
+    query_text,
+    saved_by_admins,
+)
 from tenants.services import principal_of
 
 
-def _admin(request: PageRequest) -> Principal:
-    actor = principal_of(request.user)
-    if not actor.is_admin:
-        raise ForbiddenError("Only an admin of your company may change its addresses.")
-    return actor
-
-
-@company_page
+@saved_by_admins
 def addresses(request: PageRequest) -> HttpResponse:
     actor = principal_of(request.user)
     rows = list(addresses_of(actor.company_id))
@@ -35,7 +35,7 @@ def addresses(request: PageRequest) -> HttpResponse:
     )
     if form.is_valid():
         with errors_in(form):
-            services.add_address(actor=_admin(request), **form.address())
+            services.add_address(actor=actor, **form.address())
             messages.success(request, "The address was added.")
             return redirect("company-addresses")
     context = {"tab": "addresses", "addresses": rows, "form": form, "is_admin": actor.is_admin}
@@ -50,18 +50,18 @@ def state_field(request: PageRequest) -> HttpResponse:
 
 
 @require_POST
-@company_page
+@admin_page
 def make_primary(request: PageRequest, pk: int) -> HttpResponse:
     with errors_as_messages(request):
-        services.make_address_primary(actor=_admin(request), address_id=pk)
+        services.make_address_primary(actor=principal_of(request.user), address_id=pk)
         messages.success(request, "This is the primary address now.")
     return redirect("company-addresses")
 
 
 @require_POST
-@company_page
+@admin_page
 def delete(request: PageRequest, pk: int) -> HttpResponse:
     with errors_as_messages(request):
-        services.delete_address(actor=_admin(request), address_id=pk)
+        services.delete_address(actor=principal_of(request.user), address_id=pk)
         messages.success(request, "The address was deleted.")
     return redirect("company-addresses")

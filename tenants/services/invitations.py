@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.errors import ConflictError, InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from knowrithm.security.hashing import keyed_hash
 from tenants.audit.models import RiskLevel
@@ -28,7 +28,7 @@ def invite_user(*, actor: Principal, email: str, role: str = Role.USER) -> Invit
 
     Raises `AlreadyRegisteredError`, `InvitationExistsError`.
     """
-    _check_may_invite(actor)
+    actor.must_be_admin()
     if role not in dict(INVITED_ROLES):
         raise InvalidInputError("People are invited as user or admin.", fields={"role": ["Choose user or admin."]})
     email = email.lower()
@@ -111,15 +111,10 @@ def _by_token(token: str, *, lock: bool = False) -> Invitation:
 
 def _open_invitation(actor: Principal, invitation_id: uuid.UUID) -> Invitation:
     """Of the actor's company, locked; expired ones too."""
-    _check_may_invite(actor)
+    actor.must_be_admin()
     invitation = Invitation.objects.select_for_update().filter(pk=invitation_id, company_id=actor.company_id).first()
     if invitation is None:
         raise NotFoundError("There is no such invitation.")
     if invitation.accepted_at or invitation.revoked_at:
         raise ConflictError(f"This invitation has been {invitation.status} already.")
     return invitation
-
-
-def _check_may_invite(actor: Principal) -> None:
-    if not actor.is_admin:
-        raise ForbiddenError("Only an admin may invite people. Ask an admin of your company.")

@@ -7,7 +7,7 @@ import uuid
 from django.db import transaction
 from django.utils import timezone
 
-from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from knowrithm.security.hashing import keyed_hash
 from tenants.audit.models import RiskLevel
@@ -115,7 +115,6 @@ def unlock_user(*, actor: Principal, user: User) -> User:
 
 
 def _check_governs(actor: Principal, user: User) -> None:
-    if not actor.is_admin:
-        raise ForbiddenError("Only an admin may do this. Ask an admin of your company.")
+    actor.must_be_admin()
     if actor.role != Role.SUPER_ADMIN and user.company_id != actor.company_id:
         raise NotFoundError("There is no such user.")

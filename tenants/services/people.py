@@ -99,8 +99,8 @@ def create_user(
     company = None if role == Role.SUPER_ADMIN and company_id is None else _company_for(actor, company_id)
     if role == Role.SUPER_ADMIN and (company is not None or not actor.is_super_admin):
         raise ForbiddenError("A super admin belongs to no company, and only a super admin can make one.")
-    if role != Role.USER and not actor.is_admin:
-        raise ForbiddenError("Only an admin can make an admin.")
+    if role != Role.USER:
+        actor.must_be_admin()
     check_email_is_free(email)
     user = new_user(
         company=company, email=email, username=username, password=password,

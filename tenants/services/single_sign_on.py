@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from knowrithm.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, ServiceError
+from knowrithm.errors import ConflictError, InvalidInputError, NotFoundError, ServiceError
 from knowrithm.principal import Principal, Role
 from tenants import oidc
 from tenants.audit.models import RiskLevel
@@ -333,8 +333,7 @@ def _domain_of(email: str) -> str:
 
 def _only_admins(actor: Principal) -> None:
     actor.must_be_oneself()
-    if not actor.is_admin:
-        raise ForbiddenError("Only an admin of your company can change this.")
+    actor.must_be_admin()
 
 
 def _check_issuer(issuer: str) -> None:

@@ -11,7 +11,7 @@ import pyotp
 from django.db import transaction
 from django.utils import timezone
 
-from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
+from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, Role
 from knowrithm.security.hashing import keyed_hash
 from tenants.audit.models import RiskLevel
@@ -116,8 +116,7 @@ def reset_two_factor(*, actor: Principal | None, user_id: uuid.UUID) -> User:
     """
     if actor is not None:
         actor.must_be_oneself()
-        if not actor.is_admin:
-            raise ForbiddenError("Only an admin can reset another person's second factor.")
+        actor.must_be_admin()
     people = User.objects.all()
     if actor is not None and actor.role != Role.SUPER_ADMIN:
         people = people.filter(company_id=actor.company_id)

@@ -822,7 +822,7 @@ def test_only_admins_see_and_change_the_security_settings(acme: Character) -> No
     browser = Client()
     browser.force_login(user, "tenants.backends.EmailBackend")
     assert (browser.get("/security").status_code, browser.post("/security", FORM).status_code) == (403, 403)
-    with pytest.raises(ServiceError, match="Only an admin"):
+    with pytest.raises(ServiceError, match="Ask an admin of your company"):
         check_single_sign_on(actor=principal_of(user))
     assert 'href="/security"' not in browser.get("/home").content.decode()
 

@@ -46,7 +46,7 @@ A super admin who acts as a person has exactly that person's rights, except for 
 
 ## Endpoints
 
-Where several scopes are named, any one of them is enough. "Of an admin" means that the person who made the key is an admin.
+Where several scopes are named, any one of them is enough, unless "and" stands between them. "Of an admin" means that the person who made the key is an admin.
 """
 
 
@@ -67,13 +67,20 @@ def render() -> str:
         parts[-1] += "".join(rows) + "\n"
     parts.append("## Pages\n\n| Page | Open to |\n|---|---|")
     pages = dict.fromkeys(
-        f"\n| `{_path(route)}` | {_cells(route)[0]}{_or_lead(route)} |" for route in routes if route.is_page
+        f"\n| `{_verb(route)}{_path(route)}` | {_cells(route)[0]}{_or_lead(route)} |"
+        for route in routes
+        if route.is_page
     )
     return "\n".join(parts) + "".join(pages) + "\n"
 
 
 def _path(route: Route) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path).replace("/api/v1/", "/")
+
+
+def _verb(route: Route) -> str:
+    """Of a page, where another one asks for more."""
+    return f"{route.method} " if isinstance(route.view.access, dict) else ""
 
 
 def _or_lead(route: Route) -> str:
@@ -91,12 +98,12 @@ def _cells(route: Route) -> tuple[str, str, str]:
         for role in Role
         if USER in access.kinds
         and (access.roles is None or role in access.roles)
-        and (not scopes or any(scope in ROLE_SCOPES[role] for scope in scopes))
+        and access.is_within(ROLE_SCOPES[role].__contains__)
         and (role != Role.SUPER_ADMIN or not _needs_company(route))
     ]
     person = ", ".join(role.replace("_", " ") for role in reach) or "nobody"
     person += "; not while acting as somebody else" if access.is_oneself else ""
-    key = (_listed(scopes) if scopes else "any") if API_KEY in access.kinds else "no"
+    key = _listed(scopes, " and " if access.needs_all else ", ") if API_KEY in access.kinds else "no"
     key += " of an admin" if key != "no" and access.roles is not None else ""
     return person, key, "its own" if LEAD in access.kinds else "no"
 
@@ -105,8 +112,8 @@ def _needs_company(route: Route) -> bool:
     return bool(getattr(route.view, "needs_company", True))
 
 
-def _listed(scopes: list[Scope]) -> str:
-    return ", ".join(f"`{scope}`" for scope in scopes)
+def _listed(scopes: list[Scope], between: str = ", ") -> str:
+    return between.join(f"`{scope}`" for scope in scopes) or "any"
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from knowrithm.api.permissions import Access, declared_access
+from knowrithm.api.permissions import Access, declared_access, with_verb
 
 API_PREFIXES = ("/api/", "/health", "/widget", "/test")
 
@@ -33,7 +33,7 @@ class Route:
     @property
     def access(self) -> Access:
         """Raises `ImproperlyConfigured` when the view declares none."""
-        return declared_access(self.view, self.action or self.method)
+        return with_verb(declared_access(self.view, self.action or self.method), self.method)
 
 
 def all_routes() -> Iterator[Route]:

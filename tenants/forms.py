@@ -14,8 +14,8 @@ from tenants.passwords import MAX_LENGTH, RULES
 SCOPE_LABELS = {
     Scope.READ: "Read: see agents, documents and conversations",
     Scope.WRITE: "Write: create, change and archive, and chat",
-    Scope.UPDATE: "Update",
-    Scope.DELETE: "Delete",
+    Scope.UPDATE: "Update: change what is there",
+    Scope.DELETE: "Delete: archive and delete",
     Scope.ADMIN: "Admin: people and model settings too",
     Scope.FULL_ACCESS: "Full access: everything the company may do",
 }

@@ -5,7 +5,8 @@ fails. `manage.py permissions_table` writes all of it down in docs/permissions.m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -65,6 +66,17 @@ WRITE_OR_LEAD = Access(WRITE.scopes, kinds=frozenset({USER, API_KEY, LEAD}))
 SUPER_ADMIN = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}))
 SUPER_ADMIN_ONESELF = Access(kinds=frozenset({USER}), roles=frozenset({Role.SUPER_ADMIN}), is_oneself=True)
 
+BY_VERB = {"PUT": Scope.UPDATE, "PATCH": Scope.UPDATE, "DELETE": Scope.DELETE}
+
+
+@cache
+def with_verb(access: Access, method: str) -> Access:
+    """What is open to `write` is open to `update` with PUT and PATCH too, and to `delete` with DELETE."""
+    scope = BY_VERB.get(method)
+    if scope is None or Scope.WRITE not in access.scopes or access.needs_all:
+        return access
+    return replace(access, scopes=access.scopes | {scope})
+
 
 def declare(access: Access | dict[str, Access]) -> Callable[[V], V]:
     """For plain views and pages, which check it themselves: what they ask, for the table and the tests. A mapping says
@@ -122,7 +134,7 @@ def check_access(access: Access, principal: Principal, resource: Resource | None
 
 class HasAccess(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
-        access = access_of(view)
+        access = with_verb(access_of(view), request.method or "")
         if access.is_public:
             return True
         principal = caller(request)

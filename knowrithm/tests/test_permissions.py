@@ -64,6 +64,27 @@ def test_permissions_narrow_a_key(
     assert key.get("/api/v1/auth/validate").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("permissions", "scopes", "statuses"),
+    [
+        ({}, ["read", "update"], [200, 403, 403]),
+        ({}, ["read", "delete"], [403, 400, 403]),  # 400: the agent has a conversation
+        ({}, ["read", "write"], [200, 400, 400]),
+        ({}, ["read", "admin"], [403, 403, 403]),
+        ({"agents": ["update"]}, ["full_access"], [200, 403, 403]),
+        ({"agents": ["read"]}, ["read", "update", "delete"], [403, 403, 403]),
+    ],
+)
+def test_update_and_delete_open_their_verbs(
+    acme: Character, permissions: dict[str, Any], scopes: list[str], statuses: list[int]
+) -> None:
+    key, path = client_of(narrowed(acme, permissions, *scopes)), f"/api/v1/agent/{acme.agent.id}"
+    with tenant_context(acme.company):
+        Conversation.objects.create(agent=acme.agent, entity_type="user", user_id=acme.admin.id)  # it is in use
+    asked = key.put(path, {"description": "x"}), key.delete(path), key.post("/api/v1/agent", {})
+    assert [answer.status_code for answer in asked] == statuses
+
+
 def test_services_see_the_narrowed_scopes(acme: Character) -> None:
     """A key that may write in the company but not govern it makes no admin, although its scopes would."""
     person = {

@@ -34,7 +34,8 @@ KEYS = """
 | `write` | Reading, creating, changing, archiving and restoring. |
 | `admin` | Reading, and governing people, the configuration and the catalogue. |
 | `full_access` | Everything. |
-| `update`, `delete` | Accepted for compatibility with older clients; no endpoint asks for them alone. |
+| `update` | Changing and restoring with `PUT` and `PATCH`, wherever `write` would be enough. |
+| `delete` | Archiving and deleting with `DELETE`, wherever `write` would be enough. |
 
 ## Permissions of an API key
 

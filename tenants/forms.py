@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.exceptions import ValidationError
 
-from knowrithm.principal import Principal, Role, Scope
+from knowrithm.principal import Principal, Resource, Role, Scope
 from tenants import ocr_languages
 from tenants.models import ApiKey, Company, User
 from tenants.passwords import MAX_LENGTH, RULES
@@ -75,7 +75,7 @@ class NewPersonForm(forms.Form):
 
 
 class ApiKeyChangeForm(forms.Form):
-    """What of a key can be changed later."""
+    """What of a key can be changed later. `permissions` is `{}` unless `is_narrowed`, as the service takes it."""
 
     name = forms.CharField(label="Name", max_length=100, help_text="What will use it.")
     allowed_networks = forms.CharField(
@@ -87,6 +87,16 @@ class ApiKeyChangeForm(forms.Form):
     )
     rate_limit_per_hour = forms.IntegerField(label="Calls an hour", min_value=1)
     rate_limit_per_day = forms.IntegerField(label="Calls a day", min_value=1)
+    is_narrowed = forms.BooleanField(
+        label="Only for parts of the API",
+        required=False,
+        help_text="What is not ticked below is closed to the key, as far as its scopes have opened it.",
+    )
+    permissions = forms.MultipleChoiceField(
+        label="Parts of the API",
+        required=False,
+        choices=[(f"{part}:{scope}", f"{part}: {scope}") for part in Resource for scope in Scope],
+    )
 
     def __init__(self, data: Any = None, *, company: Company, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
@@ -99,10 +109,30 @@ class ApiKeyChangeForm(forms.Form):
         text: str = self.cleaned_data["allowed_networks"]
         return text.replace(",", " ").split()
 
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = self.cleaned_data
+        ticked, rights = values.get("permissions", []), dict[str, list[str]]()
+        if values.pop("is_narrowed"):
+            for part, _, scope in (value.partition(":") for value in ticked):
+                rights.setdefault(part, []).append(scope)
+            if not rights:
+                self.add_error("permissions", "Tick what the key may do, or let it do all that its scopes allow.")
+        return {**values, "permissions": rights}
+
+    def grid(self) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+        """Of each part of the API its scopes: name, value and whether it is ticked."""
+        ticked = set(self["permissions"].value() or ())
+        return [(part, [(one, value := f"{part}:{one}", value in ticked) for one in Scope]) for part in Resource]
+
     @staticmethod
     def values_of(key: ApiKey) -> dict[str, Any]:
         names = ("name", "rate_limit_per_hour", "rate_limit_per_day")
-        return {**{name: getattr(key, name) for name in names}, "allowed_networks": "\n".join(key.allowed_networks)}
+        return {
+            **{name: getattr(key, name) for name in names},
+            "allowed_networks": "\n".join(key.allowed_networks),
+            "is_narrowed": bool(key.permissions),
+            "permissions": [f"{part}:{scope}" for part, scopes in key.narrowed_to for scope in scopes],
+        }
 
 
 class ApiKeyForm(ApiKeyChangeForm):

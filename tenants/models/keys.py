@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from knowrithm.db.models import BaseModel
-from knowrithm.principal import Scope
+from knowrithm.principal import Resource, Scope, stored_permissions
 from tenants.enums import (
     ApiKeyStatus,
 )
@@ -63,6 +63,14 @@ class ApiKey(BaseModel):
         """Until when the secret before the last rotation works; None when it does not."""
         ends = self.previous_expires_at
         return ends if self.previous_hash and ends is not None and ends > timezone.now() else None
+
+    @property
+    def narrowed_to(self) -> list[tuple[Resource, list[Scope]]]:
+        """The parts of the API that its permissions open, with their scopes. Look at `permissions` first: of a key
+        without any this is empty too.
+        """
+        found = stored_permissions(self.permissions) or {}
+        return [(part, [one for one in Scope if one in found[part]]) for part in Resource if found.get(part)]
 
     @property
     def limits(self) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import connection
 from django.test import Client
+from django.test.html import parse_html
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 from psycopg.types.json import Jsonb
@@ -440,6 +441,35 @@ def test_the_page_of_a_key_changes_it(acme_client: Client, made: NewApiKey) -> N
     assert refused.status_code == 200
     faults = refused.context["form"].errors
     assert list(faults) == ["allowed_networks"]
+
+
+def test_the_pages_show_and_change_what_a_key_is_narrowed_to(acme_client: Client, made: NewApiKey) -> None:
+    path = f"/api-keys/{made.row.id}"
+    form = {"name": "narrow", "rate_limit_per_hour": 7, "rate_limit_per_day": 8}
+    rights = {**form, "is_narrowed": "on", "permissions": ["agents:read", "agents:update", "leads:read"]}
+    assert acme_client.post(path, rights).status_code == 302
+    row = ApiKey.objects.get(pk=made.row.pk)
+    assert row.permissions == {"agents": ["read", "update"], "leads": ["read"]}
+
+    shown = acme_client.get(path).content.decode()
+    assert shown.count('name="permissions"') == 42
+    assert shown.count('" checked>') == 4  # and the switch
+    part = '<div><dt>Agents</dt><dd class="row"><span class="badge badge-plain">read</span>'
+    assert parse_html(shown).count(parse_html(f'{part}<span class="badge badge-plain">update</span></dd></div>')) == 1
+    assert "Only agents, leads" in acme_client.get("/api-keys").content.decode()
+
+    nothing = acme_client.post(path, {**form, "is_narrowed": "on"})
+    assert list(nothing.context["form"].errors) == ["permissions"]
+    assert acme_client.post(path, {**rights, "permissions": ["agents:fly"]}).status_code == 200
+    assert ApiKey.objects.get(pk=made.row.pk).permissions == row.permissions
+    assert acme_client.post(path, form).status_code == 302
+    assert ApiKey.objects.get(pk=made.row.pk).permissions == {}
+
+
+def test_the_form_makes_a_narrow_key(acme_client: Client) -> None:
+    sent = {"name": "narrow", "scopes": ["read"], "is_narrowed": "on", "permissions": ["documents:read"]}
+    created = acme_client.post("/api-keys", sent).context["created"]
+    assert ApiKey.objects.get(key=created["api_key"]).permissions == {"documents": ["read"]}
 
 
 def test_the_page_of_a_key_rotates_it_and_shows_the_secret_once(acme_client: Client, made: NewApiKey) -> None:

@@ -27,6 +27,7 @@ REDACTED = "[redacted]"
 SECRET_NAME = re.compile(
     r"password|secret|api_?key$|(^|_)token$|recovery_codes|connection_(string|url)|_hash$|^authorization$"
 )
+MAX_VALUE_LENGTH = 10_000  # characters of JSON that are kept of one value: nobody can shorten the log later
 # What companies may want encrypted (leads.models) must not stand here in clear, where no row can be changed.
 PERSONAL_NAMES = {"lead": frozenset({"email", "phone"})}
 CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
@@ -201,7 +202,15 @@ def _storable(changes: Changes, *, personal: frozenset[str] = frozenset()) -> di
     """JSON as it will come back from the database, secrets and what is in the fields `personal` left out."""
     plain = json.loads(json.dumps({name: list(pair) for name, pair in changes.items()}, cls=_Encoder))
     stored: dict[str, list[Any]] = _clean(plain, personal)
-    return stored
+    return {name: [_bounded(value) for value in pair] for name, pair in stored.items()}
+
+
+def _bounded(value: Any) -> Any:
+    """A value that is too long as the beginning of its text, with the length of the whole."""
+    if not isinstance(value, str | list | dict):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}… ({len(text)} characters)"
 
 
 def _clean(value: Any, personal: frozenset[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from tenants.services.companies import open_company
 from tenants.services.sessions import principal_of
 from tenants.tasks import queue_letter
 
+MAX_PREFERENCES_LENGTH = 16 * 1024  # characters of JSON
 PROFILE_FIELDS = ("first_name", "last_name", "timezone", "language", "preferences")
 
 
@@ -173,6 +175,10 @@ def ensure_super_admin(*, email: str, password: str) -> User:
 
 @transaction.atomic
 def update_profile(*, actor: Principal, user: User, changes: Mapping[str, Any]) -> User:
+    """Change what of `PROFILE_FIELDS` is given. Raises `InvalidInputError` for preferences that are too long."""
+    if len(json.dumps(changes.get("preferences"))) > MAX_PREFERENCES_LENGTH:
+        text = f"The preferences are too long: at most {MAX_PREFERENCES_LENGTH} characters of JSON."
+        raise InvalidInputError(text, fields={"preferences": [text]})
     before = fields_of(user, PROFILE_FIELDS)
     names = [name for name in PROFILE_FIELDS if name in changes]
     for name in names:

@@ -234,6 +234,14 @@ def test_a_user_cannot_give_a_key_more_than_they_have(acme: Character, anonymous
     assert anonymous.post("/api/v1/auth/api-keys", {"name": "x", "scopes": ["read"]}).status_code == 201
 
 
+def test_preferences_are_no_store(acme_api: APIClient) -> None:
+    fits, beyond = ({"preferences": {"a": "x" * length}} for length in (16 * 1024 - 9, 16 * 1024 - 8))
+    answers = [acme_api.put("/api/v1/user/profile", body) for body in (fits, beyond)]
+    assert [answer.status_code for answer in answers] == [200, 400]
+    text = "The preferences are too long: at most 16384 characters of JSON."
+    assert answers[1].json()["errors"] == {"preferences": [text]}
+
+
 def test_profile(acme_api: APIClient) -> None:
     answer = acme_api.put("/api/v1/user/profile", {"first_name": "Wile", "timezone": "Europe/Paris"})
     assert answer.json()["user"]["first_name"] == "Wile"

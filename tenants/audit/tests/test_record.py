@@ -6,7 +6,7 @@ from django_tenants.utils import tenant_context
 from conftest import Character
 from tenants.audit.chain import digest_of
 from tenants.audit.models import AuditEvent
-from tenants.audit.services import REDACTED, record_event
+from tenants.audit.services import MAX_VALUE_LENGTH, REDACTED, record_event
 
 
 def test_rows_are_chained(in_acme: Character) -> None:
@@ -25,6 +25,18 @@ def test_secrets_are_left_out(in_acme: Character) -> None:
         changes={"llm_api_key": ("", "sk-1234"), "llm_max_tokens": (100, 200)},
     )
     assert event.changes == {"llm_api_key": ["", REDACTED], "llm_max_tokens": [100, 200]}
+
+
+def test_a_long_value_is_kept_as_its_beginning(in_acme: Character) -> None:
+    preferences = {"secret": "s3"}, {"a": ["z" * 20_000]}
+    changes = {"notes": ("x" * MAX_VALUE_LENGTH, "y" * 5_000_000), "preferences": preferences}
+    event = record_event(actor=in_acme.principal, event_type="user.updated", changes=changes)
+    event.refresh_from_db()
+    assert event.changes == {
+        "notes": ["x" * MAX_VALUE_LENGTH, "y" * MAX_VALUE_LENGTH + "… (5000000 characters)"],
+        "preferences": [{"secret": REDACTED}, '{"a": ["' + "z" * (MAX_VALUE_LENGTH - 8) + "… (20011 characters)"],
+    }
+    assert digest_of(event) == event.digest
 
 
 def test_addresses_of_leads_are_left_out(in_acme: Character) -> None:

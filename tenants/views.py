@@ -112,6 +112,7 @@ def account(request: PageRequest) -> HttpResponse:
 def _change_password(request: PageRequest, form: PasswordForm) -> bool:
     with errors_in(form):
         services.principal_of(request.user).must_be_oneself()
+        check_sign_in(request, request.user.email)
         services.change_password(
             actor=services.principal_of(request.user), user=request.user,
             current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"],

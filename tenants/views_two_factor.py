@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from knowrithm.api.permissions import ONESELF, PUBLIC, declare
-from knowrithm.api.throttling import check_rate, client_address
+from knowrithm.api.throttling import check_rate, check_sign_in, client_address
 from tenants import services
 from tenants.browser import SESSION_KEY
 from tenants.forms_security import CodeForm, DisableForm
@@ -77,6 +77,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
 def _disable(request: HttpRequest, form: Form) -> bool:
     assert isinstance(request.user, User)  # noqa: S101
     with errors_in(form):
+        check_sign_in(request, request.user.email)
         data = {"password": "", **form.cleaned_data}
         services.disable_two_factor(actor=services.principal_of(request.user), **data)
         keep_signed_in(request)

@@ -17,26 +17,28 @@ from tenants.exceptions import InvalidLinkError
 from tenants.models import PasswordReset, User
 from tenants.passwords import check_new_password
 from tenants.selectors import password_state_of
-from tenants.services.sessions import end_sessions
+from tenants.services.sessions import end_sessions, try_password
 from tenants.services.verification import mark_verified
 from tenants.tasks import queue_letter
 
 LINK_OVER = "This link is not valid any more. Ask for a new one."
 
 
-@transaction.atomic
 def change_password(
     *, actor: Principal, user: User, current: str, new: str, keep_session_id: str | None = None
 ) -> None:
-    """Every session of the person ends but `keep_session_id`, the one that asks."""
-    if not user.check_password(current):
+    """Every session of the person ends but `keep_session_id`, the one that asks. A wrong password counts as a failed
+    sign-in. Raises `InvalidInputError`, `AccountLockedError`.
+    """
+    if not try_password(user, current):
         raise InvalidInputError("The current password is not right.", fields={"current_password": ["Not right."]})
     check_new_password(new, user, field="new_password")
-    user.set_password(new)
-    user.save(update_fields=["password", "updated_at"])
-    end_sessions(user, actor=actor, but=keep_session_id)
-    with log_of(user.company):
-        record_event(actor=actor, event_type="user.password_changed", entity=user, risk_level=RiskLevel.MEDIUM)
+    with transaction.atomic():
+        user.set_password(new)
+        user.save(update_fields=["password", "updated_at"])
+        end_sessions(user, actor=actor, but=keep_session_id)
+        with log_of(user.company):
+            record_event(actor=actor, event_type="user.password_changed", entity=user, risk_level=RiskLevel.MEDIUM)
 
 
 def request_password_reset(*, email: str) -> None:

@@ -128,6 +128,22 @@ def _check_sso(user: User) -> None:
 
 
 @transaction.atomic
+def try_password(user: User, password: str) -> bool:
+    """Whether it is the password of somebody who is signed in: a stolen session buys no guesses.
+
+    A wrong one counts as a failed sign-in, so raise nothing in the transaction of this. One guess at a time, by a lock
+    on the person's row. Raises `AccountLockedError`.
+    """
+    locked = User.objects.select_for_update(of=("self",)).select_related("company").get(pk=user.pk)
+    if locked.is_locked:
+        raise _locked(locked)
+    if not locked.check_password(password):
+        count_failure(locked, why="The password was wrong, of somebody who is signed in.")
+        return False
+    return True
+
+
+@transaction.atomic
 def count_failure(user: User, *, why: str) -> None:
     """A wrong password or code, which locks the account when there were too many."""
     User.objects.filter(pk=user.pk).update(login_attempts=F("login_attempts") + 1)

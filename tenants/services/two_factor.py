@@ -23,7 +23,7 @@ from tenants.exceptions import (
     TwoFactorStateError,
 )
 from tenants.models import RecoveryCode, TwoFactor, User
-from tenants.services.sessions import count_failure, end_sessions, principal_of, require_steps
+from tenants.services.sessions import count_failure, end_sessions, principal_of, require_steps, try_password
 
 ISSUER = "Knowrithm"  # what the app shows beside the address
 DRIFT = 1  # steps of 30 seconds that a phone's clock may be early or late
@@ -94,9 +94,11 @@ def renew_recovery_codes(*, actor: Principal, otp: str) -> list[str]:
 
 
 def disable_two_factor(*, actor: Principal, password: str, otp: str) -> None:
-    """By password (of who has one) and code. Where it is required, the person is led to set it up again."""
+    """By password (of who has one) and code, each of which counts as a failed sign-in when it is wrong. Where it is
+    required, the person is led to set it up again.
+    """
     user = _person(actor)
-    if user.has_usable_password() and not user.check_password(password):
+    if user.has_usable_password() and not try_password(user, password):
         raise InvalidInputError("The password is not right.", fields={"password": ["Not right."]})
     with transaction.atomic():
         is_right = _try_code(user, otp)  # a wrong one has to stay counted: nothing is raised in here

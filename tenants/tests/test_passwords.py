@@ -279,3 +279,33 @@ def test_super_admins_unlock_and_force_resets_in_django_admin(acme: Character, r
     assert (acme.admin.locked_until, acme.admin.must_reset_password) == (None, True)
     event = last_event(acme)
     assert (event.event_type, event.actor_label) == ("user.password_reset_forced", "root@example.com")
+
+
+# --- The password of somebody who is signed in --------------------------------------------------------------------
+
+CHANGE = {"form": "password", "new_password": NEW, "new_password_again": NEW}
+
+
+def test_guesses_of_a_stolen_session_lock_the_account(acme: Character, acme_client: Client, settings: Settings) -> None:
+    settings.LOGIN_FAILURE_LIMIT = 3
+    for number in range(3):
+        answer = acme_client.post("/account", {**CHANGE, "current_password": f"guess-{number}"})
+        assert answer.context["password_form"].errors["current_password"] == ["Not right."]
+    locked = acme_client.post("/account", {**CHANGE, "current_password": PASSWORD})
+    [said] = locked.context["password_form"].non_field_errors()
+    assert said.startswith("This account is locked after too many failed attempts.")
+    acme.admin.refresh_from_db()
+    assert (acme.admin.is_locked, acme.admin.check_password(PASSWORD)) == (True, True)
+    with tenant_context(acme.company):
+        told = AuditEvent.objects.order_by("position").values_list("event_type", flat=True)
+        assert list(told) == ["user.sign_in_failed", "user.sign_in_failed", "user.locked"]
+
+
+def test_guesses_of_a_stolen_session_are_limited(acme: Character, acme_client: Client, settings: Settings) -> None:
+    settings.RATE_LIMIT_ENABLED = True
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "login_account": "1/day"}
+    User.objects.filter(pk=acme.admin.pk).update(email=f"{acme.admin.pk}@acme.example")  # nobody has counted it yet
+    sent = {**CHANGE, "current_password": "guess"}
+    first, second = (acme_client.post("/account", sent, REMOTE_ADDR="192.0.2.77") for _ in range(2))
+    assert first.context["password_form"].errors["current_password"] == ["Not right."]
+    assert second.context["password_form"].non_field_errors()[0].startswith("Too many requests.")

@@ -181,6 +181,29 @@ def test_switching_off_needs_password_and_code(acme: Character, acme_api: APICli
     assert (again.status_code, again.json()["code"]) == (409, "TWO_FACTOR_STATE")
 
 
+def test_guesses_of_the_password_lock_the_account(acme: Character, acme_api: APIClient, settings: Settings) -> None:
+    settings.LOGIN_FAILURE_LIMIT = 3
+    enrol(acme.admin)
+    api = bearer(acme)
+    guesses = [
+        api.delete("/api/v1/auth/two-factor", {"password": f"guess-{number}", "otp": "000000"}) for number in range(3)
+    ]
+    locked = api.delete("/api/v1/auth/two-factor", {"password": PASSWORD, "otp": code_of(acme.admin)})
+    assert [answer.status_code for answer in (*guesses, locked)] == [400, 400, 400, 423]
+    assert locked.json()["code"] == "ACCOUNT_LOCKED"
+
+
+def test_switching_off_is_limited_like_a_sign_in(acme: Character, settings: Settings) -> None:
+    User.objects.filter(pk=acme.admin.pk).update(email=f"{acme.admin.pk}@acme.example")  # nobody has counted it yet
+    acme.admin.refresh_from_db()
+    enrol(acme.admin)
+    settings.RATE_LIMIT_ENABLED = True
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "login_account": "1/day"}
+    api, body = bearer(acme), {"password": "guess", "otp": "000000"}
+    answers = [api.delete("/api/v1/auth/two-factor", body, REMOTE_ADDR="192.0.2.78") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [400, 429]
+
+
 def test_renewed_recovery_codes_replace_the_old_ones(acme: Character, anonymous: APIClient) -> None:
     old = enrol(acme.admin)
     answer = bearer(acme).post("/api/v1/auth/two-factor/recovery-codes", {"otp": code_of(acme.admin)})

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from knowrithm.api.permissions import ONESELF, SIGNED_IN
 from knowrithm.api.responses import single
 from knowrithm.api.schema import SentenceSerializer, answer
+from knowrithm.api.throttling import check_sign_in
 from knowrithm.api.views import ApiViewSet
 from tenants import services
 from tenants.api.serializers import DisableTwoFactorInput, OtpInput
@@ -84,6 +85,7 @@ class TwoFactorViewSet(ApiViewSet):
 
     @extend_schema(request=DisableTwoFactorInput, responses=SentenceSerializer)
     def disable(self, request: Request) -> Response:
+        check_sign_in(request, self.principal().label)
         services.disable_two_factor(actor=self.principal(), **self.validated(DisableTwoFactorInput, request))
         keep_signed_in(request._request)
         return Response({"message": "Two-factor sign-in is off."})

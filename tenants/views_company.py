@@ -16,7 +16,7 @@ from tenants.browser import archived_admin
 from tenants.forms import CompanyForm
 from tenants.logo import read_logo
 from tenants.models import RESTORE_PERIOD, Company, User
-from tenants.pages import PageRequest, admin_page, errors_in
+from tenants.pages import PageRequest, admin_page, errors_as_messages, errors_in
 
 A_YEAR = 365 * 24 * 3600
 
@@ -50,9 +50,10 @@ def archived(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     own = _company_of(user)
     if request.method == "POST":
-        services.restore_company(actor=services.principal_of(user), company=own)
-        messages.success(request, f"“{own.name}” was restored.")
-        return redirect("home")
+        with errors_as_messages(request):
+            services.restore_company(actor=services.principal_of(user), company=own)
+            messages.success(request, f"“{own.name}” was restored.")
+            return redirect("home")
     response = render(request, "tenants/company_archived.html", {"company": own, "person": user})
     response["Cache-Control"] = "no-store"
     return response

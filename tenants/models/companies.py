@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django_tenants.models import DomainMixin, TenantMixin
 
@@ -70,7 +71,13 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
             models.CheckConstraint(
                 condition=models.Q(audit_retention_days=None) | models.Q(audit_retention_days__gte=MIN_AUDIT_DAYS),
                 name="company_audit_retention_not_too_short",
-            )
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                condition=models.Q(archived_at=None) & ~models.Q(email=""),
+                name="company_email_unique",
+                violation_error_message="A company with this e-mail address exists already.",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from django.core.exceptions import ValidationError
 from django.core.files.base import File
 from django.core.validators import URLValidator
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django_tenants.utils import tenant_context
 
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
@@ -61,7 +62,8 @@ def open_company(*, name: str, email: str, logo: Logo = "", address_id: int | No
     if address_id is not None:
         message = "A new company has no addresses yet: add one, then choose it."
         raise InvalidInputError(message, fields={"address_id": [message]})
-    company.save()
+    with email_is_free():
+        company.save()
     provisioning.create_schema(company.schema_name)
     with tenant_context(company):
         open_log()
@@ -99,7 +101,8 @@ def update_company(*, actor: Principal, company: Company, changes: Mapping[str, 
     if address:
         changed["address"] = (None, address)
     if changed:
-        company.save()
+        with email_is_free():
+            company.save()
         with log_of(company):
             record_event(
                 actor=actor,
@@ -143,8 +146,24 @@ def _check_may_change(actor: Principal, company: Company, changes: Mapping[str, 
 
 def _check_email_is_free(email: str) -> None:
     if Company.objects.live().filter(email__iexact=email).exists():
-        message = "A company with this e-mail address exists already."
-        raise AlreadyRegisteredError(message, fields={"email": [message]})
+        raise _email_is_taken()
+
+
+@contextmanager
+def email_is_free() -> Iterator[None]:
+    """For what gives a live company an address. Who looked at the same time as another is refused by the database."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "company_email_unique" not in str(error):
+            raise
+        raise _email_is_taken() from None
+
+
+def _email_is_taken() -> AlreadyRegisteredError:
+    message = "A company with this e-mail address exists already."
+    return AlreadyRegisteredError(message, fields={"email": [message]})
 
 
 def _check_languages(company: Company, languages: Sequence[str]) -> None:

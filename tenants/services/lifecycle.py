@@ -12,8 +12,10 @@ from knowrithm.errors import ConflictError, NotFoundError
 from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import log_of, record_event
+from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company
 from tenants.selectors import companies_in_reach, related_rows
+from tenants.services.companies import email_is_free
 from tenants.tasks import purge_company as purge_task
 
 
@@ -32,13 +34,19 @@ def archive_company(*, actor: Principal, company: Company) -> Company:
 
 @transaction.atomic
 def restore_company(*, actor: Principal, company: Company) -> Company:
+    """Raises `AlreadyRegisteredError` when another company has taken the e-mail address meanwhile."""
     company = Company.objects.select_for_update().get(pk=company.pk)
     if company.purge_started_at is not None:
         raise NotFoundError("There is no such company.")
     if not company.is_archived:
         return company
     company.archived_at = None
-    company.save(update_fields=["archived_at", "updated_at"])
+    try:
+        with email_is_free():
+            company.save(update_fields=["archived_at", "updated_at"])
+    except AlreadyRegisteredError:
+        message = f"Another company has the e-mail address {company.email} by now. Change one of the two first."
+        raise AlreadyRegisteredError(message, fields={"email": [message]}) from None
     with log_of(company):
         record_event(actor=actor, event_type="company.restored", entity=company, risk_level=RiskLevel.MEDIUM)
     return company

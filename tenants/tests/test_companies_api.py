@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Character, key_client
-from tenants.audit.models import AuditEvent
+from conftest import PASSWORD, Character, character, key_client, page_client
+from tenants.audit.models import AuditEvent, AuditHead
+from tenants.audit.services import open_log
+from tenants.exceptions import AlreadyRegisteredError
 from tenants.models import Company
-from tenants.services import create_company, ensure_super_admin, start_session
+from tenants.services import archive_company, create_company, ensure_super_admin, start_session, update_company
+from tenants.tests.test_two_factor import on_its_own_connection
 
 
 @pytest.fixture
@@ -130,6 +136,69 @@ def test_only_a_super_admin_governs(acme_api: APIClient, root_api: APIClient, ac
 def test_the_e_mail_address_of_another_company_is_taken(acme_api: APIClient, acme: Character) -> None:
     assert acme_api.put(url(acme.company), {"email": "Admin@Globex.example"}).status_code == 409
     assert acme_api.put(url(acme.company), {"email": "ADMIN@acme.example"}).json()["email"] == "ADMIN@acme.example"
+
+
+def test_a_company_whose_address_was_taken_does_not_come_back_with_it(
+    acme: Character, globex: Character, root_api: APIClient
+) -> None:
+    archive_company(actor=acme.principal, company=acme.company)
+    update_company(actor=globex.principal, company=globex.company, changes={"email": "ADMIN@acme.example"})
+    said = "Another company has the e-mail address admin@acme.example by now. Change one of the two first."
+    bulk = root_api.patch("/api/v1/company/bulk-restore", {"company_ids": [str(acme.company.pk)]})
+    for answer in (root_api.patch(f"/api/v1/company/{acme.company.pk}/restore"), bulk):
+        assert (answer.status_code, answer.json()["code"], answer.json()["message"]) == (
+            409,
+            "ALREADY_REGISTERED",
+            said,
+        )
+    page = page_client(acme).post("/company/archived")
+    assert [str(message) for message in page.context["messages"]] == [said]
+
+    update_company(actor=globex.principal, company=globex.company, changes={"email": "admin@globex.example"})
+    assert root_api.patch(f"/api/v1/company/{acme.company.pk}/restore").status_code == 200
+
+
+@pytest.mark.django_db
+def test_of_two_companies_that_take_one_address_at_once_one_does() -> None:
+    """The second looks before the first has committed, sees that the address is free, and is refused all the same."""
+    has_written, is_done = Event(), Event()
+
+    def take(name: str) -> None:
+        who = character(name)
+        update_company(actor=who.principal, company=who.company, changes={"email": "both@example.org"})
+
+    def first() -> None:
+        with transaction.atomic():
+            take("acme")
+            has_written.set()
+            is_done.wait(1)  # without the index the second is done by then
+
+    def second() -> str:
+        has_written.wait(10)
+        try:
+            take("globex")
+        except AlreadyRegisteredError as error:
+            return error.code
+        finally:
+            is_done.set()
+        return "taken twice"
+
+    def clean_up() -> None:
+        for name in ("acme", "globex"):
+            company = Company.objects.get(name=name.capitalize())
+            Company.objects.filter(pk=company.pk).update(email=f"admin@{name}.example")
+            with tenant_context(company):
+                AuditEvent.objects.all().delete()
+                AuditHead.objects.all().delete()
+                open_log()
+
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            tasks = [threads.submit(on_its_own_connection, task) for task in (first, second)]
+            outcomes = [task.result() for task in tasks]
+        finally:
+            threads.submit(on_its_own_connection, clean_up).result()
+    assert outcomes == [None, "ALREADY_REGISTERED"]
 
 
 def test_a_super_admin_reaches_every_company(root_api: APIClient, acme: Character, unknown_id: uuid.UUID) -> None:

@@ -10,8 +10,11 @@ from collections.abc import Callable
 import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from redis.exceptions import RedisError
 
 from knowrithm.errors import RateLimitedError
 from knowrithm.origin import NOWHERE, Origin, set_origin
@@ -69,8 +72,10 @@ class SecurityHeadersMiddleware(CSPMiddleware):
         return answered
 
 
-class RateLimitPageMiddleware:
-    """A page that was asked for too often: 429 with `Retry-After`, in words. The API answers for itself."""
+class RefusalPageMiddleware:
+    """A page that was asked for too often (429), or that Redis or PostgreSQL would be needed for while it restarts
+    (503): with `Retry-After`, in words. The API answers for itself.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -79,8 +84,12 @@ class RateLimitPageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, RateLimitedError):
-            return None
-        response = render(request, "429.html", {"sentence": str(exception)}, status=exception.status)
-        response["Retry-After"] = str(exception.retry_after)
-        return response
+        if isinstance(exception, RateLimitedError):
+            response = render(request, "429.html", {"sentence": str(exception)}, status=exception.status)
+            response["Retry-After"] = str(exception.retry_after)
+            return response
+        if isinstance(exception, RedisError | OperationalError | InterfaceError):
+            log.error("service_unavailable", exc_info=exception)
+            # Without the request: whose it is stands where nothing can be asked now.
+            return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
+        return None

@@ -90,7 +90,7 @@ MIDDLEWARE = [
     "tenants.middleware.BrowserMiddleware",
     "tenants.middleware.KeyUseMiddleware",
     "tenants.middleware.CompanyMiddleware",
-    "knowrithm.middleware.RateLimitPageMiddleware",
+    "knowrithm.middleware.RefusalPageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -14,13 +14,14 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from knowrithm.api.caller import caller
+from knowrithm.db.redis import IMPATIENT
 from knowrithm.errors import RateLimitedError
 from knowrithm.security.hashing import keyed_hash
 
 
 @cache
 def _limiter() -> SlidingWindowCounterRateLimiter:
-    return SlidingWindowCounterRateLimiter(storage_from_string(settings.REDIS_URL))
+    return SlidingWindowCounterRateLimiter(storage_from_string(settings.REDIS_URL, **IMPATIENT))
 
 
 @cache

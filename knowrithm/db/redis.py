@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import redis
 import redis.asyncio
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+IMPATIENT: dict[str, Any] = {
+    "socket_timeout": 0.5,
+    "socket_connect_timeout": 0.5,
+    "retry": Retry(NoBackoff(), 1),  # a connection that Redis has closed meanwhile is replaced
+}
 
 
 @cache
@@ -19,13 +26,7 @@ def sync_redis() -> redis.Redis:
 @cache
 def impatient_redis() -> redis.Redis:
     """For what a request can do without: half a second without an answer is an error."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        decode_responses=True,
-        socket_timeout=0.5,
-        socket_connect_timeout=0.5,
-        retry=Retry(NoBackoff(), 1),  # a connection that Redis has closed meanwhile is replaced
-    )
+    return redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, **IMPATIENT)
 
 
 def async_redis() -> redis.asyncio.Redis:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +15,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, key_client
+from knowrithm.api import throttling
 from knowrithm.api.throttling import check_rate
 from knowrithm.errors import RateLimitedError
 
@@ -123,3 +126,22 @@ def test_the_handshake_is_limited_per_address(acme: Character, anonymous: APICli
         for place in (address, address, new_address())
     ]
     assert [answer.status_code for answer in answers] == [400, 429, 400]
+
+
+@pytest.fixture
+def deaf(settings: Settings, limits: dict[str, str]) -> Iterator[None]:
+    """A Redis that lets everybody connect and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.REDIS_URL = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        throttling._limiter.cache_clear()
+        yield
+    throttling._limiter.cache_clear()
+
+
+def test_without_redis_the_sign_in_says_so(acme: Character, deaf: None) -> None:
+    form = {"email": acme.admin.email, "password": PASSWORD}
+    page = Client().post("/login", form)
+    api = APIClient().post("/api/v1/auth/login", form)
+    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in (page, api)] == [(503, "5")] * 2
+    assert b"A part of the service is not available" in page.content
+    assert Client().get("/login").status_code == 200

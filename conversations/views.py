@@ -32,6 +32,7 @@ from knowrithm.errors import NotFoundError
 from tenants.models import User
 from tenants.pages import PageRequest, as_uuid, company_page, page_of, query_text, way_back
 from tenants.services import principal_of
+from tenants.sign_in import missing_step
 
 API_BASE = "/api/v1"
 RECENT = 5
@@ -206,7 +207,9 @@ def passage(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def _visible_citation(request: HttpRequest, pk: uuid.UUID) -> tuple[Citation, str]:
-    if isinstance(request.user, User) and request.user.company is not None:
+    person = request.user
+    # Who has not done what their company requires at sign-in is no more than a visitor here.
+    if isinstance(person, User) and person.company is not None and missing_step(request, person) is None:
         with suppress(NotFoundError):  # one of our people may be looking at the demo
             citation = get_citation(pk)
             return citation, _document_url(citation)

@@ -12,7 +12,7 @@ from django.test.html import parse_html
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from conftest import Character
+from conftest import Character, page_client
 from conversations.demo import create_demo, demo_agent
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
@@ -21,6 +21,7 @@ from documents.models import Document, DocumentChunk
 from knowrithm.principal import Principal, PrincipalKind
 from leads.api.authentication import lead_from_token
 from leads.models import Lead
+from tenants.models import Company, User
 
 QUOTE = "sale items within 30 days"
 CONTENT = f"Customers may return {QUOTE} of delivery."
@@ -270,6 +271,16 @@ def test_passage_is_only_for_its_company(acme: Character, globex_client: Client)
     citation = cited_answer(acme)
     assert globex_client.get(f"/conversations/passage/{citation.pk}").status_code == 404
     assert Client().get(f"/conversations/passage/{citation.pk}").status_code == 404
+
+
+@pytest.mark.parametrize("step", ["requires_two_factor", "requires_sso"])
+def test_passage_is_not_for_who_has_not_done_what_the_company_asks(acme: Character, step: str) -> None:
+    citation = cited_answer(acme)
+    User.objects.filter(pk=acme.admin.pk).update(role="user")
+    browser = page_client(acme)
+    assert browser.get(f"/conversations/passage/{citation.pk}").status_code == 200
+    Company.objects.filter(pk=acme.company.pk).update(**{step: True})
+    assert browser.get(f"/conversations/passage/{citation.pk}").status_code == 404
 
 
 # --- The demo -----------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from documents.retrieval import RetrievalSettings
 from documents.selectors import get_reranker_of
 from documents.trial import try_search
 from documents.views_reranking import reranker_form
+from knowrithm.api.throttling import check_rate
 from tenants.pages import PageRequest, company_page, errors_in
 from tenants.services import principal_of
 
@@ -81,6 +82,7 @@ def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         form = TrialForm({**values, **request.GET.dict()})
         if form.is_valid():
             with errors_in(form):
+                check_rate("search", str(request.user.pk))
                 context["trial"] = try_search(
                     agent=agent,
                     question=form.cleaned_data["query"],

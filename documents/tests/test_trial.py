@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django_tenants.utils import tenant_context
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from agents.models import Agent, LLMSettings
@@ -94,6 +95,15 @@ def test_near_repeats_do_not_crowd_others_out(in_acme: Character) -> None:
     found = [passage.content for passage in retrieve(agent, "X200 warranty", settings=RetrievalSettings(top_k=2))]
     assert len(found) == 2
     assert found[1] == "Spanners cost eleven euros."
+
+
+def test_the_page_is_limited_like_a_search(acme_client: Client, taught: Agent, settings: Settings) -> None:
+    settings.RATE_LIMIT_ENABLED = True
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "search": "1/day"}
+    asked = {"query": "How long is the warranty of the X200?"}
+    first, second = (acme_client.get(f"/agents/{taught.pk}/retrieval", asked) for _ in range(2))
+    assert ("trial" in first.context, "trial" in second.context) == (True, False)
+    assert second.context["form"].non_field_errors()[0].startswith("Too many requests.")
 
 
 def test_the_page_tries_and_saves(acme_client: Client, acme: Character, taught: Agent) -> None:

@@ -12,7 +12,7 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_POST
 
 from knowrithm.api.permissions import PUBLIC, declare
-from knowrithm.api.throttling import check_rate, client_address
+from knowrithm.api.throttling import check_mail, check_rate, client_address
 from tenants import services
 from tenants.exceptions import InvalidLinkError
 from tenants.forms_accounts import AcceptForm, EmailForm, ResetForm
@@ -88,7 +88,7 @@ def forgot_password(request: HttpRequest) -> HttpResponse:
 
 def _count_mail(request: HttpRequest, email: str) -> None:
     check_rate("mail", client_address(request))
-    check_rate("mail", email.lower())
+    check_mail(email)
 
 
 @link_page

@@ -51,7 +51,16 @@ def check_sign_in(request: Any, email: str) -> None:
 
 def check_account(email: str) -> None:
     """Only a hash of the e-mail address goes to Redis."""
-    check_rate("login_account", keyed_hash(email.strip().lower(), purpose="rate-limit")[:32])
+    check_rate("login_account", _hashed(email))
+
+
+def check_mail(email: str) -> None:
+    """Count a mail that somebody wants sent to this address; here too a hash alone goes to Redis."""
+    check_rate("mail", _hashed(email))
+
+
+def _hashed(email: str) -> str:
+    return keyed_hash(email.strip().lower(), purpose="rate-limit")[:32]
 
 
 def _in_words(seconds: int) -> str:

@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from conftest import PASSWORD, Character, key_client
 from knowrithm.api import throttling
 from knowrithm.api.throttling import check_rate
+from knowrithm.db.redis import sync_redis
 from knowrithm.errors import RateLimitedError
 
 
@@ -145,3 +146,10 @@ def test_without_redis_the_sign_in_says_so(acme: Character, deaf: None) -> None:
     assert [(answer.status_code, answer.headers["Retry-After"]) for answer in (page, api)] == [(503, "5")] * 2
     assert b"A part of the service is not available" in page.content
     assert Client().get("/login").status_code == 200
+
+
+def test_no_address_of_a_mail_stands_in_redis(db: None, client: Client, limits: dict[str, str]) -> None:
+    email = f"{uuid.uuid4().hex}@acme.example"
+    client.post("/password/forgot", {"email": email}, REMOTE_ADDR=new_address())
+    client.post("/api/v1/send", {"email": email}, REMOTE_ADDR=new_address())
+    assert [key for key in sync_redis().scan_iter("*", count=1000) if email in key] == []

@@ -9,7 +9,7 @@ from rest_framework.throttling import BaseThrottle
 
 from knowrithm.api.permissions import PUBLIC
 from knowrithm.api.schema import SentenceSerializer
-from knowrithm.api.throttling import check_rate, limit
+from knowrithm.api.throttling import check_mail, limit
 from knowrithm.api.views import ApiViewSet
 from tenants import services
 from tenants.api.serializers_accounts import EmailInput, TokenInput
@@ -25,7 +25,7 @@ class VerificationViewSet(ApiViewSet):
     def send(self, request: Request) -> Response:
         """Says the same whether there is such an account or not."""
         email = self.validated(EmailInput, request)["email"]
-        check_rate("mail", email.lower())
+        check_mail(email)
         services.request_verification(email=email)
         return Response({"message": "If this address waits to be confirmed, a mail with a link is on its way."})
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from knowrithm.db.schema import schema_name
@@ -70,8 +70,8 @@ def audit_log(request: PageRequest) -> HttpResponse:
 
 
 @admin_page
-def export(request: PageRequest) -> HttpResponseBase:
-    return csv_download(request, schema=schema_name(), wanted=filter_of(request))
+def export(request: PageRequest) -> HttpResponse:
+    return cast(HttpResponse, csv_download(request, schema=schema_name(), wanted=filter_of(request)))  # a stream
 
 
 def filter_of(request: HttpRequest) -> AuditFilter:

@@ -375,7 +375,7 @@ def test_a_row_that_no_service_would_write_opens_nothing(
     settings.RATE_LIMIT_ENABLED = True
     with connection.cursor() as cursor:
         for name, value in stored.items():
-            kept = Jsonb(value) if name in {"scopes", "permissions"} else value
+            kept: Any = Jsonb(value) if name in {"scopes", "permissions"} else value
             cursor.execute(
                 f"UPDATE tenants_apikey SET {name} = %s WHERE id = %s", [kept, made.row.pk]
             )  # a column of the test's own

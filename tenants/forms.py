@@ -90,7 +90,7 @@ class ApiKeyChangeForm(forms.Form):
     is_narrowed = forms.BooleanField(
         label="Only for parts of the API",
         required=False,
-        help_text="What is not ticked below is closed to the key, as far as its scopes have opened it.",
+        help_text="What is not ticked below is closed to the key, whatever its scopes say.",
     )
     permissions = forms.MultipleChoiceField(
         label="Parts of the API",

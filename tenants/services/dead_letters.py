@@ -20,7 +20,7 @@ def repeat_dead_letter(*, actor: Principal, letter: DeadLetter) -> None:
 
     Raises `ConflictError` for a task that this version does not have any more.
     """
-    task, arguments = current_app.tasks.get(letter.task), list(letter.arguments)
+    task, arguments = current_app.tasks.get(letter.task), tuple(letter.arguments)
     if task is None:
         raise ConflictError(f"There is no task {letter.task} any more.")
     transaction.on_commit(lambda: task.apply_async(args=arguments, expires=EXPIRES))

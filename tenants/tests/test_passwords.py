@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -304,7 +305,7 @@ def test_guesses_of_a_stolen_session_lock_the_account(acme: Character, acme_clie
 def test_guesses_of_a_stolen_session_are_limited(acme: Character, acme_client: Client, settings: Settings) -> None:
     settings.RATE_LIMIT_ENABLED = True
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "login_account": "1/day"}
-    User.objects.filter(pk=acme.admin.pk).update(email=f"{acme.admin.pk}@acme.example")  # nobody has counted it yet
+    User.objects.filter(pk=acme.admin.pk).update(email=f"{uuid.uuid4().hex}@acme.example")  # nobody has counted it yet
     sent = {**CHANGE, "current_password": "guess"}
     first, second = (acme_client.post("/account", sent, REMOTE_ADDR="192.0.2.77") for _ in range(2))
     assert first.context["password_form"].errors["current_password"] == ["Not right."]

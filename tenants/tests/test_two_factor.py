@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -194,7 +195,7 @@ def test_guesses_of_the_password_lock_the_account(acme: Character, acme_api: API
 
 
 def test_switching_off_is_limited_like_a_sign_in(acme: Character, settings: Settings) -> None:
-    User.objects.filter(pk=acme.admin.pk).update(email=f"{acme.admin.pk}@acme.example")  # nobody has counted it yet
+    User.objects.filter(pk=acme.admin.pk).update(email=f"{uuid.uuid4().hex}@acme.example")  # nobody has counted it yet
     acme.admin.refresh_from_db()
     enrol(acme.admin)
     settings.RATE_LIMIT_ENABLED = True

@@ -21,7 +21,7 @@ def take_addresses_of_the_younger(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Two live companies never have one e-mail address, whatever happens at the same time."""
 
-    dependencies = [("tenants", "0007_trigrams")]
+    dependencies = [("tenants", "0002_dead_letters")]
     operations = [
         migrations.RunPython(take_addresses_of_the_younger, migrations.RunPython.noop),
         migrations.AddConstraint(

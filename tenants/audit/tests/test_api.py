@@ -274,5 +274,5 @@ def test_the_page_takes_as_many_queries_for_three_rows_as_for_one(
     three: Character, acme_client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for wanted in ("q=g1", "entity_type=gadget"):
-        with django_assert_num_queries(6):  # the session, the person, the schema; the count, the rows, the kinds
+        with django_assert_num_queries(7):  # the session, the person, the schema; the count, the rows, the kinds
             acme_client.get(f"/audit-log?{wanted}")

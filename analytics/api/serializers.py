@@ -5,15 +5,15 @@ from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework.fields import empty
 
-from agents.api.serializers import AgentRowSerializer, AgentSerializer
 from agents.enums import AgentStatus
-from agents.models import Agent
 from analytics.enums import MetricType
 from analytics.selectors.periods import Period
 from analytics.selectors.usage import METRICS, RANGES
 from documents.enums import DocumentStatus, DocumentType
 from knowrithm.principal import Role
+from tenants.api.serializers import CompanyInput
 from tenants.audit.models import RiskLevel
 from tenants.enums import COMPANY_ROLE_CHOICES, ROLE_CHOICES, UserStatus
 
@@ -85,17 +85,16 @@ class DocumentQuery(serializers.Serializer[Any]):
 # --- Changes ------------------------------------------------------------------------------------------------------
 
 
-class ConsoleCompanyChanges(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200, required=False)
-    email = serializers.EmailField(required=False)
-    phone = serializers.CharField(max_length=40, required=False, allow_blank=True)
-    is_active = serializers.BooleanField(required=False)
-    is_verified = serializers.BooleanField(required=False)
+class _Switch(serializers.BooleanField):
+    """One that a form (multipart, for the logo) does not hold was not given: it is not off."""
+
+    default_empty_html = empty
 
 
-class NewCompany(ConsoleCompanyChanges):
-    name = serializers.CharField(max_length=200)
-    email = serializers.EmailField(required=False, default="")
+class NewCompany(CompanyInput):
+    email = serializers.EmailField(max_length=254, required=False, default="")
+    is_active = _Switch(required=False)
+    is_verified = _Switch(required=False)
 
 
 class UserChanges(serializers.Serializer[Any]):
@@ -125,22 +124,6 @@ class AgentChanges(serializers.Serializer[Any]):
     temperature = serializers.FloatField(min_value=0, max_value=2, required=False)
     max_tokens = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False)
     is_active = serializers.BooleanField(required=False)
-
-
-class ConsoleAgentSerializer(AgentSerializer):
-    average_rating = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Agent
-        fields = (*AgentSerializer.Meta.fields, "average_rating")
-        read_only_fields = fields
-
-    def get_average_rating(self, agent: Any) -> float:
-        return 0.0  # nobody can rate an answer yet
-
-
-class ConsoleAgentRowSerializer(AgentRowSerializer, ConsoleAgentSerializer):
-    """Of `agents.selectors.agents_list`."""
 
 
 # --- Reports ------------------------------------------------------------------------------------------------------

@@ -34,6 +34,9 @@ class TwoFactorViewSet(ApiViewSet):
         "disable": ONESELF,
     }
 
+    def _user(self) -> User:
+        return User.objects.select_related("company").get(pk=self.principal().person_id)
+
     @extend_schema(
         responses=answer(
             "TwoFactor",
@@ -43,7 +46,7 @@ class TwoFactorViewSet(ApiViewSet):
         )
     )
     def show(self, request: Request) -> Response:
-        user = User.objects.select_related("company").get(pk=self.principal().person_id)
+        user = self._user()
         state = {
             "is_enabled": user.two_factor_enabled,
             "is_required": user.company is not None and user.company.requires_two_factor,
@@ -71,7 +74,7 @@ class TwoFactorViewSet(ApiViewSet):
     @extend_schema(request=OtpInput, responses=answer("TwoFactorConfirmed", **RECOVERY_CODES))
     def confirm(self, request: Request) -> Response:
         codes = services.confirm_two_factor(actor=self.principal(), **self.validated(OtpInput, request))
-        keep_signed_in(request._request)
+        keep_signed_in(request._request, self._user())
         message = "Two-factor sign-in is on. Keep the recovery codes: they are shown this once."
         return Response({"message": message, "recovery_codes": codes})
 
@@ -85,5 +88,5 @@ class TwoFactorViewSet(ApiViewSet):
     @extend_schema(request=DisableTwoFactorInput, responses=SentenceSerializer)
     def disable(self, request: Request) -> Response:
         services.disable_two_factor(actor=self.principal(), **self.validated(DisableTwoFactorInput, request))
-        keep_signed_in(request._request)
+        keep_signed_in(request._request, self._user())
         return Response({"message": "Two-factor sign-in is off."})

@@ -16,8 +16,8 @@ UPDATE agents_agent SET ratings = rated.count, rating_sum = rated.sum FROM (
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0010_people'),
-        ('conversations', '0009_left'),
+        ('agents', '0002_people'),
+        ('conversations', '0001_squashed'),
     ]
 
     operations = [

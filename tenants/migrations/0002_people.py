@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0007_trigrams'),
+        ('tenants', '0001_squashed'),
     ]
 
     operations = [

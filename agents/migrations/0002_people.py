@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0009_widget2'),
+        ('agents', '0001_squashed'),
     ]
 
     operations = [

@@ -77,7 +77,7 @@ PROBES: dict[str, Probe] = {
     "PUT /api/v1/company/two-factor-policy": Probe({"is_required": False}, expected=200),  # of the caller's company
     "GET /api/v1/company/single-sign-on": Probe(),
     "PUT /api/v1/company/single-sign-on": Probe(
-        {"issuer": "https://login.example", "client_id": "x", "email_domains": [f"{CANARY}.acme.example"]},
+        {"issuer": "https://login.example", "client_id": "x", "email_domains": ["other.example"]},
         expected=400,
     ),
     "DELETE /api/v1/company/single-sign-on": Probe(),
@@ -126,6 +126,10 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/invitation": LIST,
     "DELETE /api/v1/invitation/<uuid:invitation_id>": Probe(),
     "POST /api/v1/invitation/<uuid:invitation_id>/resend": Probe(),
+    # analytics
+    "GET /api/v1/analytic/agent/<uuid:agent_id>": Probe(),
+    "GET /api/v1/analytic/agent/<uuid:agent_id>/performance-comparison": Probe(),
+    "GET /api/v1/analytic/conversation/<uuid:conversation_id>": Probe(),
     # agents
     "GET /api/v1/agent": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
     "POST /api/v1/agent": Probe({**NAME, "llm_settings_id": "{settings_id}"}),

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0001_squashed'),
+        ('tenants', '0002_dead_letters'),
     ]
 
     operations = [

@@ -78,7 +78,8 @@ class OwnAccountViewSet(ApiViewSet):
         return Response({"message": "That session has ended.", "session_id": session_id})
 
     @extend_schema(
-        responses=answer("SessionsEnded", message=serializers.CharField(), sessions_ended=serializers.IntegerField())
+        operation_id="auth_sessions_destroy_others",  # or it would be that of the address with an id
+        responses=answer("SessionsEnded", message=serializers.CharField(), sessions_ended=serializers.IntegerField()),
     )
     def end_other_sessions(self, request: Request) -> Response:
         """All but the one that asks."""

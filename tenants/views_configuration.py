@@ -58,7 +58,8 @@ def configuration(request: PageRequest) -> HttpResponse:
     """`?change=` names the entry that the form begins with."""
     actor = services.principal_of(request.user)
     rows = config_for(actor).order_by("config_key", "company")
-    chosen = rows.filter(pk=as_uuid(query_text(request, "change")), company=actor.company_id).first()
+    wanted = as_uuid(query_text(request, "change"))
+    chosen = rows.filter(pk=wanted, company=actor.company_id).first() if wanted else None
     form = EntryForm(post_data(request), initial=_initial(chosen) if chosen else None)
     if form.is_valid():
         with errors_in(form):

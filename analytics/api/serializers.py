@@ -164,7 +164,8 @@ class DateRangeQuery(PeriodQuery):
         try:
             return super().validate(attrs)
         except serializers.ValidationError as error:
-            raise serializers.ValidationError({f"{name}_date": why for name, why in error.detail.items()}) from None
+            faults: Any = error.detail  # by field: it is this class's parent that raises it
+            raise serializers.ValidationError({f"{name}_date": why for name, why in faults.items()}) from None
 
 
 class SeriesQuery(PeriodQuery):

@@ -36,7 +36,7 @@ class SessionSerializer(serializers.ModelSerializer[UserSession]):
         read_only_fields = fields
 
     def get_is_current(self, session: UserSession) -> bool:
-        return str(session.pk) == self.context["current"]
+        return bool(str(session.pk) == self.context["current"])
 
     def get_impersonator(self, session: UserSession) -> str | None:
         return session.impersonator.email if session.impersonator else None

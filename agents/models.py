@@ -10,6 +10,7 @@ from django.db import models
 
 from agents.catalog.models import Provider, ProviderModel
 from agents.enums import AgentKind, AgentStatus, AnswerLength
+from agents.ratings import stars
 from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.llm.base import ProviderConfig
@@ -177,6 +178,8 @@ class Agent(ArchivableModel):
     documents_count = models.PositiveIntegerField(default=0, editable=False)
     total_conversations = models.PositiveIntegerField(default=0, editable=False)
     total_messages = models.PositiveIntegerField(default=0, editable=False)
+    ratings = models.PositiveIntegerField(default=0, editable=False)  # of answers: how many, and their sum
+    rating_sum = models.IntegerField(default=0, editable=False)
 
     objects = models.Manager.from_queryset(AgentQuerySet)()
 
@@ -190,6 +193,10 @@ class Agent(ArchivableModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def average_rating(self) -> float:
+        return stars(self.rating_sum, self.ratings)
 
     @property
     def has_draft(self) -> bool:

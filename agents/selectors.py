@@ -107,14 +107,23 @@ def company_of_agent(agent_id: uuid.UUID) -> Company:
     return company
 
 
+def script_tag(agent_id: uuid.UUID) -> str:
+    """What puts an agent on a site, without options."""
+    return f"<script {_required(agent_id)} async></script>"
+
+
+def _required(agent_id: uuid.UUID) -> str:
+    base = settings.BASE_URL
+    return f'src="{base}/api/widget.js" data-agent-id="{agent_id}" data-api-url="{base}/api"'
+
+
 def embed_code(agent: Agent) -> dict[str, Any]:
     """The script tag that puts an agent on a site, short and with every option."""
-    base = settings.BASE_URL
-    required = f'src="{base}/api/widget.js" data-agent-id="{agent.id}" data-api-url="{base}/api"'
+    required = _required(agent.pk)
     looks = widget_settings(agent.widget)
     options = {"data-primary-color": looks["color"], "data-position": looks["position"], "data-theme": looks["theme"]}
     listed = "\n        ".join(f'{name}="{value}"' for name, value in options.items())
-    simple = f"<script {required} async></script>"
+    simple = script_tag(agent.pk)
     return {
         "agent_id": agent.id,
         "agent_name": agent.name,
@@ -122,5 +131,5 @@ def embed_code(agent: Agent) -> dict[str, Any]:
         "embed_code": simple,
         "advanced": f"<script {required}\n        {listed} async></script>",
         "config": {name.removeprefix("data-").replace("-", "_"): value for name, value in options.items()},
-        "preview_url": f"{base}/agents/{agent.id}/preview",
+        "preview_url": f"{settings.BASE_URL}/agents/{agent.id}/preview",
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Avg, Count, Q
+from django.db.models import Avg, Count, Q, Sum
 
 from agents.models import Agent
+from agents.ratings import stars
 from conversations.enums import MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
 from documents.models import Document, DocumentChunk
@@ -67,7 +68,7 @@ def agent_stats(agent: Agent) -> AgentStats:
 
 
 def agent_figures(agent: Agent) -> dict[str, Any]:
-    """The contract's figures of an agent, of live rows, in three queries. Ratings are null as long as nobody rates."""
+    """The contract's figures of an agent, of live rows, in three queries."""
     conversations = Conversation.objects.live().filter(agent=agent).aggregate(count=Count("pk"))
     messages = (
         Message.objects.live()
@@ -75,6 +76,8 @@ def agent_figures(agent: Agent) -> dict[str, Any]:
         .aggregate(
             count=Count("pk"),
             seconds=Avg("processing_time"),
+            rating_sum=Sum("user_feedback"),
+            ratings=Count("user_feedback"),
             refusals=Count("pk", filter=Q(role=MessageRole.ASSISTANT, is_refusal=True)),
             failures=Count("pk", filter=Q(status=MessageStatus.FAILED)),
         )
@@ -89,7 +92,8 @@ def agent_figures(agent: Agent) -> dict[str, Any]:
         "total_messages": messages["count"],
         "unanswered": messages["refusals"],
         "failed": messages["failures"],
-        "average_rating": None,
+        "average_rating": stars(messages["rating_sum"] or 0, messages["ratings"]),
+        "rated_messages": messages["ratings"],
         "average_response_time": messages["seconds"],
         "documents_count": Document.objects.live().filter(agent=agent).count(),
         "databases_count": 0,

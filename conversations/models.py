@@ -128,7 +128,12 @@ class Message(LeasedModel, ArchivableModel):
                 fields=["reply_to"], condition=models.Q(archived_at=None), name="message_one_live_reply"
             ),
         ]
-        indexes = [models.Index(fields=["status", "lease_until"])]
+        indexes = [
+            models.Index(fields=["status", "lease_until"]),
+            models.Index(
+                fields=["conversation"], condition=models.Q(user_feedback__isnull=False), name="message_rated"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.role}: {self.content[:60]}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from django import forms
@@ -171,10 +172,10 @@ class UserAdmin(_NoAdd):
     actions = ("unlock", "force_password_reset", "reset_two_factor")
     actions_detail = (
         "act_as",
-        {"title": "Change", "items": ["suspend", "reactivate", "make_admin", "make_user"]},
+        {"title": "Change", "items": ["suspend", "reactivate", "archive", "make_admin", "make_user"]},
     )
     list_display = ("email", "first_name", "last_name", "company", "role", "status", "two_factor_enabled", "last_login")
-    list_filter = ("role", "status", "two_factor_enabled")
+    list_filter = ("role", "status", "two_factor_enabled", ("archived_at", admin.EmptyFieldListFilter))
     list_select_related = ("company",)
     search_fields = ("email", "first_name", "last_name", "company__name")
     exclude = ("password",)
@@ -191,6 +192,7 @@ class UserAdmin(_NoAdd):
         idle = {
             "suspend" if found.status == UserStatus.SUSPENDED else "",
             "reactivate" if found.status == UserStatus.ACTIVE and found.archived_at is None else "",
+            "archive" if found.archived_at is not None else "",
             "make_admin" if found.role == Role.ADMIN else "",
             "make_user" if found.role == Role.USER else "",
         }
@@ -214,36 +216,35 @@ class UserAdmin(_NoAdd):
 
     @action(description="Suspend", url_path="suspend", icon="block")  # type: ignore[untyped-decorator]  # unfold has no types
     def suspend(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._change(request, object_id, "suspend this person", status=UserStatus.SUSPENDED)
+        service = partial(services.change_user_status, status=UserStatus.SUSPENDED)
+        return self._change(request, object_id, "suspend this person", service)
 
     @action(description="Reactivate", url_path="reactivate", icon="check")  # type: ignore[untyped-decorator]  # unfold has no types
     def reactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._change(request, object_id, "reactivate this person", status=UserStatus.ACTIVE)
+        service = partial(services.change_user_status, status=UserStatus.ACTIVE)
+        return self._change(request, object_id, "reactivate this person", service)
+
+    @action(description="Archive", url_path="archive", icon="archive")  # type: ignore[untyped-decorator]  # unfold has no types
+    def archive(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._change(request, object_id, "archive this person", services.archive_user)
 
     @action(description="Make an admin", url_path="make-admin", icon="shield_person")  # type: ignore[untyped-decorator]  # unfold has no types
     def make_admin(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._change(request, object_id, "make this person an admin", role=Role.ADMIN)
+        service = partial(services.change_user_role, role=Role.ADMIN)
+        return self._change(request, object_id, "make this person an admin", service)
 
     @action(description="Make a user", url_path="make-user", icon="person")  # type: ignore[untyped-decorator]  # unfold has no types
     def make_user(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._change(request, object_id, "make this person a user", role=Role.USER)
+        service = partial(services.change_user_role, role=Role.USER)
+        return self._change(request, object_id, "make this person a user", service)
 
-    def _change(
-        self, request: HttpRequest, object_id: str, what: str, *, status: str = "", role: str = ""
-    ) -> HttpResponse:
+    def _change(self, request: HttpRequest, object_id: str, what: str, service: Callable[..., User]) -> HttpResponse:
         """A link leads here, so a page asks first, for the reason too."""
         form = _ReasonForm(post_data(request))
         found = _person(request, object_id)
         if form.is_valid():
             with errors_in(form):
-                if status:
-                    services.change_user_status(
-                        actor=_actor(request), user_id=found.pk, status=status, reason=form.cleaned_data["reason"]
-                    )
-                else:
-                    services.change_user_role(
-                        actor=_actor(request), user_id=found.pk, role=role, reason=form.cleaned_data["reason"]
-                    )
+                service(actor=_actor(request), user_id=found.pk, reason=form.cleaned_data["reason"])
                 messages.success(request, f"{found}: changed.")
                 return redirect("admin:tenants_user_change", object_id)
         context = {**self.admin_site.each_context(request), "form": form, "person": found, "opts": self.opts}
@@ -308,12 +309,20 @@ class UserSessionAdmin(_NoAdd):
         "user", "kind", "impersonator", "ip_address", "seen_as", "created_at", "last_seen_at", "revoked_at",
     )  # fmt: skip
     list_select_related = ("user", "impersonator")
+    list_filter = ("kind", ("revoked_at", admin.EmptyFieldListFilter))
     search_fields = ("user__email",)
+    actions = ("end",)
     exclude = ("refresh_jti",)
     readonly_fields = (
         "user", "kind", "impersonator", "ip_address", "user_agent", "created_at", "last_seen_at", "expires_at",
         "revoked_at",
     )  # fmt: skip
+
+    @admin.action(description="End: signed out with the next request")
+    def end(self, request: HttpRequest, sessions: QuerySet[UserSession]) -> None:
+        ids = list(sessions.values_list("pk", flat=True))
+        ended = sum(services.end_any_session(actor=_actor(request), session_id=pk) for pk in ids)
+        messages.success(request, f"Sessions ended: {ended}.")
 
     @admin.display(description="device")
     def seen_as(self, row: UserSession) -> str:

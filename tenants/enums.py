@@ -46,6 +46,7 @@ class Letter(models.TextChoices):
     """The mails that the platform sends."""
 
     VERIFY_EMAIL = "verify_email"
+    ADDRESS_CHANGED = "address_changed"
     RESET_PASSWORD = "reset_password"  # noqa: S105  # the name of a mail
     FORCED_RESET = "forced_reset"
     INVITATION = "invitation"

@@ -61,6 +61,21 @@ class SignupForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if name != "accept_terms"}
 
 
+class NamesForm(forms.Form):
+    first_name = person_name_field("First name", "off")
+    last_name = person_name_field("Last name", "off")
+
+
+class EmailChangeForm(forms.Form):
+    email = forms.EmailField(
+        label="New e-mail address",
+        max_length=254,
+        widget=forms.EmailInput({"autocomplete": "email"}),
+        help_text="A link to confirm it is mailed there. Until you open it your present address stays.",
+    )
+    password = password_field("Current password", autocomplete="current-password")
+
+
 class NewPersonForm(forms.Form):
     first_name = person_name_field("First name", "off")
     last_name = person_name_field("Last name", "off")

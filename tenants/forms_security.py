@@ -70,6 +70,12 @@ class SingleSignOnForm(forms.Form):
         required=False,
         help_text="Otherwise an admin creates the account before.",
     )
+    confirms_addresses = forms.BooleanField(
+        label="The provider confirms all addresses of these domains",
+        required=False,
+        help_text="Needed for Entra ID, which does not say of each address whether it is confirmed. Switch it on only "
+        "if your provider's admins alone give out addresses of these domains.",
+    )
     requires_sso = forms.BooleanField(
         label="People can no longer use a password",
         required=False,

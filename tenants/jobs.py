@@ -31,7 +31,8 @@ DEAD_LETTERS_KEPT = timedelta(days=30)
 
 
 def mail_link(letter: Letter, row_id: uuid.UUID) -> None:
-    """`row_id` is the invitation's, or else the person's; nothing happens when it names nobody who may have the mail.
+    """`row_id` is the invitation's, that of the link which has confirmed another address, or else the person's; nothing
+    happens when it names nobody who may have the mail.
 
     Raises `MailNotSentError`.
     """
@@ -39,22 +40,33 @@ def mail_link(letter: Letter, row_id: uuid.UUID) -> None:
         _mail_verification(row_id)
     elif letter == Letter.INVITATION:
         _mail_invitation(row_id)
+    elif letter == Letter.ADDRESS_CHANGED:
+        _mail_to_old_address(row_id)
     else:
         _mail_reset(letter, row_id)
 
 
 def _mail_verification(user_id: uuid.UUID) -> None:
     user = _reader(user_id)
-    if user is None or user.email_verified:
+    if user is None or (user.email_verified and not user.pending_email):
         return
+    email = user.pending_email or user.email
     token = secrets.token_urlsafe(32)
     now = timezone.now()
     user.email_verifications.filter(expires_at__lte=now).delete()
     EmailVerification.objects.create(
-        user=user, email=user.email, token_hash=keyed_hash(token, purpose=Letter.VERIFY_EMAIL),
+        user=user, email=email, token_hash=keyed_hash(token, purpose=Letter.VERIFY_EMAIL),
         expires_at=now + VERIFICATION_LIFETIME,
     )  # fmt: skip
-    _mail_to(user, Letter.VERIFY_EMAIL, "Confirm your e-mail address", _address_of("verify-email", token))
+    _mail_to(user, Letter.VERIFY_EMAIL, "Confirm your e-mail address", _address_of("verify-email", token), to=email)
+
+
+def _mail_to_old_address(link_id: uuid.UUID) -> None:
+    """Whoever still reads it may not be the one who has changed it."""
+    link = EmailVerification.objects.select_related("user__company").filter(pk=link_id).exclude(replaced="").first()
+    if link is not None:
+        page = f"{settings.BASE_URL}{reverse('login')}"
+        _mail_to(link.user, Letter.ADDRESS_CHANGED, "Your e-mail address was changed", page, to=link.replaced)
 
 
 def _mail_reset(letter: Letter, user_id: uuid.UUID) -> None:
@@ -88,8 +100,10 @@ def _mail_invitation(invitation_id: uuid.UUID) -> None:
         record_event(actor=None, event_type="invitation.mailed", entity=invitation)
 
 
-def _mail_to(user: User, letter: Letter, subject: str, link: str) -> None:
-    mail.send(letter, to=user.email, subject=subject, context={"user": user, "company": user.company, "link": link})
+def _mail_to(user: User, letter: Letter, subject: str, link: str, *, to: str = "") -> None:
+    email = to or user.email
+    context = {"user": user, "email": email, "company": user.company, "link": link}
+    mail.send(letter, to=email, subject=subject, context=context)
     with log_of(user.company):
         record_event(actor=None, event_type=f"user.{letter}_mailed", entity=user)
 

@@ -48,11 +48,14 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom the provider vouches for. `subject` is theirs for ever; the address is for `confirmed_email` to judge."""
+    """Whom the provider vouches for. `subject` is theirs for ever; the address is for `confirmed_email` to judge.
+
+    `is_email_verified` is None where the provider says nothing about it.
+    """
 
     subject: str
     email: Any
-    is_email_verified: bool
+    is_email_verified: bool | None
     first_name: str
     last_name: str
 
@@ -162,15 +165,27 @@ def read_id_token(provider: Provider, token: str, *, client_id: str, nonce: str)
     return Identity(
         subject=_subject(claims),
         email=claims.get("email"),
-        is_email_verified=claims.get("email_verified") is True,  # not where the provider says nothing
+        is_email_verified=_is_email_verified(claims),
         first_name=_printable(claims.get("given_name") or "", longest=100),
         last_name=_printable(claims.get("family_name") or "", longest=100),
     )
 
 
-def confirmed_email(identity: Identity) -> str:
-    """The address as it is. Raises `SingleSignOnError`: one that only looks like somebody's must not become theirs."""
-    if not identity.is_email_verified:
+def _is_email_verified(claims: dict[str, Any]) -> bool | None:
+    """Entra ID says nothing by the standard's claim. Where it is set up to, it says by one of its own that the owner of
+    the address's domain is known; as a number or a text in some tokens."""
+    if claims.get("email_verified") is not None:
+        return claims["email_verified"] is True
+    return True if claims.get("xms_edov") in (True, "1", "true") else None
+
+
+def confirmed_email(identity: Identity, *, is_silence_enough: bool) -> str:
+    """The address as it is. `is_silence_enough` where the company trusts the provider for all its addresses; what the
+    provider says is not confirmed never is.
+
+    Raises `SingleSignOnError`: an address that only looks like somebody's must not become theirs.
+    """
+    if not (is_silence_enough if identity.is_email_verified is None else identity.is_email_verified):
         raise _refused("the provider does not confirm the e-mail address (email_verified)")
     email = identity.email
     if not isinstance(email, str) or not email.isascii() or not email.isprintable() or len(email) > 254:

@@ -6,8 +6,8 @@ import time
 import uuid
 
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth import login as start_browser_session
-from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -17,6 +17,7 @@ from knowrithm.errors import ServiceError
 from tenants import services
 from tenants.browser import SESSION_KEY
 from tenants.models import User
+from tenants.selectors import session_by_id
 
 PENDING = "pending_sign_in"
 PENDING_SECONDS = 5 * 60
@@ -65,11 +66,14 @@ def finish_sign_in(request: HttpRequest, user: User, *, by_sso: bool = False, is
         services.record_sign_in(user=user, session_id=uuid.UUID(request.session[SESSION_KEY]), by_sso=by_sso)
 
 
-def keep_signed_in(request: HttpRequest) -> None:
-    """After a change of the second factor, which signs out every browser: not this one."""
-    if isinstance(request.user, User):
-        request.user.refresh_from_db(fields=["two_factor_enabled"])
-        update_session_auth_hash(request, request.user)
+def keep_signed_in(request: HttpRequest, user: User) -> None:
+    """After a change of the password or the second factor, which signs out every browser of the person: not this one,
+    if it is theirs."""
+    user.refresh_from_db(fields=["password", "two_factor_enabled"])
+    session = session_by_id(request.session.get(SESSION_KEY))
+    if session is not None and session.revoked_at is None and session.user_id == user.pk:
+        request.session.cycle_key()
+        request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 
 
 def missing_step(request: HttpRequest, user: User) -> ServiceError | None:

@@ -6,7 +6,6 @@ import uuid
 from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_POST
@@ -15,11 +14,11 @@ from knowrithm.api.permissions import PUBLIC, declare
 from knowrithm.api.throttling import check_rate, check_sign_in, client_address
 from tenants import services
 from tenants.browser import SESSION_KEY
-from tenants.forms import ApiKeyForm, LoginForm, PasswordForm, ProfileForm, SignupForm
+from tenants.forms import ApiKeyForm, EmailChangeForm, LoginForm, PasswordForm, ProfileForm, SignupForm
 from tenants.models import Company
 from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
 from tenants.selectors import api_keys_for, open_sessions, with_waiting_uses
-from tenants.sign_in import continue_sign_in, finish_sign_in
+from tenants.sign_in import continue_sign_in, finish_sign_in, keep_signed_in
 
 
 @declare(PUBLIC)
@@ -92,6 +91,7 @@ def account(request: PageRequest) -> HttpResponse:
     sent = request.POST.get("form")
     profile = ProfileForm(request.POST if sent == "profile" else None, user=request.user)
     password = PasswordForm(request.POST if sent == "password" else None)
+    address = EmailChangeForm(request.POST if sent == "email" else None)
     if profile.is_valid():
         services.update_profile(
             actor=services.principal_of(request.user), user=request.user, changes=profile.cleaned_data
@@ -100,9 +100,12 @@ def account(request: PageRequest) -> HttpResponse:
         return redirect("account")
     if password.is_valid() and _change_password(request, password):
         return redirect("account")
+    if address.is_valid() and _change_email(request, address):
+        return redirect("account")
     context = {
         "profile_form": profile,
         "password_form": password,
+        "email_form": address,
         "sessions": open_sessions(request.user),
         "this_session": request.session.get(SESSION_KEY),
     }
@@ -118,8 +121,20 @@ def _change_password(request: PageRequest, form: PasswordForm) -> bool:
             current=form.cleaned_data["current_password"], new=form.cleaned_data["new_password"],
             keep_session_id=request.session.get(SESSION_KEY),
         )  # fmt: skip
-        update_session_auth_hash(request, request.user)  # this browser stays, every other one is signed out
+        keep_signed_in(request, request.user)
         messages.success(request, "Your password was changed. You were signed out everywhere else.")
+    return form.is_valid()
+
+
+def _change_email(request: PageRequest, form: EmailChangeForm) -> bool:
+    email = form.cleaned_data["email"]
+    with errors_in(form):
+        check_rate("mail", client_address(request))
+        services.change_email(actor=services.principal_of(request.user), user=request.user, **form.cleaned_data)
+        if request.user.pending_email:
+            messages.success(request, f"Open the link that we mail to {email}; then it is your address.")
+        else:
+            messages.success(request, f"{email} stays your address.")
     return form.is_valid()
 
 

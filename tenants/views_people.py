@@ -17,7 +17,7 @@ from knowrithm.principal import Role
 from tenants import services
 from tenants.browser import stop_acting
 from tenants.enums import UserStatus
-from tenants.forms import NewPersonForm
+from tenants.forms import NamesForm, NewPersonForm
 from tenants.models import User
 from tenants.pages import (
     PageRequest,
@@ -72,10 +72,18 @@ def _filters(request: HttpRequest) -> dict[str, Any]:
 
 @admin_page
 def person(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    found = get_person(services.principal_of(request.user), pk)
+    actor = services.principal_of(request.user)
+    found = get_person(actor, pk)
+    names = NamesForm(post_data(request), initial={"first_name": found.first_name, "last_name": found.last_name})
+    if names.is_valid():
+        with errors_in(names):
+            changed = services.update_user(actor=actor, user_id=pk, changes=names.cleaned_data)
+            messages.success(request, f"The name is {changed} now.")
+            return redirect("person", pk)
     keys = found.api_keys.filter(revoked_at=None)
     context = {
         "person": found,
+        "names_form": names,
         "sessions": open_sessions(found),
         "keys": keys,
         "roles": ROLES,
@@ -100,6 +108,17 @@ def _told(changed: User) -> str:
     if changed.is_active:
         return f"{changed} can sign in again."
     return f"{changed} is suspended: signed out everywhere, and their API keys are refused."
+
+
+@require_POST
+@admin_page
+def archive(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    actor = services.principal_of(request.user)
+    get_person(actor, pk)
+    with errors_as_messages(request):
+        archived = services.archive_user(actor=actor, user_id=pk, reason=_reason(request))
+        messages.success(request, f"{archived} is archived and signed out everywhere.")
+    return way_back(request, "people")
 
 
 @require_POST

@@ -113,6 +113,6 @@ def _save(request: PageRequest, form: Form) -> bool:
 def _initial(row: Any, requires_sso: bool) -> dict[str, Any]:
     if row is None:
         return {}
-    names = ("issuer", "client_id", "default_role", "is_enabled", "creates_users")
+    names = ("issuer", "client_id", "default_role", "is_enabled", "creates_users", "confirms_addresses")
     domains = ", ".join(row.email_domains.values_list("domain", flat=True))
     return {**{name: getattr(row, name) for name in names}, "email_domains": domains, "requires_sso": requires_sso}

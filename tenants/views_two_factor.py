@@ -64,7 +64,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     if confirm.is_valid():
         with errors_in(confirm):
             codes = services.confirm_two_factor(actor=actor, **confirm.cleaned_data)
-            keep_signed_in(request)
+            keep_signed_in(request, request.user)
     if renew.is_valid():
         with errors_in(renew):
             codes = services.renew_recovery_codes(actor=actor, **renew.cleaned_data)
@@ -80,7 +80,7 @@ def _disable(request: HttpRequest, form: Form) -> bool:
         check_sign_in(request, request.user.email)
         data = {"password": "", **form.cleaned_data}
         services.disable_two_factor(actor=services.principal_of(request.user), **data)
-        keep_signed_in(request)
+        keep_signed_in(request, request.user)
         messages.success(request, "Two-factor sign-in is off.")
     return form.is_valid()
 

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from agents.enums import AgentKind, AgentStatus, AnswerLength
 from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIMES, read_handover
 from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
+from agents.selectors import script_tag
 from agents.specialists import LONGEST_DESCRIPTION, MOST_SPECIALISTS
 from agents.trial import Trial
 from agents.widget_settings import public_widget_settings
@@ -60,6 +61,8 @@ class AgentSerializer(RecordSerializer[Agent]):
     max_tokens = serializers.IntegerField(source="llm_settings.llm_max_tokens")
     has_draft = serializers.BooleanField()
     kind = serializers.ChoiceField(AgentKind.choices)
+    average_rating = serializers.FloatField(help_text="1 to 5; 0 as long as nobody has rated an answer.")
+    embed_code = serializers.SerializerMethodField(help_text="The script tag that puts the agent on a site.")
     deleted_at = serializers.DateTimeField(source="archived_at", allow_null=True)
 
     class Meta:
@@ -70,13 +73,16 @@ class AgentSerializer(RecordSerializer[Agent]):
             "handover", "languages", "welcome_text", "starter_questions", "retrieval_top_k", "retrieval_dense_weight",
             "retrieval_threshold", "suggests_follow_ups", "kind", "specialists", "widget", "allowed_domains", "version",
             "has_draft",
-            "documents_count", "total_conversations", "total_messages", "last_trained", "created_at", "updated_at",
-            "deleted_at",
+            "documents_count", "total_conversations", "total_messages", "average_rating", "embed_code", "last_trained",
+            "created_at", "updated_at", "deleted_at",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_company_id(self, agent: Agent) -> str:
         return str(self.context["company_id"])
+
+    def get_embed_code(self, agent: Agent) -> str:
+        return script_tag(agent.pk)
 
 
 class AgentRowSerializer(AgentSerializer):

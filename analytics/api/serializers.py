@@ -5,15 +5,16 @@ from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework.fields import empty
 
-from agents.api.serializers import AgentRowSerializer, AgentSerializer
 from agents.enums import AgentStatus
-from agents.models import Agent
 from analytics.enums import MetricType
 from analytics.selectors.periods import Period
 from analytics.selectors.usage import METRICS, RANGES
 from documents.enums import DocumentStatus, DocumentType
 from knowrithm.principal import Role
+from tenants.api.serializers import CompanyInput
+from tenants.audit.api import MomentField
 from tenants.audit.models import RiskLevel
 from tenants.enums import COMPANY_ROLE_CHOICES, ROLE_CHOICES, UserStatus
 
@@ -85,17 +86,16 @@ class DocumentQuery(serializers.Serializer[Any]):
 # --- Changes ------------------------------------------------------------------------------------------------------
 
 
-class ConsoleCompanyChanges(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200, required=False)
-    email = serializers.EmailField(required=False)
-    phone = serializers.CharField(max_length=40, required=False, allow_blank=True)
-    is_active = serializers.BooleanField(required=False)
-    is_verified = serializers.BooleanField(required=False)
+class _Switch(serializers.BooleanField):
+    """One that a form (multipart, for the logo) does not hold was not given: it is not off."""
+
+    default_empty_html = empty
 
 
-class NewCompany(ConsoleCompanyChanges):
-    name = serializers.CharField(max_length=200)
-    email = serializers.EmailField(required=False, default="")
+class NewCompany(CompanyInput):
+    email = serializers.EmailField(max_length=254, required=False, default="")
+    is_active = _Switch(required=False)
+    is_verified = _Switch(required=False)
 
 
 class UserChanges(serializers.Serializer[Any]):
@@ -127,22 +127,6 @@ class AgentChanges(serializers.Serializer[Any]):
     is_active = serializers.BooleanField(required=False)
 
 
-class ConsoleAgentSerializer(AgentSerializer):
-    average_rating = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Agent
-        fields = (*AgentSerializer.Meta.fields, "average_rating")
-        read_only_fields = fields
-
-    def get_average_rating(self, agent: Any) -> float:
-        return 0.0  # nobody can rate an answer yet
-
-
-class ConsoleAgentRowSerializer(AgentRowSerializer, ConsoleAgentSerializer):
-    """Of `agents.selectors.agents_list`."""
-
-
 # --- Reports ------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +150,22 @@ class PeriodQuery(serializers.Serializer[Any]):
         if end - start > longest:
             raise serializers.ValidationError({"start": [f"At most {longest.days} days can be asked for at once."]})
         return {**attrs, "period": Period(start, end, interval)}
+
+
+class DateRangeQuery(PeriodQuery):
+    """The same in the words of the published clients; an end that is a day includes that day."""
+
+    start = None  # type: ignore[assignment]  # so a serializer takes out a field of its parent
+    end = None  # type: ignore[assignment]
+    start_date = MomentField(source="start", required=False)
+    end_date = MomentField(source="end", is_end=True, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return super().validate(attrs)
+        except serializers.ValidationError as error:
+            faults: Any = error.detail  # by field: it is this class's parent that raises it
+            raise serializers.ValidationError({f"{name}_date": why for name, why in faults.items()}) from None
 
 
 class SeriesQuery(PeriodQuery):

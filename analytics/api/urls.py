@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.api.views import companies, console, reports
+from analytics.api.views import agents, companies, console, reports
 
 REPORTS = (
     "activity-trends", "agent-performance-trends", "change-tracking", "company-performance", "comparative",
@@ -33,6 +33,15 @@ urlpatterns = [
     ),
     path(
         "super-admin/company/<uuid:company_id>/system-metric", companies.MetricViewSet.as_view({"get": "retrieve_any"})
+    ),
+    path("analytic/agent/<uuid:agent_id>", agents.AgentAnalyticsViewSet.as_view({"get": "retrieve"})),
+    path(
+        "analytic/agent/<uuid:agent_id>/performance-comparison",
+        agents.AgentAnalyticsViewSet.as_view({"get": "compare"}),
+    ),
+    path(
+        "analytic/conversation/<uuid:conversation_id>",
+        agents.ConversationAnalyticsViewSet.as_view({"get": "retrieve"}),
     ),
     path("company/statistics", companies.StatisticsViewSet.as_view({"get": "own"})),
     path("company/<uuid:company_id>/statistics", companies.StatisticsViewSet.as_view({"get": "retrieve"})),

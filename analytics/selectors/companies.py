@@ -12,6 +12,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from agents.models import Agent
+from agents.ratings import stars
 from analytics.selectors.everywhere import companies_with_schema, select_everywhere
 from analytics.selectors.periods import share
 from conversations.enums import ConversationStatus
@@ -47,10 +48,15 @@ def companies_list(
 
 
 def users_list(
-    *, company_id: uuid.UUID | None = None, role: str = "", status: str = "", search: str = ""
+    *,
+    company_id: uuid.UUID | None = None,
+    role: str = "",
+    status: str = "",
+    search: str = "",
+    include_deleted: bool | None = None,
 ) -> QuerySet[User]:
-    """People of all companies, super admins among them. Nobody is ever deleted, only deactivated."""
-    rows = User.objects.all()
+    """People of all companies, super admins among them; archived ones only where they are asked for."""
+    rows = User.objects.all() if include_deleted else User.objects.filter(archived_at=None)
     if company_id:
         rows = rows.filter(company=company_id)
     if role:
@@ -92,7 +98,9 @@ SELECT {company},
      SELECT status, count(*) AS n FROM {documents} WHERE archived_at IS NULL GROUP BY 1) AS by_status)::text,
   (SELECT coalesce(sum(file_size), 0)::bigint FROM {documents} WHERE archived_at IS NULL),
   (SELECT count(*) FROM {conversations} WHERE archived_at IS NULL),
-  (SELECT coalesce(sum(message_count), 0)::bigint FROM {conversations} WHERE archived_at IS NULL)
+  (SELECT coalesce(sum(message_count), 0)::bigint FROM {conversations} WHERE archived_at IS NULL),
+  (SELECT coalesce(sum(ratings), 0)::bigint FROM {agents} WHERE archived_at IS NULL),
+  (SELECT coalesce(sum(rating_sum), 0)::bigint FROM {agents} WHERE archived_at IS NULL)
 """
 
 
@@ -101,18 +109,29 @@ def company_figures(companies: Sequence[Company]) -> dict[uuid.UUID, Report]:
     ready = [company for company in companies if company.is_ready]
     parameters = {"since": timezone.now() - timedelta(days=30)}
     counted = {row[0]: _figures(*row[1:]) for row in select_everywhere(ready, FIGURES, parameters)}
-    return {company.pk: counted.get(company.pk) or _figures(None, 0, 0, None, 0, 0, 0) for company in companies}
+    return {company.pk: counted.get(company.pk) or _figures(None, 0, 0, None, 0, 0, 0, 0, 0) for company in companies}
 
 
 def _figures(
-    users: str | None, new_users: int, agents: int, documents: str | None, size: int, conversations: int, messages: int
+    users: str | None,
+    new_users: int,
+    agents: int,
+    documents: str | None,
+    size: int,
+    conversations: int,
+    messages: int,
+    ratings: int,
+    rating_sum: int,
 ) -> Report:
     by_status = {status.value: json.loads(users or "{}").get(status.value, 0) for status in UserStatus}
     by_state = {status.value: json.loads(documents or "{}").get(status.value, 0) for status in DocumentStatus}
     return {
         "users": {"total": sum(by_status.values()), "by_status": by_status, "created_last_30_days": new_users},
-        # Nobody can rate an answer yet.
-        "agents": {"total": agents, "average_rating": 0.0, "total_conversations": conversations},
+        "agents": {
+            "total": agents,
+            "average_rating": stars(rating_sum, ratings),
+            "total_conversations": conversations,
+        },
         "documents": {"total": sum(by_state.values()), "storage_bytes": size, "status_breakdown": by_state},
         "conversations": {"total": conversations, "total_messages": messages},
     }

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.ratings import stars
 from analytics.selectors.everywhere import companies_with_schema, select_everywhere
 from analytics.selectors.periods import Period, share
 from analytics.selectors.usage import gigabytes
@@ -27,11 +28,16 @@ def _parameters(period: Period, **filters: Any) -> Report:
 CONVERSATIONS = """
 SELECT {company} AS company_id, agent.id, agent.name, agent.status, model.name,
   CASE WHEN talk.archived_at IS NULL THEN talk.status ELSE 'deleted' END,
-  date_trunc(%(interval)s, talk.created_at), count(*), coalesce(sum(talk.message_count), 0)::bigint
+  date_trunc(%(interval)s, talk.created_at), count(*), coalesce(sum(talk.message_count), 0)::bigint,
+  coalesce(sum(rated.count), 0)::bigint, coalesce(sum(rated.sum), 0)::bigint
 FROM {conversations} AS talk
   JOIN {agents} AS agent ON agent.id = talk.agent_id
   JOIN {settings} AS settings ON settings.id = agent.llm_settings_id
   JOIN {models} AS model ON model.id = settings.llm_model_id
+  CROSS JOIN LATERAL (
+    SELECT count(*), sum(user_feedback) FROM {messages}
+    WHERE conversation_id = talk.id AND user_feedback IS NOT NULL
+  ) AS rated
 WHERE talk.created_at >= %(start)s AND talk.created_at < %(end)s
   AND (%(agent_id)s::uuid IS NULL OR talk.agent_id = %(agent_id)s::uuid)
   AND (%(status)s = '' OR CASE WHEN talk.archived_at IS NULL THEN talk.status ELSE 'deleted' END = %(status)s)
@@ -60,6 +66,8 @@ class _AgentTally(_Tally):
     status: str = ""
     model_name: str = ""
     company_id: uuid.UUID | None = None
+    ratings: int = 0
+    rating_sum: int = 0
     series: dict[Any, _Tally] = field(default_factory=lambda: defaultdict(_Tally))
 
 
@@ -68,12 +76,13 @@ def _conversations(period: Period, filters: Report) -> tuple[list[_AgentTally], 
     statuses: Counter[str] = Counter()
     parameters = _parameters(period, agent_id=filters.get("agent_id"), status=filters.get("status", ""))
     companies = companies_with_schema(filters.get("company_id"))
-    for company_id, agent_id, name, agent_status, model, status, bucket, count, messages in select_everywhere(
-        companies, CONVERSATIONS, parameters
-    ):
+    for row in select_everywhere(companies, CONVERSATIONS, parameters):
+        company_id, agent_id, name, agent_status, model, status, bucket, count, messages, ratings, rating_sum = row
         fresh = _AgentTally(id=agent_id, name=name, status=agent_status, model_name=model, company_id=company_id)
         agent = agents.setdefault(agent_id, fresh)
         agent.add(count, messages)
+        agent.ratings += ratings
+        agent.rating_sum += rating_sum
         agent.series[bucket].add(count, messages)
         statuses[status] += count
     return sorted(agents.values(), key=lambda agent: (-agent.conversations, agent.name)), statuses
@@ -118,7 +127,7 @@ def conversation_report(period: Period, filters: Report) -> Report:
 
 
 def agent_performance_trends(period: Period, filters: Report) -> Report:
-    """Agents that had conversations in the period. Nobody can rate an answer yet: `avg_rating` is 0."""
+    """Agents that had conversations in the period. `avg_rating` is of the answers in these conversations."""
     least = max(filters.get("min_conversations", 1), 1)
     agents = [agent for agent in _conversations(period, filters)[0] if agent.conversations >= least]
     total = sum(agent.conversations for agent in agents)
@@ -136,7 +145,7 @@ def agent_performance_trends(period: Period, filters: Report) -> Report:
                 "company_id": agent.company_id,
                 "model_name": agent.model_name,
                 "status": agent.status,
-                "avg_rating": 0.0,
+                "avg_rating": stars(agent.rating_sum, agent.ratings),
                 "total_conversations": agent.conversations,
                 "time_series": [
                     {
@@ -156,7 +165,8 @@ def agent_performance_trends(period: Period, filters: Report) -> Report:
 
 AGENTS = """
 SELECT agent.status, model.name, count(DISTINCT agent.id), count(reply.id),
-  count(reply.id) FILTER (WHERE reply.status = 'completed')
+  count(reply.id) FILTER (WHERE reply.status = 'completed'),
+  count(reply.user_feedback), coalesce(sum(reply.user_feedback), 0)::bigint
 FROM {agents} AS agent
   JOIN {settings} AS settings ON settings.id = agent.llm_settings_id
   JOIN {models} AS model ON model.id = settings.llm_model_id
@@ -170,22 +180,25 @@ WHERE agent.archived_at IS NULL GROUP BY 1, 2
 
 def agent_metrics(*, by: str, company_id: uuid.UUID | None) -> Report:
     """Live agents by their state (`by` type) or model. `sla` is the percentage of the answers of the last 30 days
-    that did not fail; without answers it is 0. Nobody can rate an answer yet: `avg_rating` is 0."""
+    that did not fail, and `avg_rating` is of the same answers; without answers both are 0."""
     agents, answers, answered = Counter[str](), Counter[str](), Counter[str]()
-    for status, model, agent_count, answer_count, good in select_everywhere(
+    ratings, rating_sums = Counter[str](), Counter[str]()
+    for status, model, agent_count, answer_count, good, rated, rating_sum in select_everywhere(
         companies_with_schema(company_id), AGENTS, {}
     ):
         label = model if by == "model" else status
         agents[label] += agent_count
         answers[label] += answer_count
         answered[label] += good
+        ratings[label] += rated
+        rating_sums[label] += rating_sum
     return {
         "average_sla": share(answered.total() * 100, answers.total(), digits=1),
         "buckets": [
             {
                 "label": label,
                 "agent_count": count,
-                "avg_rating": 0.0,
+                "avg_rating": stars(rating_sums[label], ratings[label]),
                 "sla": share(answered[label] * 100, answers[label], digits=1),
             }
             for label, count in agents.most_common()

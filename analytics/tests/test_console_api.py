@@ -7,21 +7,27 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import F
+from django.test import Client
 from django_tenants.utils import schema_exists, tenant_context
 from rest_framework.test import APIClient
 
 from agents.models import Agent
 from agents.services import create_agent
 from conftest import PASSWORD, Character, bearer, key_client
-from conversations.enums import EntityType
-from conversations.models import Conversation
+from conversations.enums import EntityType, MessageRole
+from conversations.models import Conversation, Message
+from conversations.services import rate_message
 from documents.enums import DocumentStatus
 from documents.models import Document
 from tenants.audit.models import AuditEvent
 from tenants.audit.services import record_event
+from tenants.geography.models import Address, Country
+from tenants.geography.services import add_address, complete_geography
 from tenants.models import Company, User
 from tenants.services import create_user, start_session
+from tenants.tests.test_company_logo import picture
 
 ROOT = "/api/v1/super-admin"
 
@@ -43,6 +49,14 @@ def add_conversation(owner: Character, messages: int = 2) -> Conversation:
         return Conversation.objects.create(
             agent=owner.agent, entity_type=EntityType.USER, user_id=owner.admin.pk, message_count=messages
         )
+
+
+def rate(owner: Character, talk: Conversation, *ratings: int | None) -> None:
+    """As many answers, each with its rating."""
+    with tenant_context(owner.company):
+        for position, rating in enumerate(ratings):
+            answer = Message.objects.create(conversation=talk, position=position, role=MessageRole.ASSISTANT)
+            rate_message(actor=owner.principal, message_id=answer.pk, rating=rating)
 
 
 def add_admin(owner: Character) -> None:
@@ -156,7 +170,7 @@ def test_roles_and_companies_fit_together_and_nobody_locks_himself_out(
 def test_companies_carry_their_own_figures(acme: Character, globex: Character, super_admin_api: APIClient) -> None:
     add_document(acme, "a.txt", 100)
     add_document(acme, "b.txt", 50, DocumentStatus.FAILED)
-    add_conversation(acme, messages=4)
+    rate(acme, add_conversation(acme, messages=4), 1, 1, -1)
     with tenant_context(globex.company):
         create_agent(actor=globex.principal, name="Second")
 
@@ -175,7 +189,7 @@ def test_companies_carry_their_own_figures(acme: Character, globex: Character, s
             "by_status": {"active": 1, "inactive": 0, "suspended": 0, "pending_verification": 0},
             "created_last_30_days": 1,
         },
-        "agents": {"total": 1, "average_rating": 0.0, "total_conversations": 1},
+        "agents": {"total": 1, "average_rating": 3.67, "total_conversations": 1},
         "documents": {
             "total": 2,
             "storage_bytes": 150,
@@ -183,6 +197,46 @@ def test_companies_carry_their_own_figures(acme: Character, globex: Character, s
         },
         "conversations": {"total": 1, "total_messages": 4},
     }
+
+
+def test_logo_and_address_of_a_company_are_a_super_admin_s_to_change(
+    acme: Character, globex: Character, super_admin_api: APIClient
+) -> None:
+    def address(owner: Character, street: str, *, is_primary: bool = False) -> Address:
+        country = Country.objects.order_by("pk")[0]
+        with tenant_context(owner.company):
+            return add_address(
+                actor=owner.principal, street_address=street, country_id=country.pk, state_id=None,
+                state_name="Northland", city_name="Lakeside", is_primary=is_primary,
+            )  # fmt: skip
+
+    complete_geography(actor=None)
+    address(acme, "Pump Lane 7", is_primary=True)
+    wanted, foreign = address(acme, "Back Street 1"), address(globex, "High Road 2")
+    url = f"{ROOT}/companies/{acme.company.pk}"
+
+    logo = SimpleUploadedFile("logo.png", picture())
+    body = ok(super_admin_api.patch(url, {"logo": logo, "address_id": wanted.pk}, format="multipart"))
+
+    assert (body["address"]["street"], body["logo"].startswith("http")) == ("Back Street 1", True)
+    assert Client().get("/" + body["logo"].split("/", 3)[3]).status_code == 200
+    refused = super_admin_api.patch(url, {"address_id": foreign.pk}, format="json")
+    assert (refused.status_code, ok(super_admin_api.get(url))["address"]["street"]) == (404, "Back Street 1")
+    by_patch = super_admin_api.patch(f"/api/v1/company/{globex.company.pk}", {"address_id": foreign.pk}, format="json")
+    assert ok(by_patch)["data"]["address"]["street"] == "High Road 2"
+
+    company = Company.objects.get(pk=acme.company.pk)
+    assert (company.is_active, company.is_verified) == (True, False)  # a form that does not name them leaves them
+
+    by_form = {"name": "Pied Piper", "logo": SimpleUploadedFile("logo.png", picture())}
+    new = ok(super_admin_api.post(f"{ROOT}/companies", by_form, format="multipart"), 201)
+    assert (new["is_active"], new["is_verified"], new["logo"].startswith("http")) == (True, False, True)
+    at = "https://cdn.example/logo.png"
+    made = ok(super_admin_api.post(f"{ROOT}/companies", {"name": "Hooli", "logo": at, "website": None}, "json"), 201)
+    assert (made["logo"], made["email"]) == (at, "")
+    early = super_admin_api.post(f"{ROOT}/companies", {"name": "Vandelay", "address_id": wanted.pk}, format="json")
+    assert (early.status_code, list(early.json()["errors"])) == (400, ["address_id"])
+    assert Company.objects.filter(name="Vandelay").count() == 0
 
 
 def test_a_company_is_made_with_its_schema_and_told_apart_by_filters(
@@ -228,10 +282,12 @@ def test_the_people_of_one_company(acme: Character, globex: Character, super_adm
 def test_agents_and_documents_of_one_company(acme: Character, globex: Character, super_admin_api: APIClient) -> None:
     add_document(acme, "acme.txt")
     add_document(globex, "globex.txt")
+    rate(acme, add_conversation(acme), 1, None)
+    rate(globex, add_conversation(globex), -1)
     base = f"{ROOT}/companies/{acme.company.pk}"
     agents = ok(super_admin_api.get(f"{base}/agents"))["items"]
     assert [(one["name"], one["company_id"], one["average_rating"]) for one in agents] == [
-        ("Acme helper", str(acme.company.pk), 0.0)
+        ("Acme helper", str(acme.company.pk), 5.0)
     ]
     documents = ok(super_admin_api.get(f"{base}/documents", {"status": "processed", "document_type": "txt"}))["items"]
     assert [one["original_filename"] for one in documents] == ["acme.txt"]

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from analytics import rollups
 from analytics.api.urls import REPORTS, SNAPSHOTS
 from analytics.models import CompanyDaily, SystemMetric
-from analytics.tests.test_console_api import ROOT, add_conversation, add_document, ok
+from analytics.tests.test_console_api import ROOT, add_conversation, add_document, ok, rate
 from conftest import Character
 from conversations.enums import MessageRole, MessageStatus
 from conversations.models import Conversation, Message
@@ -176,12 +176,14 @@ def test_change_tracking(acme: Character, globex: Character, super_admin_api: AP
 
 
 def test_conversations_and_agents(acme: Character, globex: Character, super_admin_api: APIClient) -> None:
-    add_conversation(acme, messages=4)
+    rate(acme, add_conversation(acme, messages=4), 1, -1, None)
     deleted = add_conversation(acme, messages=2)
     with tenant_context(acme.company):
         Conversation.objects.filter(pk=deleted.pk).update(archived_at=timezone.now())
-    add_conversation(globex, messages=6)
-    move(acme, add_conversation(acme), 100)
+    rate(globex, add_conversation(globex, messages=6), -1)
+    old = add_conversation(acme)
+    rate(acme, old, -1)
+    move(acme, old, 100)
 
     body = report(super_admin_api, "conversations")
     assert (body["summary"]["total_conversations"], body["summary"]["total_messages"]) == (3, 12)
@@ -200,7 +202,7 @@ def test_conversations_and_agents(acme: Character, globex: Character, super_admi
     trends = report(super_admin_api, "agent-performance-trends", min_conversations=2)
     [agent] = trends["performance_trends"]
     assert (agent["agent_name"], agent["company_id"], agent["total_conversations"], agent["avg_rating"]) == (
-        "Acme helper", str(acme.company.pk), 2, 0.0,
+        "Acme helper", str(acme.company.pk), 2, 3.0,
     )  # fmt: skip
     assert agent["time_series"] == [
         {"date": timezone.now().date().isoformat(), "conversations": 2, "avg_messages": 3.0}
@@ -348,8 +350,9 @@ def test_overview_storage_companies_and_agents(acme: Character, globex: Characte
             Message.objects.create(
                 conversation=talk, position=position, role=MessageRole.ASSISTANT, status=status
             )  # fmt: skip
+        Message.objects.filter(status=MessageStatus.COMPLETED).update(user_feedback=1)
     agents = metric(super_admin_api, "agents", by="type")
-    assert agents["buckets"] == [{"label": "active", "agent_count": 2, "avg_rating": 0.0, "sla": 50.0}]
+    assert agents["buckets"] == [{"label": "active", "agent_count": 2, "avg_rating": 5.0, "sla": 50.0}]
     assert metric(super_admin_api, "agents", company_id=str(globex.company.pk))["average_sla"] == 0.0
 
 

@@ -9,6 +9,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from agents.handover import read_handover
+from agents.models import Agent
 from conversations import handing
 from conversations.enums import EntityType, Feedback, HandoverReason, MessageRole, Owner
 from conversations.exceptions import ConversationArchivedError, ReplacedMessageError
@@ -84,10 +85,16 @@ def rate_message(*, actor: Principal, message_id: uuid.UUID, rating: int | None,
         raise InvalidInputError("Only answers can be rated.")
     if rating is not None and rating not in Feedback.values:
         raise InvalidInputError("A rating is 1, -1 or null.", fields={"rating": ["Use 1, -1 or null."]})
-    before = message.user_feedback
+    # Read again under the row's lock: the agent counts each rating once, however many come at the same time.
+    before = Message.objects.select_for_update().values_list("user_feedback", flat=True).get(pk=message.pk)
     message.user_feedback = rating
     message.feedback_comment = comment.strip()[:2000] if rating is not None else ""
     message.save(update_fields=["user_feedback", "feedback_comment", "updated_at"])
+    if rating != before:
+        Agent.objects.filter(pk=message.conversation.agent_id).update(
+            ratings=F("ratings") + ((rating is not None) - (before is not None)),
+            rating_sum=F("rating_sum") + ((rating or 0) - (before or 0)),
+        )
     changes: dict[str, tuple[object, object]] = {"user_feedback": (before, rating)}
     if rating == Feedback.BAD != before and _hand_over_for_ratings(message.conversation):
         changes["owner"] = (Owner.AGENT, Owner.WAITING)

@@ -113,13 +113,26 @@ def test_a_question_is_put_anew(acme_api: APIClient, acme: Character, conversati
     assert counted(acme_api) == 4
 
 
+def stars(api: APIClient, owner: Character) -> tuple[float, float]:
+    """What the list of agents and the agent's statistics say."""
+    [listed] = api.get("/api/v1/agent").json()["agents"]
+    one = f"/api/v1/agent/{owner.agent.pk}"
+    assert listed["embed_code"] == api.get(f"{one}/embed-code").json()["embed_code"]
+    return listed["average_rating"], api.get(f"{one}/stats").json()["average_rating"]
+
+
 def test_an_answer_is_rated(acme_api: APIClient, acme: Character, conversation: str) -> None:
     asked = ask(acme_api, acme, conversation)
     path = f"/api/v1/message/{asked['assistant_message_id']}/feedback"
     rated = acme_api.post(path, {"rating": -1, "comment": " Not what I asked. "}).json()
     assert (rated["data"]["user_feedback"], rated["data"]["feedback_comment"]) == (-1, "Not what I asked.")
     assert messages(acme_api, conversation)[1]["user_feedback"] == -1
+    assert stars(acme_api, acme) == (1.0, 1.0)
+    acme_api.post(path, {"rating": 1})
+    acme_api.post(path, {"rating": 1})  # the same again
+    assert stars(acme_api, acme) == (5.0, 5.0)
     assert acme_api.post(path, {"rating": None}, format="json").json()["data"]["user_feedback"] is None
+    assert stars(acme_api, acme) == (0.0, 0.0)
     for rating in (5, "good", {"a": 1}):
         assert acme_api.post(path, {"rating": rating}, format="json").status_code == 400
     assert acme_api.post(f"/api/v1/message/{asked['message_id']}/feedback", {"rating": 1}).status_code == 400

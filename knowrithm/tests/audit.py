@@ -31,7 +31,17 @@ from leads.models import Lead
 from leads.services import start_visit
 from tenants.audit.models import AuditEvent
 from tenants.enums import Letter
-from tenants.models import ApiKey, Company, Invitation, ProviderIdentity, SingleSignOn, TwoFactor, User, UserSession
+from tenants.models import (
+    ApiKey,
+    Company,
+    Invitation,
+    ProviderIdentity,
+    SingleSignOn,
+    SystemConfig,
+    TwoFactor,
+    User,
+    UserSession,
+)
 from tenants.selectors import password_state_of
 from tenants.services import create_company, start_session
 
@@ -44,7 +54,7 @@ PAGE_ROWS = {
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
     "guardrails": "guardrail_id", "leads": "lead_id", "leads/import": "lead_import_id",
     "webhooks": "webhook_id", "webhooks/delivery": "delivery_id", "inbox": "conversation_id",
-    "inbox/replies": "reply_id", "notifications": "notification_id",
+    "inbox/replies": "reply_id", "notifications": "notification_id", "configuration": "config_id",
 }  # fmt: skip
 PUBLIC_PAGES = {"/login", "/signup", "/password/reset", "/invitation", "/verify-email"}
 TOKEN = "walk-token"  # of every mailed link here
@@ -87,7 +97,7 @@ def all_rows() -> set[Row]:
 
 def state_of(who: Character) -> str:
     """A hash over what the routes change: the company's rows, and everybody's in the shared tables."""
-    shared = (Company, User, UserSession, ApiKey, Provider, ProviderModel)
+    shared = (Company, User, UserSession, ApiKey, Provider, ProviderModel, SystemConfig, ProviderIdentity)
     return fingerprint(who) + digest_of(*(model._base_manager.all() for model in shared))
 
 
@@ -223,6 +233,10 @@ locked_person = changed(User, "user_id", locked_until=timezone.now() + timedelta
 def person_with_two_factor(treasure: Treasure) -> None:
     TwoFactor.objects.create(user_id=str(treasure.ids["user_id"]), secret="x", confirmed_at=timezone.now())
     User.objects.filter(pk=str(treasure.ids["user_id"])).update(two_factor_enabled=True)
+
+
+def confirmed_address(treasure: Treasure) -> None:
+    User.objects.filter(pk=str(treasure.ids["admin_id"])).update(email_verified=True)
 
 
 def linked_person(treasure: Treasure) -> None:

@@ -152,7 +152,7 @@ def bury(owner: Character) -> Treasure:
         password="a-long-enough-password", first_name=CANARY, last_name=CANARY,
     )  # fmt: skip
     for name, is_sensitive in ((CANARY, False), (f"{CANARY}-secret", True)):
-        set_config(actor=owner.principal, config_key=name, config_value=CANARY, is_sensitive=is_sensitive)
+        entry = set_config(actor=owner.principal, config_key=name, config_value=CANARY, is_sensitive=is_sensitive)
     country = Country.objects.create(company=owner.company, name=CANARY)
     state = State.objects.create(company=owner.company, name=CANARY, country=country)
     city = City.objects.create(company=owner.company, name=CANARY, state=state)
@@ -192,6 +192,7 @@ def bury(owner: Character) -> Treasure:
             "api_key_id": key.row.id,
             "session_id": session.session.id,
             "invitation_id": invitation.id,
+            "config_id": entry.id,
             "user_id": person.id,
             "admin_id": owner.admin.id,
             "company_id": owner.company.id,

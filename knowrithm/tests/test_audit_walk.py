@@ -37,6 +37,7 @@ from knowrithm.tests.audit import (
     catalogue_rows,
     changed_agent,
     client_for,
+    confirmed_address,
     counted_document,
     drafted_agent,
     edited_chunk,
@@ -102,6 +103,7 @@ ADDRESS_FORM = {"street_address": "Way 1", "country": "{country_id}", "state_nam
 COMPANY_FORM = {"name": "Renamed", "email": "admin@acme.example", "ocr_languages": ["eng"]}
 COMPANY = {"company_ids": ["{company_id}"]}
 RENAMED = {"name": "Renamed"}
+SSO = {"issuer": "https://login.acme.example", "client_id": "new", "email_domains": ["acme.example"]}
 free_agent = archived_conversation  # one with active conversations cannot be archived
 
 WROTE: dict[str, Wrote] = {
@@ -118,6 +120,15 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/auth/user": Wrote("user.created", {**NEW_USER, "username": "ada"}),
     "POST /api/v1/auth/api-keys": Wrote("api_key.created", {"name": "mine"}),
     "DELETE /api/v1/auth/api-keys/<uuid:api_key_id>": Wrote("api_key.revoked"),
+    "DELETE /api/v1/auth/sessions": Wrote("user.signed_out_elsewhere"),
+    "DELETE /api/v1/auth/sessions/<uuid:session_id>": Wrote("session.ended"),
+    "POST /api/v1/auth/password": Wrote(
+        "user.password_changed", {"current_password": PASSWORD, "new_password": "a-long-enough-one"}
+    ),
+    "POST /api/v1/auth/email": Wrote("user.email_change_asked", {"email": "new@acme.example", "password": PASSWORD}),
+    "POST /api/v1/auth/password/reset": Wrote(
+        "user.password_reset", {"token": TOKEN, "password": "a-long-enough-one"}, prepare=mailed_reset
+    ),
     "PUT /api/v1/user/profile": Wrote("user.profile_updated", {"first_name": "Grace"}),
     "POST /api/v1/company": Wrote("company.created", {"name": "New", "email": "new@new.example"}, log="new"),
     "POST /login": Wrote("user.signed_in", LOGIN),
@@ -150,11 +161,25 @@ WROTE: dict[str, Wrote] = {
     ),
     "POST /two-factor": Wrote("two_factor.set_up_started", {"form": "begin"}),
     "POST /security": Wrote("company.security_changed", {"form": "policy", "is_required": "on"}),
+    "PUT /api/v1/company/two-factor-policy": Wrote("company.security_changed", {"is_required": True}),
+    "PUT /api/v1/company/single-sign-on": Wrote("company.security_changed", SSO, prepare=confirmed_address),
+    "DELETE /api/v1/company/single-sign-on": Wrote("company.security_changed"),
+    "PUT /api/v1/company/audit-retention": Wrote("audit_log.retention_changed", {"days": 90}),
+    "POST /api/v1/user/<uuid:user_id>/unlock": Wrote("user.unlocked", prepare=locked_person),
+    "DELETE /api/v1/user/<uuid:user_id>/two-factor": Wrote("two_factor.reset", prepare=person_with_two_factor),
+    "DELETE /api/v1/user/<uuid:user_id>/single-sign-on": Wrote("user.sso_unlinked", prepare=linked_person),
     # tenants: people, acting for them, configuration
+    "PATCH /api/v1/user/<uuid:user_id>": Wrote("user.updated", {"first_name": "Grace"}),
+    "DELETE /api/v1/user/<uuid:user_id>": Wrote("user.archived"),
+    "POST /people/<uuid:pk>": Wrote("user.updated", {"first_name": "Grace", "last_name": "Hopper"}),
+    "POST /people/<uuid:pk>/archive": Wrote("user.archived"),
     "PATCH /api/v1/user/<uuid:user_id>/status": Wrote("user.status_changed", {"status": "suspended"}),
     "PATCH /api/v1/user/<uuid:user_id>/role": Wrote("user.role_changed", {"role": "admin"}, by_root=True),
     "POST /api/v1/user/<uuid:user_id>/impersonate": Wrote("user.impersonation_started", by_root=True),
     "PATCH /api/v1/config": Wrote("config.updated", {"config_key": "theme", "config_value": "dark"}),
+    "DELETE /api/v1/config/<uuid:config_id>": Wrote("config.removed"),
+    "POST /configuration": Wrote("config.updated", {"config_key": "theme", "config_value": "dark"}),
+    "POST /configuration/<uuid:pk>/remove": Wrote("config.removed"),
     "POST /people/<uuid:pk>/status": Wrote("user.status_changed", {"status": "suspended"}),
     "POST /people/<uuid:pk>/role": Wrote("user.role_changed", {"role": "admin"}),
     "POST /people/<uuid:pk>/unlock": Wrote("user.unlocked", prepare=locked_person),
@@ -211,7 +236,7 @@ WROTE: dict[str, Wrote] = {
         "user.created", {**NEW_USER, "username": "ada"}, by_root=True
     ),
     "PATCH /api/v1/super-admin/users/<uuid:user_id>": Wrote("user.updated", {"first_name": "Grace"}, by_root=True),
-    "DELETE /api/v1/super-admin/users/<uuid:user_id>": Wrote("user.status_changed", by_root=True),
+    "DELETE /api/v1/super-admin/users/<uuid:user_id>": Wrote("user.archived", by_root=True),
     "PATCH /api/v1/super-admin/agents/<uuid:agent_id>": Wrote("agent.updated", RENAMED, by_root=True),
     "DELETE /api/v1/super-admin/documents/<uuid:document_id>": Wrote(
         "document.archived", prepare=counted_document, by_root=True
@@ -404,6 +429,7 @@ WROTE: dict[str, Wrote] = {
     "POST /leads/<uuid:pk>/merge": Wrote("lead.merged", {"other": "{other_lead_id}"}),
     "POST /leads/<uuid:pk>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
     "POST /leads/import/<uuid:pk>/start": Wrote("lead_import.started"),
+    "PUT /api/v1/company/lead-encryption": Wrote("company.lead_encryption_changed", {"is_on": True}),
     "POST /company/privacy": Wrote("company.lead_encryption_changed", {"encrypt": "on"}),
     # conversations
     "POST /api/v1/conversation": Wrote("conversation.created", AGENT),
@@ -524,6 +550,8 @@ UNCHANGED = {
     "POST /api/v1/system-metric": "has a worker read figures of the company's own rows",
     "POST /api/v1/send": "answers alike for every address; the worker that mails the link writes the row",
     "POST /verify-email/send": "answers alike for every address; the worker that mails the link writes the row",
+    "POST /api/v1/auth/password/forgot": "answers alike for every address; the worker that mails it writes the row",
+    "POST /api/v1/company/single-sign-on/test": "asks a provider something; nothing is stored",
     "POST /password/forgot": "answers alike for every address; the worker that mails the link writes the row",
     "POST /sso/login": "sends the browser to the company's provider",
     "POST /sso/callback": "needs a provider: its row is in tenants/tests/test_single_sign_on.py",
@@ -546,7 +574,6 @@ READING_PAGES = {
     "/agents/<uuid:pk>/embed": "shows",
     "/agents/<uuid:pk>/versions": "shows",
     "/people": "shows",
-    "/people/<uuid:pk>": "shows",
     "/agents/<uuid:pk>/preview": "shows",
     "/documents": "shows",
     "/datasets": "shows",

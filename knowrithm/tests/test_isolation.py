@@ -35,6 +35,11 @@ PROBES: dict[str, Probe] = {
     "DELETE /api/v1/auth/two-factor": Probe({"password": "x", "otp": "000000"}, expected=409),
     "POST /api/v1/auth/two-factor/confirm": Probe({"otp": "000000"}, expected=409),
     "POST /api/v1/auth/two-factor/recovery-codes": Probe({"otp": "000000"}, expected=409),
+    "GET /api/v1/auth/sessions": MINE,
+    "DELETE /api/v1/auth/sessions": MINE,
+    "DELETE /api/v1/auth/sessions/<uuid:session_id>": Probe(),
+    "POST /api/v1/auth/password": Probe({"current_password": "x", "new_password": "y"}, expected=400),  # the own
+    "POST /api/v1/auth/email": Probe({"email": "mallory@example.org", "password": "x"}, expected=400),
     "GET /api/v1/auth/user/me": MINE,
     "GET /api/v1/auth/validate": MINE,
     "GET /api/v1/auth/api-keys": LIST,
@@ -63,11 +68,30 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/super-admin/company/<uuid:company_id>/user": Probe(),
     "GET /api/v1/admin/user/<uuid:user_id>": Probe(),
     "GET /api/v1/user/<uuid:user_id>": Probe(),
+    "PATCH /api/v1/user/<uuid:user_id>": Probe({"first_name": "taken over"}),
+    "DELETE /api/v1/user/<uuid:user_id>": Probe(),
+    "POST /api/v1/user/<uuid:user_id>/unlock": Probe(),
+    "DELETE /api/v1/user/<uuid:user_id>/two-factor": Probe(),
+    "DELETE /api/v1/user/<uuid:user_id>/single-sign-on": Probe(),
+    "GET /api/v1/company/two-factor-policy": MINE,
+    "PUT /api/v1/company/two-factor-policy": Probe({"is_required": False}, expected=200),  # of the caller's company
+    "GET /api/v1/company/single-sign-on": Probe(),
+    "PUT /api/v1/company/single-sign-on": Probe(
+        {"issuer": "https://login.example", "client_id": "x", "email_domains": ["other.example"]},
+        expected=400,
+    ),
+    "DELETE /api/v1/company/single-sign-on": Probe(),
+    "POST /api/v1/company/single-sign-on/test": Probe(expected=401),  # nothing is saved yet
+    "GET /api/v1/company/audit-retention": MINE,
+    "PUT /api/v1/company/audit-retention": Probe({"days": 90}, expected=200),
+    "GET /api/v1/company/lead-encryption": MINE,
+    "PUT /api/v1/company/lead-encryption": Probe({"is_on": False}, expected=200),
     "PATCH /api/v1/user/<uuid:user_id>/status": Probe({"status": "suspended"}),
     "PATCH /api/v1/user/<uuid:user_id>/role": Probe({"role": "admin"}, expected=403),  # a super admin's alone
     "POST /api/v1/user/<uuid:user_id>/impersonate": Probe({}, expected=403),
     "GET /api/v1/config": LIST,
     "PATCH /api/v1/config": Probe({"config_key": "taken", "config_value": "over", "company_id": "{company_id}"}),
+    "DELETE /api/v1/config/<uuid:config_id>": Probe(),
     "GET /api/v1/audit-log": Probe(query={"search": CANARY}, expected=200),
     "GET /api/v1/audit-log/export": Probe(query={"company_id": "{company_id}"}),
     "GET /api/v1/admin/audit-log": Probe(query={"company_id": "{company_id}"}),
@@ -102,6 +126,10 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/invitation": LIST,
     "DELETE /api/v1/invitation/<uuid:invitation_id>": Probe(),
     "POST /api/v1/invitation/<uuid:invitation_id>/resend": Probe(),
+    # analytics
+    "GET /api/v1/analytic/agent/<uuid:agent_id>": Probe(),
+    "GET /api/v1/analytic/agent/<uuid:agent_id>/performance-comparison": Probe(),
+    "GET /api/v1/analytic/conversation/<uuid:conversation_id>": Probe(),
     # agents
     "GET /api/v1/agent": Probe(query={"search": CANARY, "company_id": "{company_id}"}, expected=200),
     "POST /api/v1/agent": Probe({**NAME, "llm_settings_id": "{settings_id}"}),
@@ -364,6 +392,8 @@ NO_COMPANY = {
     "POST /api/v1/auth/register": "makes a company",
     "POST /api/v1/auth/login": "takes a password",
     "POST /api/v1/auth/refresh": "takes a token of its own session",
+    "POST /api/v1/auth/password/forgot": "says the same whether there is such an account or not",
+    "POST /api/v1/auth/password/reset": "takes a token of its own link",
     "POST /api/v1/send": "says the same whether there is such an account or not",
     "POST /api/v1/verify": "takes a token of its own link",
     "POST /api/v1/invitation": "makes an invitation to the caller's own company",
@@ -446,6 +476,12 @@ LEAD_ROUTES = {
 }
 
 
+PERSONS_OWN = (
+    "/auth/api-keys", "/auth/two-factor", "/auth/sessions", "/auth/password", "/auth/email",
+    "/company/two-factor-policy", "/company/single-sign-on", "/company/audit-retention",
+)  # fmt: skip
+
+
 def lead_client(where: Character) -> APIClient:
     with tenant_context(where.company):
         registered = register_lead(
@@ -461,7 +497,7 @@ def strangers(route: Route, acme: Character, globex: Character) -> Iterator[tupl
     probe = PROBES[route.key]
     yield bearer(globex), probe
     key = key_client(globex, "read", "write", "update", "delete", "admin", "full_access")
-    persons_own = "/auth/api-keys" in route.key or "/auth/two-factor" in route.path
+    persons_own = any(part in route.path for part in PERSONS_OWN)
     persons_own = persons_own or "/notification" in route.path or route.path == "/api/v1/inbox/stream"
     is_persons_own = persons_own or route.key in {"POST /api/v1/auth/logout", "POST /api/v1/inbox/presence"}
     yield key, Probe(expected=403) if is_persons_own else probe  # keys manage neither keys nor a person's sign-in
@@ -520,6 +556,7 @@ def page_ids(route: Route) -> str:
         "webhooks": "webhook_id",
         "inbox": "conversation_id",
         "notifications": "notification_id",
+        "configuration": "config_id",
     }
     special = {
         "inbox/replies": "reply_id",

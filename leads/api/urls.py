@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from leads.api.encryption import LeadEncryptionViewSet
 from leads.api.imports import LeadImportViewSet
 from leads.api.scores import ScoreRulesViewSet
 from leads.api.views import LeadViewSet
@@ -21,6 +22,7 @@ urlpatterns = [
         "lead/score-rules",
         ScoreRulesViewSet.as_view({"get": "retrieve", "put": "update", "delete": "restore"}),
     ),
+    path("company/lead-encryption", LeadEncryptionViewSet.as_view({"get": "retrieve", "put": "update"})),
     path("lead/<uuid:lead_id>", LeadViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
     path("lead/<uuid:lead_id>/restore", LeadViewSet.as_view({"patch": "restore"})),
     path("lead/<uuid:lead_id>/timeline", LeadViewSet.as_view({"get": "timeline"})),

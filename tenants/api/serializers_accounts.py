@@ -18,6 +18,20 @@ class TokenInput(serializers.Serializer[Any]):
     token = serializers.CharField(max_length=200)
 
 
+class PasswordResetInput(TokenInput):
+    password = serializers.CharField(max_length=200, trim_whitespace=False)
+
+
+class PasswordChange(serializers.Serializer[Any]):
+    current_password = serializers.CharField(max_length=200, trim_whitespace=False)
+    new_password = serializers.CharField(max_length=200, trim_whitespace=False)
+
+
+class EmailChange(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+    password = serializers.CharField(max_length=200, trim_whitespace=False, help_text="The current one.")
+
+
 class InvitationInput(serializers.Serializer[Any]):
     email = serializers.EmailField()
     role = serializers.ChoiceField(choices=INVITED_ROLES, required=False)

@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from tenants.enums import ROLE_CHOICES, UserStatus
+from tenants.services.configuration import KEY, KEY_RULE
 
 SORTABLE = (
     "created_at", "updated_at", "email", "username", "first_name", "last_name", "role", "status", "last_login",
@@ -73,6 +74,15 @@ class StatusInput(serializers.Serializer[Any]):
     reason = _reason()
 
 
+class NamesInput(serializers.Serializer[Any]):
+    first_name = serializers.CharField(max_length=100, required=False)
+    last_name = serializers.CharField(max_length=100, required=False, allow_blank=True)
+
+
+class ReasonInput(serializers.Serializer[Any]):
+    reason = _reason()
+
+
 class RoleInput(serializers.Serializer[Any]):
     """`company_id` is needed where a super admin becomes something else: the company to join."""
 
@@ -89,9 +99,9 @@ class ConfigInput(serializers.Serializer[Any]):
     """`company_id` is for super admins: without it the entry is the platform's."""
 
     config_key = serializers.RegexField(
-        r"^[A-Za-z0-9_.:/-]+$",
+        KEY,
         max_length=100,
-        error_messages={"invalid": "Use letters, digits and the characters _ . : / - alone."},
+        error_messages={"invalid": KEY_RULE},
     )
     config_value = serializers.JSONField(allow_null=True)
     config_type = serializers.CharField(max_length=40, required=False, allow_blank=True)

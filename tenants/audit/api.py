@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,6 +28,7 @@ from tenants.audit.services import log_of
 from tenants.models import Company
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class MomentField(serializers.Field[datetime, str, str, Any]):
     """A day or a moment. Given as a day, an end is that day's end."""
 

@@ -220,7 +220,7 @@ def _known_state(name: str, country_id: int, actor: Principal) -> State | None:
 def _add_address(actor: Principal, address: Address, is_primary: bool, added: Changes | None = None) -> Address:
     address.company_id, address.is_primary = actor.company_id, is_primary
     if is_primary:
-        _demote_primary(actor)
+        _demote_primary(actor.company_id)
     address.save()
     after = model_to_dict(address, exclude=["id", "company"])
     record_event(
@@ -234,30 +234,30 @@ def _add_address(actor: Principal, address: Address, is_primary: bool, added: Ch
 
 @transaction.atomic
 def make_address_primary(*, actor: Principal, address_id: int) -> None:
-    address = promote_address(actor=actor, address_id=address_id)
+    address = promote_address(company_id=actor.company_id, address_id=address_id)
     if address is not None:
         record_event(actor=actor, event_type="address.updated", entity=address, changes={"is_primary": (False, True)})
 
 
-def promote_address(*, actor: Principal, address_id: int) -> Address | None:
+def promote_address(*, company_id: uuid.UUID | None, address_id: int) -> Address | None:
     """The new primary address; None when it is that already. A part of other services: told of in their audit row."""
-    address = _own_address(actor, address_id)
+    address = _own_address(company_id, address_id)
     if address.is_primary:
         return None
-    _demote_primary(actor)
+    _demote_primary(company_id)
     address.is_primary = True
     address.save(update_fields=["is_primary", "updated_at"])
     return address
 
 
-def _demote_primary(actor: Principal) -> None:
-    Company.objects.select_for_update().get(pk=actor.company_id)  # two at once would both find none
-    Address.objects.filter(company=actor.company_id, is_primary=True).update(is_primary=False)
+def _demote_primary(company_id: uuid.UUID | None) -> None:
+    Company.objects.select_for_update().get(pk=company_id)  # two at once would both find none
+    Address.objects.filter(company=company_id, is_primary=True).update(is_primary=False)
 
 
 @transaction.atomic
 def delete_address(*, actor: Principal, address_id: int) -> None:
-    address = _own_address(actor, address_id)
+    address = _own_address(actor.company_id, address_id)
     record_of = {"street_address": (address.street_address, None), "city": (str(address.city), None)}
     address_pk, label = address.pk, str(address)
     address.delete()
@@ -267,8 +267,8 @@ def delete_address(*, actor: Principal, address_id: int) -> None:
     )  # fmt: skip
 
 
-def _own_address(actor: Principal, address_id: int) -> Address:
-    found: Address | None = Address.objects.with_places().filter(company=actor.company_id, pk=address_id).first()
+def _own_address(company_id: uuid.UUID | None, address_id: int) -> Address:
+    found: Address | None = Address.objects.with_places().filter(company=company_id, pk=address_id).first()
     if found is None:
         raise NotFoundError("There is no such address.")
     return found

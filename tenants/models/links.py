@@ -32,10 +32,12 @@ class SingleUseLink(BaseModel):
 
 
 class EmailVerification(SingleUseLink):
-    """Proves that `user` reads the mail of `email`, as long as that is the person's address."""
+    """Proves that `user` reads the mail of `email`, as long as that is the person's address, or the one that is to
+    replace it. `replaced` is the address that it has taken the place of."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="email_verifications")
     email = models.EmailField()
+    replaced = models.EmailField(blank=True, editable=False)
 
     def __str__(self) -> str:
         return self.email

@@ -46,6 +46,7 @@ class User(AbstractBaseUser, BaseModel):
     role = models.CharField(max_length=20, choices=ROLE_CHOICES, default=Role.USER)
     status = models.CharField(max_length=24, choices=UserStatus, default=UserStatus.ACTIVE)
     email_verified = models.BooleanField(default=False)
+    pending_email = models.EmailField(blank=True, editable=False)  # takes the place of `email` once it is confirmed
     timezone = models.CharField(max_length=64, default="UTC")
     language = models.CharField(max_length=16, default="en")
     preferences = models.JSONField(default=dict, blank=True)

@@ -49,6 +49,7 @@ class SingleSignOn(BaseModel):
     client_secret = EncryptedTextField(blank=True)
     is_enabled = models.BooleanField(default=False)
     creates_users = models.BooleanField(default=False)
+    confirms_addresses = models.BooleanField(default=False)  # all of its domains, without saying so of each
     default_role = models.CharField(max_length=20, choices=COMPANY_ROLE_CHOICES, default=Role.USER)
 
     class Meta:

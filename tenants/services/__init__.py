@@ -12,7 +12,7 @@ from tenants.services.api_keys import (
     verify_secret,
 )
 from tenants.services.companies import add_agent_route, create_company, update_company
-from tenants.services.configuration import set_config
+from tenants.services.configuration import remove_config, set_config
 from tenants.services.dead_letters import repeat_dead_letter
 from tenants.services.governance import archive_user, change_user_role, change_user_status, update_user
 from tenants.services.impersonation import start_impersonation
@@ -48,6 +48,7 @@ from tenants.services.people import (
 from tenants.services.sessions import (
     SignedIn,
     close_browser_session,
+    end_any_session,
     end_other_sessions,
     end_session,
     principal_of,
@@ -82,7 +83,7 @@ from tenants.services.two_factor import (
     set_up_of,
     verify_second_factor,
 )
-from tenants.services.verification import request_verification, verify_email
+from tenants.services.verification import change_email, request_verification, verify_email
 
 __all__ = [
     "API_SECRET",
@@ -98,6 +99,7 @@ __all__ = [
     "archive_user",
     "begin_single_sign_on",
     "begin_two_factor",
+    "change_email",
     "change_password",
     "change_user_role",
     "change_user_status",
@@ -108,6 +110,7 @@ __all__ = [
     "create_company",
     "create_user",
     "disable_two_factor",
+    "end_any_session",
     "end_impersonation",
     "end_other_sessions",
     "end_session",
@@ -126,6 +129,7 @@ __all__ = [
     "refresh_session",
     "register_company",
     "register_first_admin",
+    "remove_config",
     "remove_single_sign_on",
     "renew_recovery_codes",
     "repeat_dead_letter",

@@ -97,7 +97,7 @@ def update_company(*, actor: Principal, company: Company, changes: Mapping[str, 
     if "logo" in changes:
         _replace_logo(company, changes["logo"])
     changed = changed_fields(before, _state(company))
-    address = _take_address(actor, changes["address_id"]) if "address_id" in changes else None
+    address = _take_address(company, changes["address_id"]) if "address_id" in changes else None
     if address:
         changed["address"] = (None, address)
     if changed:
@@ -183,9 +183,9 @@ def _refused_languages(message: str) -> InvalidInputError:
     return InvalidInputError(message, fields={"ocr_languages": [message]})
 
 
-def _take_address(actor: Principal, address_id: int | None) -> str:
+def _take_address(company: Company, address_id: int | None) -> str:
     """The company's address that counts from now on, if it is another. Raises `NotFoundError` for a foreign one."""
-    promoted = promote_address(actor=actor, address_id=address_id) if address_id is not None else None
+    promoted = promote_address(company_id=company.pk, address_id=address_id) if address_id is not None else None
     return str(promoted) if promoted else ""
 
 

@@ -15,6 +15,8 @@ from tenants.audit.services import REDACTED, changed_fields, log_of, record_even
 from tenants.models import Company, SystemConfig
 from tenants.selectors import live_company
 
+KEY = r"^[A-Za-z0-9_.:/-]+\Z"
+KEY_RULE = "Use letters, digits and the characters _ . : / - alone."
 MAX_ENTRIES = 500  # of one company
 MAX_VALUE_LENGTH = 64 * 1024  # characters of JSON
 TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: "list", dict: "object"}
@@ -64,6 +66,29 @@ def set_config(
             risk_level=RiskLevel.HIGH if row.is_sensitive else RiskLevel.MEDIUM,
         )
     return row
+
+
+@transaction.atomic
+def remove_config(*, actor: Principal, config_id: uuid.UUID) -> str:
+    """An entry of the actor's company; for a super admin any. Returns its key. Raises `NotFoundError`."""
+    rows = SystemConfig.objects.select_related("company").select_for_update(of=("self",))
+    if actor.company is not None:
+        rows = rows.filter(company_id=actor.company.id)
+    row = rows.filter(pk=config_id).first()
+    if row is None:
+        raise NotFoundError("There is no such entry.")
+    row.delete()
+    with log_of(row.company):
+        record_event(
+            actor=actor,
+            event_type="config.removed",
+            entity_type="config",
+            entity_id=config_id,
+            entity_label=row.config_key,
+            changes=changed_fields(_as_recorded(row), {}),
+            risk_level=RiskLevel.HIGH if row.is_sensitive else RiskLevel.MEDIUM,
+        )
+    return row.config_key
 
 
 def _company_of(actor: Principal, company_id: uuid.UUID | None) -> Company | None:

@@ -20,6 +20,7 @@ from tenants.services.sessions import end_sessions
 from tenants.signals import person_left
 
 CHANGEABLE = ("email", "username", "first_name", "last_name", "email_verified")
+BY_ADMINS = frozenset({"first_name", "last_name"})
 
 
 @transaction.atomic
@@ -98,16 +99,18 @@ def change_user_role(
 
 @transaction.atomic
 def update_user(*, actor: Principal, user_id: uuid.UUID, changes: Mapping[str, Any]) -> User:
-    """A super admin changes anything of anybody: `CHANGEABLE`, and role and status by the services above.
+    """A super admin changes anything of anybody: `CHANGEABLE`, and role and status by the services above; an admin the
+    names (`BY_ADMINS`) of the company's people.
 
     Raises what they do, `ForbiddenError` for others, `ConflictError` for a name or an address that is taken.
     """
-    if not actor.is_super_admin:
-        raise ForbiddenError("Only a super admin can change another person's account.")
+    if not (actor.is_super_admin or (actor.is_admin and changes.keys() <= BY_ADMINS)):
+        raise ForbiddenError("Only a super admin can change more of another person's account than the names.")
     user = User.objects.select_for_update(of=("self",)).get(pk=get_person(actor, user_id).pk)
     before = {name: getattr(user, name) for name in CHANGEABLE}
     if changes.get("email", user.email).lower() != user.email.lower():
         user.email_verified = False  # single sign-on trusts an address only once its owner has confirmed it
+        user.pending_email = ""
     for name in CHANGEABLE:
         if name in changes:
             setattr(user, name, changes[name])
@@ -115,7 +118,7 @@ def update_user(*, actor: Principal, user_id: uuid.UUID, changes: Mapping[str, A
     if changed:
         try:
             with transaction.atomic():
-                user.save(update_fields=[*changed, "updated_at"])
+                user.save(update_fields=[*changed, "pending_email", "updated_at"])
         except IntegrityError:
             raise ConflictError("This user name or e-mail address is taken.") from None
         _record(actor, user, "user.updated", changed, RiskLevel.MEDIUM, "")

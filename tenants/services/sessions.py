@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from knowrithm.errors import NotFoundError, ServiceError
+from knowrithm.errors import ForbiddenError, NotFoundError, ServiceError
 from knowrithm.origin import current_origin
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role
 from tenants import tokens
@@ -268,6 +268,28 @@ def end_session(*, actor: Principal, session_id: uuid.UUID) -> None:
             entity_id=user_id if is_this_one else session_id,
             entity_label=actor.label,
         )
+
+
+@transaction.atomic
+def end_any_session(*, actor: Principal, session_id: uuid.UUID) -> bool:
+    """A super admin ends anybody's; False when it had ended before. Raises `ForbiddenError`."""
+    if not actor.is_super_admin:
+        raise ForbiddenError("Only a super admin can end other people's sessions.")
+    rows = UserSession.objects.select_related("user__company", "impersonator").select_for_update(of=("self",))
+    session = rows.filter(pk=session_id, revoked_at=None).first()
+    if session is None:
+        return False
+    if session.impersonator is not None:
+        end_impersonation(session=session, actor=actor)
+        return True
+    session.revoked_at = timezone.now()
+    session.save(update_fields=["revoked_at", "updated_at"])
+    with log_of(session.user.company):
+        record_event(
+            actor=actor, event_type="session.ended", entity=session, entity_type="session",
+            entity_label=str(session.user), risk_level=RiskLevel.MEDIUM,
+        )  # fmt: skip
+    return True
 
 
 def start_browser_session(*, user: User, replaces: str | None = None) -> UserSession:

@@ -86,8 +86,12 @@ def save_single_sign_on(
     is_enabled: bool,
     creates_users: bool,
     requires_sso: bool,
+    confirms_addresses: bool = False,
 ) -> SingleSignOn:
     """The company's provider. An empty `client_secret` keeps the stored one, unless the issuer changes.
+
+    With `confirms_addresses` the company vouches that nobody has an address of its domains at the provider that is not
+    theirs: then one counts as confirmed when the provider does not say whether it is.
 
     Raises `InvalidInputError`, and `ConflictError` when another company has one of the domains.
     """
@@ -106,7 +110,7 @@ def save_single_sign_on(
     if client_secret or row.issuer != issuer:
         row.client_secret = client_secret  # a secret never goes to another provider than it was given for
     row.issuer, row.client_id, row.default_role = issuer, client_id, default_role
-    row.is_enabled, row.creates_users = is_enabled, creates_users
+    row.is_enabled, row.creates_users, row.confirms_addresses = is_enabled, creates_users, confirms_addresses
     row.save()
     _claim_domains(row, company, email_domains)
     company.requires_sso = requires_sso
@@ -231,7 +235,11 @@ def _person_of(row: SingleSignOn, identity: oidc.Identity) -> User:
         .filter(single_sign_on=row, issuer=row.issuer, subject=identity.subject, user__company=row.company_id)
         .first()
     )
-    user = known.user if known else _person_at(row, identity, oidc.confirmed_email(identity))
+    if known is not None:
+        user = known.user
+    else:
+        email = oidc.confirmed_email(identity, is_silence_enough=row.confirms_addresses)
+        user = _person_at(row, identity, email)
     if not user.may_sign_in:
         raise AccountUnavailableError("This account is not active. Ask an admin of your company.")
     if known is None and not _link(row, user, identity.subject):
@@ -380,6 +388,7 @@ def _described(row: SingleSignOn, company: Company) -> dict[str, Any]:
         "default_role": row.default_role,
         "is_enabled": row.is_enabled,
         "creates_users": row.creates_users,
+        "confirms_addresses": row.confirms_addresses,
         "requires_sso": company.requires_sso,
     }
 

@@ -30,7 +30,7 @@ from tenants.services import (
     start_session,
     unlink_single_sign_on,
 )
-from tenants.tests.oidc_server import CLIENT_ID, CLIENT_SECRET, Claims, OidcServer, signed_with_hmac, unsigned
+from tenants.tests.oidc_server import CLIENT_ID, CLIENT_SECRET, Claims, OidcServer, as_entra, signed_with_hmac, unsigned
 
 LOGIN = "/api/v1/auth/login"
 
@@ -186,6 +186,60 @@ def refused(browser: Client, answer: Any) -> str:
     assert not is_signed_in(browser)
     assert User.objects.filter(email__startswith="grace").count() == 0
     return str(answer.context["problem"])
+
+
+UNCONFIRMED = "The provider's ID token was refused: the provider does not confirm the e-mail address (email_verified)."
+
+
+def test_entra_id_says_nothing_of_addresses_and_is_trusted_where_the_company_says_so(
+    acme: Character, provider: OidcServer
+) -> None:
+    configure(acme, provider.issuer)
+    provider.claims = as_entra
+    browser = Client()
+    assert refused(browser, sign_in(browser)) == UNCONFIRMED
+
+    configure(acme, provider.issuer, confirms_addresses=True)
+
+    assert sign_in(browser)["Location"] == "/home"
+    assert browser.session["_auth_user_id"] == str(acme.admin.pk)
+    with tenant_context(acme.company):
+        event = AuditEvent.objects.filter(event_type="company.security_changed").order_by("-position")[0]
+    assert (event.changes, event.risk_level) == ({"confirms_addresses": [False, True]}, "high")
+
+
+@pytest.mark.parametrize("said", [False, "false", "true", 0, "", []])
+def test_what_the_provider_calls_unconfirmed_is_refused_however_it_is_trusted(
+    acme: Character, provider: OidcServer, said: Any
+) -> None:
+    configure(acme, provider.issuer, confirms_addresses=True)
+    provider.claims = lambda claims: {**as_entra(claims), "email_verified": said, "xms_edov": True}
+    browser = Client()
+    assert refused(browser, sign_in(browser)) == UNCONFIRMED
+
+
+@pytest.mark.parametrize(("said", "is_enough"), [(True, True), ("1", True), (False, False), ("0", False), ([1], False)])
+def test_entra_id_s_own_claim_confirms_an_address(
+    sso: SingleSignOn, provider: OidcServer, said: Any, is_enough: bool
+) -> None:
+    provider.claims = lambda claims: {**as_entra(claims), "xms_edov": said}
+    browser = Client()
+    answer = sign_in(browser)
+    assert is_signed_in(browser) == is_enough
+    assert answer.status_code == (302 if is_enough else 401)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_the_page_says_whether_the_provider_confirms_all_addresses(
+    sso: SingleSignOn, provider: OidcServer, acme_client: Client, is_trusted: bool
+) -> None:
+    sent = {
+        "form": "sso", "issuer": provider.issuer, "client_id": CLIENT_ID, "email_domains": "acme.example",
+        "default_role": "user", "is_enabled": "on", **({"confirms_addresses": "on"} if is_trusted else {}),
+    }  # fmt: skip
+    assert acme_client.post("/security", sent).status_code == 302
+    assert SingleSignOn.objects.get().confirms_addresses == is_trusted
+    assert acme_client.get("/security").context["sso_form"]["confirms_addresses"].initial == is_trusted
 
 
 def test_an_unknown_person_is_not_created_unasked(sso: SingleSignOn, provider: OidcServer) -> None:

@@ -13,10 +13,10 @@ from tenants.models import User
 @pytest.mark.parametrize(
     ("status", "role", "offered"),
     [
-        ("active", "admin", ["Suspend", "Make a user"]),
-        ("suspended", "admin", ["Reactivate", "Make a user"]),
-        ("active", "user", ["Suspend", "Make an admin"]),
-        ("pending_verification", "user", ["Suspend", "Reactivate", "Make an admin"]),
+        ("active", "admin", ["Suspend", "Archive", "Make a user"]),
+        ("suspended", "admin", ["Reactivate", "Archive", "Make a user"]),
+        ("active", "user", ["Suspend", "Archive", "Make an admin"]),
+        ("pending_verification", "user", ["Suspend", "Reactivate", "Archive", "Make an admin"]),
     ],
 )
 def test_what_would_change_nothing_is_not_offered(acme: Character, status: str, role: str, offered: list[str]) -> None:

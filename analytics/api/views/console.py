@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agents.api.serializers import AgentRowSerializer, AgentSerializer
 from agents.selectors import agents_list
 from analytics import services
 from analytics.api.serializers import (
@@ -20,9 +21,6 @@ from analytics.api.serializers import (
     AgentQuery,
     AnyUserQuery,
     CompanyQuery,
-    ConsoleAgentRowSerializer,
-    ConsoleAgentSerializer,
-    ConsoleCompanyChanges,
     DocumentQuery,
     NewCompany,
     NewUser,
@@ -43,10 +41,9 @@ from knowrithm.api.pagination import page_of, paginate, pagination_of
 from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, PaginationSerializer, SentenceSerializer, answer, page
 from knowrithm.errors import NotFoundError
-from tenants.api.serializers import CompanySerializer, UserSerializer
-from tenants.enums import UserStatus
+from tenants.api.serializers import CompanyChanges, CompanySerializer, UserSerializer
 from tenants.models import Company
-from tenants.services import change_user_status, create_company, create_user, update_company, update_user
+from tenants.services import archive_user, create_company, create_user, update_company, update_user
 
 USER_PAGE = page("ConsoleUserPage", "items", UserSerializer(many=True))
 
@@ -65,21 +62,20 @@ def _figures(figures: dict[str, Any]) -> dict[str, Any]:
 class UserConsole(ConsoleViewSet):
     @extend_schema(parameters=[*PAGE_PARAMETERS, AnyUserQuery], responses=USER_PAGE)
     def list(self, request: Request) -> Response:
-        query = self.query(AnyUserQuery, request)
-        query.pop("include_deleted")  # nobody is ever deleted
-        users, pagination = paginate(request, users_list(**query), per_page=25)
+        users, pagination = paginate(request, users_list(**self.query(AnyUserQuery, request)), per_page=25)
         return Response(listing(["users"], UserSerializer(users, many=True).data, pagination))
 
     @extend_schema(request=UserChanges, responses=UserSerializer)
     def partial_update(self, request: Request, user_id: uuid.UUID) -> Response:
-        changes = self.validated(UserChanges, request)
+        changes = self.validated(UserChanges, request, partial=True)
         user = update_user(actor=self.principal(), user_id=user_id, changes=changes)
         return Response(single("user", UserSerializer(user).data))
 
     @extend_schema(responses=SentenceSerializer)
     def destroy(self, request: Request, user_id: uuid.UUID) -> Response:
-        user = change_user_status(actor=self.principal(), user_id=user_id, status=UserStatus.INACTIVE)
-        return Response({"message": "User deactivated.", "user": UserSerializer(user).data})
+        """Deactivates and archives the person; the status `active` restores them."""
+        user = archive_user(actor=self.principal(), user_id=user_id)
+        return Response({"message": "User deactivated and archived.", "user": UserSerializer(user).data})
 
 
 class CompanyConsole(ConsoleViewSet):
@@ -91,7 +87,9 @@ class CompanyConsole(ConsoleViewSet):
         companies, pagination = paginate(request, companies_list(**self.query(CompanyQuery, request)), per_page=10)
         return Response(listing(["companies"], company_records(companies), pagination))
 
-    @extend_schema(request=NewCompany, responses={201: CompanySerializer})
+    @extend_schema(
+        request={"application/json": NewCompany, "multipart/form-data": NewCompany}, responses={201: CompanySerializer}
+    )
     def create(self, request: Request) -> Response:
         company = create_company(actor=self.principal(), **self.validated(NewCompany, request))
         return Response(single("company", CompanySerializer(company).data), status=201)
@@ -101,9 +99,11 @@ class CompanyConsole(ConsoleViewSet):
         [record] = company_records([company_by_id(company_id)])
         return Response(single("company", record))
 
-    @extend_schema(request=ConsoleCompanyChanges, responses=CompanySerializer)
+    @extend_schema(
+        request={"application/json": CompanyChanges, "multipart/form-data": CompanyChanges}, responses=CompanySerializer
+    )
     def partial_update(self, request: Request, company_id: uuid.UUID) -> Response:
-        changes = self.validated(ConsoleCompanyChanges, request)
+        changes = self.validated(CompanyChanges, request, partial=True)
         company = update_company(actor=self.principal(), company=company_by_id(company_id), changes=changes)
         return Response(single("company", CompanySerializer(company).data))
 
@@ -114,9 +114,7 @@ class CompanyConsole(ConsoleViewSet):
 
     @extend_schema(parameters=[*PAGE_PARAMETERS, UserQuery], responses=USER_PAGE)
     def users(self, request: Request, company_id: uuid.UUID) -> Response:
-        query = self.query(UserQuery, request)
-        query.pop("include_deleted")
-        rows = users_list(company_id=company_by_id(company_id).pk, **query)
+        rows = users_list(company_id=company_by_id(company_id).pk, **self.query(UserQuery, request))
         users, pagination = paginate(request, rows, per_page=25)
         return Response(listing(["users"], UserSerializer(users, many=True).data, pagination))
 
@@ -131,13 +129,13 @@ class CompanyConsole(ConsoleViewSet):
 
     @extend_schema(
         parameters=[*PAGE_PARAMETERS, AgentQuery],
-        responses=page("ConsoleAgentPage", "items", ConsoleAgentSerializer(many=True)),
+        responses=page("ConsoleAgentPage", "items", AgentSerializer(many=True)),
     )
     def agents(self, request: Request, company_id: uuid.UUID) -> Response:
         company = _ready(company_by_id(company_id))
         with tenant_context(company):
             agents, pagination = paginate(request, agents_list(**self.query(AgentQuery, request)), per_page=25)
-            records = ConsoleAgentRowSerializer(agents, many=True, context={"company_id": company.pk}).data
+            records = AgentRowSerializer(agents, many=True, context={"company_id": company.pk}).data
         return Response(listing(["agents"], records, pagination))
 
     @extend_schema(
@@ -159,11 +157,11 @@ def _ready(company: Company) -> Company:
 
 
 class ContentConsole(ConsoleViewSet):
-    @extend_schema(request=AgentChanges, responses=ConsoleAgentSerializer)
+    @extend_schema(request=AgentChanges, responses=AgentSerializer)
     def update_agent(self, request: Request, agent_id: uuid.UUID) -> Response:
-        changes = self.validated(AgentChanges, request)
+        changes = self.validated(AgentChanges, request, partial=True)
         company, agent = services.update_any_agent(actor=self.principal(), agent_id=agent_id, changes=changes)
-        return Response(single("agent", ConsoleAgentSerializer(agent, context={"company_id": company.pk}).data))
+        return Response(single("agent", AgentSerializer(agent, context={"company_id": company.pk}).data))
 
     @extend_schema(responses=SentenceSerializer)
     def destroy_document(self, request: Request, document_id: uuid.UUID) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -13,7 +14,7 @@ from rest_framework.response import Response
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import ADMIN
 from knowrithm.api.responses import listing, single
-from knowrithm.api.schema import PAGE_PARAMETERS, PaginationSerializer, answer
+from knowrithm.api.schema import PAGE_PARAMETERS, PaginationSerializer, SentenceSerializer, answer
 from knowrithm.api.views import ApiViewSet
 from knowrithm.principal import Principal
 from tenants import services
@@ -81,6 +82,12 @@ class ConfigViewSet(ApiViewSet):
         row = services.set_config(actor=self.principal(), **self.validated(ConfigInput, request))
         record = ConfigSerializer(row, context={"actor": self.principal()}).data
         return Response(single("config", record, message="Saved.", success=True))
+
+    @extend_schema(responses=SentenceSerializer)
+    def destroy(self, request: Request, config_id: uuid.UUID) -> Response:
+        """Removes an entry of the company; a super admin's may be any."""
+        key = services.remove_config(actor=self.principal(), config_id=config_id)
+        return Response({"message": f"{key} was removed.", "config_key": key})
 
 
 class CompanyChoice(serializers.Serializer[Any]):

@@ -20,7 +20,14 @@ from knowrithm.api.views import ApiViewSet
 from knowrithm.errors import NotFoundError
 from tenants import services, tokens
 from tenants.api.serializers import UserSerializer
-from tenants.api.serializers_people import ImpersonationInput, PeopleFilters, RoleInput, StatusInput
+from tenants.api.serializers_people import (
+    ImpersonationInput,
+    NamesInput,
+    PeopleFilters,
+    ReasonInput,
+    RoleInput,
+    StatusInput,
+)
 from tenants.models import Company, User
 from tenants.selectors import get_person, matching_people, people_for
 
@@ -50,6 +57,8 @@ class PeopleViewSet(ApiViewSet):
         "of_company": ADMIN,
         "retrieve_for_admin": ADMIN,
         "retrieve": ADMIN_OR_READ_KEY,
+        "partial_update": ADMIN,
+        "destroy": ADMIN,
         "change_status": ADMIN,
         "change_role": SUPER_ADMIN,
         "impersonate": SUPER_ADMIN_ONESELF,
@@ -85,6 +94,21 @@ class PeopleViewSet(ApiViewSet):
     @extend_schema(responses=PERSON)
     def retrieve_for_admin(self, request: Request, user_id: uuid.UUID) -> Response:
         return self.retrieve(request, user_id)
+
+    @extend_schema(request=NamesInput, responses=CHANGED)
+    def partial_update(self, request: Request, user_id: uuid.UUID) -> Response:
+        """Corrects the names of a person."""
+        changes = self.validated(NamesInput, request)
+        user = services.update_user(actor=self.principal(), user_id=user_id, changes=changes)
+        return Response({"message": "Saved.", "user": UserSerializer(user).data})
+
+    @extend_schema(request=ReasonInput, responses=CHANGED)
+    def destroy(self, request: Request, user_id: uuid.UUID) -> Response:
+        """Archives a person: signed out everywhere, and in the lists of archived people alone. What they made stays.
+        The status `active` restores them."""
+        data = self.validated(ReasonInput, request)
+        user = services.archive_user(actor=self.principal(), user_id=user_id, **data)
+        return Response({"message": f"{user} is archived.", "user": UserSerializer(user).data})
 
     @extend_schema(request=StatusInput, responses=CHANGED)
     def change_status(self, request: Request, user_id: uuid.UUID) -> Response:

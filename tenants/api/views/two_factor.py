@@ -35,6 +35,9 @@ class TwoFactorViewSet(ApiViewSet):
         "disable": ONESELF,
     }
 
+    def _user(self) -> User:
+        return User.objects.select_related("company").get(pk=self.principal().person_id)
+
     @extend_schema(
         responses=answer(
             "TwoFactor",
@@ -44,7 +47,7 @@ class TwoFactorViewSet(ApiViewSet):
         )
     )
     def show(self, request: Request) -> Response:
-        user = User.objects.select_related("company").get(pk=self.principal().person_id)
+        user = self._user()
         state = {
             "is_enabled": user.two_factor_enabled,
             "is_required": user.company is not None and user.company.requires_two_factor,
@@ -72,7 +75,7 @@ class TwoFactorViewSet(ApiViewSet):
     @extend_schema(request=OtpInput, responses=answer("TwoFactorConfirmed", **RECOVERY_CODES))
     def confirm(self, request: Request) -> Response:
         codes = services.confirm_two_factor(actor=self.principal(), **self.validated(OtpInput, request))
-        keep_signed_in(request._request)
+        keep_signed_in(request._request, self._user())
         message = "Two-factor sign-in is on. Keep the recovery codes: they are shown this once."
         return Response({"message": message, "recovery_codes": codes})
 
@@ -87,5 +90,5 @@ class TwoFactorViewSet(ApiViewSet):
     def disable(self, request: Request) -> Response:
         check_sign_in(request, self.principal().label)
         services.disable_two_factor(actor=self.principal(), **self.validated(DisableTwoFactorInput, request))
-        keep_signed_in(request._request)
+        keep_signed_in(request._request, self._user())
         return Response({"message": "Two-factor sign-in is off."})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -147,7 +148,8 @@ class Message(LeasedModel, ArchivableModel):
 class Citation(models.Model):
     """A passage that was offered to the model for one answer, as it was then; `is_cited` if the answer points to it.
 
-    `quote` is a span of `content` that the answer repeats word for word, or empty.
+    `quote` is a span of `content` that the answer repeats word for word, or empty. All of it is as the model read it,
+    which a replay needs; `shown` is what leaves.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -164,6 +166,8 @@ class Citation(models.Model):
     score = models.FloatField()
     evidence = models.FloatField()
     is_cited = models.BooleanField(default=False)
+    # By field, what guardrails let be shown in its place; nothing of a field that may be shown as it is.
+    masked = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ["number"]
@@ -175,6 +179,18 @@ class Citation(models.Model):
     @property
     def locator_label(self) -> str:
         return describe(self.locator)
+
+    def shown(self, field: str) -> Any:
+        """A field as it may be shown."""
+        return self.masked.get(field, getattr(self, field))
+
+    @property
+    def shown_excerpt(self) -> str:
+        return str(self.shown("quote") or self.shown("content")[:300])
+
+    @property
+    def shown_label(self) -> str:
+        return describe(self.shown("locator"))
 
 
 class Guardrail(BaseModel):

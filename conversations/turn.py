@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -261,6 +261,10 @@ class _Turn:
         is_blocked = is_blocked or self.guard.is_refused
         is_refusal = is_blocked or checked.text == self._own("no_answer")
         own = [notice(code) for code in ("no_answer", "refused") if checked.text == self._own(code)]
+        masked = {
+            number: self.guard.masked_in(passage, checked.quotes.get(number, ""))
+            for number, passage in enumerate(passages, 1)
+        }
         with transaction.atomic():
             # The conversation's row first, as whoever takes it over locks it: then a person comes before this answer
             # or after it, and never into it.
@@ -289,7 +293,7 @@ class _Turn:
             )
             if not held:
                 raise LostLeaseError
-            self._save_citations(checked, passages)
+            self._save_citations(checked, passages, masked)
             self.guard.save_decisions(self.reply)
             Agent.objects.filter(pk=self.conversation.agent_id).update(total_messages=F("total_messages") + 2)
             if self.conversation.archived_at is None:  # a test's is archived from the start
@@ -321,7 +325,9 @@ class _Turn:
         shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.question.content)
         return [text for text in shown if self.guard.may_be_said(text)]
 
-    def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
+    def _save_citations(
+        self, checked: CheckedAnswer, passages: Sequence[Passage], masked: Mapping[int, dict[str, Any]]
+    ) -> None:
         # A document may have been read anew, or purged, while the model spoke: the passage stays as it was.
         chunks = set(DocumentChunk.objects.filter(pk__in=[p.chunk_id for p in passages]).values_list("pk", flat=True))
         documents = {passage.document_id for passage in passages if passage.chunk_id in chunks}
@@ -342,6 +348,7 @@ class _Turn:
                 score=passage.score,
                 evidence=passage.evidence,
                 is_cited=number in checked.cited,
+                masked=masked[number],
             )
             for number, passage in enumerate(passages, 1)
         )

@@ -17,6 +17,7 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
+from knowrithm.principal import PrincipalKind
 
 
 class MessageViewSet(ApiViewSet):
@@ -68,7 +69,10 @@ class MessageViewSet(ApiViewSet):
         """What its reader thinks of an answer: a `rating` of 1 or -1, or null, and a `comment`."""
         data = self.validated(RatingInput, request)
         message = services.rate_message(actor=self.principal(), message_id=message_id, **data)
-        return traced(Response(single("data", message_record(message))), message)
+        is_visitor = self.principal().kind == PrincipalKind.LEAD
+        language = message.conversation.language if is_visitor else ""
+        record = message_record(message, for_visitor=is_visitor, language=language)
+        return traced(Response(single("data", record)), message)
 
     @extend_schema(request=None, responses={202: SentenceSerializer})
     def stop(self, request: Request, message_id: uuid.UUID) -> Response:

@@ -131,7 +131,9 @@ def test_a_visitor_rates_and_asks_again_in_its_own_conversation_only(
     lead = lead_client(register(anonymous, acme))
     own = lead.post("/api/v1/conversation", {"agent_id": str(acme.agent.id)}).json()["id"]
     asked, teams = ask(lead, acme, own), ask(acme_api, acme, conversation)
-    assert lead.post(f"/api/v1/message/{asked['assistant_message_id']}/feedback", {"rating": 1}).status_code == 200
+    rated = lead.post(f"/api/v1/message/{asked['assistant_message_id']}/feedback", {"rating": 1})
+    assert rated.json()["data"] == messages(lead, own)[1], "what it cost and why it failed is the company's"
+    assert "cost" not in rated.json()["data"]
     assert lead.post(f"/api/v1/message/{asked['assistant_message_id']}/regenerate").status_code == 202
     assert lead.delete(f"/api/v1/message/{asked['message_id']}").status_code == 403
     assert lead.post(f"/api/v1/message/{teams['assistant_message_id']}/feedback", {"rating": 1}).status_code == 404

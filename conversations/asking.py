@@ -26,7 +26,7 @@ from conversations.wording import sentence
 from documents.neighbours import merge_neighbours
 from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search
 from knowrithm.llm.base import ChatRequest, Evidence
-from knowrithm.llm.fallback import with_retry
+from knowrithm.llm.fallback import Failure, with_retry
 
 LEGS = ("dense", "dense_rank", "lexical", "lexical_rank", "fused_rank", "rerank", "score", "evidence", "coverage")
 
@@ -42,7 +42,7 @@ class Asking:
     passages: Sequence[Passage]
     candidates: Sequence[LLMSettings] = ()
     request: ChatRequest | None = None
-    warnings: Sequence[str] = ()
+    failures: Sequence[Failure] = ()  # of models that were to help with the search
     kept: dict[str, Any] = field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ def prepare(
     in_context = retrieval_query(question, history)
     ranking = RetrievalSettings.of(agent)
     found = with_retry(lambda: search(agent, in_context, question=question, settings=ranking, filters=guard.filters))
-    passages, warnings = merge_neighbours(found.passages), [found.warning] if found.warning else []
+    passages, failures = merge_neighbours(found.passages), [found.failure] if found.failure else []
     kept = {
         "query": in_context,
         "retrieval": asdict(ranking),
@@ -70,7 +70,7 @@ def prepare(
         "guardrails": guardrails_kept(guard.rows),
     }
     if not has_evidence(passages, ranking.threshold):
-        return Asking(passages, warnings=warnings, kept=kept)
+        return Asking(passages, failures=failures, kept=kept)
     in_order = settings_in_order(agent.llm_settings)
     request = build_request(
         agent=brief_of(agent),
@@ -93,7 +93,7 @@ def prepare(
         "hash": fingerprint(request),
         "template": template_fingerprint(),
     }
-    return Asking(passages, in_order, request, warnings, kept)
+    return Asking(passages, in_order, request, failures, kept)
 
 
 def evidence_of(passages: Iterable[Passage]) -> list[Evidence]:

@@ -106,7 +106,8 @@ class Message(LeasedModel, ArchivableModel):
     output_tokens = models.PositiveIntegerField(default=0)
     cost = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)  # unknown where empty
     cost_currency = models.CharField(max_length=3, blank=True)
-    # Models that were asked before the one that answered, each with `code` and `error`; or why there is no answer.
+    # Models that were asked before the one that answered, and a reranker that failed, each with `code` and `error`; or
+    # why there is no answer.
     model_failures = models.JSONField(default=list, blank=True)
     confidence_score = models.FloatField(null=True, blank=True)
     timings = models.JSONField(default=dict, blank=True)  # seconds by stage

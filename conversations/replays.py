@@ -140,8 +140,8 @@ def _ask(asking: Asking, guard: Guard, started: float) -> dict[str, Any]:
         "tokens_used": usage.total_tokens,
         "cost": format(price.of(usage), "f") if price else None,
         "currency": price.currency if price else None,
-        "model_failures": [asdict(failure) for failure in stream.failures],
-        "warnings": [*asking.warnings, *checked.warnings],
+        "model_failures": [asdict(failure) for failure in (*asking.failures, *stream.failures)],
+        "warnings": list(checked.warnings),
     }
 
 

@@ -139,7 +139,6 @@ class _Turn:
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
-        self.warnings: list[str] = []
         self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
         self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
 
@@ -167,7 +166,7 @@ class _Turn:
             self.agent, question, history, self.guard, told=from_person(self.conversation),
             max_context_tokens=self.conversation.max_context_length,
         )  # fmt: skip
-        self.warnings += asking.warnings
+        self.failures = [*asking.failures]
         self.trace |= asking.kept
         self._lap("retrieval")
         if asking.request is None:
@@ -213,6 +212,7 @@ class _Turn:
 
     def _ask(self, stream: AnswerStream, is_held: Any) -> _Answer:
         release_connection()  # a model may take a minute, and turns mostly wait for models
+        stream.failures[:0] = self.failures
         self.failures = stream.failures
         answer = _Answer()
         pending, flushed = "", 0.0
@@ -287,7 +287,7 @@ class _Turn:
                 model_failures=[asdict(failure) for failure in self.failures],
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
-                warnings=[*self.warnings, *checked.warnings, *answer.warnings],
+                warnings=[*checked.warnings, *answer.warnings],
                 suggestions=[] if is_blocked else self._suggestions(checked, passages),
                 trace=self.trace,
             )

@@ -143,8 +143,8 @@ class _Turn:
         self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
 
     def publish(self, name: str, **data: Any) -> None:
-        task_id = str(self.reply.task_id)
-        streams.publish(self.schema, self.conversation.id, name, {"task_id": task_id, **data})
+        of = {"task_id": str(self.reply.task_id), "attempt": self.reply.attempts}
+        streams.publish(self.schema, self.conversation.id, name, {**of, **data})
 
     def answer(self, is_held: Any) -> None:
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))

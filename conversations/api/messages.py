@@ -19,6 +19,8 @@ from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.principal import PrincipalKind
 
+VISITORS = {"edit", "regenerate", "feedback", "stop"}
+
 
 class MessageViewSet(ApiViewSet):
     access = {
@@ -32,7 +34,12 @@ class MessageViewSet(ApiViewSet):
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [limit("chat", per="credential")()] if self.action in {"edit", "regenerate"} else []
+        is_visitors = self.action in VISITORS and self.principal().kind == PrincipalKind.LEAD
+        is_limited = is_visitors or self.action in {"edit", "regenerate"}
+        return [
+            *([limit("chat", per="credential")()] if is_limited else []),
+            *([limit("visit")()] if is_visitors else []),
+        ]
 
     @extend_schema(
         parameters=PAGE_PARAMETERS, responses=page("DeletedMessages", "deleted_messages", MessageSerializer(many=True))

@@ -10,9 +10,10 @@ from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from agents.selectors import agents_list
+from agents.selectors import agents_list, get_agent
 from conversations import selectors, services
 from conversations.enums import ConversationStatus, EntityType, Feedback
 from conversations.models import Conversation, Message
@@ -123,6 +124,18 @@ def close(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @company_page
 def reopen(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     return _set_status(request, pk, ConversationStatus.ACTIVE, "Open again.")
+
+
+@require_POST
+@company_page
+def close_all(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Those with one agent, so that it can be archived."""
+    closed, left = services.close_conversations(actor=principal_of(request.user), agent=get_agent(pk))
+    said = {0: "No conversation was open.", 1: "One conversation was closed."}.get(
+        closed, f"{closed:,} conversations were closed."
+    )
+    messages.success(request, f"{said} {left:,} are left: close them too." if left else said)
+    return redirect(f"{reverse('agent', args=[pk])}?tab=conversations")
 
 
 def _set_status(request: PageRequest, pk: uuid.UUID, status: ConversationStatus, said: str) -> HttpResponse:

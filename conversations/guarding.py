@@ -125,6 +125,11 @@ class Guard:
         vector = np.asarray(model.embed_documents([text])[0])
         return float(max(np.asarray(examples) @ vector))
 
+    def fact(self, text: str) -> str:
+        """What is known of who asks, as a question with it would go on; empty where that is refused."""
+        verdict = check_text(text, Stage.INPUT, self.rules)
+        return "" if verdict.refusal else verdict.text
+
     # --- The answer
 
     def begin_answer(self, request: ChatRequest, passages: Sequence[Passage]) -> None:

@@ -16,7 +16,6 @@ from django.utils import timezone
 from agents.models import Agent
 from agents.versions import model_again
 from conversations.asking import Asking, as_id, evidence_of, prepare
-from conversations.brief import from_person
 from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import Exchange, fingerprint, request_with
 from conversations.enums import ReplayInputs
@@ -81,8 +80,7 @@ def _is_same_prompt(reply: Message, asking: Asking) -> bool:
 
 def _as_it_is(reply: Message, question: str, agent: Agent, guard: Guard) -> Asking:
     history = exchanges_before(question_of(reply))
-    told, most = from_person(reply.conversation), reply.conversation.max_context_length
-    return prepare(agent, question, history, guard, told=told, max_context_tokens=most)
+    return prepare(agent, question, history, guard, reply.conversation)
 
 
 def _as_it_was(reply: Message) -> Asking:
@@ -108,6 +106,7 @@ def _as_it_was(reply: Message) -> Asking:
         max_context_tokens=prompt["max_context_tokens"],
         length=prompt["length"],
         no_answer=sentence("no_answer", reply.conversation.language),
+        visitor=dict(prompt.get("visitor", ())),
     )
     return Asking(passages, [row], request)
 

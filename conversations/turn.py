@@ -28,7 +28,7 @@ from agents.selectors import agent_to_answer
 from agents.versions import model_kept
 from conversations import streams
 from conversations.asking import prepare
-from conversations.brief import closed_answer, from_person
+from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import Exchange
 from conversations.engine.suggestions import suggestions_from
@@ -162,10 +162,7 @@ class _Turn:
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
             self._finish(_Answer(refusal), [], is_blocked=True)
             return
-        asking = prepare(
-            self.agent, question, history, self.guard, told=from_person(self.conversation),
-            max_context_tokens=self.conversation.max_context_length,
-        )  # fmt: skip
+        asking = prepare(self.agent, question, history, self.guard, self.conversation)
         self.failures = [*asking.failures]
         self.trace |= asking.kept
         self._lap("retrieval")

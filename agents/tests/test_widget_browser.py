@@ -615,7 +615,9 @@ def test_page_can_drive_and_watch_the_widget(visit: Visit) -> None:
     names = ["ready", "widget.opened", "widget.closed", "widget.opened", "conversation.started", "message.received"]
     assert visit.page.evaluate("window.seen") == [[name, AGENT_ID] for name in [*names, "widget.closed"]]
     [conversation] = visit.stub.sent("POST", "/conversation")
-    assert conversation.body["metadata"] == {"plan": "gold", "page_title": "Acme pumps"}
+    assert conversation.body["metadata"] == {
+        "plan": "gold", "page_title": "Acme pumps", "page_url": visit.page.url.partition("?")[0].partition("#")[0],
+    }  # fmt: skip
 
 
 def test_answer_that_arrives_while_closed_is_marked_on_the_launcher(visit: Visit) -> None:

@@ -2084,7 +2084,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     // -- conversations
 
     async function startConversation() {
-      const facts = { ...metadata, page_title: document.title };
+      const facts = { ...metadata, page_title: document.title, page_url: location.origin + location.pathname };
       const body = await api.authorizedJson('POST', '/conversation', {
         body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: facts },
       });

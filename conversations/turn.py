@@ -38,7 +38,7 @@ from conversations.handing import add_tokens, begin_if_free, rule_after_answer
 from conversations.models import Citation, Message
 from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
-from conversations.routing import route
+from conversations.routing import Asked, route
 from conversations.selectors import exchanges_before, is_behind_another, next_in_line
 from conversations.wording import Notice, notice, sentence
 from documents.models import Document, DocumentChunk
@@ -139,6 +139,8 @@ class _Turn:
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
+        self.asked: Asked | None = None  # for a specialist
+        self.is_wanted = streams.StopFlag(self.schema, reply.pk).is_wanted
         self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
         self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
 
@@ -175,7 +177,7 @@ class _Turn:
             asking.request,
             breaker=Circuits(self.schema),
             deadline=self.started + settings.TURN_DEADLINE_SECONDS,
-            is_wanted=streams.StopFlag(self.schema, self.reply.pk).is_wanted,
+            is_wanted=self.is_wanted,
         )
         answer = self._ask(stream, is_held)
         self._account(answer, asking.candidates[stream.place])
@@ -183,9 +185,11 @@ class _Turn:
 
     def _pass_on(self, question: str, history: Sequence[Exchange]) -> tuple[str, str]:
         """Let a specialist answer, under its own guardrails too. Returns the question, and a refusal of it if any."""
-        chosen = route(self.agent, question, history)
-        self.trace["route"] = chosen.kept
+        chosen = route(self.agent, question, history, is_wanted=self.is_wanted)
+        self.trace["route"], self.asked = chosen.kept, chosen.asked
         self._lap("routing")
+        if self.asked and self.asked.is_stopped:
+            raise StoppedError("The answer was stopped before it began.")
         if chosen.agent_id is None:
             return question, ""
         self.agent = agent_to_answer(chosen.agent_id)
@@ -246,6 +250,16 @@ class _Turn:
         if price := row.price:
             answer.cost, answer.currency = price.of(answer.usage), price.currency
 
+    def _add_asking(self, answer: _Answer) -> None:
+        """What it took to find the specialist. Costs of which one is unknown, or in another currency, are no sum."""
+        if self.asked is None:
+            return
+        if not answer.model or answer.cost == 0:  # it was given without a model, or by one that is free
+            answer.cost, answer.currency = self.asked.cost, self.asked.currency
+        elif answer.cost is not None and self.asked.cost is not None and answer.currency == self.asked.currency:
+            answer.cost += self.asked.cost
+        answer.usage = answer.usage + self.asked.usage
+
     def _flush(self, answer: _Answer, text: str) -> None:
         if text:
             answer.text += text
@@ -255,6 +269,7 @@ class _Turn:
         checked = (
             CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
         )
+        self._add_asking(answer)
         is_blocked = is_blocked or self.guard.is_refused
         is_refusal = is_blocked or checked.text == self._own("no_answer")
         own = [notice(code) for code in ("no_answer", "refused") if checked.text == self._own(code)]
@@ -351,11 +366,17 @@ class _Turn:
         )
 
     def fail(self, cause: str, code: str) -> None:
+        spent = _Answer()
+        self._add_asking(spent)
         with transaction.atomic():
             if not self.reply.update_if_held(
                 status=MessageStatus.FAILED,
                 error=cause,
                 error_code=code,
+                input_tokens=spent.usage.input_tokens,
+                output_tokens=spent.usage.output_tokens,
+                cost=spent.cost,
+                cost_currency=spent.currency if spent.cost is not None else "",
                 timings=self.timings,
                 model_failures=[asdict(failure) for failure in self.failures],
                 trace=self.trace,

@@ -6,8 +6,9 @@ import uuid
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 
 from agents.models import Agent
@@ -65,6 +66,7 @@ class Conversation(ArchivableModel):
             models.Index(fields=["archived_at", "-last_activity"]),
             models.Index(fields=["agent", "archived_at", "-last_activity"]),
             models.Index(fields=["-last_activity"], condition=~models.Q(owner="agent"), name="conversation_inbox"),
+            GinIndex(OpClass(Upper("title"), "gin_trgm_ops"), name="conversation_titles"),
         ]
 
     def __str__(self) -> str:
@@ -73,6 +75,9 @@ class Conversation(ArchivableModel):
     @property
     def entity_id(self) -> uuid.UUID | None:
         return self.lead_id if self.entity_type == EntityType.LEAD else self.user_id
+
+
+SAID = models.Q(archived_at=None, status=MessageStatus.COMPLETED)
 
 
 class Message(LeasedModel, ArchivableModel):
@@ -130,7 +135,11 @@ class Message(LeasedModel, ArchivableModel):
                 fields=["reply_to"], condition=models.Q(archived_at=None), name="message_one_live_reply"
             ),
         ]
-        indexes = [models.Index(fields=["status", "lease_until"])]
+        indexes = [
+            models.Index(fields=["status", "lease_until"]),
+            # For words in the midst of a text, as `icontains` looks for them.
+            GinIndex(OpClass(Upper("content"), "gin_trgm_ops"), name="message_words", condition=SAID),
+        ]
 
     def __str__(self) -> str:
         return f"{self.role}: {self.content[:60]}"

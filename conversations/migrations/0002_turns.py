@@ -5,8 +5,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("conversations", "0009_left"),
-        ("tenants", "0007_trigrams"),
+        ("conversations", "0001_squashed"),
+        ("tenants", "0001_squashed"),
     ]
 
     operations = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.models import Agent, LLMSettings
 from agents.selectors import settings_in_order
-from conversations.brief import brief_of
+from conversations.brief import brief_of, from_person, visitor_of
 from conversations.engine.prompt import (
     Exchange,
     build_request,
@@ -21,12 +21,12 @@ from conversations.engine.prompt import (
     template_fingerprint,
 )
 from conversations.guarding import Guard
-from conversations.models import Guardrail
+from conversations.models import Conversation, Guardrail
 from conversations.wording import sentence
 from documents.neighbours import merge_neighbours
 from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search
 from knowrithm.llm.base import ChatRequest, Evidence
-from knowrithm.llm.fallback import with_retry
+from knowrithm.llm.fallback import Failure, with_retry
 
 LEGS = ("dense", "dense_rank", "lexical", "lexical_rank", "fused_rank", "rerank", "score", "evidence", "coverage")
 
@@ -42,7 +42,7 @@ class Asking:
     passages: Sequence[Passage]
     candidates: Sequence[LLMSettings] = ()
     request: ChatRequest | None = None
-    warnings: Sequence[str] = ()
+    failures: Sequence[Failure] = ()  # of models that were to help with the search
     kept: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,18 +51,17 @@ def prepare(
     question: str,
     history: Sequence[Exchange],
     guard: Guard,
-    *,
-    told: Sequence[Exchange] = (),
-    max_context_tokens: int,
+    conversation: Conversation,
 ) -> Asking:
     """Retrieve, and build the request. Raises `ProviderError` where the question cannot be embedded.
 
-    `told` comes before the history, for the model alone: nothing is searched for by it.
+    What a person has settled comes before the history, and what is known of the visitor behind the sources, for the
+    model alone: nothing is searched for by them.
     """
     in_context = retrieval_query(question, history)
     ranking = RetrievalSettings.of(agent)
     found = with_retry(lambda: search(agent, in_context, question=question, settings=ranking, filters=guard.filters))
-    passages, warnings = merge_neighbours(found.passages), [found.warning] if found.warning else []
+    passages, failures = merge_neighbours(found.passages), [found.failure] if found.failure else []
     kept = {
         "query": in_context,
         "retrieval": asdict(ranking),
@@ -70,8 +69,10 @@ def prepare(
         "guardrails": guardrails_kept(guard.rows),
     }
     if not has_evidence(passages, ranking.threshold):
-        return Asking(passages, warnings=warnings, kept=kept)
+        return Asking(passages, failures=failures, kept=kept)
     in_order = settings_in_order(agent.llm_settings)
+    told, max_context_tokens = from_person(conversation), conversation.max_context_length
+    visitor = _visitor(conversation, guard) if any(_reads(row) for row in in_order) else {}
     request = build_request(
         agent=brief_of(agent),
         question=question,
@@ -82,6 +83,7 @@ def prepare(
         max_tokens=in_order[0].llm_max_tokens,
         max_context_tokens=max_context_tokens,
         no_answer=sentence("no_answer", guard.language),
+        visitor=visitor,
     )
     kept["prompt"] = {
         "instructions": instructions_of(request),
@@ -89,11 +91,21 @@ def prepare(
         "length": request.length,
         "told": [[exchange.question, exchange.answer] for exchange in told],
         "history": [exchange.id for exchange in history],
+        "visitor": [*visitor.items()],  # in this order, which an object would lose
         "max_context_tokens": max_context_tokens,
         "hash": fingerprint(request),
         "template": template_fingerprint(),
     }
-    return Asking(passages, in_order, request, warnings, kept)
+    return Asking(passages, in_order, request, failures, kept)
+
+
+def _visitor(conversation: Conversation, guard: Guard) -> dict[str, str]:
+    return {name: fact for name, value in visitor_of(conversation).items() if (fact := guard.fact(value))}
+
+
+def _reads(row: LLMSettings) -> bool:
+    """The built-in model quotes and reads nothing else, so nothing is looked up for it."""
+    return row.llm_provider.protocol != "builtin"
 
 
 def evidence_of(passages: Iterable[Passage]) -> list[Evidence]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.utils import timezone
 
@@ -45,6 +46,29 @@ def closed_answer(
         return None
     said = [] if hours.text else [notice("closed", hours=agent.operating_hours)]
     return hours.text or in_words(said, conversation.language), said
+
+
+def visitor_of(conversation: Conversation) -> dict[str, str]:
+    """What the model is told of the visitor: the first name, and the page on which the conversation began.
+
+    Nothing else of a lead goes to a provider. What the site has hidden or never asked for is not there.
+    """
+    lead = conversation.lead if conversation.entity_type == EntityType.LEAD else None
+    title, address = (conversation.metadata.get(name) for name in ("page_title", "page_url"))
+    facts = {
+        "First name": lead.first_name if lead and not lead.is_nameless else "",
+        "Page": title if isinstance(title, str) else "",
+        "Path": _path_of(address) if isinstance(address, str) else "",
+    }
+    return {name: value.strip() for name, value in facts.items() if value.strip()}
+
+
+def _path_of(address: str) -> str:
+    """Of a page, without what stands behind it: queries may hold what is nobody's business."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return ""
 
 
 def from_person(conversation: Conversation) -> list[Exchange]:

@@ -105,13 +105,13 @@ def agent_figures(agent: Agent) -> dict[str, Any]:
 
 
 def cited_passage(citation: Citation, *, document_url: str) -> CitedPassage:
-    before, quote, after = citation.content, "", ""
-    if citation.quote:
-        before, quote, after = citation.content.partition(citation.quote)
+    before, quote, after = citation.shown("content"), "", ""
+    if quoted := citation.shown("quote"):
+        before, quote, after = before.partition(quoted)
     return CitedPassage(
-        document_name=citation.document_name,
-        locator_label=citation.locator_label,
-        headings=tuple(citation.headings),
+        document_name=citation.shown("document_name"),
+        locator_label=citation.shown_label,
+        headings=tuple(citation.shown("headings")),
         before=before,
         quote=quote,
         after=after,

@@ -144,7 +144,7 @@ async def _stream(scope: AsgiScope, send: Send, turn: DirectTurn, headers: list[
                         break
                     checked_at = time.monotonic()
                 if event.name == streams.DELTA:
-                    await write("token", content=event.data["text"])
+                    await write("token", content=event.data["text"], attempt=event.attempt)
     except TimeoutError:
         pass  # said below
     status, body = await sync_to_async(_result, thread_sensitive=False)(scope, turn)

@@ -7,12 +7,14 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from agents.models import Agent
 from conversations.engine.citations import CheckedAnswer, check_citations
 from conversations.engine.guardrails import (
+    REMOVED,
     Decision,
     Kind,
     Outflow,
@@ -72,6 +74,10 @@ def reach_of(rows: Iterable[Guardrail]) -> Filters:
     )
 
 
+def _left_of(verdict: Verdict) -> str:
+    return REMOVED if verdict.refusal else verdict.text
+
+
 @dataclass
 class Guard:
     """The guardrails of one turn. Made anew for each attempt; its decisions are saved with the answer."""
@@ -118,6 +124,11 @@ class Guard:
         examples, _ = embed(model, config, rule.values, on_progress=lambda _: None)
         vector = np.asarray(model.embed_documents([text])[0])
         return float(max(np.asarray(examples) @ vector))
+
+    def fact(self, text: str) -> str:
+        """What is known of who asks, as a question with it would go on; empty where that is refused."""
+        verdict = check_text(text, Stage.INPUT, self.rules)
+        return "" if verdict.refusal else verdict.text
 
     # --- The answer
 
@@ -166,6 +177,39 @@ class Guard:
         cited = [passages[number - 1] for number in checked.cited]
         safe = make_safe(verdict.text, link_hosts=self._hosts(cited), image_hosts=self._own_hosts)
         return replace(checked, text=safe.text, warnings=(*checked.warnings, *safe.removed))
+
+    def masked_in(self, passage: Passage, quote: str) -> dict[str, Any]:
+        """What may be shown of a source where that is not what stands there: by the names of a citation's fields.
+
+        A rule that refuses leaves nothing of a field. Raises `ProviderError`.
+        """
+        if not any(Stage.OUTPUT in rule.stages for rule in self.rules):
+            return {}
+        told = {"content": self._shown(passage.content), "quote": self._shown(quote) if quote else ""}
+        named = {
+            "document_name": passage.document_name,
+            "source_url": passage.source_url,
+            "headings": list(passage.headings),
+            "locator": dict(passage.locator),
+        }
+        shown = told | {name: self._relabelled(value) for name, value in named.items()}
+        if shown["source_url"] != passage.source_url:
+            shown["source_url"] = ""  # what is left of it leads nowhere
+        raw = named | {"content": passage.content, "quote": quote}
+        return {name: value for name, value in shown.items() if value != raw[name]}
+
+    def _shown(self, text: str) -> str:
+        return _left_of(self._check_output(text))
+
+    def _relabelled(self, value: Any) -> Any:
+        """The texts in it by words, patterns and what is found in them: a name is not about a topic."""
+        if isinstance(value, str):
+            return _left_of(check_text(value, Stage.OUTPUT, self.rules))
+        if isinstance(value, list):
+            return [self._relabelled(one) for one in value]
+        if isinstance(value, dict):
+            return {name: self._relabelled(one) for name, one in value.items()}
+        return value
 
     def may_be_said(self, text: str) -> bool:
         """Whether a text beside the answer goes out as it is: no rule refuses or masks it, and it links nowhere."""

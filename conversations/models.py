@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 
 from agents.models import Agent
@@ -64,6 +66,7 @@ class Conversation(ArchivableModel):
             models.Index(fields=["archived_at", "-last_activity"]),
             models.Index(fields=["agent", "archived_at", "-last_activity"]),
             models.Index(fields=["-last_activity"], condition=~models.Q(owner="agent"), name="conversation_inbox"),
+            GinIndex(OpClass(Upper("title"), "gin_trgm_ops"), name="conversation_titles"),
         ]
 
     def __str__(self) -> str:
@@ -72,6 +75,9 @@ class Conversation(ArchivableModel):
     @property
     def entity_id(self) -> uuid.UUID | None:
         return self.lead_id if self.entity_type == EntityType.LEAD else self.user_id
+
+
+SAID = models.Q(archived_at=None, status=MessageStatus.COMPLETED)
 
 
 class Message(LeasedModel, ArchivableModel):
@@ -105,7 +111,8 @@ class Message(LeasedModel, ArchivableModel):
     output_tokens = models.PositiveIntegerField(default=0)
     cost = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)  # unknown where empty
     cost_currency = models.CharField(max_length=3, blank=True)
-    # Models that were asked before the one that answered, each with `code` and `error`; or why there is no answer.
+    # Models that were asked before the one that answered, and a reranker that failed, each with `code` and `error`; or
+    # why there is no answer.
     model_failures = models.JSONField(default=list, blank=True)
     confidence_score = models.FloatField(null=True, blank=True)
     timings = models.JSONField(default=dict, blank=True)  # seconds by stage
@@ -133,6 +140,8 @@ class Message(LeasedModel, ArchivableModel):
             models.Index(
                 fields=["conversation"], condition=models.Q(user_feedback__isnull=False), name="message_rated"
             ),
+            # For words in the midst of a text, as `icontains` looks for them.
+            GinIndex(OpClass(Upper("content"), "gin_trgm_ops"), name="message_words", condition=SAID),
         ]
 
     def __str__(self) -> str:
@@ -152,7 +161,8 @@ class Message(LeasedModel, ArchivableModel):
 class Citation(models.Model):
     """A passage that was offered to the model for one answer, as it was then; `is_cited` if the answer points to it.
 
-    `quote` is a span of `content` that the answer repeats word for word, or empty.
+    `quote` is a span of `content` that the answer repeats word for word, or empty. All of it is as the model read it,
+    which a replay needs; `shown` is what leaves.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -169,6 +179,8 @@ class Citation(models.Model):
     score = models.FloatField()
     evidence = models.FloatField()
     is_cited = models.BooleanField(default=False)
+    # By field, what guardrails let be shown in its place; nothing of a field that may be shown as it is.
+    masked = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ["number"]
@@ -180,6 +192,18 @@ class Citation(models.Model):
     @property
     def locator_label(self) -> str:
         return describe(self.locator)
+
+    def shown(self, field: str) -> Any:
+        """A field as it may be shown."""
+        return self.masked.get(field, getattr(self, field))
+
+    @property
+    def shown_excerpt(self) -> str:
+        return str(self.shown("quote") or self.shown("content")[:300])
+
+    @property
+    def shown_label(self) -> str:
+        return describe(self.shown("locator"))
 
 
 class Guardrail(BaseModel):

@@ -62,7 +62,7 @@ def _message_record(message_id: uuid.UUID, conversation: Conversation) -> dict[s
             "is_refusal": message.is_refusal,
             "model_used": message.model_used,
             "sources": [
-                {"number": row.number, "document_id": row.document_id, "document_name": row.document_name}
+                {"number": row.number, "document_id": row.document_id, "document_name": row.shown("document_name")}
                 for row in cited
             ],
         }

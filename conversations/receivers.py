@@ -9,7 +9,7 @@ from django_tenants.utils import tenant_context
 from agents.models import Agent
 from agents.signals import agent_archiving, agent_cloned
 from conversations import handing, tasks
-from conversations.enums import Owner
+from conversations.enums import ConversationStatus, Owner
 from conversations.exceptions import AgentInUseError
 from conversations.models import Conversation, Guardrail
 from integrations.enums import EventType
@@ -23,10 +23,11 @@ from tenants.signals import person_left
 
 @receiver(agent_archiving)
 def refuse_while_conversations_are_active(*, agent: Agent, **_: Any) -> None:
-    count = Conversation.objects.live().filter(agent=agent).count()
+    """Those that were closed do not count: visitors leave them behind, and nobody would ever be done."""
+    count = Conversation.objects.live().filter(agent=agent, status=ConversationStatus.ACTIVE).count()
     if count:
         has = "an active conversation" if count == 1 else f"{count} active conversations"
-        raise AgentInUseError(f"This agent has {has}. Archive {'it' if count == 1 else 'them'} first.")
+        raise AgentInUseError(f"This agent has {has}. Close or archive {'it' if count == 1 else 'them'} first.")
 
 
 @receiver(agent_cloned)

@@ -85,21 +85,22 @@ def source_record(citation: Citation) -> dict[str, Any]:
     return {
         "id": str(citation.id),
         "source_number": citation.number,
-        "document_name": citation.document_name,
+        "document_name": citation.shown("document_name"),
         "document_id": str(citation.document_id) if citation.document_id else None,
         "chunk_id": str(citation.chunk_id) if citation.chunk_id else None,
-        "url": citation.source_url or None,
-        "excerpt": citation.quote or citation.content[:300],
-        "locator": citation.locator,
-        "locator_label": citation.locator_label,
+        "url": citation.shown("source_url") or None,
+        "excerpt": citation.shown_excerpt,
+        "locator": citation.shown("locator"),
+        "locator_label": citation.shown_label,
         "passage_url": f"/conversations/passage/{citation.id}",
         "cited": citation.is_cited,
     }
 
 
 def _source_line(citation: Citation) -> str:
-    address = f" ({citation.source_url})" if citation.source_url else ""
-    return f"Source {citation.number}: {citation.document_name}{address}"
+    url = citation.shown("source_url")
+    address = f" ({url})" if url else ""
+    return f"Source {citation.number}: {citation.shown('document_name')}{address}"
 
 
 def task_result(reply: Message) -> dict[str, Any]:
@@ -126,15 +127,15 @@ def direct_answer(reply: Message) -> dict[str, Any]:
         "citations": [
             {
                 "document_id": str(citation.document_id) if citation.document_id else None,
-                "document_title": citation.document_name,
+                "document_title": citation.shown("document_name"),
                 "chunk_id": str(citation.chunk_id) if citation.chunk_id else None,
-                "content": citation.quote or citation.content,
+                "content": citation.shown("quote") or citation.shown("content"),
                 "score": citation.score,
                 "metadata": {
                     "source_number": citation.number,
-                    "url": citation.source_url or None,
-                    "locator": citation.locator,
-                    "locator_label": citation.locator_label,
+                    "url": citation.shown("source_url") or None,
+                    "locator": citation.shown("locator"),
+                    "locator_label": citation.shown_label,
                 },
             }
             for citation in cited

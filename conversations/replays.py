@@ -16,7 +16,6 @@ from django.utils import timezone
 from agents.models import Agent
 from agents.versions import model_again
 from conversations.asking import Asking, as_id, evidence_of, prepare
-from conversations.brief import from_person
 from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import Exchange, fingerprint, request_with
 from conversations.enums import ReplayInputs
@@ -65,7 +64,7 @@ def answer_again(reply: Message, inputs: str) -> dict[str, Any]:
     taken = guard.take_question(question.content)
     refusal = taken.refusal or guard.refusal_of(taken.text)
     if refusal:
-        again = _said(refusal, [], started) | {"is_refusal": True, "is_blocked": True}
+        again = _said(refusal, [], started, guard) | {"is_refusal": True, "is_blocked": True}
     else:
         asking = _as_it_was(reply) if inputs == ReplayInputs.THEN else _as_it_is(reply, taken.text, agent, guard)
         again = _ask(asking, guard, started)
@@ -81,8 +80,7 @@ def _is_same_prompt(reply: Message, asking: Asking) -> bool:
 
 def _as_it_is(reply: Message, question: str, agent: Agent, guard: Guard) -> Asking:
     history = exchanges_before(question_of(reply))
-    told, most = from_person(reply.conversation), reply.conversation.max_context_length
-    return prepare(agent, question, history, guard, told=told, max_context_tokens=most)
+    return prepare(agent, question, history, guard, reply.conversation)
 
 
 def _as_it_was(reply: Message) -> Asking:
@@ -108,6 +106,7 @@ def _as_it_was(reply: Message) -> Asking:
         max_context_tokens=prompt["max_context_tokens"],
         length=prompt["length"],
         no_answer=sentence("no_answer", reply.conversation.language),
+        visitor=dict(prompt.get("visitor", ())),
     )
     return Asking(passages, [row], request)
 
@@ -115,7 +114,7 @@ def _as_it_was(reply: Message) -> Asking:
 def _ask(asking: Asking, guard: Guard, started: float) -> dict[str, Any]:
     no_answer = sentence("no_answer", guard.language)
     if asking.request is None:
-        return _said(no_answer, asking.passages, started) | {"is_refusal": True}
+        return _said(no_answer, asking.passages, started, guard) | {"is_refusal": True}
     guard.begin_answer(asking.request, asking.passages)
     stream = AnswerStream(
         [row.candidate() for row in asking.candidates],
@@ -133,23 +132,24 @@ def _ask(asking: Asking, guard: Guard, started: float) -> dict[str, Any]:
         raise ProviderError("The model returned an empty answer. Please try again.")
     checked, row = guard.check_answer(text, asking.passages), asking.candidates[stream.place]
     price = row.price
-    return _said(checked.text, asking.passages, started, checked) | {
+    return _said(checked.text, asking.passages, started, guard, checked) | {
         "is_refusal": guard.is_refused or checked.text == no_answer,
         "is_blocked": guard.is_refused,
         "model_used": row.llm_model.name,
         "tokens_used": usage.total_tokens,
         "cost": format(price.of(usage), "f") if price else None,
         "currency": price.currency if price else None,
-        "model_failures": [asdict(failure) for failure in stream.failures],
-        "warnings": [*asking.warnings, *checked.warnings],
+        "model_failures": [asdict(failure) for failure in (*asking.failures, *stream.failures)],
+        "warnings": list(checked.warnings),
     }
 
 
 def _said(
-    text: str, passages: Sequence[Passage], started: float, checked: CheckedAnswer | None = None
+    text: str, passages: Sequence[Passage], started: float, guard: Guard, checked: CheckedAnswer | None = None
 ) -> dict[str, Any]:
     """The parts that every replayed answer has."""
     cited = checked.cited if checked else ()
+    quotes = checked.quotes if checked else {}
     return {
         "content": text,
         "is_refusal": False,
@@ -163,15 +163,22 @@ def _said(
         "processing_time": round(time.monotonic() - started, 3),
         "created_at": timezone.now().isoformat(),
         "sources": [
-            {
-                "source_number": number,
-                "document_name": passage.document_name,
-                "locator_label": passage.locator_label,
-                "excerpt": (checked.quotes.get(number) if checked else "") or passage.content[:300],
-                "cited": number in cited,
-            }
+            _source(number, passage, quotes.get(number, ""), guard) | {"cited": number in cited}
             for number, passage in enumerate(passages, 1)
         ],
+    }
+
+
+def _source(number: int, passage: Passage, quote: str, guard: Guard) -> dict[str, Any]:
+    shown = Citation(
+        number=number, document_name=passage.document_name, content=passage.content, quote=quote,
+        locator=passage.locator, masked=guard.masked_in(passage, quote),
+    )  # fmt: skip
+    return {
+        "source_number": number,
+        "document_name": shown.shown("document_name"),
+        "locator_label": shown.shown_label,
+        "excerpt": shown.shown_excerpt,
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from documents.retrieval import is_self_contained
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema
-from knowrithm.llm.base import ProviderError
+from knowrithm.llm.base import ProviderError, Usage
 from knowrithm.llm.fallback import AnswerStream
 from knowrithm.llm.registry import embedder
 
@@ -35,15 +36,33 @@ ROUTING_SECONDS = 4.0  # for the model; then similarity decides
 STICKINESS = 0.05
 
 
+@dataclass(slots=True)
+class Asked:
+    """What a model was asked, and what came of it. `cost` is None where nobody knows it."""
+
+    specialist: Specialist | None = None
+    failure: str = ""
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal | None = None
+    currency: str = ""
+    is_stopped: bool = False  # because nobody wants the answer any more
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`agent_id` is None where no specialist can be asked: the supervisor answers itself. `kept` is for the trace."""
+    """`agent_id` is None where no specialist can be asked: the supervisor answers itself. `kept` is for the trace.
+
+    `asked` is what asking a model for it took, if one was.
+    """
 
     agent_id: uuid.UUID | None
     kept: dict[str, Any]
+    asked: Asked | None = None
 
 
-def route(supervisor: Agent, question: str, history: Sequence[Exchange]) -> Route:
+def route(
+    supervisor: Agent, question: str, history: Sequence[Exchange], *, is_wanted: Callable[[], bool] = lambda: True
+) -> Route:
     """Decide. A question that leans on the one before stays where that was answered; any other is decided anew.
 
     Never raises for what a provider does: the embeddings that decide without a model are made here.
@@ -57,19 +76,24 @@ def route(supervisor: Agent, question: str, history: Sequence[Exchange]) -> Rout
     if before is not None and not is_self_contained(question):
         return _route(before, "follow_up", f"The question leans on the one before, which {before.name} answered.")
     asked = question if is_self_contained(question) else retrieval_query(question, history)
-    failure = ""
-    if supervisor.llm_settings.llm_provider.protocol != "builtin":
-        named, failure = _named_by_model(supervisor, asked, specialists)
-        if named is not None:
-            model = supervisor.llm_settings.llm_model.name
-            return _route(named, "model", f"{model} chose {named.name}.")
-    return _nearest(asked, specialists, before, failure)
+    if supervisor.llm_settings.llm_provider.protocol == "builtin":
+        return _nearest(asked, specialists, before)
+    told = _asked_of_model(supervisor, asked, specialists, is_wanted)
+    if told.is_stopped:
+        return _route(None, "stopped", "Nobody wanted the answer any more.", told)
+    if told.specialist is not None:
+        model = supervisor.llm_settings.llm_model.name
+        return _route(told.specialist, "model", f"{model} chose {told.specialist.name}.", told)
+    return _nearest(asked, specialists, before, told)
 
 
-def _route(chosen: Specialist | None, how: str, reason: str, **more: Any) -> Route:
+def _route(chosen: Specialist | None, how: str, reason: str, asked: Asked | None = None, **more: Any) -> Route:
     agent_id = chosen.agent_id if chosen else None
     kept = {"agent_id": str(agent_id) if agent_id else None, "agent": chosen.name if chosen else None}
-    return Route(agent_id, {**kept, "how": how, "reason": reason, **more})
+    if asked:
+        cost = None if asked.cost is None else format(asked.cost, "f")
+        more |= {"tokens": asked.usage.total_tokens, "cost": cost, "currency": asked.currency}
+    return Route(agent_id, {**kept, "how": how, "reason": reason, **more}, asked)
 
 
 def _answered_before(history: Sequence[Exchange], specialists: Sequence[Specialist]) -> Specialist | None:
@@ -79,27 +103,45 @@ def _answered_before(history: Sequence[Exchange], specialists: Sequence[Speciali
     return next((one for one in specialists if one.agent_id == answered_by), None)
 
 
-def _named_by_model(
-    supervisor: Agent, question: str, specialists: Sequence[Specialist]
-) -> tuple[Specialist | None, str]:
+def _asked_of_model(
+    supervisor: Agent, question: str, specialists: Sequence[Specialist], is_wanted: Callable[[], bool]
+) -> Asked:
     """The specialist that the model names, or None and why not."""
+    asked = Asked()
     request = routing_request([(one.name, one.description) for one in specialists], question)
     candidate = replace(supervisor.llm_settings.candidate(), temperature=0.0, max_tokens=request.max_tokens)
     stream = AnswerStream(
-        [candidate], request, breaker=Circuits(current_schema()), deadline=time.monotonic() + ROUTING_SECONDS
+        [candidate],
+        request,
+        breaker=Circuits(current_schema()),
+        deadline=time.monotonic() + ROUTING_SECONDS,
+        is_wanted=is_wanted,
     )
     release_connection()
+    said = ""
     try:
         with closing(stream.deltas()) as deltas:
-            said = "".join(delta.text for delta in deltas)
+            for delta in deltas:
+                said += delta.text
+                asked.usage = delta.usage or asked.usage
     except ProviderError as error:
         log.warning("routing_without_model", code=error.code)
-        return None, f"The model could not say: {error}"
+        asked.failure = f"The model could not say: {error}"
+        return asked
+    if price := supervisor.llm_settings.price:
+        asked.cost, asked.currency = price.of(asked.usage), price.currency
+    asked.is_stopped = stream.is_stopped
     place = named_in(said, len(specialists))
-    return (specialists[place], "") if place is not None else (None, "The model named none of the list.")
+    if place is None:
+        asked.failure = "The model named none of the list."
+    else:
+        asked.specialist = specialists[place]
+    return asked
 
 
-def _nearest(question: str, specialists: Sequence[Specialist], before: Specialist | None, failure: str) -> Route:
+def _nearest(
+    question: str, specialists: Sequence[Specialist], before: Specialist | None, told: Asked | None = None
+) -> Route:
     model = embedder(BUILTIN_EMBEDDER)
     asked = np.asarray(model.embed_documents([question])[0])
     scores = []
@@ -109,11 +151,12 @@ def _nearest(question: str, specialists: Sequence[Specialist], before: Specialis
         scores.append(near + (STICKINESS if one == before else 0.0))
     best = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
     chosen = specialists[best]
+    failure = told.failure if told else ""
     reason = f"The question is nearest to what {chosen.name} is for ({scores[best]:.2f}). {failure}".strip()
     considered = [
         {"agent": one.name, "similarity": round(score, 4)} for one, score in zip(specialists, scores, strict=True)
     ]
-    return _route(chosen, "similarity", reason, considered=considered)
+    return _route(chosen, "similarity", reason, told, considered=considered)
 
 
 def _texts_of(one: Specialist) -> list[str]:

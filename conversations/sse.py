@@ -263,7 +263,11 @@ async def _followed(subscription: Subscription, last_id: str) -> AsyncGenerator[
         open_turns = set() if last_id else streams.unfinished_turns(past)
         now = past[-1].id if past else streams.BEGINNING
         since = last_id or subscription.since or now
-        shown = [event for event in past if _after(event.id, since) or (event.turn and event.turn in open_turns)]
+        shown = [
+            event
+            for event in streams.without_superseded(past)
+            if _after(event.id, since) or (event.turn and event.turn in open_turns)
+        ]
         ended: set[str] = set()
         for event in shown:
             yield event

@@ -50,6 +50,11 @@ class Event:
     def turn(self) -> str:
         return str(self.data.get("task_id", ""))
 
+    @property
+    def attempt(self) -> int:
+        """Which one at its turn. What an earlier one has said does not count any more."""
+        return int(self.data.get("attempt") or 1)
+
 
 def stream_key(schema: str, conversation_id: uuid.UUID | str) -> str:
     return f"conversation:{schema}:{conversation_id}"
@@ -112,12 +117,21 @@ def unfinished_turns(events: Sequence[Event]) -> set[str]:
     return turns - {event.turn for event in events if event.ends_turn}
 
 
+def without_superseded(events: Sequence[Event]) -> list[Event]:
+    """Without the pieces of answers whose workers died: another one has begun them anew."""
+    newest: dict[str, int] = {}
+    for event in events:
+        newest[event.turn] = max(newest.get(event.turn, 1), event.attempt)
+    return [event for event in events if event.name != DELTA or event.attempt == newest[event.turn]]
+
+
 def replay(events: Sequence[Event]) -> list[Event]:
     """What a new listener is shown of the past: from the oldest unfinished turn on, else the newest turn."""
+    events = without_superseded(events)
     open_turns = unfinished_turns(events)
     starts = [place for place, event in enumerate(events) if event.begins_turn]
     if not starts:
-        return list(events)
+        return events
     first = next((place for place in starts if events[place].turn in open_turns), starts[-1])
     shown = {event.turn for event in events[first:] if event.begins_turn}
     return [event for event in events[first:] if event.turn in shown]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -28,7 +28,7 @@ from agents.selectors import agent_to_answer
 from agents.versions import model_kept
 from conversations import streams
 from conversations.asking import prepare
-from conversations.brief import closed_answer, from_person
+from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import Exchange
 from conversations.engine.suggestions import suggestions_from
@@ -38,7 +38,7 @@ from conversations.handing import add_tokens, begin_if_free, rule_after_answer
 from conversations.models import Citation, Message
 from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
-from conversations.routing import route
+from conversations.routing import Asked, route
 from conversations.selectors import exchanges_before, is_behind_another, next_in_line
 from conversations.wording import Notice, notice, sentence
 from documents.models import Document, DocumentChunk
@@ -139,13 +139,14 @@ class _Turn:
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
-        self.warnings: list[str] = []
+        self.asked: Asked | None = None  # for a specialist
+        self.is_wanted = streams.StopFlag(self.schema, reply.pk).is_wanted
         self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
         self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
 
     def publish(self, name: str, **data: Any) -> None:
-        task_id = str(self.reply.task_id)
-        streams.publish(self.schema, self.conversation.id, name, {"task_id": task_id, **data})
+        of = {"task_id": str(self.reply.task_id), "attempt": self.reply.attempts}
+        streams.publish(self.schema, self.conversation.id, name, {**of, **data})
 
     def answer(self, is_held: Any) -> None:
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
@@ -163,11 +164,8 @@ class _Turn:
             self.publish(streams.DELTA, message_id=str(self.reply.id), text=refusal)
             self._finish(_Answer(refusal), [], is_blocked=True)
             return
-        asking = prepare(
-            self.agent, question, history, self.guard, told=from_person(self.conversation),
-            max_context_tokens=self.conversation.max_context_length,
-        )  # fmt: skip
-        self.warnings += asking.warnings
+        asking = prepare(self.agent, question, history, self.guard, self.conversation)
+        self.failures = [*asking.failures]
         self.trace |= asking.kept
         self._lap("retrieval")
         if asking.request is None:
@@ -179,7 +177,7 @@ class _Turn:
             asking.request,
             breaker=Circuits(self.schema),
             deadline=self.started + settings.TURN_DEADLINE_SECONDS,
-            is_wanted=streams.StopFlag(self.schema, self.reply.pk).is_wanted,
+            is_wanted=self.is_wanted,
         )
         answer = self._ask(stream, is_held)
         self._account(answer, asking.candidates[stream.place])
@@ -187,9 +185,11 @@ class _Turn:
 
     def _pass_on(self, question: str, history: Sequence[Exchange]) -> tuple[str, str]:
         """Let a specialist answer, under its own guardrails too. Returns the question, and a refusal of it if any."""
-        chosen = route(self.agent, question, history)
-        self.trace["route"] = chosen.kept
+        chosen = route(self.agent, question, history, is_wanted=self.is_wanted)
+        self.trace["route"], self.asked = chosen.kept, chosen.asked
         self._lap("routing")
+        if self.asked and self.asked.is_stopped:
+            raise StoppedError("The answer was stopped before it began.")
         if chosen.agent_id is None:
             return question, ""
         self.agent = agent_to_answer(chosen.agent_id)
@@ -213,6 +213,7 @@ class _Turn:
 
     def _ask(self, stream: AnswerStream, is_held: Any) -> _Answer:
         release_connection()  # a model may take a minute, and turns mostly wait for models
+        stream.failures[:0] = self.failures
         self.failures = stream.failures
         answer = _Answer()
         pending, flushed = "", 0.0
@@ -249,6 +250,16 @@ class _Turn:
         if price := row.price:
             answer.cost, answer.currency = price.of(answer.usage), price.currency
 
+    def _add_asking(self, answer: _Answer) -> None:
+        """What it took to find the specialist. Costs of which one is unknown, or in another currency, are no sum."""
+        if self.asked is None:
+            return
+        if not answer.model or answer.cost == 0:  # it was given without a model, or by one that is free
+            answer.cost, answer.currency = self.asked.cost, self.asked.currency
+        elif answer.cost is not None and self.asked.cost is not None and answer.currency == self.asked.currency:
+            answer.cost += self.asked.cost
+        answer.usage = answer.usage + self.asked.usage
+
     def _flush(self, answer: _Answer, text: str) -> None:
         if text:
             answer.text += text
@@ -258,9 +269,14 @@ class _Turn:
         checked = (
             CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
         )
+        self._add_asking(answer)
         is_blocked = is_blocked or self.guard.is_refused
         is_refusal = is_blocked or checked.text == self._own("no_answer")
         own = [notice(code) for code in ("no_answer", "refused") if checked.text == self._own(code)]
+        masked = {
+            number: self.guard.masked_in(passage, checked.quotes.get(number, ""))
+            for number, passage in enumerate(passages, 1)
+        }
         with transaction.atomic():
             # The conversation's row first, as whoever takes it over locks it: then a person comes before this answer
             # or after it, and never into it.
@@ -283,13 +299,13 @@ class _Turn:
                 model_failures=[asdict(failure) for failure in self.failures],
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 timings=self.timings,
-                warnings=[*self.warnings, *checked.warnings, *answer.warnings],
+                warnings=[*checked.warnings, *answer.warnings],
                 suggestions=[] if is_blocked else self._suggestions(checked, passages),
                 trace=self.trace,
             )
             if not held:
                 raise LostLeaseError
-            self._save_citations(checked, passages)
+            self._save_citations(checked, passages, masked)
             self.guard.save_decisions(self.reply)
             Agent.objects.filter(pk=self.conversation.agent_id).update(total_messages=F("total_messages") + 2)
             if self.conversation.archived_at is None:  # a test's is archived from the start
@@ -321,7 +337,9 @@ class _Turn:
         shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.question.content)
         return [text for text in shown if self.guard.may_be_said(text)]
 
-    def _save_citations(self, checked: CheckedAnswer, passages: Sequence[Passage]) -> None:
+    def _save_citations(
+        self, checked: CheckedAnswer, passages: Sequence[Passage], masked: Mapping[int, dict[str, Any]]
+    ) -> None:
         # A document may have been read anew, or purged, while the model spoke: the passage stays as it was.
         chunks = set(DocumentChunk.objects.filter(pk__in=[p.chunk_id for p in passages]).values_list("pk", flat=True))
         documents = {passage.document_id for passage in passages if passage.chunk_id in chunks}
@@ -342,16 +360,23 @@ class _Turn:
                 score=passage.score,
                 evidence=passage.evidence,
                 is_cited=number in checked.cited,
+                masked=masked[number],
             )
             for number, passage in enumerate(passages, 1)
         )
 
     def fail(self, cause: str, code: str) -> None:
+        spent = _Answer()
+        self._add_asking(spent)
         with transaction.atomic():
             if not self.reply.update_if_held(
                 status=MessageStatus.FAILED,
                 error=cause,
                 error_code=code,
+                input_tokens=spent.usage.input_tokens,
+                output_tokens=spent.usage.output_tokens,
+                cost=spent.cost,
+                cost_currency=spent.currency if spent.cost is not None else "",
                 timings=self.timings,
                 model_failures=[asdict(failure) for failure in self.failures],
                 trace=self.trace,

@@ -17,6 +17,7 @@ urlpatterns = [
     path("home", views.home, name="home"),
     path("agents/<uuid:pk>", views.agent, name="agent"),
     path("agents/<uuid:pk>/chat", views.chat, name="agent-chat"),
+    path("agents/<uuid:pk>/conversations/close", views_directory.close_all, name="agent-conversations-close"),
     path("conversations", views_directory.conversations, name="conversations"),
     path("conversations/<uuid:pk>", views_directory.conversation, name="conversation"),
     path("conversations/<uuid:pk>/close", views_directory.close, name="conversation-close"),

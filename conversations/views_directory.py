@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -10,9 +11,10 @@ from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from agents.selectors import agents_list
+from agents.selectors import agents_list, get_agent
 from conversations import selectors, services
 from conversations.enums import ConversationStatus, EntityType, Feedback
 from conversations.models import Conversation, Message
@@ -21,7 +23,8 @@ from tenants.pages import PageRequest, as_uuid, company_page, errors_as_messages
 from tenants.services import principal_of
 
 PER_PAGE = 25
-SHOWN_MESSAGES = 200  # of a long conversation, the last ones
+SHOWN_MESSAGES = 200  # of a long conversation, at once
+POSITION = re.compile(r"[0-9]{1,9}")
 
 STAGES = {"retrieval": "Retrieval", "first_token": "First token", "generation": "Writing"}
 SHOW = {
@@ -94,23 +97,35 @@ def conversation(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             return redirect("conversation", pk)
     else:
         form = ConversationForm(initial={"title": found.title, "tags": ", ".join(found.tags)})
+    before = query_text(request, "before")
+    rows, earlier = _page_before(found, int(before) if POSITION.fullmatch(before) else None)
     context = {
         "conversation": found,
         "agent": found.agent,
         "form": form,
-        "chat_messages": [
-            _shown(row) for row in reversed(selectors.messages_of(found).order_by("-position")[:SHOWN_MESSAGES])
-        ],
+        "chat_messages": [_shown(row) for row in rows],
+        "earlier": earlier,
+        "is_newest": not before,
         "api_base": "/api/v1",
     }
     return render(request, "conversations/detail.html", context)
+
+
+def _page_before(conversation: Conversation, position: int | None) -> tuple[list[Message], int | None]:
+    """The last messages, or those before a place, oldest first; and the place before which there are more."""
+    rows = selectors.messages_of(conversation).prefetch_related("decisions").order_by("-position")
+    if position is not None:
+        rows = rows.filter(position__lt=position)
+    found = list(rows[: SHOWN_MESSAGES + 1])
+    shown = found[:SHOWN_MESSAGES][::-1]
+    return shown, shown[0].position if len(found) > SHOWN_MESSAGES else None
 
 
 def _shown(message: Message) -> dict[str, Any]:
     """The record with what only the company may know of an answer."""
     timings = {name: message.timings[stage] for stage, name in STAGES.items() if stage in message.timings}
     shown = {"content": message.for_team or message.error, "timings": timings, "when": message.created_at}
-    return {**message_record(message), **shown}
+    return {**message_record(message), **shown, "decisions": [*message.decisions.all()]}
 
 
 @require_POST
@@ -123,6 +138,18 @@ def close(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @company_page
 def reopen(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     return _set_status(request, pk, ConversationStatus.ACTIVE, "Open again.")
+
+
+@require_POST
+@company_page
+def close_all(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Those with one agent, so that it can be archived."""
+    closed, left = services.close_conversations(actor=principal_of(request.user), agent=get_agent(pk))
+    said = {0: "No conversation was open.", 1: "One conversation was closed."}.get(
+        closed, f"{closed:,} conversations were closed."
+    )
+    messages.success(request, f"{said} {left:,} are left: close them too." if left else said)
+    return redirect(f"{reverse('agent', args=[pk])}?tab=conversations")
 
 
 def _set_status(request: PageRequest, pk: uuid.UUID, status: ConversationStatus, said: str) -> HttpResponse:

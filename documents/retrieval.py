@@ -30,6 +30,7 @@ from documents.models import AgentReranker, LexicalTerm
 from documents.selectors import get_reranker_of
 from knowrithm.db.schema import release_connection
 from knowrithm.llm.base import Embedder, ProviderError
+from knowrithm.llm.fallback import Failure
 from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder, reranker
 
@@ -170,10 +171,15 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """The best passages, best first; perhaps none. `warning` is a sentence about what did not work, or empty."""
+    """The best passages, best first; perhaps none. `failure` is of the reranker, for the company alone."""
 
     passages: list[Passage]
-    warning: str = ""
+    failure: Failure | None = None
+
+    @property
+    def warning(self) -> str:
+        """A sentence about what did not work, or empty."""
+        return self.failure.error if self.failure else ""
 
 
 def _spaces(agent: Agent, filters: Filters) -> list[_Space]:
@@ -226,16 +232,16 @@ def search(
     for space in _spaces(agent, filters):
         prepared = _prepare(query, question, space.model)
         found += _fuse(_candidates(space, prepared, filters), prepared, settings.dense_weight)
-    ranked, warning = sorted(found, key=attrgetter("score"), reverse=True), ""
+    ranked, failure = sorted(found, key=attrgetter("score"), reverse=True), None
     if ranked and (choice := get_reranker_of(agent.id)) is not None:
-        ranked, warning = _reranked(choice, question if is_self_contained(question) else query, ranked)
+        ranked, failure = _reranked(choice, question if is_self_contained(question) else query, ranked)
     best = _without_repeats(ranked, settings.top_k)
-    return Retrieval(_read_closely([_passage(one) for one in best], [one.query for one in best]), warning)
+    return Retrieval(_read_closely([_passage(one) for one in best], [one.query for one in best]), failure)
 
 
-def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tuple[list[_Found], str]:
+def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tuple[list[_Found], Failure | None]:
     """The best of them in the reranker's order, then the others. An order is never worth an answer: without it the
-    passages stay as they are, with a warning."""
+    passages stay as they are."""
     head = found[: choice.passages]
     texts = ["\n".join((*_json(one.row[5]), one.row[4])) for one in head]
     release_connection()
@@ -243,12 +249,14 @@ def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tup
         scores = reranker(choice.config()).rerank(query, texts)
     except ProviderError as error:
         log.warning("rerank_failed", code=error.code, error=str(error))
-        return list(found), f"The passages were not put in order anew. {error}"
+        return list(found), Failure(
+            choice.model or choice.provider, error.code, f"The passages were not put in order anew. {error}"
+        )
     read = [
         replace(one, fused_rank=rank, rerank=score)
         for rank, (one, score) in enumerate(zip(head, scores, strict=True), 1)
     ]
-    return [*sorted(read, key=attrgetter("rerank"), reverse=True), *found[choice.passages :]], ""
+    return [*sorted(read, key=attrgetter("rerank"), reverse=True), *found[choice.passages :]], None
 
 
 def is_self_contained(question: str) -> bool:

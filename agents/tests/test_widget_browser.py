@@ -115,6 +115,20 @@ def test_broken_stream_is_taken_up_where_it_ended(visit: Visit) -> None:
     assert second.headers["Last-Event-ID"] == "2"
 
 
+def test_what_a_dead_worker_had_said_gives_way_to_the_answer_made_anew(visit: Visit) -> None:
+    visit.stub.lost_piece = "Two mon"
+    visit.stub.pieces = ["Two ", "years."]
+    visit.stub.gated_after = 3
+    visit.stub.stream_gate.clear()
+    visit.embed()
+    visit.enter()
+    visit.say("How long?")
+
+    expect(visit.answers.nth(1)).to_have_text("Two")
+    visit.stub.stream_gate.set()
+    expect(visit.answers.nth(1)).to_have_text("Two years.")
+
+
 def test_typing_is_shown_and_the_composer_waits_only_for_the_post(visit: Visit) -> None:
     visit.stub.chat_gate.clear()
     visit.embed()
@@ -601,7 +615,9 @@ def test_page_can_drive_and_watch_the_widget(visit: Visit) -> None:
     names = ["ready", "widget.opened", "widget.closed", "widget.opened", "conversation.started", "message.received"]
     assert visit.page.evaluate("window.seen") == [[name, AGENT_ID] for name in [*names, "widget.closed"]]
     [conversation] = visit.stub.sent("POST", "/conversation")
-    assert conversation.body["metadata"] == {"plan": "gold", "page_title": "Acme pumps"}
+    assert conversation.body["metadata"] == {
+        "plan": "gold", "page_title": "Acme pumps", "page_url": visit.page.url.partition("?")[0].partition("#")[0],
+    }  # fmt: skip
 
 
 def test_answer_that_arrives_while_closed_is_marked_on_the_launcher(visit: Visit) -> None:

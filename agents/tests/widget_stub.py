@@ -52,6 +52,8 @@ class WidgetStub:
     url: str = ""
     agent: Json = field(default_factory=lambda: {"id": AGENT_ID, "name": "Acme Support", "avatar_url": None})
     pieces: list[str] = field(default_factory=lambda: ["Hello ", "from the **agent**."])
+    lost_piece: str = ""  # what a worker had said when it died
+    gated_after: int = 2  # events
     sources: list[Json] = field(default_factory=list)
     suggestions: list[str] = field(default_factory=list)
     answer_status: str = "completed"
@@ -136,11 +138,14 @@ class WidgetStub:
         answer = self.conversations[conversation_id][-1]
         base = {"conversation_id": conversation_id, "message_id": answer["id"]}
         events: list[tuple[str, Json]] = [("chat_status", {**base, "status": "in_progress"})]
+        if self.lost_piece:
+            events += [("chat_delta", {**base, "attempt": 1, "text": self.lost_piece})]
+            base["attempt"] = 2
         events += [("chat_delta", {**base, "text": piece}) for piece in self.pieces]
         for number, (name, data) in enumerate(events, start=1):
             if number <= last_event_id:
                 continue
-            if number > 2:
+            if number > self.gated_after:
                 self.stream_gate.wait(timeout=20)
             yield number, name, data
             if number == self.cut_stream_after:

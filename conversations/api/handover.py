@@ -28,6 +28,7 @@ from knowrithm.api.serializers import RecordSerializer
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.jobs import current_schema
+from knowrithm.principal import PrincipalKind
 from tenants.selectors import people_for
 
 
@@ -157,8 +158,12 @@ class HandoverViewSet(ApiViewSet):
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
-        limited = {"request_person", "leave_address", "send"}
-        return [limit("chat", per="credential")()] if self.action in limited else []
+        is_visitor = self.principal().kind == PrincipalKind.LEAD
+        limited = {"request_person", "leave_address", "send", *({"state", "typing"} if is_visitor else ())}
+        limits: list[BaseThrottle] = [limit("chat", per="credential")()] if self.action in limited else []
+        # What is asked again and again writes nothing, and many visitors may share an address.
+        is_visit = is_visitor and self.action in {"request_person", "leave_address"}
+        return [*limits, limit("visit")()] if is_visit else limits
 
     @extend_schema(request=RequestInput, responses=OwnerSerializer)
     def request_person(self, request: Request, conversation_id: uuid.UUID) -> Response:

@@ -17,6 +17,9 @@ from knowrithm.api.responses import listing, single
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
+from knowrithm.principal import PrincipalKind
+
+VISITORS = {"edit", "regenerate", "feedback", "stop"}
 
 
 class MessageViewSet(ApiViewSet):
@@ -31,7 +34,12 @@ class MessageViewSet(ApiViewSet):
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [limit("chat", per="credential")()] if self.action in {"edit", "regenerate"} else []
+        is_visitors = self.action in VISITORS and self.principal().kind == PrincipalKind.LEAD
+        is_limited = is_visitors or self.action in {"edit", "regenerate"}
+        return [
+            *([limit("chat", per="credential")()] if is_limited else []),
+            *([limit("visit")()] if is_visitors else []),
+        ]
 
     @extend_schema(
         parameters=PAGE_PARAMETERS, responses=page("DeletedMessages", "deleted_messages", MessageSerializer(many=True))
@@ -68,7 +76,10 @@ class MessageViewSet(ApiViewSet):
         """What its reader thinks of an answer: a `rating` of 1 or -1, or null, and a `comment`."""
         data = self.validated(RatingInput, request)
         message = services.rate_message(actor=self.principal(), message_id=message_id, **data)
-        return traced(Response(single("data", message_record(message))), message)
+        is_visitor = self.principal().kind == PrincipalKind.LEAD
+        language = message.conversation.language if is_visitor else ""
+        record = message_record(message, for_visitor=is_visitor, language=language)
+        return traced(Response(single("data", record)), message)
 
     @extend_schema(request=None, responses={202: SentenceSerializer})
     def stop(self, request: Request, message_id: uuid.UUID) -> Response:

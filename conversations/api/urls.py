@@ -19,6 +19,7 @@ urlpatterns = [
     path("conversation/entity", ConversationViewSet.as_view({"get": "of_caller"})),
     path("conversation/entity/<uuid:entity_id>", ConversationViewSet.as_view({"get": "of_entity"})),
     path("conversation/agent/<uuid:agent_id>", ConversationViewSet.as_view({"get": "of_agent"})),
+    path("conversation/agent/<uuid:agent_id>/close", ConversationViewSet.as_view({"post": "close_of_agent"})),
     path("conversation/<uuid:conversation_id>", ConversationViewSet.as_view({"patch": "update", "delete": "destroy"})),
     path("conversation/<uuid:conversation_id>/restore", ConversationViewSet.as_view({"patch": "restore"})),
     path(

@@ -80,6 +80,7 @@ class ConversationViewSet(ApiViewSet):
         "create": WRITE_OR_LEAD,
         "list": READ,
         "of_agent": READ,
+        "close_of_agent": WRITE,
         "of_caller": READ,
         "of_entity": READ,
         "deleted": READ,
@@ -116,6 +117,23 @@ class ConversationViewSet(ApiViewSet):
     @extend_schema(parameters=DIRECTORY, responses=ConversationPage)
     def of_agent(self, request: Request, agent_id: uuid.UUID) -> Response:
         return self._page(request, agent_id=get_agent(agent_id).id)
+
+    @extend_schema(
+        request=None,
+        responses=answer(
+            "ConversationsClosed",
+            message=serializers.CharField(),
+            closed=serializers.IntegerField(),
+            left=serializers.IntegerField(),
+        ),
+    )
+    def close_of_agent(self, request: Request, agent_id: uuid.UUID) -> Response:
+        """Close the active conversations with an agent, the oldest first, at most 1,000. Call again while any are left.
+
+        An agent without active conversations can be archived.
+        """
+        closed, left = services.close_conversations(actor=self.principal(), agent=get_agent(agent_id))
+        return Response({"message": "The conversations were closed.", "closed": closed, "left": left})
 
     @extend_schema(operation_id="conversation_own_list", parameters=DIRECTORY, responses=ConversationPage)
     def of_caller(self, request: Request) -> Response:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 MARKER = re.compile(r"\s?\[\s*(?:sources?\s*)?(\d{1,3}(?:\s*[,;&]\s*(?:source\s*)?\d{1,3})*)\s*\]", re.IGNORECASE)
 NUMBER = re.compile(r"\d+")
 SHORTEST_QUOTE = 25  # characters: below this, agreement is chance
+SHORTEST_SPAN = 8  # characters in quotation marks: below this they are a name or a word in doubt, and no quotation
+OWN_MARKER = re.compile(r"\s?\[Source ([\d, ]+)\]")
+_MARKS = {
+    "“": "”“", "„": "“”\"", "”": "”", "«": "»", "»": "«", "‹": "›", "›": "‹", "‚": "‘’", "「": "」", "『": "』",
+    "〝": "〟〞", "＂": "＂",
+}  # fmt: skip
+# In inches, minutes and apostrophes straight marks stand behind a letter or digit.
+_STRAIGHT = (r"(?<!\w)\"([^\"\n]{1,2000}?)\"(?!\w)", r"(?<!\w)['‘]((?:[^'‘’\n]|['’](?=\w)){1,2000}?)['’](?!\w)")
+QUOTATION = re.compile(
+    "|".join([*(f"{o}([^{o}{c}\n]{{1,2000}})[{c}]" for o, c in _MARKS.items()), *_STRAIGHT])
+)  # fmt: skip
+LEFT_OUT = re.compile(r"\[?(?:…|\.\.\.)\]?")
+LIKE = str.maketrans({**dict.fromkeys("‘’‚ʼ`", "'"), **dict.fromkeys("“”„«»", '"'), **dict.fromkeys("‐‑‒–—−", "-")})
+EDGES = " \t.,;:!?*_'\"()-…。，、！？"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +53,43 @@ def check_citations(answer: str, passages: Mapping[int, str]) -> CheckedAnswer:
 
     text = MARKER.sub(replace, answer).strip()
     quotes = {number: quote for number in cited if (quote := longest_quote(text, passages[number]))}
-    warnings = tuple(f"The answer pointed to source {number}, which it was not given." for number in unknown)
-    return CheckedAnswer(text, tuple(cited), quotes, warnings)
+    warnings = [f"The answer pointed to source {number}, which it was not given." for number in unknown]
+    warnings += [
+        f"The answer puts words in quotation marks that do not stand in source {' or '.join(map(str, numbers))}."
+        for numbers in dict.fromkeys(invented_quotations(text, passages))
+    ]
+    return CheckedAnswer(text, tuple(cited), quotes, tuple(warnings))
+
+
+def invented_quotations(text: str, passages: Mapping[int, str]) -> list[tuple[int, ...]]:
+    """For each quotation that stands in none of the sources which the marker in or behind it names: their numbers.
+
+    `text` has its markers in the form `[Source N]`. What is left out of a quotation by an ellipsis may be anything.
+    """
+    invented = []
+    plain: dict[int, str] = {}
+    for paragraph in text.split("\n"):
+        markers = list(OWN_MARKER.finditer(paragraph))
+        for found in QUOTATION.finditer(paragraph) if markers else ():
+            marker = next((one for one in markers if one.start() >= found.start()), None)
+            if marker is None:
+                break
+            quoted = OWN_MARKER.sub("", next(filter(None, found.groups()), ""))
+            parts = [part for piece in LEFT_OUT.split(quoted) if (part := _plain(piece).strip(EDGES))]
+            if sum(map(len, parts)) < SHORTEST_SPAN:
+                continue
+            numbers = tuple(int(number) for number in NUMBER.findall(marker.group(1)))
+            for number in numbers:
+                plain.setdefault(number, _plain(passages[number]))
+            if not any(all(part in plain[number] for part in parts) for number in numbers):
+                invented.append(numbers)
+    return invented
+
+
+def _plain(text: str) -> str:
+    """As it is compared: lower case, without emphasis, brackets and invisible characters, kinds of marks as one."""
+    kept = "".join(one for one in unicodedata.normalize("NFKC", text) if unicodedata.category(one) != "Cf")
+    return " ".join(re.sub(r"[*_\[\]]", "", kept.translate(LIKE)).casefold().split())
 
 
 def longest_quote(answer: str, passage: str) -> str:

@@ -23,6 +23,7 @@ MOST_RULES, MOST_VALUES, LONGEST_VALUE = 50, 200, 500
 THRESHOLD = 0.5  # of similarity to the nearest example
 EXCERPT = 40  # characters before and behind what was found
 REFUSAL = "I cannot help with that here."
+REMOVED = "[text removed]"
 PATTERN_MEMORY = 1 << 20  # bytes, of one expression
 
 
@@ -250,7 +251,7 @@ def _mask(text: str, hits: Sequence[_Hit]) -> tuple[str, list[int]]:
     end = length = 0
     for hit in hits:
         if hit.is_hidden and hit.start >= end:
-            shown = f"[{hit.label or 'text'} removed]"
+            shown = f"[{hit.label} removed]" if hit.label else REMOVED
             pieces += [text[end : hit.start], shown]
             length += hit.start - end
             starts.append(length)

@@ -4,6 +4,7 @@ from conversations.services.canned import create_canned_reply, delete_canned_rep
 from conversations.services.directory import (
     DEFAULT_TITLE,
     archive_conversation,
+    close_conversations,
     create_conversation,
     restore_conversation,
     update_conversation,
@@ -56,6 +57,7 @@ __all__ = [
     "assign_conversation",
     "clean_message",
     "close_conversation",
+    "close_conversations",
     "create_canned_reply",
     "create_conversation",
     "delete_canned_reply",

@@ -17,16 +17,17 @@ from conversations.enums import ConversationStatus, EntityType, Owner
 from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_conversation
-from conversations.selectors import archived_conversations, lock_conversation
+from conversations.selectors import archived_conversations, conversations_with, lock_conversation
 from conversations.services.records import record
 from conversations.wording import language_for, sentence
 from documents.services import clean_tags
 from integrations.enums import EventType
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
-from tenants.audit.services import changed_fields
+from tenants.audit.services import changed_fields, record_event
 
 DEFAULT_TITLE = "New Conversation"
+MOST_CLOSED = 1000  # conversations at once
 
 
 @transaction.atomic
@@ -63,8 +64,9 @@ def create_conversation(
 
 
 def check_available(actor: Principal, agent: Agent, language: str) -> None:
-    """The team may try an agent at any time, visitors talk to active ones."""
-    if actor.kind == PrincipalKind.LEAD and agent.status != AgentStatus.ACTIVE:
+    """The team may try an agent at any time until it is archived, visitors talk to active ones."""
+    is_closed = actor.kind == PrincipalKind.LEAD and agent.status != AgentStatus.ACTIVE
+    if is_closed or agent.archived_at is not None:
         raise AgentUnavailableError(sentence("unavailable", language))
 
 
@@ -94,8 +96,8 @@ def update_conversation(
     for name in changed:
         setattr(conversation, name, given[name])
     is_put_away = conversation.status == ConversationStatus.ARCHIVED != before["status"]
-    if is_put_away and conversation.owner in {Owner.WAITING, Owner.PERSON}:
-        changed += handing.let_go(conversation)
+    if is_put_away:
+        changed += _let_go_of_people(conversation)
     conversation.save(update_fields=[*changed, "updated_at"])
     after = {name: getattr(conversation, name) for name in before}
     if is_put_away:
@@ -104,11 +106,38 @@ def update_conversation(
     return conversation
 
 
+def _let_go_of_people(conversation: Conversation) -> list[str]:
+    """Returns the fields to save."""
+    return handing.let_go(conversation) if conversation.owner in {Owner.WAITING, Owner.PERSON} else []
+
+
+@transaction.atomic
+def close_conversations(*, actor: Principal, agent: Agent) -> tuple[int, int]:
+    """Put the active conversations with an agent away, the oldest first, at most `MOST_CLOSED`.
+
+    Returns how many, and how many are left.
+    """
+    active = conversations_with(actor).filter(agent=agent)
+    rows = active.select_for_update(of=("self",)).order_by("last_activity", "pk")[:MOST_CLOSED]
+    closed = 0
+    for conversation in rows:
+        conversation.status = ConversationStatus.ARCHIVED
+        conversation.save(update_fields=["status", *_let_go_of_people(conversation), "updated_at"])
+        publish_conversation(EventType.CONVERSATION_ENDED, conversation)
+        closed += 1
+    left: int = active.count()
+    record_event(
+        actor=actor, event_type="conversations.closed", entity=agent, changes={"active": (closed + left, left)}
+    )  # fmt: skip
+    return closed, left
+
+
 @transaction.atomic
 def archive_conversation(*, actor: Principal, conversation: Conversation) -> int:
-    """Returns the number of its messages."""
+    """Whoever has it or is waited for is let go. Returns the number of its messages."""
+    conversation = lock_conversation(actor, conversation.pk)
     conversation.archived_at = timezone.now()
-    conversation.save(update_fields=["archived_at", "updated_at"])
+    conversation.save(update_fields=["archived_at", *_let_go_of_people(conversation), "updated_at"])
     count: int = Message.objects.live().filter(conversation=conversation).count()
     publish_conversation(EventType.CONVERSATION_ENDED, conversation)
     record(actor, "conversation.archived", conversation, conversation.agent)
@@ -117,10 +146,12 @@ def archive_conversation(*, actor: Principal, conversation: Conversation) -> int
 
 @transaction.atomic
 def restore_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conversation:
-    conversation: Conversation | None = archived_conversations(actor).filter(pk=conversation_id).first()
+    rows = archived_conversations(actor).select_for_update(of=("self",))
+    conversation: Conversation | None = rows.filter(pk=conversation_id).first()
     if conversation is None:
         raise NotFoundError("There is no such archived conversation.")
     conversation.archived_at = None
-    conversation.save(update_fields=["archived_at", "updated_at"])
+    # Of one that was archived before people were let go of: who had it may have left.
+    conversation.save(update_fields=["archived_at", *_let_go_of_people(conversation), "updated_at"])
     record(actor, "conversation.restored", conversation, conversation.agent)
     return conversation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from tenants.audit.services import changed_fields, record_event
 DEFAULT_TEST_QUESTION = "What can you help me with?"
 UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.PROCESSING})
 MAX_MESSAGE_LENGTH = 16_000  # characters
+UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"})  # and marks on nothing
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that are drawn as nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +255,7 @@ def _answer_to(
     Message.objects.bulk_create(new)
     was_closed = conversation.owner == Owner.CLOSED
     conversation.owner = owner_after(conversation.owner, Act.WRITE)
-    conversation.status = ConversationStatus.ACTIVE if was_closed else conversation.status
+    conversation.status = ConversationStatus.ACTIVE
     conversation.message_count += len(new)
     Conversation.objects.filter(pk=conversation.pk).update(
         message_count=conversation.message_count,
@@ -309,10 +312,15 @@ def start_test(*, actor: Principal, agent: Agent, query: str = "", is_draft: boo
     return task_id
 
 
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in UNSEEN and character not in BLANKS
+
+
 def clean_message(text: str) -> str:
-    """The message without what PostgreSQL cannot store. Raises `InvalidInputError` when it is empty or too long."""
+    """The message without what PostgreSQL cannot store. Raises `InvalidInputError` when it is too long, or when nothing
+    of it can be seen."""
     cleaned = text.replace("\0", "").encode("utf-8", "replace").decode().strip()
-    if not cleaned:
+    if not any(map(_is_visible, cleaned)):
         raise InvalidInputError("The message is empty.", fields={"message": ["Write something."]})
     if len(cleaned) > MAX_MESSAGE_LENGTH:
         raise InvalidInputError(

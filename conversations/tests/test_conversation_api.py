@@ -66,7 +66,9 @@ def test_a_failed_answer_is_never_an_empty_bubble(acme_api: APIClient, acme: Cha
     assert messages(acme_api, conversation)[1]["content"] == "The model is down."
 
 
-@pytest.mark.parametrize("message", ["", "  \n", "x" * 200_000, None, {"a": 1}, ["x"]])
+@pytest.mark.parametrize(
+    "message", ["", "  \n", "\u200b\ufeff\u2060", "\u3164 \u2800", "x" * 200_000, None, {"a": 1}, ["x"]]
+)
 def test_a_message_that_is_none(acme_api: APIClient, conversation: str, message: Any) -> None:
     answer = chat(acme_api, conversation, message)
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["message"])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 
 from conftest import Character
+from conversations import views_directory
 from conversations.enums import EntityType
-from conversations.models import Conversation
+from conversations.models import Conversation, GuardrailDecision, Message
+from conversations.selectors import conversations_with
 from conversations.tests.test_pages import cite, conversation_of, exchange, lead_of
 
 
@@ -60,6 +64,70 @@ def test_a_conversation_is_read_with_the_facts_of_its_answers(acme: Character, a
     text = page.content.decode()
     assert [message["timings"] for message in page.context["chat_messages"]] == [{}, {"Retrieval": 0.25}]
     assert ("extractive" in text, "Too short &lt;b&gt;" in text, "Returns" in text) == (True, True, True)
+
+
+def test_a_long_conversation_is_read_back_to_its_beginning(
+    acme: Character, acme_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views_directory, "SHOWN_MESSAGES", 4)
+    conversation = conversation_of(acme)
+    with tenant_context(acme.company):
+        for number in range(5):
+            exchange(conversation, number, content=f"Answer {number}.")
+
+    def read(query: str = "") -> tuple[list[str], str, bool]:
+        page = acme_client.get(f"/conversations/{conversation.pk}{query}")
+        said = [message["content"] for message in page.context["chat_messages"]]
+        return said[1::2], str(page.context["earlier"] or ""), "The newest messages" in page.content.decode()
+
+    assert read() == (["Answer 3.", "Answer 4."], "7", False)
+    assert read("?before=7") == (["Answer 1.", "Answer 2."], "3", True)
+    assert read("?before=3") == (["Answer 0."], "", True)
+    assert read("?before=x")[0] == ["Answer 3.", "Answer 4."]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_guardrails_decided_stands_below_the_answer(
+    acme: Character, acme_client: Client, django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    conversation = conversation_of(acme)
+    with tenant_context(acme.company):
+        for number in range(count):
+            reply = exchange(conversation, number, content="Yes.")
+            GuardrailDecision.objects.create(
+                message=reply, stage="output", action="mask", rule="No <names>", kind="words"
+            )
+    # two search paths, session, person with company, conversation, messages, citations, decisions
+    with django_assert_num_queries(8):
+        page = acme_client.get(f"/conversations/{conversation.pk}").content.decode()
+    assert page.count("No &lt;names&gt;") == count
+
+
+def test_words_are_found_by_indexes(in_acme: Character) -> None:
+    rows = [
+        Conversation(agent=in_acme.agent, entity_type="user", user_id=in_acme.admin.pk, title=f"On pumps {number}")
+        for number in range(200)
+    ]
+    Conversation.objects.bulk_create(rows)
+    Message.objects.bulk_create(
+        Message(conversation=row, position=position, role="user", content="On valves, hoses and their prices. " * 8)
+        for row in rows
+        for position in range(10)
+    )
+    with CaptureQueriesContext(connection) as captured:
+        list(conversations_with(in_acme.principal, search="refund"))
+    [statement] = [query["sql"] for query in captured]
+    with connection.cursor() as cursor:
+        for table, index in (
+            ("conversations_message", "message_words"),
+            ("conversations_conversation", "conversation_titles"),
+        ):
+            cursor.execute("SELECT gin_clean_pending_list(%s::regclass)", [index])  # as autovacuum does
+            cursor.execute(f"ANALYZE {table}")
+        cursor.execute("SET LOCAL enable_seqscan = off")  # a planner that sees so few rows would rather read them all
+        cursor.execute(f"EXPLAIN {statement}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert ("message_words" in plan, "conversation_titles" in plan) == (True, True), plan
 
 
 def test_title_and_tags_are_changed(acme: Character, acme_client: Client) -> None:

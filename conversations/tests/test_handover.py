@@ -25,18 +25,20 @@ from agents.services import update_agent
 from conftest import Character, character
 from conversations import jobs, streams, turn
 from conversations.enums import Owner
-from conversations.exceptions import ConversationTakenError, HandoverStateError
+from conversations.exceptions import AgentUnavailableError, ConversationTakenError, HandoverStateError
 from conversations.handover import NEXT, REFUSED, Act, owner_after
 from conversations.models import Conversation, Guardrail, Handover, Message, PrivateNote
 from conversations.selectors import exchanges_before
 from conversations.services import (
     add_note,
+    archive_conversation,
     assign_conversation,
     close_conversation,
     create_conversation,
     hand_back,
     rate_message,
     request_handover,
+    restore_conversation,
     send_as_person,
     start_turn,
     take_conversation,
@@ -289,6 +291,57 @@ def test_who_is_given_a_conversation_is_told(in_acme: Character) -> None:
     stranger = character("globex")
     with pytest.raises(ServiceError, match="no such person"):
         assign_conversation(actor=in_acme.principal, conversation_id=conversation.pk, user_id=stranger.admin.pk)
+
+
+def test_a_conversation_that_is_archived_is_nobodys_when_it_comes_back(in_acme: Character) -> None:
+    _, conversation, _ = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.id)
+    archive_conversation(actor=in_acme.principal, conversation=conversation)  # as it was read before it was taken
+
+    handover = Handover.objects.get(conversation=conversation)
+    assert (handover.end, handover.ended_at is None) == ("closed", False)
+    restored = restore_conversation(actor=in_acme.principal, conversation_id=conversation.id)
+    assert (restored.owner, restored.person_id, restored.person_name) == ("closed", None, "")
+
+
+def test_one_that_was_archived_in_somebodys_hands_is_let_go_when_it_comes_back(in_acme: Character) -> None:
+    _, conversation, _ = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.id)
+    Conversation.objects.filter(pk=conversation.pk).update(archived_at=timezone.now())
+    restored = restore_conversation(actor=in_acme.principal, conversation_id=conversation.id)
+    assert (restored.owner, Handover.objects.get(conversation=conversation).end) == ("closed", "closed")
+
+
+def test_all_conversations_with_an_agent_are_closed_so_that_it_can_be_archived(
+    in_acme: Character, acme_api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    create_conversation(actor=in_acme.principal, agent=in_acme.agent)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.id)
+    agent, close = f"/api/v1/agent/{in_acme.agent.pk}", f"/api/v1/conversation/agent/{in_acme.agent.pk}/close"
+    assert acme_api.delete(agent).json()["code"] == "AGENT_HAS_ACTIVE_CONVERSATIONS"
+
+    monkeypatch.setattr("conversations.services.directory.MOST_CLOSED", 1)
+    told = [acme_api.post(close).json() for _ in range(3)]
+    assert [(answer["closed"], answer["left"]) for answer in told] == [(1, 1), (1, 0), (0, 0)]
+    with tenant_context(in_acme.company):
+        conversation.refresh_from_db()
+        assert (conversation.status, conversation.owner) == ("archived", "closed")
+        assert Handover.objects.get(conversation=conversation).end == "closed"
+
+    assert acme_api.delete(agent).status_code == 200
+    with tenant_context(in_acme.company):
+        for who in (actor, in_acme.principal):
+            with pytest.raises(AgentUnavailableError):
+                start_turn(actor=who, conversation_id=conversation.id, text="Are you there?")
+
+
+def test_whoever_writes_opens_a_closed_conversation_again(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    update_conversation(actor=in_acme.principal, conversation=conversation, status="archived")
+    start_turn(actor=actor, conversation_id=conversation.id, text="One more thing.")
+    conversation.refresh_from_db()
+    assert (conversation.status, conversation.owner) == ("active", "agent")
 
 
 def test_a_conversation_that_is_put_away_otherwise_waits_for_nobody(in_acme: Character) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django_tenants.utils import tenant_context
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from conftest import Character
@@ -144,7 +144,9 @@ def test_a_visitor_rates_and_asks_again_in_its_own_conversation_only(
     lead = lead_client(register(anonymous, acme))
     own = lead.post("/api/v1/conversation", {"agent_id": str(acme.agent.id)}).json()["id"]
     asked, teams = ask(lead, acme, own), ask(acme_api, acme, conversation)
-    assert lead.post(f"/api/v1/message/{asked['assistant_message_id']}/feedback", {"rating": 1}).status_code == 200
+    rated = lead.post(f"/api/v1/message/{asked['assistant_message_id']}/feedback", {"rating": 1})
+    assert rated.json()["data"] == messages(lead, own)[1], "what it cost and why it failed is the company's"
+    assert "cost" not in rated.json()["data"]
     assert lead.post(f"/api/v1/message/{asked['assistant_message_id']}/regenerate").status_code == 202
     assert lead.delete(f"/api/v1/message/{asked['message_id']}").status_code == 403
     assert lead.post(f"/api/v1/message/{teams['assistant_message_id']}/feedback", {"rating": 1}).status_code == 404
@@ -153,6 +155,36 @@ def test_a_visitor_rates_and_asks_again_in_its_own_conversation_only(
 
 
 # --- The directory ------------------------------------------------------------------------------------------------
+
+
+def test_what_visitors_do_besides_asking_is_limited(
+    anonymous: APIClient, acme_api: APIClient, acme: Character, settings: Settings
+) -> None:
+    lead = lead_client(register(anonymous, acme))
+    own = lead.post("/api/v1/conversation", {"agent_id": str(acme.agent.id)}).json()["id"]
+    message = f"/api/v1/message/{ask(lead, acme, own)['assistant_message_id']}"
+    handover = f"/api/v1/conversation/{own}/handover"
+
+    def statuses(api: APIClient) -> list[int]:
+        calls = [
+            api.post(f"{message}/feedback", {"rating": 1}),
+            api.post(f"{message}/stop"),
+            api.post(f"/api/v1/conversation/{own}/typing", {"is_typing": True}),
+            api.get(handover),
+        ]
+        return [call.status_code for call in calls]
+
+    settings.RATE_LIMIT_ENABLED = True
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "chat": "4/minute", "visit": "3/minute"}
+    assert statuses(lead) == [200, 202, 200, 200]
+    assert statuses(lead) == [429, 429, 429, 429]
+    assert statuses(acme_api) == [200, 202, 200, 200]
+    assert statuses(acme_api) == [200, 202, 200, 200]
+
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "chat": "100/minute", "visit": "2/minute"}
+    assert statuses(lead) == [200, 202, 200, 200]
+    assert statuses(lead) == [429, 429, 200, 200]
+    assert lead.post(handover, {}).status_code == 429
 
 
 def found(api: APIClient, path: str = "", **query: str) -> list[str]:

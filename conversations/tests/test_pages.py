@@ -158,7 +158,7 @@ def test_an_agent_with_conversations_is_archived_after_they_are(acme: Character,
     conversation = conversation_of(acme)
     refused = acme_client.post(f"/agents/{acme.agent.pk}/archive")
     assert [str(message) for message in get_messages(refused.wsgi_request)] == [
-        "This agent has an active conversation. Archive it first."
+        "This agent has an active conversation. Close or archive it first."
     ]
     archived = acme_client.post(f"/conversations/{conversation.pk}/archive")
     *_, message = get_messages(archived.wsgi_request)

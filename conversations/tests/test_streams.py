@@ -40,6 +40,17 @@ def test_interleaved_turns_are_told_apart() -> None:
     assert replay(events) == turn(2, ends=False)
 
 
+def test_what_a_dead_worker_has_said_is_not_shown_again() -> None:
+    first = turn(1, ends=False)
+    again = [
+        Event(f"1-{number}", name, {"task_id": "t1", "attempt": 2, **data})
+        for number, name, data in [(4, "chat_status", {"status": "in_progress"}), (5, "chat_delta", {"text": "b"})]
+    ]
+    shown = replay([*first, *again])
+    assert shown == [*first[:2], *again]
+    assert "".join(event.data["text"] for event in shown if event.name == "chat_delta") == "b"
+
+
 def test_nothing_to_show() -> None:
     assert replay([]) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +20,7 @@ from agents.models import Agent
 from agents.services import clone_agent, create_agent, create_settings, update_agent
 from agents.versions import get_version
 from conftest import Character
-from conversations import turn
+from conversations import streams, turn
 from conversations.engine.routing import named_in, routing_request
 from conversations.models import Conversation, Guardrail, Message
 from conversations.replays import answer_again
@@ -28,6 +29,7 @@ from conversations.services import create_conversation, start_turn
 from conversations.tests.test_guarded_turns import teach
 from knowrithm.errors import InvalidInputError
 from knowrithm.tests.providers import OpenAIServer
+from knowrithm.tests.providers.server import count_words
 
 PUMPS, HOTEL = (
     "The warranty of the X200 pump lasts 37 months.",
@@ -124,6 +126,57 @@ def test_a_model_names_one_of_the_list(
     [request] = model.requests
     assert f"2. Hotel: {ABOUT_HOTEL}" in request.json["messages"][0]["content"]
     assert (request.json["temperature"], HOTEL in reply.content) == (0, True)
+
+
+def test_what_asking_for_a_specialist_took_is_part_of_the_answers_figures(
+    in_acme: Character, conversation: Conversation, model: OpenAIServer
+) -> None:
+    hotel = Agent.objects.get(name="Hotel")
+    alone = ask(in_acme, create_conversation(actor=in_acme.principal, agent=hotel), ASK_HOTEL)
+    reply = ask(in_acme, conversation, ASK_HOTEL)
+    read = count_words(model.requests[0].json["messages"])
+    assert (reply.input_tokens - alone.input_tokens, reply.output_tokens - alone.output_tokens) == (read, 1)
+    assert alone.cost == 0, "the specialist's model is free"
+    cost = ((read * Decimal("0.15") + Decimal("0.6")) / 1_000_000).quantize(Decimal("1e-8"))
+    assert (reply.cost, reply.cost_currency) == (cost, "USD")
+    assert (reply.trace["route"]["tokens"], Decimal(reply.trace["route"]["cost"])) == (read + 1, cost)
+    conversation.refresh_from_db()
+    assert conversation.total_tokens == reply.input_tokens + reply.output_tokens
+
+    unanswered = ask(in_acme, conversation, "Who won the football world cup in 1998?")
+    assert (unanswered.is_refusal, unanswered.input_tokens > 0, unanswered.cost is None) == (True, True, False)
+
+
+def test_both_models_are_paid_for(in_acme: Character, conversation: Conversation, model: OpenAIServer) -> None:
+    hotel = Agent.objects.get(name="Hotel")
+    model.reply = lambda request: "2" if "You decide which agent" in str(request) else "From 7 [Source 1]."
+    choices = {
+        "llm_provider": "openai", "llm_model": "gpt-4o-mini", "llm_api_key": "sk-test",
+        "llm_api_base_url": model.base_url,
+    }  # fmt: skip
+    update_agent(actor=in_acme.principal, agent=hotel, changes={}, choices=choices)
+
+    reply = ask(in_acme, conversation, ASK_HOTEL)
+
+    asked, answered = (count_words(request.json["messages"]) for request in model.requests)
+    assert (reply.content, reply.input_tokens) == ("From 7 [Source 1].", asked + answered)
+    tokens = reply.input_tokens * Decimal("0.15") + reply.output_tokens * Decimal("0.6")
+    assert reply.cost == (tokens / 1_000_000).quantize(Decimal("1e-8"))
+
+
+def test_an_answer_that_is_stopped_while_its_specialist_is_looked_for_ends_there(
+    in_acme: Character, conversation: Conversation, model: OpenAIServer
+) -> None:
+    started = start_turn(actor=in_acme.principal, conversation_id=conversation.id, text=ASK_HOTEL)
+
+    def stopped(_: Any) -> str:
+        streams.ask_to_stop(in_acme.company.schema_name, started.reply.pk)
+        return "2 " * 60
+
+    model.reply, model.token_delay = stopped, 0.05
+    turn.run(started.reply.id)
+    reply = Message.objects.get(pk=started.reply.pk)
+    assert (reply.status, reply.error_code, reply.answered_by) == ("failed", "STOPPED", None)
 
 
 @pytest.mark.parametrize("said", ["3", "Hotel", "1 or 2", "ffffffff-ffff-4fff-8fff-ffffffffffff", "0"])

@@ -18,20 +18,21 @@ from agents.services import create_settings, update_agent
 from conftest import Character
 from conversations import turn
 from conversations.models import Conversation, Message
-from conversations.records import message_record
+from conversations.records import message_record, task_result
 from conversations.services import create_conversation, start_turn
 from conversations.tests.test_turn import TEXTS
 from conversations.wording import ENGLISH
 from documents.chunks import replace_chunks
 from documents.ingestion.base import Chunk
 from documents.models import Document
+from documents.services import set_reranker
 from knowrithm import circuits
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import read_task
 from knowrithm.llm import fallback
 from knowrithm.llm.base import ChatMessage, ChatRequest, ProviderConfig, ProviderError
 from knowrithm.llm.registry import embedder
-from knowrithm.tests.providers import AnthropicServer, GoogleServer, OpenAIServer
+from knowrithm.tests.providers import AnthropicServer, GoogleServer, OpenAIServer, RerankServer
 from leads.models import Lead
 
 Server = OpenAIServer | AnthropicServer | GoogleServer
@@ -501,3 +502,20 @@ def test_a_visitor_reads_a_friendly_sentence_and_the_company_the_cause(openai: F
     assert listed[1]["error_code"] == "LLM_AUTHENTICATION"
     with tenant_context(openai.who.company):
         assert Message.objects.get(pk=reply.pk).model_failures[0]["code"] == "LLM_AUTHENTICATION"
+
+
+def test_why_a_reranker_failed_is_told_to_the_company_alone(taught: Character) -> None:
+    conversation = create_conversation(actor=taught.principal, agent=taught.agent)
+    with RerankServer() as server:
+        set_reranker(
+            actor=taught.principal, agent=taught.agent,
+            choices={"provider": "vllm", "model": "m", "base_url": server.base_url},
+        )  # fmt: skip
+        server.fail(503, "node-7 is down")
+        reply = First("builtin", server, conversation, taught).ask()
+
+    assert (reply.status, reply.warnings) == ("completed", [])
+    [failure] = reply.model_failures
+    assert (failure["model"], failure["code"], "node-7 is down" in failure["error"]) == ("m", "LLM_UNAVAILABLE", True)
+    assert message_record(reply)["model_failures"] == [failure]
+    assert "node-7" not in str([message_record(reply, for_visitor=True), task_result(reply)])

@@ -453,6 +453,8 @@ WROTE: dict[str, Wrote] = {
     "POST /conversations/messages/<uuid:pk>/replay": Wrote("message.replayed", {"inputs": "now"}),
     "POST /conversations/<uuid:pk>": Wrote("conversation.updated", {"title": "New", "tags": "a, b"}),
     "POST /conversations/<uuid:pk>/close": Wrote("conversation.updated"),
+    "POST /agents/<uuid:pk>/conversations/close": Wrote("conversations.closed"),
+    "POST /api/v1/conversation/agent/<uuid:agent_id>/close": Wrote("conversations.closed"),
     "POST /conversations/<uuid:pk>/reopen": Wrote("conversation.updated"),
     "POST /api/v1/chat": Wrote("message.sent", {**ASKED, "session_id": "{conversation_id}"}),
     # integrations

@@ -253,6 +253,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/conversation/entity": LIST,
     "GET /api/v1/conversation/entity/<uuid:entity_id>": LIST,
     "GET /api/v1/conversation/agent/<uuid:agent_id>": Probe(),
+    "POST /api/v1/conversation/agent/<uuid:agent_id>/close": Probe(),
     "PATCH /api/v1/conversation/<uuid:conversation_id>": Probe({"title": "mine"}),
     "DELETE /api/v1/conversation/<uuid:conversation_id>/messages": Probe(),
     "PATCH /api/v1/conversation/<uuid:conversation_id>/message/restore-all": Probe(),

@@ -53,6 +53,7 @@ SENTENCES = {
     "conversation.created": "{who} began a conversation {name}",
     "conversation.archived": "{who} archived a conversation {name}",
     "conversation.restored": "{who} restored a conversation {name}",
+    "conversations.closed": "{who} closed all conversations with {name}",
     "document_chunk.archived": "{who} archived passages of {name}",
     "document_chunk.restored": "{who} restored passages of {name}",
     "document_chunk.edited": "{who} edited a passage of {name}",

@@ -2000,9 +2000,12 @@ textarea.input { min-height: 88px; resize: vertical; }
       run.lastEventId = event.id || run.lastEventId;
       if (event.name === 'chat_delta') {
         const entry = answerOf(data.message_id);
-        if (entry && typeof data.text === 'string') {
+        const attempt = data.attempt || 1;
+        if (entry && typeof data.text === 'string' && attempt >= (entry.attempt || 1)) {
           run.fails = 0;
-          entry.text += data.text;
+          // Another worker begins the answer anew where the first one has died.
+          entry.text = attempt > (entry.attempt || 1) ? data.text : entry.text + data.text;
+          entry.attempt = attempt;
           entry.deadline = Date.now() + ANSWER_TIMEOUT_MS;
           view.update(entry);
         }
@@ -2081,7 +2084,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     // -- conversations
 
     async function startConversation() {
-      const facts = { ...metadata, page_title: document.title };
+      const facts = { ...metadata, page_title: document.title, page_url: location.origin + location.pathname };
       const body = await api.authorizedJson('POST', '/conversation', {
         body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: facts },
       });

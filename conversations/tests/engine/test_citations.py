@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from conversations.engine.citations import check_citations, longest_quote
+from conversations.engine.citations import check_citations, invented_quotations, longest_quote
 
 PASSAGES = {1: "The warranty lasts\n 37 months from purchase.", 2: "Returns within 30 days."}
 
@@ -39,6 +39,52 @@ def test_a_quote_is_found_across_white_space_and_case_and_returned_as_it_stands(
         1: "The warranty lasts\n 37 months from purchase."
     }
     assert check_citations(answer, PASSAGES).quotes == {}  # the sentence as a whole does not stand there
+
+
+STANDS, INVENTED = "lasts 37 months from purchase", "lasts 99 months from purchase"
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        '"{}"', "'{}'", "“{}”", "‘{}’", "„{}“", "„{}”", "‚{}‘", "«{}»", "« {} »", "»{}«", "‹{}›", "”{}”",
+        "「{}」", "『{}』", "〝{}〟", "＂{}＂",
+    ],
+)  # fmt: skip
+def test_a_quotation_that_does_not_stand_there_is_reported_whatever_its_marks(marks: str) -> None:
+    true, false = (f"It says {marks.format(text)} [Source 1]." for text in (STANDS, INVENTED))
+    assert check_citations(true, PASSAGES).warnings == ()
+    assert check_citations(false, PASSAGES).warnings == (
+        "The answer puts words in quotation marks that do not stand in source 1.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "invented"),
+    [
+        ("“The *warranty* … from PURCHASE.” [Source 1]", []),  # left out, emphasis, a full stop of one's own
+        ("“The warranty [...] for ever” [Source 1]", [(1,)]),
+        ("“The warranty lasts 37 months [Source 1]”", []),
+        ("“The warranty lasts 99 months [Source 1]”", [(1,)]),
+        ("“Returns within 30 days” [Source 1]", [(1,)]),  # it stands in another source
+        ("“Returns within 30 days” [Source 1, 2]", []),
+        ("“The warranty lasts” [Source 1] and “within 40 days” [Source 2]", [(2,)]),
+        ("“Nothing is said of it” but no marker follows", []),
+        ("“Nothing is said of it”\nA new paragraph. [Source 1]", []),
+        ("The button “Reset” [Source 1]", []),
+        ("A 5\" pipe of the pump's and a 6\" hose, it's said [Source 1]", []),
+        ("It’s the company’s ‘warranty that doesn’t last’ [Source 1]", [(1,)]),
+        ("„Die Garantie gilt\u00ad ewig“ und «la garantie dure» [Source 2]", [(2,), (2,)]),
+    ],
+)
+def test_quotations_are_compared_with_the_sources_that_their_marker_names(
+    answer: str, invented: list[tuple[int, ...]]
+) -> None:
+    assert invented_quotations(answer, PASSAGES) == invented
+
+
+def test_many_opened_quotations_take_no_longer_than_the_text_is_long() -> None:
+    assert invented_quotations("“" * 100_000 + " '" * 50_000 + ' "' * 50_000 + " [Source 1]", PASSAGES) == []
 
 
 def test_an_invented_quote_is_none() -> None:

@@ -191,6 +191,9 @@ def test_answer_of_a_dead_worker_is_made_by_another(owner: Owner, wreck: Wreck) 
     assert (reply["status"], reply["content"]) == ("completed", LONG_ANSWER)
     events = list(read_stream(owner, wreck.conversation_id))
     assert events[-1].data["message"]["content"] == LONG_ANSWER
+    deltas = [event for event in events if event.name == "chat_delta"]
+    assert "".join(event.data["text"] for event in deltas) == LONG_ANSWER, "what the dead one has said is left out"
+    assert {event.data["attempt"] for event in deltas} == {2}
 
 
 @pytest.mark.last

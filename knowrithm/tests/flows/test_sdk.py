@@ -454,6 +454,60 @@ def test_failed_task_says_why(owner: Owner, folder: Path) -> None:
     assert (reply["status"], reply["error"]) == ("failed", error.message)
 
 
+def test_conversations_are_listed_by_whom_and_by_agent(owner: Owner) -> None:
+    conversations, agents = owner.client.conversations, [owner.create_agent(name) for name in ("First", "Second")]
+    person = {"password": PASSWORD, "first_name": "Col", "last_name": "League"}
+    email = f"colleague@{owner.email[6:]}"
+    user = owner.client.auth.create_user({"email": email, "username": "colleague", **person}, headers=owner.jwt)["user"]
+    signed_in = bearer(owner.client.auth.login(email, PASSWORD)["access_token"])
+    first, second = (owner.start_conversation(agent) for agent in agents)
+    theirs = conversations.create_conversation(agents[0], headers=signed_in)["conversation"]["id"]
+
+    def listed(call: Any, *arguments: Any, **options: Any) -> list[str]:
+        return [row["id"] for row in call(*arguments, **options)["conversations"]]
+
+    assert {first, second, theirs} <= set(listed(conversations.list_conversations, per_page=100))
+    assert set(listed(conversations.list_conversations_by_agent, agents[0])) == {first, theirs}
+    assert listed(conversations.list_conversations_for_entity, headers=signed_in) == [theirs]
+    assert theirs not in listed(conversations.list_conversations_for_entity, per_page=100)
+    by_entity = conversations.list_conversations_by_entity
+    assert listed(by_entity, user["id"], entity_type="USER", status="all") == [theirs]
+    conversations.delete_conversation(theirs)
+    assert listed(by_entity, user["id"]) == []
+    assert listed(by_entity, user["id"], status="all") == [theirs]
+
+    total = conversations.list_conversations(per_page=1)["pagination"]["total"]
+    pages = [conversations.list_conversations(page=page, per_page=1) for page in range(1, total + 1)]
+    assert len({row["id"] for page in pages for row in page["conversations"]}) == total
+    assert {page["pagination"]["total"] for page in pages} == {total}
+
+
+def test_conversations_and_messages_are_deleted_and_restored(owner: Owner, agent_id: str) -> None:
+    client = owner.client
+    conversation_id = owner.start_conversation(agent_id)
+    client.messages.send_message(conversation_id, WARRANTY_QUESTION)
+    question, reply = (message["id"] for message in owner.messages(conversation_id))
+
+    client.messages.delete_message(reply)
+    assert [message["id"] for message in owner.messages(conversation_id)] == [question]
+    assert reply in [message["id"] for message in client.messages.list_deleted_messages()["deleted_messages"]]
+    client.messages.restore_message(reply)
+    assert [message["id"] for message in owner.messages(conversation_id)] == [question, reply]
+
+    assert client.conversations.delete_conversation_messages(conversation_id)["deleted_messages_count"] == 2
+    assert owner.messages(conversation_id) == []
+    assert client.conversations.restore_all_messages(conversation_id)["restored_messages_count"] == 2
+    assert len(owner.messages(conversation_id)) == 2
+
+    client.conversations.delete_conversation(conversation_id)
+    deleted = client.conversations.list_deleted_conversations()["deleted_conversations"]
+    assert conversation_id in [row["id"] for row in deleted]
+    assert refused(client.messages.send_message, conversation_id, WARRANTY_QUESTION).status_code == 404
+    client.conversations.restore_conversation(conversation_id)
+    answer = client.messages.send_message(conversation_id, WARRANTY_QUESTION)
+    assert "37 months" in answer["content"]
+
+
 def test_lead_talks_to_the_agent_and_sees_nothing_else(owner: Owner, agent_id: str) -> None:
     public = owner.platform.client()
     tokens = []

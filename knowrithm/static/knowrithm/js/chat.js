@@ -173,11 +173,13 @@ function wireChat(root) {
 
   async function followOnce(message, response) {
     let text = "";
+    let attempt = 1;
     for await (const { event, data } of readEvents(response)) {
       const value = event === "heartbeat" ? null : JSON.parse(data);
       if (event === "chat_status") stage(message, value.status);
-      if (event === "chat_delta") {
-        text += value.text;
+      if (event === "chat_delta" && (value.attempt ?? 1) >= attempt) {
+        text = (value.attempt ?? 1) > attempt ? value.text : text + value.text; // another worker begins the answer anew
+        attempt = value.attempt ?? 1;
         show(message, { text, sources: [], state: "streaming" });
       }
       if (event === "chat_response") {

@@ -428,6 +428,30 @@ def test_a_person_is_asked_for_and_the_visitor_always_knows_who_speaks(visit: Vi
     expect(visit.page.get_by_role("button", name="Talk to a person")).to_be_visible()
 
 
+def test_a_person_is_heard_where_nobody_can_be_asked_for(visit: Visit) -> None:
+    visit.stub.agent |= {"handover": False}
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    grace = {
+        "id": "g", "role": "assistant", "content": "Here is Grace.", "status": "completed",
+        "author": {"kind": "person", "name": "Grace"},
+    }  # fmt: skip
+    tell(visit, "chat_owner", owner="person", person={"name": "Grace"})
+    tell(visit, "chat_message", message=grace)
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+
+    visit.stub.owner |= {"owner": "person", "person": {"name": "Grace"}}
+    visit.page.reload()
+    visit.launcher.click()
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    tell(visit, "chat_owner", owner="agent", person=None)
+    expect(visit.page.locator(".subtitle")).to_have_text("Digital assistant")
+    expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
+
+
 def test_a_nameless_visitor_who_waits_for_a_person_is_asked_for_an_address(visit: Visit) -> None:
     configure(visit, ask="none")
     visit.stub.agent |= {"handover": True}

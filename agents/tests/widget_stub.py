@@ -83,6 +83,10 @@ class WidgetStub:
             if request.method == method and urlsplit(request.path).path.endswith(suffix)
         ]
 
+    def answer_streams(self) -> list[RecordedRequest]:
+        """Those that wait for an answer; besides them one follows the conversation for what people say."""
+        return [one for one in self.sent("GET", "/messages/stream") if "follow=true" not in one.path]
+
     def register(self, body: Json) -> tuple[int, Json]:
         token = f"token-{len(self.tokens) + 1}-{uuid4()}"
         self.tokens.add(token)

@@ -1790,9 +1790,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     async function loadOwner() {
-      if (config.handover) {
-        await api.authorizedJson('GET', `${conversationPath()}/handover`).then(setOwner).catch(() => {});
-      }
+      await api.authorizedJson('GET', `${conversationPath()}/handover`).then(setOwner).catch(() => {});
     }
 
     async function askForPerson() {
@@ -1826,9 +1824,12 @@ textarea.input { min-height: 88px; resize: vertical; }
       view.announceAnswer(entry);
     }
 
-    /** People write when they like: as long as the conversation is shown, it is listened to, or else looked for. */
+    /**
+     * People write when they like, also where they cannot be asked for: as long as the conversation is shown, it is
+     * listened to, or else looked for.
+     */
     async function listen() {
-      if (listener || !config.handover || !session.get().conversationId) {
+      if (listener || !session.get().conversationId) {
         return;
       }
       const run = { controller: null, stopped: false, lastEventId: '', fails: 0 };
@@ -1839,6 +1840,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         run.fails = Date.now() - begun < WATCH_MS ? run.fails + 1 : 0;
         if (!run.stopped && run.fails) {
           await watch();
+          await loadOwner();
           await sleep(WATCH_MS * Math.min(run.fails, 8));
         }
       }
@@ -1893,6 +1895,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function watch() {
       try {
         const messages = await loadMessages(lastPage);
+        pending().forEach((entry) => reconcile(entry, messages)); // or its answer would be shown twice
         entriesOf(messages.filter(({ role }) => role !== 'user')).filter((entry) => entry.id).forEach(said);
       } catch {
         // the next look may succeed

@@ -99,11 +99,13 @@ def say_later(say: Any) -> None:
 
 
 def owner_record(conversation: Conversation) -> dict[str, Any]:
-    """Who speaks, for the visitor too."""
+    """Who speaks, for the visitor too, and whether one who waits has to say where to be answered."""
     return {
         "owner": conversation.owner,
         "person": {"name": conversation.person_name} if conversation.owner == Owner.PERSON else None,
         "agent": {"name": conversation.agent.name},
+        "needs_email": conversation.owner == Owner.WAITING
+        and not is_reachable_by_mail(conversation, open_handover(conversation)),
     }
 
 

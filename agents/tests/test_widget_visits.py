@@ -471,6 +471,57 @@ def test_a_nameless_visitor_who_waits_for_a_person_is_asked_for_an_address(visit
     assert [one.body for one in visit.stub.sent("POST", "/address")] == [{"email": "ada@example.com"}]
 
 
+def said_by_the_platform(visit: Visit, code: str) -> None:
+    notice = {"code": code, "values": {}}
+    text = {"id": code, "role": "system", "content": "Leave your address.", "status": "completed", "notices": [notice]}
+    tell(visit, "chat_message", message=text)
+    tell(visit, "chat_owner", owner="waiting", person=None, needs_email=True)
+
+
+def test_a_nameless_visitor_whom_a_rule_hands_over_can_leave_an_address(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.stub.agent |= {"handover": False}
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.composer.fill("I am just writ")
+    said_by_the_platform(visit, "leave_address")
+    expect(visit.page.locator(".system")).to_have_count(1)
+    expect(visit.composer).to_be_focused()  # nobody is interrupted who writes
+    visit.say("I am just writing")
+    expect(visit.page.get_by_label("First name")).to_be_focused()
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
+    assert violations(visit) == []
+    visit.page.get_by_role("button", name="Not now").click()
+    expect(visit.composer).to_be_focused()
+    tell(visit, "chat_owner", owner="waiting", person=None, needs_email=True)
+    visit.page.wait_for_timeout(300)
+    expect(visit.composer).to_be_visible()  # who has declined is not asked by the same line again
+
+    said_by_the_platform(visit, "leave_address_for_mail")  # nobody has come
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("Last name").fill("Lovelace")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Send").click()
+    expect(visit.composer).to_be_focused()
+    assert [one.body for one in visit.stub.sent("POST", "/address")] == [{"email": "ada@example.com"}]
+
+
+def test_the_form_that_comes_by_itself_leaves_the_page_its_focus(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    products = visit.page.get_by_role("link", name="Products")
+    products.focus()
+    said_by_the_platform(visit, "leave_address")
+    expect(visit.page.get_by_label("First name")).to_be_visible()
+    expect(products).to_be_focused()
+
+
 def test_a_person_who_takes_over_ends_what_the_agent_was_saying(visit: Visit) -> None:
     visit.stub.agent |= {"handover": True}
     visit.stub.stream_gate.clear()

@@ -140,6 +140,24 @@ def test_a_nameless_visitor_leaves_an_address(in_acme: Character) -> None:
     assert Handover.objects.get().contact_email == "vic@example.org"
 
 
+def test_who_listens_hears_that_an_address_is_wanted(
+    in_acme: Character, django_capture_on_commit_callbacks: Any
+) -> None:
+    actor, conversation, token = visitor(in_acme, email="v1@demo.invalid")
+    conversation.agent.handover = {"phrases": ["human"]}
+    conversation.agent.save()
+    client = with_token(token, in_acme)
+    with django_capture_on_commit_callbacks(execute=True):
+        start_turn(actor=actor, conversation_id=conversation.pk, text="A human please")
+        client.post(f"/api/v1/conversation/{conversation.pk}/handover/address", {"email": "vic@example.org"})
+        take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    entries: Any = sync_redis().xrange(streams.stream_key(in_acme.company.schema_name, conversation.pk))
+    told = [event.data for event in streams.parse(entries) if event.name == "chat_owner"]
+    assert [(data["owner"], data["needs_email"]) for data in told] == [
+        ("waiting", True), ("waiting", False), ("person", False),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_inbox_costs_the_same_however_long(
     acme_api: Within, in_acme: Character, count: int, django_assert_num_queries: DjangoAssertNumQueries

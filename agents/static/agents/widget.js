@@ -218,7 +218,7 @@
         state = { ...state, ...changes };
         save();
       },
-      /** Puts the open conversation first; `changes` are its title, or that a person was asked for. */
+      /** Puts the open conversation first; `changes` are its title, or what was declined in it. */
       note(changes) {
         const id = state.conversationId;
         const known = state.conversations.find((one) => one.id === id) || { id };
@@ -1140,6 +1140,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     return {
       node: form,
       focus: () => text.focus(),
+      hasText: () => Boolean(text.value.trim()),
       /** Read-only rather than disabled: that keeps the focus, and the on-screen keyboard of a phone. */
       setBusy(busy) {
         text.readOnly = busy;
@@ -1475,9 +1476,12 @@ textarea.input { min-height: 88px; resize: vertical; }
         const texts = { hello: t('intro2'), intro: '', button: t('send') };
         showForm({ texts, onSubmit: actions.identify, onSkip: actions.skip });
         form.node.classList.add('gate');
+        const hadFocus = Boolean(shadow.activeElement); // else it is the page's
         composer.node.replaceWith(form.node);
         person.remove();
-        form.focus();
+        if (hadFocus) {
+          form.focus();
+        }
         scrollToEnd();
       },
       hideGate() {
@@ -1554,6 +1558,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       focusInside,
       typed: () => (form && form.node.isConnected ? form.collect() : {}),
       isReady: () => composer.node.isConnected && !panel.hidden,
+      isWriting: () => composer.hasText(),
       /** The visitor always knows who speaks: a person's name, or empty for the agent. */
       setSpeaker(name) { speaker.textContent = name || subtitle; },
       setTyping(text) {
@@ -1600,6 +1605,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     let follower = null;
     let listener = null;
     let owner = 'agent';
+    let needsEmail = false; // nobody could answer by mail whom the visitor waits for
     let lastPage = 1;
     let starting = null;
     let question = ''; // asked by the page before the visitor could
@@ -1632,8 +1638,12 @@ textarea.input { min-height: 88px; resize: vertical; }
           asked = { role: 'user', id: message.id, text: message.content, status: 'sent' };
           result.push(asked);
         } else if (message.role === 'system') {
-          const isForeign = !(message.notices || []).length; // not in the widget's own language
-          result.push({ role: 'system', id: message.id, text: message.content, status: 'completed', isForeign });
+          const notices = message.notices || [];
+          result.push({
+            role: 'system', id: message.id, text: message.content, status: 'completed',
+            isForeign: !notices.length, // not in the widget's own language
+            asksAddress: notices.some(({ code }) => String(code).startsWith('leave_address')),
+          });
         } else {
           const entry = newAnswer(asked, message.id);
           absorb(entry, message);
@@ -1778,9 +1788,10 @@ textarea.input { min-height: 88px; resize: vertical; }
       view.showPerson(config.handover && Boolean(session.get().conversationId) && !isAsked);
     }
 
-    /** Who answers from now on: `{owner, person}`. */
+    /** Who answers from now on: `{owner, person, needs_email}`. */
     function setOwner(told) {
       owner = told.owner || 'agent';
+      needsEmail = told.needs_email === true;
       view.setSpeaker(owner === 'person' && told.person ? told.person.name : '');
       if (owner === 'person') { // what the agent was about to say is withdrawn
         pending().forEach((entry) => view.remove(entry));
@@ -1796,11 +1807,9 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function askForPerson() {
       const count = entries.length;
       let text = t('personAsked');
-      let needsEmail = false;
       try {
         const told = await api.authorizedJson('POST', `${conversationPath()}/handover`, { body: {} });
         setOwner({ owner: 'waiting', ...told });
-        needsEmail = told.needs_email === true;
         await watch(); // the service may have said it in words of its own
         listen();
       } catch (error) {
@@ -1809,9 +1818,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (entries.length === count) {
         said({ role: 'system', id: null, text, status: 'completed' });
       }
-      if (needsEmail && !session.get().leadPayload && view.isReady()) {
-        view.showGate();
-      }
+      askWho();
     }
 
     /** Something that is nobody's answer. */
@@ -1822,6 +1829,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       entries.push(entry);
       view.append(entry);
       view.announceAnswer(entry);
+      askWho();
     }
 
     /**
@@ -1841,6 +1849,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         if (!run.stopped && run.fails) {
           await watch();
           await loadOwner();
+          askWho();
           await sleep(WATCH_MS * Math.min(run.fails, 8));
         }
       }
@@ -1883,6 +1892,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     function hear(name, data) {
       if (name === 'chat_owner') {
         setOwner(data);
+        askWho();
       } else if (name === 'chat_typing' && data.author && data.author.kind !== 'visitor') {
         view.setTyping(data.is_typing ? t('typing', { name: data.author.name || config.name }) : '');
       } else if (name === 'chat_message' && data.message && data.message.role !== 'user') {
@@ -2050,6 +2060,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         emit('message.received', { conversationId: session.get().conversationId, message });
       } else if (entry.status === 'failed') {
         view.announce(t('failed'));
+        askWho();
       }
     }
 
@@ -2103,6 +2114,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       entries = [];
       lastPage = 1;
       owner = 'agent';
+      needsEmail = false;
       view.setSpeaker('');
       view.setTyping('');
     }
@@ -2185,12 +2197,17 @@ textarea.input { min-height: 88px; resize: vertical; }
       show({ takeFocus: true });
     }
 
-    // -- who they are, after some answers
+    // -- who they are: after some answers, or where to answer when nobody comes
+
+    /** The newest line that asks for an address, which the visitor may decline; they are asked again by another one. */
+    const asking = () => (entries.filter((entry) => entry.asksAddress).pop() || { id: 'owner' }).id;
 
     function askWho() {
-      const { leadPayload, answers, skipped } = session.get();
-      if (config.ask === 'after' && !leadPayload && !skipped && answers >= config.askAfter && !pending().length
-        && view.isReady()) {
+      const { leadPayload, answers, skipped, conversationId, conversations: all } = session.get();
+      const { declined } = all.find(({ id }) => id === conversationId) || {};
+      const isDue = config.ask === 'after' && !leadPayload && !skipped && answers >= config.askAfter;
+      const isWanted = needsEmail && declined !== asking() && !view.isWriting();
+      if ((isDue || isWanted) && !pending().length && view.isReady()) {
         view.showGate();
       }
     }
@@ -2201,12 +2218,16 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (owner === 'waiting') { // where to answer, should nobody come in time
         const path = `${conversationPath()}/handover/address`;
         await api.authorizedJson('POST', path, { body: { email: values.email } }).catch(() => {});
+        needsEmail = false;
       }
       view.hideGate();
     }
 
     function skip() {
       session.update({ skipped: true });
+      if (needsEmail) {
+        session.note({ declined: asking() });
+      }
       view.hideGate();
     }
 

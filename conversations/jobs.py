@@ -18,8 +18,10 @@ from agents.hours import read_hours
 from agents.languages import direction_of
 from agents.selectors import agent_to_answer, settings_in_order
 from conversations import handing, streams
+from conversations.enums import HandoverEnd, HandoverReason, Owner
 from conversations.models import Conversation, Handover, Message
 from conversations.reply_links import reply_link
+from conversations.selectors_inbox import taken_conversations
 from conversations.summary import LONGEST, spoken, summary_request
 from conversations.wording import notice, sentence, texts
 from integrations.notifications.enums import Kind
@@ -36,6 +38,7 @@ from tenants.enums import Letter
 
 log = structlog.get_logger(__name__)
 
+UNSEEN_SECONDS = 10  # after which who has the conversation would have seen the message in an open inbox
 GONE_SECONDS = 120  # a visitor who has not listened for so long is mailed
 SUMMARY_SECONDS = 60.0
 DEMO = "demo"  # the source of the demo page's nameless visitors
@@ -77,6 +80,61 @@ def summarise(handover_id: uuid.UUID) -> None:
 
 
 # --- Visitors whom nobody answers ---------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def tell_person(message_id: uuid.UUID) -> None:
+    """That a visitor wrote to who has the conversation, unless they have seen it meanwhile.
+
+    Once, until they look; by mail too where they are not online.
+    """
+    rows = Message.objects.live().select_related("conversation__agent")
+    message = rows.filter(pk=message_id, conversation__archived_at=None).first()
+    conversation = message.conversation if message else None
+    if message is None or conversation is None or conversation.read_position >= message.position:
+        return
+    if conversation.owner != Owner.PERSON or conversation.person_id is None:
+        return
+    is_here = _is_online(conversation.person_id)
+    notify(
+        kind=Kind.MESSAGE, key=f"{conversation.pk}:{conversation.read_position}:{'here' if is_here else 'gone'}",
+        user_ids=[conversation.person_id], path=handing.inbox_path(conversation), is_mailed=not is_here,
+        text=f"A visitor of {conversation.agent.name} wrote to you",
+    )  # fmt: skip
+
+
+def return_unanswered() -> None:
+    """Conversations whose person does not answer wait again, so that the agent and other people can.
+
+    After the agent's `wait_minutes`, and twice as many while the person is online. Whatever the hours: outside of them
+    the visitor hears when people are there, and is not left alone until then.
+    """
+    now = timezone.now()
+    for conversation in taken_conversations():
+        since = conversation.taken_at or conversation.asked_at
+        if since is None or conversation.person_id is None:
+            continue
+        patience = timedelta(minutes=read_handover(conversation.agent.handover).wait_minutes)
+        if since < now - patience * (2 if _is_online(conversation.person_id) else 1):
+            _return(conversation)
+
+
+@transaction.atomic
+def _return(found: Conversation) -> None:
+    rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
+    as_it_was = {"owner": Owner.PERSON, "person_id": found.person_id, "last_position": found.last_position}
+    conversation = rows.filter(pk=found.pk, **as_it_was).first()
+    if conversation is None:
+        return  # answered, handed on or asked once more meanwhile
+    handover = handing.leave(conversation, reason=HandoverReason.SILENT, end=HandoverEnd.SILENT)
+    record_event(
+        actor=None, event_type="handover.returned", entity=handover, entity_label=f"with {conversation.agent.name}",
+        changes={"owner": (Owner.PERSON, Owner.WAITING), "person_id": (found.person_id, None)},
+    )  # fmt: skip
+
+
+def _is_online(user_id: uuid.UUID) -> bool:
+    return streams.presence_of(current_schema(), [user_id])[user_id] == "online"
 
 
 def alert_unanswered() -> None:

@@ -59,7 +59,8 @@ def test_who_does_not_want_a_kind_is_not_told(acme_api: Within, in_acme: Charact
     wanted = [{"kind": "handover", "in_app": False, "mail": False}, {"kind": "lead", "in_app": False, "mail": True}]
     answer = acme_api.put("/api/v1/notification/preferences", {"preferences": wanted}, format="json")
     assert {row["kind"]: (row["in_app"], row["mail"]) for row in answer.json()["preferences"]} == {
-        "handover": (False, False), "assigned": (True, True), "lead": (False, True), "document": (True, False),
+        "handover": (False, False), "assigned": (True, True), "message": (True, True), "lead": (False, True),
+        "document": (True, False),
     }  # fmt: skip
     assert tell() == 0
     assert tell(Kind.LEAD) == 1
@@ -112,7 +113,8 @@ def test_the_page_opens_what_it_tells_of(in_acme: Character, acme_client: Within
     acme_client.post("/notifications/preferences", {"lead-in_app": "on", "lead-mail": "on"})
     chosen = {row.kind: (row.in_app, row.mail) for row in Preference.objects.all()}
     assert chosen == {
-        "lead": (True, True), "handover": (False, False), "assigned": (False, False), "document": (False, False),
+        "lead": (True, True), "handover": (False, False), "assigned": (False, False), "message": (False, False),
+        "document": (False, False),
     }  # fmt: skip
 
 

@@ -132,6 +132,25 @@ def test_a_slow_service_counts_as_down(visit: Visit) -> None:
     expect(visit.page.locator(".hello")).to_have_text("We cannot be reached at the moment")
 
 
+@pytest.mark.parametrize("status", ["inactive", "maintenance"])
+def test_the_widget_of_an_agent_that_is_not_active_is_not_shown(visit: Visit, status: str) -> None:
+    visit.stub.agent |= {"status": status}
+    said: list[tuple[str, str]] = []
+    visit.page.on("console", lambda message: said.append((message.type, message.text)))
+    visit.embed()
+    visit.page.wait_for_timeout(500)
+    expect(visit.launcher).to_have_count(0)
+    assert said == [("info", "Knowrithm widget: not shown, as the agent is not active.")]
+
+    visit.stub.agent |= {"status": "active"}
+    go_down(visit)
+    visit.page.reload()
+    expect(visit.launcher).to_be_visible()
+    visit.stub.agent |= {"status": status}
+    come_back(visit)
+    expect(visit.launcher).to_have_count(0)  # nor the one for bad times
+
+
 # -- languages
 
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from agents.selectors import agent_for_visitor, company_of_agent
-from agents.widget_settings import check_origin
+from agents.widget_settings import check_active, check_origin
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, VISITOR, WRITE
 from knowrithm.api.responses import listing, single
@@ -124,7 +124,10 @@ class LeadViewSet(ApiViewSet):
         },
     )
     def register(self, request: Request) -> Response:
-        """A visitor says who they are and may then talk to the agent. Answers the same when repeated."""
+        """A visitor says who they are and may then talk to the agent. Answers the same when repeated.
+
+        409 while the agent is not active.
+        """
         data = self.validated(LeadInput, request)
         data["phone"] = data.get("phone") or ""
         sent = dict(data)
@@ -132,6 +135,7 @@ class LeadViewSet(ApiViewSet):
         with tenant_context(company):
             agent = agent_for_visitor(data.pop("agent_id"))
             check_origin(agent, request.headers)
+            check_active(agent)
             registered = services.register_lead(
                 agent=agent, company_id=company.id, origin=_origin(request), **_whence(request), **data
             )
@@ -154,7 +158,7 @@ class LeadViewSet(ApiViewSet):
     def visit(self, request: Request) -> Response:
         """A token for a visitor who need not say who they are; with a `refresh_token`, a new one for the same visitor.
 
-        403 where the agent wants to know first; 401 for a token that is no good any more, or of another page.
+        403 where the agent wants to know first; 409 while it is not active; 401 for a token that is no good any more, or of another page.
         """
         data = self.validated(VisitInput, request)
         company = company_of_agent(data["agent_id"])
@@ -165,6 +169,7 @@ class LeadViewSet(ApiViewSet):
             if token := data.get("refresh_token"):
                 visit = services.renew_visit(refresh_token=token, **who)
             else:
+                check_active(agent)
                 visit = services.start_visit(**who, **_whence(request))
         return Response(_welcome({"id": visit.lead.id, "agent_id": agent.id}, visit.tokens), status=201)
 

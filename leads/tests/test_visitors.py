@@ -82,6 +82,21 @@ def identify(token: str, **changes: Any) -> Any:
     return APIClient().patch(f"{API}/lead/visitor", body, format="json", headers={"authorization": f"Bearer {token}"})
 
 
+@pytest.mark.parametrize("status", ["inactive", "training", "maintenance"])
+def test_an_agent_that_is_not_active_takes_nobody(acme: Character, agent: Agent, status: str) -> None:
+    begun = visit(agent)
+    with tenant_context(acme.company):
+        Agent.objects.update(status=status)
+    for path, body in (("/lead/register", ADA), ("/lead/visitor", {})):
+        told = post(path, {**body, "agent_id": str(agent.id)}, status=409)
+        assert (told["code"], told["message"]) == ("AGENT_UNAVAILABLE", "This assistant is not available at the moment.")
+    visit(agent, status=409)
+    again = {"agent_id": str(agent.id), "refresh_token": begun["refresh_token"]}
+    post("/lead/visitor", again)  # who was there before still reads what was said
+    with tenant_context(acme.company):
+        assert Lead.objects.filter(agent=agent).count() == 1
+
+
 def test_a_visitor_says_later_who_they_are(acme: Character, acme_api: APIClient, agent: Agent) -> None:
     token = visit(agent)["access_token"]
     conversation = ask(agent, token)["conversation"]["id"]

@@ -2596,6 +2596,14 @@ textarea.input { min-height: 88px; resize: vertical; }
           await connect(tries + 1);
           return;
         }
+        if (given(agent.status, 'active') !== 'active') {
+          console.info('Knowrithm widget: not shown, as the agent is not active.');
+          if (remote.widget) {
+            remote.widget.destroy();
+            remote.widget = null;
+          }
+          return;
+        }
         await put(agent);
         emit('ready');
         // Without query and fragment: they may carry secrets of the page's own visitors.

@@ -471,6 +471,33 @@ def test_a_person_is_heard_where_nobody_can_be_asked_for(visit: Visit) -> None:
     expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
 
 
+def test_a_person_is_told_that_the_visitor_writes(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+
+    def told() -> list[bool]:
+        visit.page.wait_for_timeout(100)
+        return [one.body["is_typing"] for one in visit.stub.sent("POST", "/typing")]
+
+    visit.composer.press_sequentially("To the agent")
+    visit.composer.fill("")
+    assert told() == []
+    tell(visit, "chat_owner", owner="person", person={"name": "Grace"})
+    visit.page.clock.run_for(1000)
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    visit.composer.press_sequentially("Hello")
+    assert told() == [True]
+    visit.page.clock.run_for(3000)
+    visit.composer.press_sequentially(" there")
+    assert told() == [True, True]
+    visit.composer.fill("")
+    visit.composer.fill("")
+    assert told() == [True, True, False]
+    visit.composer.press_sequentially("Hello")
+    assert told() == [True, True, False, True]
+
+
 def test_a_nameless_visitor_who_waits_for_a_person_is_asked_for_an_address(visit: Visit) -> None:
     configure(visit, ask="none")
     visit.stub.agent |= {"handover": True}

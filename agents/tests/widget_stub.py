@@ -229,13 +229,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/message/"):
             self._send_json(200, {"data": {}})
             return
-        match = re.fullmatch(r"/conversation/([^/]+)/(chat|handover|handover/address|messages|messages/stream)", path)
+        match = re.fullmatch(r"/conversation/([^/]+)/(chat|typing|handover|handover/address|messages|messages/stream)", path)
         if not match or match[1] not in stub.conversations:
             self._send_json(404, {"error": "Not found", "message": "Not found"})
         elif match[2] == "chat":
             stub.chat_gate.wait(timeout=20)
             self._send_json(*stub.chat(match[1], body))
-        elif match[2] == "handover/address":
+        elif match[2] in {"handover/address", "typing"}:
             self._send_json(200, {"message": "Thank you."})
         elif match[2] == "handover":
             if method == "POST":

@@ -22,7 +22,14 @@ from conftest import Character, bearer, key_client, page_client
 from conversations import jobs, sse, streams
 from conversations.models import CannedReply, Conversation, Handover, Message, PrivateNote
 from conversations.reply_links import reply_link
-from conversations.services import add_note, request_handover, send_as_person, start_turn, take_conversation
+from conversations.services import (
+    add_note,
+    hand_back,
+    request_handover,
+    send_as_person,
+    start_turn,
+    take_conversation,
+)
 from conversations.tests.test_handover import colleague, visitor
 from knowrithm.db.redis import sync_redis
 from knowrithm.principal import Principal
@@ -461,6 +468,33 @@ def test_the_link_goes_on_with_this_conversation(answered: Any, acme: Character)
         assert not Message.objects.filter(reply_to=written).exists()  # a person has it
     assert Client().get("/continue").status_code == 404  # another browser has not opened the link
     assert browser.get("/home").status_code == 302  # and this one is signed in nowhere
+
+
+def test_the_page_tells_the_person_that_the_visitor_writes(answered: Any, acme: Character) -> None:
+    conversation, _, link = answered
+    browser = Client()
+    assert browser.post("/continue/typing").status_code == 404
+    browser.get(link)
+    assert 'data-typing="/continue/typing"' in browser.get("/continue").content.decode()
+    key = streams.inbox_key(acme.company.schema_name)
+    listener = sync_redis().pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(key)
+    listener.get_message(timeout=1)
+    assert (browser.post("/continue/typing").status_code, browser.get("/continue/typing").status_code) == (204, 405)
+    said: Any = listener.get_message(timeout=5)
+    listener.close()
+    assert json.loads(said["data"]) == {
+        "event": "chat_typing",
+        "data": {
+            "conversation_id": str(conversation.pk), "author": {"kind": "visitor", "name": None}, "is_typing": True,
+        },
+    }  # fmt: skip
+    with tenant_context(acme.company):
+        hand_back(actor=acme.principal, conversation_id=conversation.pk)
+    assert "data-typing" not in browser.get("/continue").content.decode()
+    with tenant_context(acme.company):
+        Lead.objects.update(archived_at="2026-01-01T00:00Z")
+    assert browser.post("/continue/typing").status_code == 404
 
 
 @pytest.mark.parametrize("fault", ["forged", "old", "archived lead", "archived conversation", "foreign schema"])

@@ -23,6 +23,7 @@
   const START_TIMEOUT_MS = 10000; // then the service counts as down
   const RETRY_MS = [5000, 15000, 30000, 60000, 300000];
   const WATCH_MS = 4000; // between two looks for what a person has written
+  const TYPING_MS = 3000; // between two words that the visitor writes; the inbox shows each for twice as long
   const MOST_CONVERSATIONS = 20;
   const ANSWER_TIMEOUT_MS = 90000;
   const STREAM_SILENCE_MS = 35000; // two heartbeats of the server and some air
@@ -1094,11 +1095,11 @@ textarea.input { min-height: 88px; resize: vertical; }
     return error.status < 500 && error.message ? error.message : t('broken');
   }
 
-  /** The input line. `onSend(text)` takes the text over, whether or not it can be sent. */
-  function createComposer(t, draft, onSend, announce) {
+  /** The input line. `onSend(text)` takes the text over, whether or not it can be sent; `onType(isTyping)` hears keys. */
+  function createComposer(t, draft, onSend, onType, announce) {
     const text = el('textarea', {
       class: 'text', rows: '1', maxlength: MAX_MESSAGE_LENGTH, placeholder: t('compose'), 'aria-label': t('compose'),
-      'aria-describedby': 'counter', enterkeyhint: 'send', dir: 'auto', oninput: refresh, onkeydown: keydown,
+      'aria-describedby': 'counter', enterkeyhint: 'send', dir: 'auto', oninput: typed, onkeydown: keydown,
     }, draft);
     const button = el('button', {
       class: 'send', type: 'submit', 'aria-label': t('send'), title: t('send'),
@@ -1117,6 +1118,11 @@ textarea.input { min-height: 88px; resize: vertical; }
         announce(counter.textContent);
       }
       button.setAttribute('aria-disabled', String(text.readOnly || !text.value.trim()));
+    }
+
+    function typed() {
+      refresh();
+      onType(Boolean(text.value.trim()));
     }
 
     function keydown(event) {
@@ -1282,7 +1288,8 @@ textarea.input { min-height: 88px; resize: vertical; }
 
   /**
    * Everything the visitor sees. `actions`: toggle, close, newConversation, register(values), identify(values), skip,
-   * leave(values), send(text), rate(entry, value), openConversation(id), person and conversations(). `draft` is what
+   * leave(values), send(text), type(isTyping), rate(entry, value), openConversation(id), person and conversations(). `draft`
+   * is what
    * the visitor had typed while the service was down.
    */
   function createView(config, agent, t, draft, actions) {
@@ -1303,7 +1310,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     const announce = (text) => { status.textContent = text; };
     const draw = createMessageRenderer(t, title, actions.rate);
     const log = el('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('log'), tabindex: '0' });
-    const composer = createComposer(t, draft.message, actions.send, announce);
+    const composer = createComposer(t, draft.message, actions.send, actions.type, announce);
     const fresh = el('button', {
       class: 'tool', type: 'button', 'aria-label': t('newChat'), title: t('newChat'), hidden: true,
       onclick: actions.newConversation,
@@ -1608,6 +1615,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     let needsEmail = false; // nobody could answer by mail whom the visitor waits for
     let lastPage = 1;
     let starting = null;
+    let saidTyping = 0; // when the person was told last
     let question = ''; // asked by the page before the visitor could
 
     const conversationPath = () => `/conversation/${encodeURIComponent(session.get().conversationId)}`;
@@ -1720,6 +1728,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
       entry.posting = true;
       entry.status = 'sending';
+      saidTyping = 0;
       view.append(entry); // a message sent again moves to the end, where the server will have it
       view.setBusy(true);
       try {
@@ -1802,6 +1811,15 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     async function loadOwner() {
       await api.authorizedJson('GET', `${conversationPath()}/handover`).then(setOwner).catch(() => {});
+    }
+
+    /** The person who has the conversation is told that the visitor writes, every few seconds, and that they stopped. */
+    function type(isTyping) {
+      if (owner !== 'person' || (isTyping ? Date.now() - saidTyping < TYPING_MS : !saidTyping)) {
+        return;
+      }
+      saidTyping = isTyping ? Date.now() : 0;
+      api.authorizedJson('POST', `${conversationPath()}/typing`, { body: { is_typing: isTyping } }).catch(() => {});
     }
 
     async function askForPerson() {
@@ -2277,7 +2295,7 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     return {
       ask, askForPerson, askWho, begin, conversations, identify, leave: outbox.put, newConversation, openConversation,
-      rate, refresh, register, send, skip, stop: leaveConversation,
+      rate, refresh, register, send, skip, stop: leaveConversation, type,
     };
   }
 
@@ -2409,6 +2427,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       person: () => chat.askForPerson(),
       rate: (entry, value) => chat.rate(entry, value),
       send: (text) => chat.send(text),
+      type: (isTyping) => chat && chat.type(isTyping),
     });
     const name = config.title || (agent && agent.name) || t('assistant');
     chat = createChat({ api, session, config: { ...config, name }, t, view, emit, metadata, outbox });

@@ -229,7 +229,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/message/"):
             self._send_json(200, {"data": {}})
             return
-        match = re.fullmatch(r"/conversation/([^/]+)/(chat|typing|handover|handover/address|messages|messages/stream)", path)
+        match = re.fullmatch(
+            r"/conversation/([^/]+)/(chat|typing|handover|handover/address|messages|messages/stream)", path
+        )
         if not match or match[1] not in stub.conversations:
             self._send_json(404, {"error": "Not found", "message": "Not found"})
         elif match[2] == "chat":

@@ -21,6 +21,7 @@ from knowrithm.api.views import ApiViewSet
 from leads import selectors, services
 from leads.api.serializers import (
     SHOWN,
+    LeadConsentSerializer,
     LeadDuplicateSerializer,
     LeadEventSerializer,
     LeadInput,
@@ -90,6 +91,7 @@ class LeadViewSet(ApiViewSet):
         "destroy": WRITE,
         "restore": WRITE,
         "timeline": READ,
+        "consents": READ,
         "note": WRITE,
         "duplicates": READ,
         "merge": WRITE,
@@ -158,7 +160,8 @@ class LeadViewSet(ApiViewSet):
     def visit(self, request: Request) -> Response:
         """A token for a visitor who need not say who they are; with a `refresh_token`, a new one for the same visitor.
 
-        403 where the agent wants to know first; 409 while it is not active; 401 for a token that is no good any more, or of another page.
+        403 where the agent wants to know first; 409 while it is not active; 401 for a token that is no good any more, or of
+        another page.
         """
         data = self.validated(VisitInput, request)
         company = company_of_agent(data["agent_id"])
@@ -237,6 +240,17 @@ class LeadViewSet(ApiViewSet):
         """What the company did with the lead: changes of its status, notes, merges. Newest first."""
         rows, pagination = paginate(request, selectors.get_lead(lead_id).events.all(), per_page=50)
         return Response(listing(["events"], LeadEventSerializer(rows, many=True).data, pagination))
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS, responses=page("LeadConsents", "consents", LeadConsentSerializer(many=True))
+    )
+    def consents(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """What the lead has consented to or taken back, when, and to which version of the text. Newest first.
+
+        `is_unproven`: said by somebody who registered with this address later; the lead's own consents stay.
+        """
+        rows, pagination = paginate(request, selectors.get_lead(lead_id).consents.all(), per_page=50)
+        return Response(listing(["consents"], LeadConsentSerializer(rows, many=True).data, pagination))
 
     @extend_schema(request=NoteInput, responses={201: answer("LeadNoteAnswer", event=LeadEventSerializer())})
     def note(self, request: Request, lead_id: uuid.UUID) -> Response:

@@ -25,12 +25,14 @@ from conversations.selectors_inbox import taken_conversations
 from conversations.summary import LONGEST, spoken, summary_request
 from conversations.wording import notice, sentence, texts
 from integrations.notifications.enums import Kind
+from integrations.notifications.selectors import active_people
 from integrations.notifications.services import notify
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema
 from knowrithm.llm.base import ProviderError
 from knowrithm.llm.fallback import AnswerStream
+from leads.enums import EventKind
 from leads.models import Lead
 from tenants import mail
 from tenants.audit.services import record_event
@@ -106,27 +108,32 @@ def tell_person(message_id: uuid.UUID) -> None:
 def return_unanswered() -> None:
     """Conversations whose person does not answer wait again, so that the agent and other people can.
 
-    After the agent's `wait_minutes`, and twice as many while the person is online. Whatever the hours: outside of them
-    the visitor hears when people are there, and is not left alone until then.
+    Also those of people who may not sign in any more: who was suspended at the instant of taking one has kept it. The
+    others after the agent's `wait_minutes`, and twice as many while the person is online. Whatever the hours: outside
+    of them the visitor hears when people are there, and is not left alone until then.
     """
-    now = timezone.now()
-    for conversation in taken_conversations():
+    now, taken = timezone.now(), list(taken_conversations())
+    active = set(active_people(current_schema(), among={row.person_id for row in taken if row.person_id}))
+    for conversation in taken:
+        if conversation.person_id is None or conversation.person_id not in active:
+            _return(conversation, reason=HandoverReason.LEFT, end=HandoverEnd.LEFT)
+            continue
         since = conversation.taken_at or conversation.asked_at
-        if since is None or conversation.person_id is None:
+        if since is None:
             continue
         patience = timedelta(minutes=read_handover(conversation.agent.handover).wait_minutes)
         if since < now - patience * (2 if _is_online(conversation.person_id) else 1):
-            _return(conversation)
+            _return(conversation, reason=HandoverReason.SILENT, end=HandoverEnd.SILENT)
 
 
 @transaction.atomic
-def _return(found: Conversation) -> None:
+def _return(found: Conversation, *, reason: HandoverReason, end: HandoverEnd) -> None:
     rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
     as_it_was = {"owner": Owner.PERSON, "person_id": found.person_id, "last_position": found.last_position}
     conversation = rows.filter(pk=found.pk, **as_it_was).first()
     if conversation is None:
         return  # answered, handed on or asked once more meanwhile
-    handover = handing.leave(conversation, reason=HandoverReason.SILENT, end=HandoverEnd.SILENT)
+    handover = handing.leave(conversation, reason=reason, end=end)
     record_event(
         actor=None, event_type="handover.returned", entity=handover, entity_label=f"with {conversation.agent.name}",
         changes={"owner": (Owner.PERSON, Owner.WAITING), "person_id": (found.person_id, None)},
@@ -227,6 +234,11 @@ def tell_of_lead(lead_id: uuid.UUID) -> None:
     lead = Lead.objects.live().select_related("agent").filter(pk=lead_id).exclude(source=DEMO).first()
     if lead is None:
         return
-    where = f" with {lead.agent.name}" if lead.agent else ""
-    text = f"{lead.full_name or 'A visitor'} registered{where}"
-    notify(kind=Kind.LEAD, key=str(lead.pk), text=text, path=reverse("lead", args=[lead.pk]))
+    added = lead.events.filter(kind=EventKind.CREATED).first()
+    who, people = lead.full_name or "A visitor", None
+    if added is None:
+        text = f"{who} registered" + (f" with {lead.agent.name}" if lead.agent else "")
+    else:
+        text = f"{who} was added by {added.actor_label or 'your team'}"
+        people = [one for one in active_people(current_schema()) if one != added.actor_id]  # who did it knows it
+    notify(kind=Kind.LEAD, key=str(lead.pk), text=text, user_ids=people, path=reverse("lead", args=[lead.pk]))

@@ -521,6 +521,20 @@ def test_a_visitor_whose_person_does_not_answer_waits_for_another_one(in_acme: C
     assert ask(actor, conversation).role == "assistant"
 
 
+def test_who_was_suspended_at_the_instant_of_taking_does_not_keep_it(in_acme: Character) -> None:
+    _, conversation, _ = visitor(in_acme)
+    grace = colleague(in_acme)
+    take_conversation(actor=grace, conversation_id=conversation.pk)
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert conversation.owner == "person"
+    User.objects.filter(pk=grace.id).update(status="suspended")  # and nobody looked at the conversation
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.person_id) == ("waiting", None)
+    assert list(Handover.objects.order_by("created_at").values_list("end", flat=True)) == ["left", ""]
+
+
 def test_who_takes_a_waiting_visitor_and_says_nothing_loses_them_again(in_acme: Character) -> None:
     actor, conversation, _ = visitor(in_acme)
     request_handover(actor=actor, conversation_id=conversation.pk)

@@ -380,6 +380,18 @@ def test_the_inbox_page_from_empty_to_handed_back(talk: Any, acme: Character, ac
     assert (conversation.owner, conversation.handover_summary) == ("agent", "Done")
 
 
+def test_the_renewed_list_stays_on_its_page(
+    in_acme: Character, acme_client: Within, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.views_inbox.PER_PAGE", 1)
+    for email in ("a@example.org", "b@example.org"):
+        actor, conversation, _ = visitor(in_acme, email=email)
+        request_handover(actor=actor, conversation_id=conversation.pk)
+    part = acme_client.get("/inbox?part=list&show=open&page=2").content.decode()
+    assert f'href="/inbox?show=open&amp;conversation={conversation.pk}&amp;page=2"' in part
+    assert 'href="?show=open&amp;page=1"' in part  # of the page, and not of the part
+
+
 def test_whatever_a_visitor_types_is_text(in_acme: Character, acme_client: Within) -> None:
     actor, conversation, _ = visitor(in_acme)
     Lead.objects.update(first_name=SCRIPT[:90])

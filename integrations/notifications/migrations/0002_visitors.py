@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 KINDS = [
     ('handover', 'A visitor wants a person'), ('assigned', 'A conversation was given to me'),
-    ('message', 'A visitor wrote in my conversation'), ('lead', 'A visitor registered'),
+    ('message', 'A visitor wrote in my conversation'), ('lead', 'A visitor registered, or a lead was added'),
     ('document', 'A document could not be read'),
 ]
 

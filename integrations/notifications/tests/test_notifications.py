@@ -23,7 +23,7 @@ from integrations.notifications.enums import Kind
 from integrations.notifications.models import Notification, Preference
 from integrations.notifications.services import notify
 from knowrithm.tests.within import Within
-from leads.services import register_lead
+from leads.services import create_lead, register_lead
 from tenants.audit.models import AuditEvent
 
 QUERIES_OF_THE_LIST = 3
@@ -204,6 +204,14 @@ def test_a_lead_is_told_of_once_and_a_visitor_of_the_demo_never(in_acme: Charact
     row = Notification.objects.get()
     assert (row.kind, row.text, row.path) == ("lead", "Vic Itor registered with Acme helper", f"/leads/{lead.pk}")
     assert row.is_mail_due is False
+
+
+def test_a_lead_that_the_team_adds_has_not_registered(in_acme: Character) -> None:
+    grace = colleague(in_acme)
+    lead = create_lead(actor=in_acme.principal, email="eve@example.org", first_name="Eve")
+    conversation_jobs.tell_of_lead(lead.pk)
+    row = Notification.objects.get()  # who did it knows it
+    assert (row.user_id, row.text) == (grace.id, f"Eve was added by {in_acme.principal.label}")
 
 
 def test_a_document_that_fails_is_told_of(in_acme: Character) -> None:

@@ -71,8 +71,8 @@ class LeadScoreViewSet(ApiViewSet):
     def retrieve(self, request: Request, lead_id: uuid.UUID) -> Response:
         """Worked out anew, with the reason for every point and the message that proves it.
 
-        Where a fact of the lead's record is the proof, there is no message. Of a lead that was merged into another it is
-        that other's score.
+        Where a fact of the lead's record is the proof, there is no message. Of a lead that was merged into another it
+        is that other's score.
         """
         found = get_lead(lead_id)
         lead = found.merged_into or found

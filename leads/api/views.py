@@ -160,8 +160,8 @@ class LeadViewSet(ApiViewSet):
     def visit(self, request: Request) -> Response:
         """A token for a visitor who need not say who they are; with a `refresh_token`, a new one for the same visitor.
 
-        403 where the agent wants to know first; 409 while it is not active; 401 for a token that is no good any more, or of
-        another page.
+        403 where the agent wants to know first; 409 while it is not active; 401 for a token that is no good any more or
+        of another page.
         """
         data = self.validated(VisitInput, request)
         company = company_of_agent(data["agent_id"])

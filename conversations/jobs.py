@@ -6,6 +6,7 @@ import time
 import uuid
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -112,7 +113,8 @@ def return_unanswered() -> None:
     others after the agent's `wait_minutes`, and twice as many while the person is online. Whatever the hours: outside
     of them the visitor hears when people are there, and is not left alone until then.
     """
-    now, taken = timezone.now(), list(taken_conversations())
+    now = timezone.now()
+    taken: list[Any] = list(taken_conversations())
     active = set(active_people(current_schema(), among={row.person_id for row in taken if row.person_id}))
     for conversation in taken:
         if conversation.person_id is None or conversation.person_id not in active:

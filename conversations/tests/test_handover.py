@@ -569,7 +569,9 @@ def test_who_has_a_conversation_is_told_of_what_they_have_not_seen(in_acme: Char
     mark_conversation_read(actor=in_acme.principal, conversation_id=conversation.pk)
     jobs.tell_person(seen.question.pk)
     hand_back(actor=in_acme.principal, conversation_id=conversation.pk)
-    jobs.tell_person(ask(actor, conversation).reply_to_id)
+    asked = ask(actor, conversation).reply_to_id
+    assert asked is not None
+    jobs.tell_person(asked)
     assert Notification.objects.filter(kind="message").count() == 2
 
 

@@ -30,8 +30,8 @@ class ImportRecord(LeadImportSerializer):
     first_rows = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
     class Meta(LeadImportSerializer.Meta):
-        fields = (*LeadImportSerializer.Meta.fields, "columns", "first_rows")
-        read_only_fields = fields
+        fields = (*LeadImportSerializer.Meta.fields, "columns", "first_rows")  # type: ignore[assignment]  # more of them
+        read_only_fields = fields  # type: ignore[assignment]  # as above
 
 
 ImportAnswer = answer("LeadImportAnswer", lead_import=ImportRecord())

@@ -35,5 +35,9 @@ class BuiltinProviderError(ConflictError):
     code = "BUILTIN_PROVIDER"
 
 
+class AgentUnavailableError(ConflictError):
+    code = "AGENT_UNAVAILABLE"
+
+
 class OriginNotAllowedError(ForbiddenError):
     code = "ORIGIN_NOT_ALLOWED"

@@ -13,12 +13,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from agents import selectors, services
+from agents.enums import AgentStatus
 from agents.forms_widget import WidgetForm
 from agents.models import Agent
 from agents.widget_settings import public_widget_settings
 from tenants.pages import PageRequest, company_page, errors_in, post_data
 from tenants.services import principal_of
 
+SHOWN = {"status": AgentStatus.ACTIVE}  # the preview shows what visitors of an agent that is not active do not see
 WIDGET_SRC, WIDGET_API = "/api/widget.js", "/api"  # of this server, whatever name it is reached by
 
 
@@ -48,6 +50,8 @@ def preview(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     context = {"agent": agent, "widget_src": WIDGET_SRC, "api_url": WIDGET_API}
     if "color" in request.GET:
         context["config"] = _unsaved(request, agent)
+    elif agent.status != AgentStatus.ACTIVE:
+        context["config"] = {"agent": SHOWN}
     return render(request, "agents/widget_preview.html", context)
 
 
@@ -59,7 +63,7 @@ def _unsaved(request: PageRequest, agent: Agent) -> dict[str, Any]:
         name: form.cleaned_data[name] for name in ("welcome_text", "starter_questions") if name in form.cleaned_data
     }
     return {
-        "agent": {**texts, "widget": public_widget_settings(form.widget())},
+        "agent": {**texts, **SHOWN, "widget": public_widget_settings(form.widget())},
         "autoOpen": request.GET.get("open") == "1",
         "persistSession": False,
     }

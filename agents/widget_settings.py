@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from agents.enums import Ask, AskedField, Placement, WidgetTheme
-from agents.exceptions import OriginNotAllowedError
+from agents.enums import AgentStatus, Ask, AskedField, Placement, WidgetTheme
+from agents.exceptions import AgentUnavailableError, OriginNotAllowedError
 from agents.languages import LANGUAGES
 from agents.models import Agent
 from knowrithm.errors import InvalidInputError
@@ -121,6 +121,12 @@ def check_origin(agent: Agent, headers: Mapping[str, str], *, is_needed: bool = 
     origin = headers.get("Origin", "")
     if agent.allowed_domains and (origin or is_needed):
         require_allowed(agent.allowed_domains, origin, headers.get("Host", ""))
+
+
+def check_active(agent: Agent) -> None:
+    """That visitors may begin with it. Raises `AgentUnavailableError`."""
+    if agent.status != AgentStatus.ACTIVE:
+        raise AgentUnavailableError("This assistant is not available at the moment.")
 
 
 def require_allowed(domains: Sequence[str], origin: str, host: str) -> None:

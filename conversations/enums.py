@@ -59,9 +59,11 @@ class HandoverReason(models.TextChoices):
     GUARDRAIL = "guardrail", "A guardrail refused"
     PERSON = "person", "A person took it"
     LEFT = "left", "Its person left"
+    SILENT = "silent", "Its person did not answer"
 
 
 class HandoverEnd(models.TextChoices):
     HANDED_BACK = "handed_back", "Handed back"
     CLOSED = "closed", "Closed"
     LEFT = "left", "Its person left"
+    SILENT = "silent", "Its person did not answer"

@@ -7,10 +7,6 @@ class AgentInUseError(InvalidInputError):
     code = "AGENT_HAS_ACTIVE_CONVERSATIONS"
 
 
-class AgentUnavailableError(ConflictError):
-    code = "AGENT_UNAVAILABLE"
-
-
 class StreamingUnavailableError(ServiceError):
     code = "STREAMING_UNAVAILABLE"
     status = 503

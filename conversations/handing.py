@@ -99,11 +99,13 @@ def say_later(say: Any) -> None:
 
 
 def owner_record(conversation: Conversation) -> dict[str, Any]:
-    """Who speaks, for the visitor too."""
+    """Who speaks, for the visitor too, and whether one who waits has to say where to be answered."""
     return {
         "owner": conversation.owner,
         "person": {"name": conversation.person_name} if conversation.owner == Owner.PERSON else None,
         "agent": {"name": conversation.agent.name},
+        "needs_email": conversation.owner == Owner.WAITING
+        and not is_reachable_by_mail(conversation, open_handover(conversation)),
     }
 
 
@@ -147,12 +149,14 @@ def let_go(conversation: Conversation) -> list[str]:
     return ["owner", "person_id", "person_name"]
 
 
-def leave(conversation: Conversation) -> None:
-    """Its person cannot answer any more: it waits for another one, and the visitor is told so."""
-    _end_handover(conversation, HandoverEnd.LEFT)
+def leave(
+    conversation: Conversation, *, reason: HandoverReason = HandoverReason.LEFT, end: HandoverEnd = HandoverEnd.LEFT
+) -> Handover:
+    """Its person cannot answer any more, or does not: it waits for another one, and the visitor is told so."""
+    _end_handover(conversation, end)
     conversation.owner = owner_after(conversation.owner, Act.LEAVE)
     conversation.person_id, conversation.person_name = None, ""
-    begin(conversation, reason=HandoverReason.LEFT)
+    return begin(conversation, reason=reason)
 
 
 def _end_handover(conversation: Conversation, end: HandoverEnd) -> None:

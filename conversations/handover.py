@@ -23,7 +23,7 @@ class Act(StrEnum):
     HAND_BACK = "hand_back"
     CLOSE = "close"
     WRITE = "write"  # the visitor
-    LEAVE = "leave"  # a person who cannot sign in any more
+    LEAVE = "leave"  # a person who cannot sign in any more, or does not answer
 
 
 NEXT: dict[tuple[Owner, Act], Owner] = {

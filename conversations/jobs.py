@@ -6,6 +6,7 @@ import time
 import uuid
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -18,17 +19,21 @@ from agents.hours import read_hours
 from agents.languages import direction_of
 from agents.selectors import agent_to_answer, settings_in_order
 from conversations import handing, streams
+from conversations.enums import HandoverEnd, HandoverReason, Owner
 from conversations.models import Conversation, Handover, Message
 from conversations.reply_links import reply_link
+from conversations.selectors_inbox import taken_conversations
 from conversations.summary import LONGEST, spoken, summary_request
 from conversations.wording import notice, sentence, texts
 from integrations.notifications.enums import Kind
+from integrations.notifications.selectors import active_people
 from integrations.notifications.services import notify
 from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema
 from knowrithm.llm.base import ProviderError
 from knowrithm.llm.fallback import AnswerStream
+from leads.enums import EventKind
 from leads.models import Lead
 from tenants import mail
 from tenants.audit.services import record_event
@@ -36,6 +41,7 @@ from tenants.enums import Letter
 
 log = structlog.get_logger(__name__)
 
+UNSEEN_SECONDS = 10  # after which who has the conversation would have seen the message in an open inbox
 GONE_SECONDS = 120  # a visitor who has not listened for so long is mailed
 SUMMARY_SECONDS = 60.0
 DEMO = "demo"  # the source of the demo page's nameless visitors
@@ -77,6 +83,67 @@ def summarise(handover_id: uuid.UUID) -> None:
 
 
 # --- Visitors whom nobody answers ---------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def tell_person(message_id: uuid.UUID) -> None:
+    """That a visitor wrote to who has the conversation, unless they have seen it meanwhile.
+
+    Once, until they look; by mail too where they are not online.
+    """
+    rows = Message.objects.live().select_related("conversation__agent")
+    message = rows.filter(pk=message_id, conversation__archived_at=None).first()
+    conversation = message.conversation if message else None
+    if message is None or conversation is None or conversation.read_position >= message.position:
+        return
+    if conversation.owner != Owner.PERSON or conversation.person_id is None:
+        return
+    is_here = _is_online(conversation.person_id)
+    notify(
+        kind=Kind.MESSAGE, key=f"{conversation.pk}:{conversation.read_position}:{'here' if is_here else 'gone'}",
+        user_ids=[conversation.person_id], path=handing.inbox_path(conversation), is_mailed=not is_here,
+        text=f"A visitor of {conversation.agent.name} wrote to you",
+    )  # fmt: skip
+
+
+def return_unanswered() -> None:
+    """Conversations whose person does not answer wait again, so that the agent and other people can.
+
+    Also those of people who may not sign in any more: who was suspended at the instant of taking one has kept it. The
+    others after the agent's `wait_minutes`, and twice as many while the person is online. Whatever the hours: outside
+    of them the visitor hears when people are there, and is not left alone until then.
+    """
+    now = timezone.now()
+    taken: list[Any] = list(taken_conversations())
+    active = set(active_people(current_schema(), among={row.person_id for row in taken if row.person_id}))
+    for conversation in taken:
+        if conversation.person_id is None or conversation.person_id not in active:
+            _return(conversation, reason=HandoverReason.LEFT, end=HandoverEnd.LEFT)
+            continue
+        since = conversation.taken_at or conversation.asked_at
+        if since is None:
+            continue
+        patience = timedelta(minutes=read_handover(conversation.agent.handover).wait_minutes)
+        if since < now - patience * (2 if _is_online(conversation.person_id) else 1):
+            _return(conversation, reason=HandoverReason.SILENT, end=HandoverEnd.SILENT)
+
+
+@transaction.atomic
+def _return(found: Conversation, *, reason: HandoverReason, end: HandoverEnd) -> None:
+    rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
+    as_it_was = {"owner": Owner.PERSON, "person_id": found.person_id, "last_position": found.last_position}
+    conversation = rows.filter(pk=found.pk, **as_it_was).first()
+    if conversation is None:
+        return  # answered, handed on or asked once more meanwhile
+    handover = handing.leave(conversation, reason=reason, end=end)
+    record_event(
+        actor=None, event_type="handover.returned", entity=handover, entity_label=f"with {conversation.agent.name}",
+        changes={"owner": (Owner.PERSON, Owner.WAITING), "person_id": (found.person_id, None)},
+    )  # fmt: skip
+
+
+def _is_online(user_id: uuid.UUID) -> bool:
+    return streams.presence_of(current_schema(), [user_id])[user_id] == "online"
 
 
 def alert_unanswered() -> None:
@@ -169,6 +236,11 @@ def tell_of_lead(lead_id: uuid.UUID) -> None:
     lead = Lead.objects.live().select_related("agent").filter(pk=lead_id).exclude(source=DEMO).first()
     if lead is None:
         return
-    where = f" with {lead.agent.name}" if lead.agent else ""
-    text = f"{lead.full_name or 'A visitor'} registered{where}"
-    notify(kind=Kind.LEAD, key=str(lead.pk), text=text, path=reverse("lead", args=[lead.pk]))
+    added = lead.events.filter(kind=EventKind.CREATED).first()
+    who, people = lead.full_name or "A visitor", None
+    if added is None:
+        text = f"{who} registered" + (f" with {lead.agent.name}" if lead.agent else "")
+    else:
+        text = f"{who} was added by {added.actor_label or 'your team'}"
+        people = [one for one in active_people(current_schema()) if one != added.actor_id]  # who did it knows it
+    notify(kind=Kind.LEAD, key=str(lead.pk), text=text, user_ids=people, path=reverse("lead", args=[lead.pk]))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 
-from conversations.enums import MessageRole, Owner
+from conversations.enums import HandoverReason, MessageRole, Owner
 from conversations.models import CannedReply, Conversation, Handover, Message, PrivateNote
 from conversations.selectors import conversations_for
 from knowrithm.principal import Principal
@@ -64,6 +64,28 @@ def thread_of(conversation: Conversation, *, newest: int) -> list[Any]:
     notes = list(notes_of(conversation).filter(after_position__gte=first - 1))
     return sorted(
         [*said, *notes], key=lambda row: (getattr(row, "position", None) or row.after_position, row.created_at)
+    )
+
+
+def taken_conversations() -> QuerySet[Conversation]:
+    """Those that people have, and how long the visitor has waited for them.
+
+    `asked_at`: of the first message of the visitor since the person spoke last or took it. `taken_at`: where the
+    visitor waited for somebody, and whoever took it has said nothing yet. One query.
+    """
+    said = Message.objects.live().filter(conversation=OuterRef("pk"))
+    by_person = said.filter(Q(author_id__isnull=False) | Q(notices__contains=[{"code": "taken"}])).order_by("-position")
+    asked = said.filter(role=MessageRole.USER, position__gt=OuterRef("spoke_position")).order_by("position")
+    awaited = Handover.objects.filter(conversation=OuterRef("pk"), ended_at=None).exclude(reason=HandoverReason.PERSON)
+    rows: QuerySet[Conversation] = Conversation.objects.live().filter(owner=Owner.PERSON).select_related("agent")
+    newest = by_person[:1]
+    rows = rows.annotate(
+        spoke_position=Subquery(newest.values("position")), spoke_id=Subquery(newest.values("author_id")),
+        spoke_at=Subquery(newest.values("created_at")),
+    )  # fmt: skip
+    return rows.annotate(
+        asked_at=Subquery(asked.values("created_at")[:1]),
+        taken_at=Case(When(Exists(awaited), spoke_id=None, then=F("spoke_at")), default=None),
     )
 
 

@@ -50,6 +50,11 @@ def mail_visitor(conversation_id: str) -> None:
     jobs.mail_visitor(uuid.UUID(conversation_id))
 
 
+@company_task(name="conversations.tell_person")
+def tell_person(message_id: str) -> None:
+    jobs.tell_person(uuid.UUID(message_id))
+
+
 @company_task(name="conversations.tell_of_lead")
 def tell_of_lead(lead_id: str) -> None:
     jobs.tell_of_lead(uuid.UUID(lead_id))
@@ -57,6 +62,7 @@ def tell_of_lead(lead_id: str) -> None:
 
 @company_task(name="conversations.alert_unanswered")
 def alert_unanswered() -> None:
+    jobs.return_unanswered()
     jobs.alert_unanswered()
 
 

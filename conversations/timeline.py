@@ -30,10 +30,12 @@ def timeline_of(lead: Lead, merged: Collection[Lead]) -> list[Moment]:
     """Newest first. Three queries."""
     everybody = [lead, *merged]
     ids = [one.pk for one in everybody]
-    moments = [_registration(one) for one in everybody]
+    events = list(LeadEvent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN])
+    added = {event.lead_id for event in events if event.kind in {EventKind.CREATED, EventKind.IMPORTED}}
+    moments = [_registration(one) for one in everybody if one.pk not in added]
     conversations = Conversation.objects.filter(lead__in=ids).select_related("agent").order_by("-created_at")
     moments += [_conversation(one) for one in conversations[:SHOWN]]
-    moments += [_event(one) for one in LeadEvent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN]]
+    moments += [_event(one) for one in events]
     moments += [_consent(one) for one in LeadConsent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN]]
     return sorted(moments, key=lambda moment: moment.at, reverse=True)
 
@@ -67,6 +69,7 @@ def _event(event: LeadEvent) -> Moment:
         EventKind.MERGED.value: f"Merged with a lead {event.note}",
         EventKind.UNMERGED.value: f"A lead {event.note} was taken out",
         EventKind.IMPORTED.value: "Imported",
+        EventKind.CREATED.value: "Added",
     }
     return Moment(event.created_at, "users", headings[event.kind], who=who)
 
@@ -75,4 +78,7 @@ def _consent(consent: LeadConsent) -> Moment:
     what = "marketing" if consent.kind == "marketing" else "the processing of their data"
     heading = f"{'Consent' if consent.is_given else 'No consent'} to {what}"
     version = f"Version {consent.text_version} of the text" if consent.text_version else ""
+    if consent.is_unproven:
+        who = "somebody with this address"
+        return Moment(consent.created_at, "shield", f"{heading}, said anew", version, who)
     return Moment(consent.created_at, "shield", heading, version, consent.actor_label or "the visitor")

@@ -39,6 +39,7 @@ urlpatterns = [
     path("inbox/<uuid:pk>/back", views_inbox.back, name="inbox-back"),
     path("inbox/<uuid:pk>/close", views_inbox.close, name="inbox-close"),
     path("continue", views_continue.go_on, name="continue"),
+    path("continue/typing", views_continue.typing, name="continue-typing"),
     path("leads/score-rules", views_scores.rules, name="lead-score-rules"),
     path("leads/score-rules/preview", views_scores.preview, name="lead-score-rules-preview"),
     path("leads/score-rules/restore", views_scores.restore, name="lead-score-rules-restore"),

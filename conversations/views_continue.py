@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers
+from django.views.decorators.http import require_POST
 from django_tenants.utils import tenant_context
 
 from agents.languages import direction_of, django_language
@@ -49,26 +50,58 @@ def go_on(request: HttpRequest) -> HttpResponse:
             return _gone(request)
         request.session[SESSION_KEY] = [link.schema, str(link.conversation_id), int(time.time())]
         return redirect("continue")
-    schema, conversation_id, since = request.session.get(SESSION_KEY) or ["", "", 0]
-    company = Company.objects.filter(schema_name=schema).first() if time.time() - since < SECONDS else None
-    if company is None or not company.is_usable:
+    company, conversation_id = _opened(request)
+    if company is None:
         return _gone(request)
     with tenant_context(company):
-        response = _conversation(request, company, uuid.UUID(conversation_id))
+        response = _conversation(request, company, conversation_id)
     add_never_cache_headers(response)
     response.headers["Referrer-Policy"] = "same-origin"
     return response
 
 
-def _conversation(request: HttpRequest, company: Company, conversation_id: uuid.UUID) -> HttpResponse:
+@require_POST
+@declare(PUBLIC)
+def typing(request: HttpRequest) -> HttpResponse:
+    """The visitor writes: whoever has the conversation is told, and nothing is stored."""
+    company, conversation_id = _opened(request)
+    if company is None:
+        return HttpResponse(status=404)
+    check_rate("visit", client_address(request))
+    with tenant_context(company):
+        conversation = _found(conversation_id)
+        if conversation is None:
+            return HttpResponse(status=404)
+        services.say_typing(actor=_visitor(conversation, company), conversation_id=conversation.pk, is_typing=True)
+    return HttpResponse(status=204)
+
+
+def _opened(request: HttpRequest) -> tuple[Company | None, uuid.UUID]:
+    """The conversation that this browser has opened by a link within the hour."""
+    schema, conversation_id, since = request.session.get(SESSION_KEY) or ["", str(uuid.UUID(int=0)), 0]
+    company = Company.objects.filter(schema_name=schema).first() if time.time() - since < SECONDS else None
+    return (company if company is not None and company.is_usable else None), uuid.UUID(conversation_id)
+
+
+def _found(conversation_id: uuid.UUID) -> Conversation | None:
     rows = Conversation.objects.live().select_related("agent", "lead")
-    conversation = rows.filter(pk=conversation_id, lead__archived_at=None).exclude(lead=None).first()
-    if conversation is None or conversation.lead is None:
-        return _gone(request)
-    actor = Principal(
+    found: Conversation | None = rows.filter(pk=conversation_id, lead__archived_at=None).exclude(lead=None).first()
+    return found
+
+
+def _visitor(conversation: Conversation, company: Company) -> Principal:
+    assert conversation.lead is not None  # noqa: S101  # others are not found
+    return Principal(
         kind=PrincipalKind.LEAD, id=conversation.lead.id, company=company, agent_id=conversation.agent_id,
         label=str(conversation.lead),
     )  # fmt: skip
+
+
+def _conversation(request: HttpRequest, company: Company, conversation_id: uuid.UUID) -> HttpResponse:
+    conversation = _found(conversation_id)
+    if conversation is None:
+        return _gone(request)
+    actor = _visitor(conversation, company)
     language = conversation.language or "en"
     with translation.override(django_language(language)):
         return _page(request, actor, conversation, language)

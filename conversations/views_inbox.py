@@ -86,7 +86,7 @@ def _thread(request: PageRequest, conversation_id: uuid.UUID) -> dict[str, Any]:
         context |= {
             "lead": lead,
             "score": score_of(lead, merged),
-            "consents": LeadConsent.objects.filter(lead=lead).order_by("-created_at")[:4],
+            "consents": LeadConsent.objects.filter(lead=lead, is_unproven=False).order_by("-created_at")[:4],
             "is_here": streams.is_present(streams.visitor_key(current_schema(), conversation.pk)),
         }
     return context

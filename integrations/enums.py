@@ -9,7 +9,7 @@ class EventType(models.TextChoices):
     AGENT_PUBLISHED = "agent.published", "A draft or an old version was published"
     DOCUMENT_PROCESSED = "document.processed", "A document was read"
     DOCUMENT_FAILED = "document.failed", "A document could not be read"
-    LEAD_CREATED = "lead.created", "A visitor registered"
+    LEAD_CREATED = "lead.created", "A visitor registered, or a lead was added"
     LEAD_UPDATED = "lead.updated", "A lead was changed"
     LEAD_STATUS_CHANGED = "lead.status_changed", "A lead has another status"
     CONVERSATION_STARTED = "conversation.started", "A conversation began"

@@ -6,8 +6,9 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO, Any
 
 from django.core.exceptions import ValidationError
@@ -18,6 +19,7 @@ from leads.enums import LeadStatus
 
 MAX_ROWS = 200_000
 MAX_BYTES = 50 * 1024 * 1024
+SHOWN = 120  # characters of a cell in a preview
 MAX_FIELD = 20_000  # characters; more is a quotation mark that is never closed
 PIECE = 256 * 1024
 LIMITS = {"first_name": 100, "last_name": 100, "email": 254, "phone": 40, "source": 100, "notes": 5000}
@@ -30,7 +32,11 @@ NAMES = {
     "status": ("status",),
     "tags": ("tags", "labels"),
     "notes": ("notes", "note", "notizen"),
+    "consent_marketing": ("consentmarketing", "marketingconsent", "marketing", "newsletter", "optin"),
+    "consent_data_processing": ("consentdataprocessing", "consent", "dataprocessing", "gdpr", "dsgvo", "rgpd"),
 }
+CONSENTS = {"consent_marketing": "marketing", "consent_data_processing": "the processing of data"}
+YES, NO = {"yes", "y", "true", "1", "x", "ja", "oui", "si", "sí"}, {"no", "n", "false", "0", "nein", "non"}
 _COLUMNS = {alias: name for name, aliases in NAMES.items() for alias in aliases}
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -41,6 +47,7 @@ class Row:
 
     line: int
     values: dict[str, Any]
+    consents: dict[str, bool] = field(default_factory=dict)  # by the names of the fields; what is not said is not there
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -66,6 +73,53 @@ def encoding_of(file: IO[bytes]) -> str:
     return "utf-8"
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Of the file's first line. `field` is that of a lead which it fills; empty for one that is not read."""
+
+    name: str
+    field: str
+
+    @property
+    def label(self) -> str:
+        return self.field.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How a file is understood. `rows` are the cells of its first rows, in the order of `columns`."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def samples(self) -> list[tuple[Column, list[str]]]:
+        """What the first rows have in each column."""
+        return [(column, [row[place] for row in self.rows]) for place, column in enumerate(self.columns)]
+
+    @property
+    def is_partial(self) -> bool:
+        return not all(column.field for column in self.columns)
+
+
+def preview_of(file: IO[bytes], encoding: str, *, rows: int = 5) -> Preview:
+    """Raises `InvalidInputError` as `rows_of`."""
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+    try:
+        names, reader = _open(text)
+        fields = [_column(name) for name in names]
+        # Of two columns with one meaning the last is read.
+        read = [field if field not in fields[place + 1 :] else "" for place, field in enumerate(fields)]
+        filled = islice((cells for cells in reader if any(cell.strip() for cell in cells)), rows)
+        shown = [
+            [*(cell[:SHOWN] for cell in cells[: len(names)]), *[""] * (len(names) - len(cells))] for cells in filled
+        ]
+    finally:
+        text.detach()  # the file stays the caller's
+    return Preview([Column(name.strip()[:SHOWN], field) for name, field in zip(names, read, strict=True)], shown)
+
+
 def rows_of(file: IO[bytes], encoding: str) -> Iterator[Row]:
     """Raises `InvalidInputError` when the file as a whole makes no sense: no address column, or too many rows."""
     file.seek(0)
@@ -76,13 +130,19 @@ def rows_of(file: IO[bytes], encoding: str) -> Iterator[Row]:
         text.detach()  # the file stays the caller's
 
 
-def _rows(text: io.TextIOWrapper) -> Iterator[Row]:
+def _open(text: io.TextIOWrapper) -> tuple[list[str], Any]:
+    """The names of the columns, and a reader of what follows."""
     first = text.readline(MAX_FIELD)
     delimiter = max(",;\t", key=first.count)
-    columns = [_column(name) for name in next(csv.reader([first], delimiter=delimiter), [])]
-    if "email" not in columns:
+    names = next(csv.reader([first], delimiter=delimiter), [])
+    if "email" not in map(_column, names):
         raise _refused("The first line names the columns; one of them must be email.")
-    reader = csv.reader((line.replace("\0", "") for line in text), delimiter=delimiter)
+    return names, csv.reader((line.replace("\0", "") for line in text), delimiter=delimiter)
+
+
+def _rows(text: io.TextIOWrapper) -> Iterator[Row]:
+    names, reader = _open(text)
+    columns = [_column(name) for name in names]
     count = 0
     while True:
         try:
@@ -119,10 +179,16 @@ def _row(line: int, cells: dict[str, str]) -> Row:
     values["status"] = given.get("status", "").lower() or LeadStatus.NEW.value
     if values["status"] not in LeadStatus.values:
         errors.append(f"The status must be one of {', '.join(LeadStatus.values)}.")
+    consents: dict[str, bool] = {}
+    for name, what in CONSENTS.items():
+        if (said := given.get(name, "").lower()) in YES | NO:
+            consents[name] = said in YES
+        elif said:
+            errors.append(f"The consent to {what} must be yes or no.")
     values["tags"] = list(dict.fromkeys(tag.strip()[:50] for tag in given.get("tags", "").split(",") if tag.strip()))[
         :20
     ]
-    return Row(line, values, errors)
+    return Row(line, values, consents, errors)
 
 
 def _column(name: str) -> str:

@@ -15,11 +15,15 @@ class EventKind(models.TextChoices):
     MERGED = "merged"
     UNMERGED = "unmerged"
     IMPORTED = "imported"
+    CREATED = "created"
 
 
 class ConsentKind(models.TextChoices):
     MARKETING = "marketing"
     DATA_PROCESSING = "data_processing"
+
+
+CONSENT_FIELDS = {f"consent_{kind.value}": kind for kind in ConsentKind}  # of a lead
 
 
 class ImportStatus(models.TextChoices):

@@ -11,8 +11,8 @@ from django.db.models import F
 from knowrithm.errors import ServiceError
 from knowrithm.jobs import complete_task, fail_task, report_progress
 from leads.csv_rows import Row, rows_of
-from leads.enums import EventKind, ImportStatus
-from leads.models import Lead, LeadEvent, LeadImport, email_hash, email_hashes
+from leads.enums import CONSENT_FIELDS, EventKind, ImportStatus
+from leads.models import Lead, LeadConsent, LeadEvent, LeadImport, email_hash, email_hashes
 
 BATCH = 500
 
@@ -54,11 +54,19 @@ def _write(import_id: str, batch: list[Row], position: int) -> bool:
     asked = [index for one in wanted.values() for index in email_hashes(one.values["email"])]
     known = set(_indexes(row, asked))
     fresh = [one for one in wanted.values() if known.isdisjoint(email_hashes(one.values["email"]))]
-    leads = [Lead(agent_id=row.agent_id, **one.values) for one in fresh]
+    # A consent that the file does not tell of was not given, as far as anybody knows.
+    unknown = dict.fromkeys(CONSENT_FIELDS, False)
+    leads = [Lead(agent_id=row.agent_id, **one.values, **{**unknown, **one.consents}) for one in fresh]
     Lead.objects.bulk_create(leads, ignore_conflicts=True)
     there = set(Lead.objects.filter(pk__in=[lead.pk for lead in leads]).values_list("pk", flat=True))
     LeadEvent.objects.bulk_create(
         LeadEvent(lead=lead, kind=EventKind.IMPORTED, actor_label=row.actor_label) for lead in leads if lead.pk in there
+    )
+    LeadConsent.objects.bulk_create(
+        LeadConsent(lead=lead, kind=CONSENT_FIELDS[name], is_given=is_given, actor_label=row.actor_label)
+        for lead, one in zip(leads, fresh, strict=True)
+        if lead.pk in there
+        for name, is_given in one.consents.items()
     )
     LeadImport.objects.filter(pk=import_id).update(
         rows_done=F("rows_done") + len(batch),

@@ -237,6 +237,8 @@ class LeadConsent(BaseModel):
     text_version = models.CharField(max_length=60, blank=True)
     actor_id = models.UUIDField(null=True, blank=True)
     actor_label = models.CharField(max_length=254, blank=True)  # empty: the visitor
+    # Said by somebody with a known address, whom nothing proves to be this person: the lead's own consents stay.
+    is_unproven = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-created_at"]

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Value
 
-from knowrithm.errors import NotFoundError
+from knowrithm.errors import NotFoundError, ServiceError
 from knowrithm.jobs import TaskRecord, read_task
-from leads.enums import LeadStatus
+from leads.csv_rows import Preview, preview_of
+from leads.enums import ImportStatus, LeadStatus
 from leads.models import Lead, LeadImport, ScoreRules
 from tenants.selectors import encrypts_lead_data
 
@@ -164,6 +165,17 @@ def get_import(import_id: uuid.UUID) -> LeadImport:
     if row is None:
         raise NotFoundError("There is no such import.")
     return row
+
+
+def preview_of_import(row: LeadImport) -> Preview:
+    """How its file is understood, as long as nothing is written; afterwards the file goes, and so does this."""
+    if row.status != ImportStatus.CHECKED or not row.file:
+        return Preview([], [])
+    try:
+        with row.file.open("rb") as file:
+            return preview_of(file.file, row.encoding)
+    except (OSError, ServiceError):
+        return Preview([], [])
 
 
 def score_rules() -> ScoreRules:

@@ -260,7 +260,8 @@ def import_file(request: PageRequest) -> HttpResponse:
 @company_page
 def import_state(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     template = "leads/_import.html" if request.htmx else "leads/import_detail.html"
-    return render(request, template, {"row": selectors.get_import(pk)})
+    row = selectors.get_import(pk)
+    return render(request, template, {"row": row, "preview": selectors.preview_of_import(row)})
 
 
 @require_POST

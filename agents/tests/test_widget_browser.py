@@ -84,7 +84,7 @@ def test_widget_speaks_the_protocol(visit: Visit) -> None:
     assert conversation.body["agent_id"] == AGENT_ID
     [chat] = visit.stub.sent("POST", "/chat")
     assert chat.body == {"message": "Hello there", "language": "en"}
-    [stream] = visit.stub.sent("GET", "/messages/stream")
+    [stream] = visit.stub.answer_streams()
     assert stream.headers["Accept"] == "text/event-stream"
     assert stream.headers["Authorization"].removeprefix("Bearer ") in visit.stub.tokens
     assert len(visit.stub.sent("GET", "/messages")) == 1  # the history; the answer came by stream alone
@@ -99,7 +99,7 @@ def test_polls_when_streaming_is_not_available(visit: Visit) -> None:
 
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     expect(visit.page.locator(".source")).to_have_count(2)
-    assert len(visit.stub.sent("GET", "/messages/stream")) == 1
+    assert len(visit.stub.answer_streams()) == 1
 
 
 def test_broken_stream_is_taken_up_where_it_ended(visit: Visit) -> None:
@@ -110,7 +110,7 @@ def test_broken_stream_is_taken_up_where_it_ended(visit: Visit) -> None:
     visit.say("Count")
 
     expect(visit.answers.nth(1)).to_have_text("one two three")
-    first, second = visit.stub.sent("GET", "/messages/stream")
+    first, second = visit.stub.answer_streams()
     assert "Last-Event-ID" not in first.headers
     assert second.headers["Last-Event-ID"] == "2"
 

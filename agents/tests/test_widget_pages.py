@@ -92,6 +92,10 @@ def test_the_preview_shows_what_is_not_saved(acme: Character, acme_client: Clien
     faulty = preview_config(acme_client, acme, **{**FORM, "color": "red"})
     assert (faulty["agent"]["widget"]["color"], faulty["agent"]["widget"]["title"]) == ("", "Desk")
     assert preview_config(acme_client, acme) is None
+    assert (config["agent"]["status"], stored(acme).status) == ("active", "active")
+    with tenant_context(acme.company):
+        Agent.objects.update(status="inactive")
+    assert preview_config(acme_client, acme) == {"agent": {"status": "active"}}  # the team sees it all the same
     assert stored(acme).widget == {}
 
 

@@ -132,6 +132,25 @@ def test_a_slow_service_counts_as_down(visit: Visit) -> None:
     expect(visit.page.locator(".hello")).to_have_text("We cannot be reached at the moment")
 
 
+@pytest.mark.parametrize("status", ["inactive", "maintenance"])
+def test_the_widget_of_an_agent_that_is_not_active_is_not_shown(visit: Visit, status: str) -> None:
+    visit.stub.agent |= {"status": status}
+    said: list[tuple[str, str]] = []
+    visit.page.on("console", lambda message: said.append((message.type, message.text)))
+    visit.embed()
+    visit.page.wait_for_timeout(500)
+    expect(visit.launcher).to_have_count(0)
+    assert said == [("info", "Knowrithm widget: not shown, as the agent is not active.")]
+
+    visit.stub.agent |= {"status": "active"}
+    go_down(visit)
+    visit.page.reload()
+    expect(visit.launcher).to_be_visible()
+    visit.stub.agent |= {"status": status}
+    come_back(visit)
+    expect(visit.launcher).to_have_count(0)  # nor the one for bad times
+
+
 # -- languages
 
 
@@ -428,6 +447,57 @@ def test_a_person_is_asked_for_and_the_visitor_always_knows_who_speaks(visit: Vi
     expect(visit.page.get_by_role("button", name="Talk to a person")).to_be_visible()
 
 
+def test_a_person_is_heard_where_nobody_can_be_asked_for(visit: Visit) -> None:
+    visit.stub.agent |= {"handover": False}
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    grace = {
+        "id": "g", "role": "assistant", "content": "Here is Grace.", "status": "completed",
+        "author": {"kind": "person", "name": "Grace"},
+    }  # fmt: skip
+    tell(visit, "chat_owner", owner="person", person={"name": "Grace"})
+    tell(visit, "chat_message", message=grace)
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+
+    visit.stub.owner |= {"owner": "person", "person": {"name": "Grace"}}
+    visit.page.reload()
+    visit.launcher.click()
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    tell(visit, "chat_owner", owner="agent", person=None)
+    expect(visit.page.locator(".subtitle")).to_have_text("Digital assistant")
+    expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
+
+
+def test_a_person_is_told_that_the_visitor_writes(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+
+    def told() -> list[bool]:
+        visit.page.wait_for_timeout(100)
+        return [one.body["is_typing"] for one in visit.stub.sent("POST", "/typing")]
+
+    visit.composer.press_sequentially("To the agent")
+    visit.composer.fill("")
+    assert told() == []
+    tell(visit, "chat_owner", owner="person", person={"name": "Grace"})
+    visit.page.clock.run_for(1000)
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    visit.composer.press_sequentially("Hello")
+    assert told() == [True]
+    visit.page.clock.run_for(3000)
+    visit.composer.press_sequentially(" there")
+    assert told() == [True, True]
+    visit.composer.fill("")
+    visit.composer.fill("")
+    assert told() == [True, True, False]
+    visit.composer.press_sequentially("Hello")
+    assert told() == [True, True, False, True]
+
+
 def test_a_nameless_visitor_who_waits_for_a_person_is_asked_for_an_address(visit: Visit) -> None:
     configure(visit, ask="none")
     visit.stub.agent |= {"handover": True}
@@ -445,6 +515,57 @@ def test_a_nameless_visitor_who_waits_for_a_person_is_asked_for_an_address(visit
     expect(visit.composer).to_be_focused()
     assert visit.stub.sent("PATCH", "/lead/visitor")[0].body["email"] == "ada@example.com"
     assert [one.body for one in visit.stub.sent("POST", "/address")] == [{"email": "ada@example.com"}]
+
+
+def said_by_the_platform(visit: Visit, code: str) -> None:
+    notice = {"code": code, "values": {}}
+    text = {"id": code, "role": "system", "content": "Leave your address.", "status": "completed", "notices": [notice]}
+    tell(visit, "chat_message", message=text)
+    tell(visit, "chat_owner", owner="waiting", person=None, needs_email=True)
+
+
+def test_a_nameless_visitor_whom_a_rule_hands_over_can_leave_an_address(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.stub.agent |= {"handover": False}
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.composer.fill("I am just writ")
+    said_by_the_platform(visit, "leave_address")
+    expect(visit.page.locator(".system")).to_have_count(1)
+    expect(visit.composer).to_be_focused()  # nobody is interrupted who writes
+    visit.say("I am just writing")
+    expect(visit.page.get_by_label("First name")).to_be_focused()
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
+    assert violations(visit) == []
+    visit.page.get_by_role("button", name="Not now").click()
+    expect(visit.composer).to_be_focused()
+    tell(visit, "chat_owner", owner="waiting", person=None, needs_email=True)
+    visit.page.wait_for_timeout(300)
+    expect(visit.composer).to_be_visible()  # who has declined is not asked by the same line again
+
+    said_by_the_platform(visit, "leave_address_for_mail")  # nobody has come
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("Last name").fill("Lovelace")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Send").click()
+    expect(visit.composer).to_be_focused()
+    assert [one.body for one in visit.stub.sent("POST", "/address")] == [{"email": "ada@example.com"}]
+
+
+def test_the_form_that_comes_by_itself_leaves_the_page_its_focus(visit: Visit) -> None:
+    configure(visit, ask="none")
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    products = visit.page.get_by_role("link", name="Products")
+    products.focus()
+    said_by_the_platform(visit, "leave_address")
+    expect(visit.page.get_by_label("First name")).to_be_visible()
+    expect(products).to_be_focused()
 
 
 def test_a_person_who_takes_over_ends_what_the_agent_was_saying(visit: Visit) -> None:

@@ -85,6 +85,10 @@ class WidgetStub:
             if request.method == method and urlsplit(request.path).path.endswith(suffix)
         ]
 
+    def answer_streams(self) -> list[RecordedRequest]:
+        """Those that wait for an answer; besides them one follows the conversation for what people say."""
+        return [one for one in self.sent("GET", "/messages/stream") if "follow=true" not in one.path]
+
     def register(self, body: Json) -> tuple[int, Json]:
         token = f"token-{len(self.tokens) + 1}-{uuid4()}"
         self.tokens.add(token)
@@ -230,13 +234,15 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/message/"):
             self._send_json(200, {"data": {}})
             return
-        match = re.fullmatch(r"/conversation/([^/]+)/(chat|handover|handover/address|messages|messages/stream)", path)
+        match = re.fullmatch(
+            r"/conversation/([^/]+)/(chat|typing|handover|handover/address|messages|messages/stream)", path
+        )
         if not match or match[1] not in stub.conversations:
             self._send_json(404, {"error": "Not found", "message": "Not found"})
         elif match[2] == "chat":
             stub.chat_gate.wait(timeout=20)
             self._send_json(*stub.chat(match[1], body))
-        elif match[2] == "handover/address":
+        elif match[2] in {"handover/address", "typing"}:
             self._send_json(200, {"message": "Thank you."})
         elif match[2] == "handover":
             if method == "POST":

@@ -15,11 +15,11 @@ from rest_framework.throttling import BaseThrottle
 from conversations import services, streams
 from conversations.api.serializers import MessageSerializer
 from conversations.exceptions import StreamingUnavailableError
-from conversations.handing import is_reachable_by_mail, owner_record
+from conversations.handing import owner_record
 from conversations.models import Conversation, Handover, PrivateNote
 from conversations.records import message_record
 from conversations.selectors import get_conversation
-from conversations.selectors_inbox import SHOW, canned_replies, get_handover, handovers_of, inbox, notes_of
+from conversations.selectors_inbox import SHOW, canned_replies, handovers_of, inbox, notes_of
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, READ_OR_LEAD, SIGNED_IN, WRITE, WRITE_OR_LEAD
 from knowrithm.api.responses import listing, single
@@ -134,10 +134,7 @@ class PresenceSerializer(serializers.Serializer[Any]):
 
 
 def ownership(conversation: Conversation, message: str) -> dict[str, Any]:
-    handover = get_handover(conversation)
-    needs = conversation.owner == "waiting" and not is_reachable_by_mail(conversation, handover)
-    record = {"conversation_id": conversation.pk, **owner_record(conversation), "needs_email": needs}
-    return {**record, "message": message}
+    return {"conversation_id": conversation.pk, **owner_record(conversation), "message": message}
 
 
 class HandoverViewSet(ApiViewSet):

@@ -8,7 +8,7 @@ from conversations.api.guardrails import GuardrailViewSet
 from conversations.api.handover import CannedReplyViewSet, HandoverViewSet, InboxViewSet
 from conversations.api.messages import MessageViewSet
 from conversations.api.replays import ReplayViewSet
-from conversations.api.scores import ScorePreviewViewSet
+from conversations.api.scores import LeadScoreViewSet, ScorePreviewViewSet
 from conversations.api.views import ConversationViewSet
 
 urlpatterns = [
@@ -54,6 +54,7 @@ urlpatterns = [
         "canned-reply/<uuid:reply_id>",
         CannedReplyViewSet.as_view({"put": "update", "patch": "update", "delete": "destroy"}),
     ),
+    path("lead/<uuid:lead_id>/score", LeadScoreViewSet.as_view({"get": "retrieve"})),
     path("lead/score-rules/preview", ScorePreviewViewSet.as_view({"post": "preview"})),
     path("message/deleted", MessageViewSet.as_view({"get": "deleted"})),
     path("message/<uuid:message_id>", MessageViewSet.as_view({"patch": "edit", "delete": "destroy"})),

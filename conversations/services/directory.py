@@ -11,10 +11,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from agents.enums import AgentStatus
+from agents.exceptions import AgentUnavailableError
 from agents.models import Agent
 from conversations import handing
 from conversations.enums import ConversationStatus, EntityType, Owner
-from conversations.exceptions import AgentUnavailableError
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_conversation
 from conversations.selectors import archived_conversations, conversations_with, lock_conversation

@@ -73,7 +73,7 @@ def leave_address(*, actor: Principal, conversation_id: uuid.UUID, email: str) -
         raise HandoverStateError("Ask for a person first; then leave your address.")
     handover.contact_email = email
     handover.save(update_fields=["contact_email", "updated_at"])
-    handing.tell_inbox_later(conversation, "owner")
+    handing.announce_owner(conversation)
     _record(actor, "handover.address_left", handover, conversation)
     return handover
 

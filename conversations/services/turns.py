@@ -14,7 +14,7 @@ from django.utils import timezone
 from agents.handover import read_handover
 from agents.models import Agent
 from agents.selectors import get_agent
-from conversations import handing, streams, tasks
+from conversations import handing, jobs, streams, tasks
 from conversations.enums import ConversationStatus, EntityType, HandoverReason, MessageRole, MessageStatus, Owner
 from conversations.exceptions import ConversationTakenError, NotNewestError, StillAnsweringError
 from conversations.guarding import Guard
@@ -221,6 +221,7 @@ def _deliver(conversation: Conversation, question: Message) -> Turn:
     turn = Turn(question, reply, delivered_to=conversation.person_name)
     _announce(turn)
     handing.announce_message(conversation, question)
+    enqueue(tasks.tell_person, str(question.pk), countdown=jobs.UNSEEN_SECONDS, expires=3600)
     handing.end_turn(conversation, reply.task_id, told)
     return turn
 

@@ -6,6 +6,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -36,6 +37,7 @@ from conversations.services import (
     close_conversation,
     create_conversation,
     hand_back,
+    mark_conversation_read,
     rate_message,
     request_handover,
     restore_conversation,
@@ -488,6 +490,20 @@ def test_a_private_note_reaches_neither_the_visitor_nor_the_model(
 # --- Nobody comes -------------------------------------------------------------------------------------------------
 
 
+def said(*messages: Message, minutes_ago: int) -> None:
+    """That long ago; without `messages` all that was said so far."""
+    rows = Message.objects.filter(pk__in=[one.pk for one in messages]) if messages else Message.objects.all()
+    rows.update(created_at=timezone.now() - timedelta(minutes=minutes_ago))
+
+
+@contextmanager
+def online(who: Character) -> Iterator[None]:
+    key = streams.person_key(who.company.schema_name, who.admin.pk)
+    streams.note_present(key)
+    yield
+    sync_redis().delete(key)
+
+
 def waited(minutes: int) -> None:
     Handover.objects.update(created_at=timezone.now() - timedelta(minutes=minutes))
 
@@ -522,6 +538,94 @@ def test_outside_the_hours_nobody_is_called_late(in_acme: Character) -> None:
     waited(60)
     jobs.alert_unanswered()
     assert len(texts(conversation, "system")) == 1
+
+
+def test_a_visitor_whose_person_does_not_answer_waits_for_another_one(in_acme: Character) -> None:
+    with_rules(in_acme, wait_minutes=3)
+    actor, conversation, _ = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    said(minutes_ago=60)
+    jobs.return_unanswered()  # nobody has asked anything: the person took it unasked
+    send_as_person(actor=in_acme.principal, conversation_id=conversation.pk, text="Can I help?")
+    said(minutes_ago=50)
+    first = start_turn(actor=actor, conversation_id=conversation.pk, text="Yes. Where is my order?")
+    start_turn(actor=actor, conversation_id=conversation.pk, text="Hello?")
+    said(first.question, minutes_ago=2)
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert conversation.owner == "person"
+
+    said(first.question, minutes_ago=4)  # the second message does not begin the time anew
+    with online(in_acme):
+        jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert conversation.owner == "person"  # who is there has twice the time
+    jobs.return_unanswered()
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.person_id, conversation.person_name) == ("waiting", None, "")
+    assert texts(conversation, "system")[1:] == [
+        "We have told our people. Somebody will answer here as soon as possible. "
+        "Until then Acme helper goes on answering."
+    ]
+    shown = Handover.objects.order_by("created_at").values_list("reason", "end")
+    assert list(shown) == [("person", "silent"), ("silent", "")]
+    assert AuditEvent.objects.filter(event_type="handover.returned").count() == 1
+    assert ask(actor, conversation).role == "assistant"
+
+
+def test_who_was_suspended_at_the_instant_of_taking_does_not_keep_it(in_acme: Character) -> None:
+    _, conversation, _ = visitor(in_acme)
+    grace = colleague(in_acme)
+    take_conversation(actor=grace, conversation_id=conversation.pk)
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert conversation.owner == "person"
+    User.objects.filter(pk=grace.id).update(status="suspended")  # and nobody looked at the conversation
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.person_id) == ("waiting", None)
+    assert list(Handover.objects.order_by("created_at").values_list("end", flat=True)) == ["left", ""]
+
+
+def test_who_takes_a_waiting_visitor_and_says_nothing_loses_them_again(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    request_handover(actor=actor, conversation_id=conversation.pk)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    said(minutes_ago=4)
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert conversation.owner == "person"
+    said(minutes_ago=6)
+    jobs.return_unanswered()
+    conversation.refresh_from_db()
+    assert conversation.owner == "waiting"
+
+
+def test_who_has_a_conversation_is_told_of_what_they_have_not_seen(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+
+    def hear(text: str) -> list[tuple[str, bool]]:
+        jobs.tell_person(start_turn(actor=actor, conversation_id=conversation.pk, text=text).question.pk)
+        rows = Notification.objects.filter(kind="message").order_by("created_at")
+        assert {row.user_id for row in rows} == {in_acme.admin.pk}
+        return list(rows.values_list("text", "is_mail_due"))
+
+    wrote = f"A visitor of {in_acme.agent.name} wrote to you"
+    assert hear("One") == [(wrote, True)]
+    assert hear("Two") == [(wrote, True)]  # once, until they look
+    send_as_person(actor=in_acme.principal, conversation_id=conversation.pk, text="Hello")
+    with online(in_acme):
+        assert hear("Three") == [(wrote, True), (wrote, False)]  # who is online is not mailed
+    seen = start_turn(actor=actor, conversation_id=conversation.pk, text="Four")
+    mark_conversation_read(actor=in_acme.principal, conversation_id=conversation.pk)
+    jobs.tell_person(seen.question.pk)
+    hand_back(actor=in_acme.principal, conversation_id=conversation.pk)
+    asked = ask(actor, conversation).reply_to_id
+    assert asked is not None
+    jobs.tell_person(asked)
+    assert Notification.objects.filter(kind="message").count() == 2
 
 
 # --- Races --------------------------------------------------------------------------------------------------------

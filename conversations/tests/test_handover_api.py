@@ -22,7 +22,14 @@ from conftest import Character, bearer, key_client, page_client
 from conversations import jobs, sse, streams
 from conversations.models import CannedReply, Conversation, Handover, Message, PrivateNote
 from conversations.reply_links import reply_link
-from conversations.services import add_note, request_handover, send_as_person, start_turn, take_conversation
+from conversations.services import (
+    add_note,
+    hand_back,
+    request_handover,
+    send_as_person,
+    start_turn,
+    take_conversation,
+)
 from conversations.tests.test_handover import colleague, visitor
 from knowrithm.db.redis import sync_redis
 from knowrithm.principal import Principal
@@ -138,6 +145,24 @@ def test_a_nameless_visitor_leaves_an_address(in_acme: Character) -> None:
     assert client.post(f"{path}/address", {"email": "vic@example.org"}).status_code == 200
     assert client.get(path).json()["needs_email"] is False
     assert Handover.objects.get().contact_email == "vic@example.org"
+
+
+def test_who_listens_hears_that_an_address_is_wanted(
+    in_acme: Character, django_capture_on_commit_callbacks: Any
+) -> None:
+    actor, conversation, token = visitor(in_acme, email="v1@demo.invalid")
+    conversation.agent.handover = {"phrases": ["human"]}
+    conversation.agent.save()
+    client = with_token(token, in_acme)
+    with django_capture_on_commit_callbacks(execute=True):
+        start_turn(actor=actor, conversation_id=conversation.pk, text="A human please")
+        client.post(f"/api/v1/conversation/{conversation.pk}/handover/address", {"email": "vic@example.org"})
+        take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    entries: Any = sync_redis().xrange(streams.stream_key(in_acme.company.schema_name, conversation.pk))
+    told = [event.data for event in streams.parse(entries) if event.name == "chat_owner"]
+    assert [(data["owner"], data["needs_email"]) for data in told] == [
+        ("waiting", True), ("waiting", False), ("person", False),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -355,6 +380,18 @@ def test_the_inbox_page_from_empty_to_handed_back(talk: Any, acme: Character, ac
     assert (conversation.owner, conversation.handover_summary) == ("agent", "Done")
 
 
+def test_the_renewed_list_stays_on_its_page(
+    in_acme: Character, acme_client: Within, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.views_inbox.PER_PAGE", 1)
+    for email in ("a@example.org", "b@example.org"):
+        actor, conversation, _ = visitor(in_acme, email=email)
+        request_handover(actor=actor, conversation_id=conversation.pk)
+    part = acme_client.get("/inbox?part=list&show=open&page=2").content.decode()
+    assert f'href="/inbox?show=open&amp;conversation={conversation.pk}&amp;page=2"' in part
+    assert 'href="?show=open&amp;page=1"' in part  # of the page, and not of the part
+
+
 def test_whatever_a_visitor_types_is_text(in_acme: Character, acme_client: Within) -> None:
     actor, conversation, _ = visitor(in_acme)
     Lead.objects.update(first_name=SCRIPT[:90])
@@ -443,6 +480,32 @@ def test_the_link_goes_on_with_this_conversation(answered: Any, acme: Character)
         assert not Message.objects.filter(reply_to=written).exists()  # a person has it
     assert Client().get("/continue").status_code == 404  # another browser has not opened the link
     assert browser.get("/home").status_code == 302  # and this one is signed in nowhere
+
+
+def test_the_page_tells_the_person_that_the_visitor_writes(answered: Any, acme: Character) -> None:
+    conversation, _, link = answered
+    browser = Client()
+    assert browser.post("/continue/typing").status_code == 404
+    browser.get(link)
+    assert 'data-typing="/continue/typing"' in browser.get("/continue").content.decode()
+    key = streams.inbox_key(acme.company.schema_name)
+    with sync_redis().pubsub() as channel:  # type: ignore[no-untyped-call]  # of redis
+        channel.subscribe(key)
+        channel.get_message(timeout=2)
+        assert (browser.post("/continue/typing").status_code, browser.get("/continue/typing").status_code) == (204, 405)
+        said = channel.get_message(timeout=5)
+    assert json.loads(said["data"]) == {
+        "event": "chat_typing",
+        "data": {
+            "conversation_id": str(conversation.pk), "author": {"kind": "visitor", "name": None}, "is_typing": True,
+        },
+    }  # fmt: skip
+    with tenant_context(acme.company):
+        hand_back(actor=acme.principal, conversation_id=conversation.pk)
+    assert "data-typing" not in browser.get("/continue").content.decode()
+    with tenant_context(acme.company):
+        Lead.objects.update(archived_at="2026-01-01T00:00Z")
+    assert browser.post("/continue/typing").status_code == 404
 
 
 @pytest.mark.parametrize("fault", ["forged", "old", "archived lead", "archived conversation", "foreign schema"])

@@ -96,6 +96,29 @@ def test_merged_leads_have_one_score(in_acme: Character) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
+def test_the_api_gives_the_reasons_and_what_proves_them(
+    acme: Character, acme_api: APIClient, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with tenant_context(acme.company):
+        lead = who_said(acme, "ada", *["What does it cost?"] * count)
+        twin = who_said(acme, "twin", phone="+49 1")
+        merge_leads(actor=acme.principal, lead=lead, other_ids=[twin.pk])
+        first = Message.objects.get(position=1)
+    with django_assert_num_queries(6):
+        told = acme_api.get(f"/api/v1/lead/{lead.pk}/score").json()["score"]
+    assert (told["lead_id"], told["points"]) == (str(lead.pk), 8 + 8 + 8)
+    assert acme_api.get(f"/api/v1/lead/{twin.pk}/score").json()["score"] == told
+    given = {row["name"]: (row["points"], row["weight"]) for row in told["criteria"]}
+    assert given == {"need": (8, 25), "fit": (0, 25), "urgency": (0, 25), "contactability": (16, 25)}
+    [said] = told["criteria"][0]["reasons"]
+    assert said == {
+        "text": BY_ID["need.price"].text, "points": 8, "message_id": str(first.pk),
+        "conversation_id": str(first.conversation_id), "excerpt": "What does it cost?",
+    }  # fmt: skip
+    assert [row["message_id"] for row in told["criteria"][3]["reasons"]] == [None, None]  # facts of the record
+
+
+@pytest.mark.parametrize("count", [1, 3])
 def test_a_batch_costs_the_same_however_many(
     in_acme: Character, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

@@ -610,6 +610,7 @@ READING_PAGES = {
     "/guardrails/decisions": "shows",
     "/inbox": "shows",
     "/inbox/marks": "shows",
+    "/continue/typing": "tells whoever listens, and stores nothing",
     "/continue": "without a mailed link it shows that; with one its rows are in conversations/tests",
     "/notifications": "shows",
     "/notifications/unsubscribe": "takes a signed link: its row is in notifications/tests",

@@ -235,6 +235,8 @@ PROBES: dict[str, Probe] = {
     "DELETE /api/v1/sdk/lead/<uuid:lead_id>": Probe(),
     "PATCH /api/v1/lead/<uuid:lead_id>/restore": Probe(),
     "GET /api/v1/lead/<uuid:lead_id>/timeline": Probe(),
+    "GET /api/v1/lead/<uuid:lead_id>/consents": Probe(),
+    "GET /api/v1/lead/<uuid:lead_id>/score": Probe(),
     "GET /api/v1/lead/duplicates": LIST,
     "POST /api/v1/lead/<uuid:lead_id>/merge": Probe({"lead_ids": ["{lead_id}"]}),
     "POST /api/v1/lead/<uuid:lead_id>/unmerge": Probe(),

@@ -18,11 +18,23 @@ from knowrithm.api.schema import answer
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from leads import selectors, services
-from leads.api.serializers import LeadImportInput, LeadImportSerializer
+from leads.api.serializers import ImportColumnSerializer, LeadImportInput, LeadImportSerializer
 from leads.export import refused_download
 from leads.models import LeadImport
 
-ImportAnswer = answer("LeadImportAnswer", lead_import=LeadImportSerializer())
+
+class ImportRecord(LeadImportSerializer):
+    """`columns` and `first_rows` are empty once the import was started."""
+
+    columns = ImportColumnSerializer(many=True)
+    first_rows = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+
+    class Meta(LeadImportSerializer.Meta):
+        fields = (*LeadImportSerializer.Meta.fields, "columns", "first_rows")  # type: ignore[assignment]  # more of them
+        read_only_fields = fields  # type: ignore[assignment]  # as above
+
+
+ImportAnswer = answer("LeadImportAnswer", lead_import=ImportRecord())
 
 
 class LeadImportViewSet(ApiViewSet):
@@ -46,7 +58,7 @@ class LeadImportViewSet(ApiViewSet):
         responses={
             202: answer(
                 "LeadImportStarted",
-                lead_import=LeadImportSerializer(),
+                lead_import=ImportRecord(),
                 task_id=serializers.UUIDField(),
                 status_url=serializers.CharField(),
                 message=serializers.CharField(),
@@ -67,4 +79,6 @@ class LeadImportViewSet(ApiViewSet):
 
 
 def _record(row: LeadImport) -> dict[str, object]:
-    return single("lead_import", LeadImportSerializer(row).data)
+    preview = selectors.preview_of_import(row)
+    columns = [{"name": column.name, "field": column.field or None} for column in preview.columns]
+    return single("lead_import", {**LeadImportSerializer(row).data, "columns": columns, "first_rows": preview.rows})

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from documents.services.metadata import MAX_METADATA
 from knowrithm.api.serializers import RecordSerializer
 from leads.enums import LeadStatus
-from leads.models import Lead, LeadEvent, LeadImport
+from leads.models import Lead, LeadConsent, LeadEvent, LeadImport
 
 SHOWN = ("agent_id", "first_name", "last_name", "email", "phone")
 
@@ -53,6 +53,15 @@ class LeadEventSerializer(RecordSerializer[LeadEvent]):
     class Meta:
         model = LeadEvent
         fields = ("id", "kind", "note", "from_status", "to_status", "actor_id", "actor_label", "created_at")
+        read_only_fields = fields
+
+
+class LeadConsentSerializer(RecordSerializer[LeadConsent]):
+    actor_label = serializers.CharField(help_text="Who wrote it down; empty for the visitor.")
+
+    class Meta:
+        model = LeadConsent
+        fields = ("id", "kind", "is_given", "is_unproven", "text_version", "actor_id", "actor_label", "created_at")
         read_only_fields = fields
 
 
@@ -156,6 +165,11 @@ class LeadImportInput(serializers.Serializer[Any]):
 class ImportFaultSerializer(serializers.Serializer[Any]):
     line = serializers.IntegerField()
     error = serializers.CharField()
+
+
+class ImportColumnSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="As the file's first line has it.")
+    field = serializers.CharField(allow_null=True, help_text="What it fills; null for a column that is not read.")
 
 
 class LeadImportSerializer(RecordSerializer[LeadImport]):

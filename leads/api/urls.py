@@ -26,6 +26,7 @@ urlpatterns = [
     path("lead/<uuid:lead_id>", LeadViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
     path("lead/<uuid:lead_id>/restore", LeadViewSet.as_view({"patch": "restore"})),
     path("lead/<uuid:lead_id>/timeline", LeadViewSet.as_view({"get": "timeline"})),
+    path("lead/<uuid:lead_id>/consents", LeadViewSet.as_view({"get": "consents"})),
     path("lead/<uuid:lead_id>/note", LeadViewSet.as_view({"post": "note"})),
     path("lead/<uuid:lead_id>/merge", LeadViewSet.as_view({"post": "merge"})),
     path("lead/<uuid:lead_id>/unmerge", LeadViewSet.as_view({"post": "unmerge"})),

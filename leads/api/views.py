@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from agents.selectors import agent_for_visitor, company_of_agent
-from agents.widget_settings import check_origin
+from agents.widget_settings import check_active, check_origin
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, VISITOR, WRITE
 from knowrithm.api.responses import listing, single
@@ -21,6 +21,7 @@ from knowrithm.api.views import ApiViewSet
 from leads import selectors, services
 from leads.api.serializers import (
     SHOWN,
+    LeadConsentSerializer,
     LeadDuplicateSerializer,
     LeadEventSerializer,
     LeadInput,
@@ -90,6 +91,7 @@ class LeadViewSet(ApiViewSet):
         "destroy": WRITE,
         "restore": WRITE,
         "timeline": READ,
+        "consents": READ,
         "note": WRITE,
         "duplicates": READ,
         "merge": WRITE,
@@ -124,7 +126,10 @@ class LeadViewSet(ApiViewSet):
         },
     )
     def register(self, request: Request) -> Response:
-        """A visitor says who they are and may then talk to the agent. Answers the same when repeated."""
+        """A visitor says who they are and may then talk to the agent. Answers the same when repeated.
+
+        409 while the agent is not active.
+        """
         data = self.validated(LeadInput, request)
         data["phone"] = data.get("phone") or ""
         sent = dict(data)
@@ -132,6 +137,7 @@ class LeadViewSet(ApiViewSet):
         with tenant_context(company):
             agent = agent_for_visitor(data.pop("agent_id"))
             check_origin(agent, request.headers)
+            check_active(agent)
             registered = services.register_lead(
                 agent=agent, company_id=company.id, origin=_origin(request), **_whence(request), **data
             )
@@ -154,7 +160,8 @@ class LeadViewSet(ApiViewSet):
     def visit(self, request: Request) -> Response:
         """A token for a visitor who need not say who they are; with a `refresh_token`, a new one for the same visitor.
 
-        403 where the agent wants to know first; 401 for a token that is no good any more, or of another page.
+        403 where the agent wants to know first; 409 while it is not active; 401 for a token that is no good any more or
+        of another page.
         """
         data = self.validated(VisitInput, request)
         company = company_of_agent(data["agent_id"])
@@ -165,6 +172,7 @@ class LeadViewSet(ApiViewSet):
             if token := data.get("refresh_token"):
                 visit = services.renew_visit(refresh_token=token, **who)
             else:
+                check_active(agent)
                 visit = services.start_visit(**who, **_whence(request))
         return Response(_welcome({"id": visit.lead.id, "agent_id": agent.id}, visit.tokens), status=201)
 
@@ -232,6 +240,17 @@ class LeadViewSet(ApiViewSet):
         """What the company did with the lead: changes of its status, notes, merges. Newest first."""
         rows, pagination = paginate(request, selectors.get_lead(lead_id).events.all(), per_page=50)
         return Response(listing(["events"], LeadEventSerializer(rows, many=True).data, pagination))
+
+    @extend_schema(
+        parameters=PAGE_PARAMETERS, responses=page("LeadConsents", "consents", LeadConsentSerializer(many=True))
+    )
+    def consents(self, request: Request, lead_id: uuid.UUID) -> Response:
+        """What the lead has consented to or taken back, when, and to which version of the text. Newest first.
+
+        `is_unproven`: said by somebody who registered with this address later; the lead's own consents stay.
+        """
+        rows, pagination = paginate(request, selectors.get_lead(lead_id).consents.all(), per_page=50)
+        return Response(listing(["consents"], LeadConsentSerializer(rows, many=True).data, pagination))
 
     @extend_schema(request=NoteInput, responses={201: answer("LeadNoteAnswer", event=LeadEventSerializer())})
     def note(self, request: Request, lead_id: uuid.UUID) -> Response:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from knowrithm.principal import Principal
-from leads.enums import ConsentKind
+from leads.enums import CONSENT_FIELDS
 from leads.models import Lead, LeadConsent
 
-FIELDS = {f"consent_{kind.value}": kind for kind in ConsentKind}
+FIELDS = CONSENT_FIELDS
 
 
 def record_consents(
@@ -26,4 +27,20 @@ def record_consents(
         )
         for name, kind in FIELDS.items()
         if name in fields
+    )
+
+
+def note_consents(*, lead: Lead, said: Mapping[str, Any], text_version: str) -> None:
+    """Write down what a visitor says who registers with the address of a lead that is known: nothing proves that it is
+    the same person, so the lead's own consents stay. What was said last before is not written down again.
+
+    Part of another service, as `record_consents`.
+    """
+    given = {kind: bool(said[name]) for name, kind in FIELDS.items() if name in said}
+    rows = LeadConsent.objects.filter(lead=lead, kind__in=given).order_by("kind", "-created_at").distinct("kind")
+    known = {row.kind: (row.is_given, row.text_version) for row in rows}
+    LeadConsent.objects.bulk_create(
+        LeadConsent(lead=lead, kind=kind, is_given=is_given, text_version=text_version, is_unproven=True)
+        for kind, is_given in given.items()
+        if known.get(kind) != (is_given, text_version)
     )

@@ -41,6 +41,7 @@ def create_lead(
     lead = Lead(agent=agent, email=email.strip(), source=source, **fields)
     _check_address(lead)
     _save(lead, is_new=True)
+    add_event(actor=actor, lead=lead, kind=EventKind.CREATED)
     record_consents(actor=actor, lead=lead, text_version=consent_text_version)
     lead_registered.send(Lead, lead=lead)
     record_event(

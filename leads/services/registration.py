@@ -16,7 +16,7 @@ from knowrithm.errors import ForbiddenError, InvalidInputError
 from knowrithm.principal import Principal
 from leads.enums import EventKind
 from leads.models import Lead
-from leads.services.consents import record_consents
+from leads.services.consents import note_consents, record_consents
 from leads.services.records import add_event, label_of
 from leads.signals import lead_registered
 from tenants import tokens
@@ -40,7 +40,8 @@ def register_lead(
 
     The same address again is the same lead, as the published widget registers anew whenever its token has expired.
     Names that are known are not overwritten: anybody can type somebody else's address. For the same reason a token
-    alone shows nothing of the past (conversations.selectors).
+    alone shows nothing of the past (conversations.selectors), and what they consent to is written down beside the
+    lead's own consents (services.consents).
     """
     _require_consent(fields)
     lead = _existing(agent, email)
@@ -58,6 +59,7 @@ def register_lead(
     else:
         shown = [lead.pk, lead.merged_into_id] if lead.merged_into_id else [lead.pk]
         Lead.objects.filter(pk__in=shown).update(last_activity=timezone.now(), archived_at=None)
+        note_consents(lead=lead, said=fields, text_version=consent_text_version)
     record_event(
         actor=None,
         event_type="lead.registered" if is_new else "lead.returned",
@@ -127,6 +129,9 @@ def identify_visitor(*, actor: Principal, email: str, consent_text_version: str 
         Lead.objects.filter(pk=into.pk).update(last_activity=timezone.now(), archived_at=None)
         data = {"lead": str(lead.pk), "moved": [], "given": {}}
         add_event(actor=None, lead=into, kind=EventKind.MERGED, note=label_of(lead), data=data)
+        note_consents(lead=into, said=fields, text_version=consent_text_version)
+    else:
+        note_consents(lead=lead, said=fields, text_version=consent_text_version)
     if is_new:
         record_consents(actor=None, lead=lead, text_version=consent_text_version)
         lead_registered.send(Lead, lead=lead)

@@ -18,7 +18,7 @@ from knowrithm.celery import app as celery
 from knowrithm.errors import InvalidInputError
 from knowrithm.jobs import read_task
 from leads import csv_rows, imports
-from leads.models import Lead, LeadImport
+from leads.models import Lead, LeadConsent, LeadImport
 from leads.services import check_import, start_import
 from tenants.audit.models import AuditEvent
 
@@ -122,6 +122,23 @@ def test_a_killed_worker_s_rest_is_written_by_the_next(in_acme: Character, monke
     task = read_task(str(row.task_id))
     assert task is not None
     assert (task.status, task.result and task.result["created"]) == ("completed", 4)
+
+
+def test_consents_are_those_of_the_file_and_otherwise_unknown(in_acme: Character) -> None:
+    content = b"email,Consent,Newsletter\na@x.example,Yes,no\nb@x.example,,\nc@x.example,maybe,\nd@x.example,,TRUE\n"
+    row = checked(in_acme, content)
+    assert row.errors == [[4, "The consent to the processing of data must be yes or no."]]
+    imports.run(str(start_import(actor=in_acme.principal, row=row).pk))
+    found = Lead.objects.order_by("first_name").values_list(
+        "first_name", "consent_data_processing", "consent_marketing"
+    )
+    assert list(found) == [("a", True, False), ("b", False, False), ("d", False, True)]
+    kept = LeadConsent.objects.order_by("lead__first_name", "kind")
+    assert list(kept.values_list("lead__first_name", "kind", "is_given", "actor_label")) == [
+        ("a", "data_processing", True, in_acme.principal.label),
+        ("a", "marketing", False, in_acme.principal.label),
+        ("d", "marketing", True, in_acme.principal.label),
+    ]
 
 
 @pytest.fixture

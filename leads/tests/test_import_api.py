@@ -93,6 +93,36 @@ def test_checked_started_and_followed(
     assert ",'=1+1," in text
 
 
+def test_how_the_file_is_understood_is_shown_before_anything_is_written(
+    acme: Character,
+    acme_api: APIClient,
+    acme_client: Client,
+    eager_worker: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    rows = "".join(f"v{n}@x.example;<b>V{n};Desk {n};\n" for n in range(7))
+    record = sent(acme_api, f"E-Mail;Vorname;Shoe size;\n\n{rows}".encode()).json()["lead_import"]
+    assert record["columns"] == [
+        {"name": "E-Mail", "field": "email"}, {"name": "Vorname", "field": "first_name"},
+        {"name": "Shoe size", "field": None}, {"name": "", "field": None},
+    ]  # fmt: skip
+    assert record["first_rows"] == [[f"v{n}@x.example", f"<b>V{n}", f"Desk {n}", ""] for n in range(5)]
+    url = f"{URL}/{record['id']}"
+    assert acme_api.get(url).json()["lead_import"] == record
+    page = acme_client.get(f"/leads/import/{record['id']}").content.decode()
+    assert ("Shoe size" in page, "Not read" in page, "&lt;b&gt;V0" in page) == (True, True, True)
+    with django_capture_on_commit_callbacks(execute=True):
+        acme_api.post(f"{url}/start")
+    done = acme_api.get(url).json()["lead_import"]
+    assert (done["columns"], done["first_rows"], done["created_count"]) == ([], [], 7)
+
+
+def test_of_two_columns_with_one_meaning_the_last_is_read(acme: Character, acme_api: APIClient) -> None:
+    record = sent(acme_api, b"mail,email,name\na@x.example,b@x.example\n").json()["lead_import"]
+    assert [column["field"] for column in record["columns"]] == [None, "email", "first_name"]
+    assert record["first_rows"] == [["a@x.example", "b@x.example", ""]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings(acme_api: APIClient, encoding: str) -> None:
     record = sent(acme_api, "email;vorname\nj@x.example;Jürgen\n".encode(encoding)).json()["lead_import"]

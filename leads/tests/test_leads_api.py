@@ -67,6 +67,7 @@ def test_a_status_has_a_history(acme: Character, acme_api: APIClient) -> None:
         ("note", "", "", "Likes tea."),
         ("status", "contacted", "converted", "Now converted."),
         ("status", "new", "contacted", "Now contacted."),
+        ("created", "", "", ""),
     ]
     assert {row["actor_label"] for row in events} == {acme.principal.label}
 
@@ -161,16 +162,39 @@ def test_bad_input_is_told_by_field(acme_api: APIClient, fields: dict[str, Any])
 def test_consents_have_a_history_with_the_version_of_the_text(acme: Character, acme_api: APIClient) -> None:
     lead = {**VI, "agent_id": str(acme.agent.id), "consent_text_version": "2026-11", "consent_marketing": True}
     lead_id = APIClient().post(f"{API}/lead/register", lead, format="json").json()["lead"]["id"]
-    APIClient().post(f"{API}/lead/register", {**lead, "consent_marketing": False}, format="json")  # anybody may type it
+    changed = {**lead, "consent_marketing": False, "consent_text_version": "2026-12"}
+    for said in (lead, changed, changed):  # anybody may type it: it is written down, and the lead's own stay
+        APIClient().post(f"{API}/lead/register", said, format="json")
+    record = acme_api.get(f"{API}/lead/{lead_id}").json()["lead"]
+    assert (record["consent_marketing"], record["consent_data_processing"]) == (True, True)
     acme_api.put(f"{API}/lead/{lead_id}", {"consent_marketing": False, "consent_text_version": "2027"}, format="json")
     acme_api.put(f"{API}/lead/{lead_id}", {"notes": "x", "consent_marketing": False}, format="json")
     with tenant_context(acme.company):
         rows = LeadConsent.objects.order_by("kind", "created_at")
-        assert list(rows.values_list("kind", "is_given", "text_version", "actor_label")) == [
-            ("data_processing", True, "2026-11", ""),
-            ("marketing", True, "2026-11", ""),
-            ("marketing", False, "2027", acme.principal.label),
+        assert list(rows.values_list("kind", "is_given", "text_version", "actor_label", "is_unproven")) == [
+            ("data_processing", True, "2026-11", "", False),
+            ("marketing", True, "2026-11", "", False),
+            ("marketing", False, "2026-12", "", True),
+            ("marketing", False, "2027", acme.principal.label, False),
         ]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_consents_of_a_lead_are_listed(
+    acme: Character, acme_api: APIClient, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with tenant_context(acme.company):
+        lead = Lead.objects.create(agent=acme.agent, first_name="V", email="v@x.example")
+        for number in range(count):
+            LeadConsent.objects.create(lead=lead, kind="marketing", is_given=not number, text_version=str(number))
+    with django_assert_num_queries(4):
+        listed = acme_api.get(f"{API}/lead/{lead.pk}/consents").json()["consents"]
+    assert [(row["kind"], row["is_given"], row["text_version"]) for row in listed] == [
+        ("marketing", not number, str(number)) for number in reversed(range(count))
+    ]
+    assert listed[0].keys() == {
+        "id", "kind", "is_given", "is_unproven", "text_version", "actor_id", "actor_label", "created_at",
+    }  # fmt: skip
 
 
 def test_signals_tell_what_happened(acme: Character, acme_api: APIClient) -> None:

@@ -82,6 +82,24 @@ def identify(token: str, **changes: Any) -> Any:
     return APIClient().patch(f"{API}/lead/visitor", body, format="json", headers={"authorization": f"Bearer {token}"})
 
 
+@pytest.mark.parametrize("status", ["inactive", "training", "maintenance"])
+def test_an_agent_that_is_not_active_takes_nobody(acme: Character, agent: Agent, status: str) -> None:
+    begun = visit(agent)
+    with tenant_context(acme.company):
+        Agent.objects.update(status=status)
+    for path, body in (("/lead/register", ADA), ("/lead/visitor", {})):
+        told = post(path, {**body, "agent_id": str(agent.id)}, status=409)
+        assert (told["code"], told["message"]) == (
+            "AGENT_UNAVAILABLE",
+            "This assistant is not available at the moment.",
+        )
+    visit(agent, status=409)
+    again = {"agent_id": str(agent.id), "refresh_token": begun["refresh_token"]}
+    post("/lead/visitor", again)  # who was there before still reads what was said
+    with tenant_context(acme.company):
+        assert Lead.objects.filter(agent=agent).count() == 1
+
+
 def test_a_visitor_says_later_who_they_are(acme: Character, acme_api: APIClient, agent: Agent) -> None:
     token = visit(agent)["access_token"]
     conversation = ask(agent, token)["conversation"]["id"]
@@ -95,8 +113,14 @@ def test_a_visitor_says_later_who_they_are(acme: Character, acme_api: APIClient,
             ("data_processing", True, "2026-11"),
             ("marketing", True, "2026-11"),
         }
-    assert identify(token, first_name="Mallory").status_code == 200  # known already: nothing is overwritten
-    assert acme_api.get(f"{API}/lead/{lead['id']}").json()["lead"]["first_name"] == "Ada"
+    assert (
+        identify(token, first_name="Mallory", consent_marketing=False).status_code == 200
+    )  # known already: nothing is overwritten
+    lead = acme_api.get(f"{API}/lead/{lead['id']}").json()["lead"]
+    assert (lead["first_name"], lead["consent_marketing"]) == ("Ada", True)
+    with tenant_context(acme.company):
+        newest = LeadConsent.objects.filter(lead_id=lead["id"]).order_by("-created_at")[0]
+        assert (newest.kind, newest.is_given, newest.is_unproven) == ("marketing", False, True)
 
 
 def test_the_address_of_a_known_lead_makes_the_visitor_a_part_of_it(
@@ -104,11 +128,13 @@ def test_the_address_of_a_known_lead_makes_the_visitor_a_part_of_it(
 ) -> None:
     known = post("/lead/register", {**ADA, "agent_id": str(agent.id)})["lead"]["id"]
     token = visit(agent)["access_token"]
-    assert identify(token, first_name="Mallory", last_name="Lory").status_code == 200
+    assert identify(token, first_name="Mallory", last_name="Lory", consent_marketing=True).status_code == 200
     [lead] = acme_api.get(f"{API}/lead/company").json()["leads"]
     assert (lead["id"], lead["first_name"]) == (known, "Ada")
     with tenant_context(acme.company):
         assert LeadEvent.objects.get().kind == "merged"
+        said = LeadConsent.objects.filter(lead_id=known, is_unproven=True)
+        assert list(said.values_list("kind", "is_given")) == [("marketing", True)]
         other = Lead.objects.exclude(pk=known).get()
     ask(agent, token)  # the token stays
     acme_api.post(f"{API}/lead/{other.pk}/unmerge")

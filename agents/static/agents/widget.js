@@ -23,6 +23,7 @@
   const START_TIMEOUT_MS = 10000; // then the service counts as down
   const RETRY_MS = [5000, 15000, 30000, 60000, 300000];
   const WATCH_MS = 4000; // between two looks for what a person has written
+  const TYPING_MS = 3000; // between two words that the visitor writes; the inbox shows each for twice as long
   const MOST_CONVERSATIONS = 20;
   const ANSWER_TIMEOUT_MS = 90000;
   const STREAM_SILENCE_MS = 35000; // two heartbeats of the server and some air
@@ -218,7 +219,7 @@
         state = { ...state, ...changes };
         save();
       },
-      /** Puts the open conversation first; `changes` are its title, or that a person was asked for. */
+      /** Puts the open conversation first; `changes` are its title, or what was declined in it. */
       note(changes) {
         const id = state.conversationId;
         const known = state.conversations.find((one) => one.id === id) || { id };
@@ -1094,11 +1095,11 @@ textarea.input { min-height: 88px; resize: vertical; }
     return error.status < 500 && error.message ? error.message : t('broken');
   }
 
-  /** The input line. `onSend(text)` takes the text over, whether or not it can be sent. */
-  function createComposer(t, draft, onSend, announce) {
+  /** The input line. `onSend(text)` takes the text over, whether or not it can be sent; `onType(isTyping)` hears keys. */
+  function createComposer(t, draft, onSend, onType, announce) {
     const text = el('textarea', {
       class: 'text', rows: '1', maxlength: MAX_MESSAGE_LENGTH, placeholder: t('compose'), 'aria-label': t('compose'),
-      'aria-describedby': 'counter', enterkeyhint: 'send', dir: 'auto', oninput: refresh, onkeydown: keydown,
+      'aria-describedby': 'counter', enterkeyhint: 'send', dir: 'auto', oninput: typed, onkeydown: keydown,
     }, draft);
     const button = el('button', {
       class: 'send', type: 'submit', 'aria-label': t('send'), title: t('send'),
@@ -1117,6 +1118,11 @@ textarea.input { min-height: 88px; resize: vertical; }
         announce(counter.textContent);
       }
       button.setAttribute('aria-disabled', String(text.readOnly || !text.value.trim()));
+    }
+
+    function typed() {
+      refresh();
+      onType(Boolean(text.value.trim()));
     }
 
     function keydown(event) {
@@ -1140,6 +1146,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     return {
       node: form,
       focus: () => text.focus(),
+      hasText: () => Boolean(text.value.trim()),
       /** Read-only rather than disabled: that keeps the focus, and the on-screen keyboard of a phone. */
       setBusy(busy) {
         text.readOnly = busy;
@@ -1281,7 +1288,8 @@ textarea.input { min-height: 88px; resize: vertical; }
 
   /**
    * Everything the visitor sees. `actions`: toggle, close, newConversation, register(values), identify(values), skip,
-   * leave(values), send(text), rate(entry, value), openConversation(id), person and conversations(). `draft` is what
+   * leave(values), send(text), type(isTyping), rate(entry, value), openConversation(id), person and conversations(). `draft`
+   * is what
    * the visitor had typed while the service was down.
    */
   function createView(config, agent, t, draft, actions) {
@@ -1302,7 +1310,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     const announce = (text) => { status.textContent = text; };
     const draw = createMessageRenderer(t, title, actions.rate);
     const log = el('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('log'), tabindex: '0' });
-    const composer = createComposer(t, draft.message, actions.send, announce);
+    const composer = createComposer(t, draft.message, actions.send, actions.type, announce);
     const fresh = el('button', {
       class: 'tool', type: 'button', 'aria-label': t('newChat'), title: t('newChat'), hidden: true,
       onclick: actions.newConversation,
@@ -1475,9 +1483,12 @@ textarea.input { min-height: 88px; resize: vertical; }
         const texts = { hello: t('intro2'), intro: '', button: t('send') };
         showForm({ texts, onSubmit: actions.identify, onSkip: actions.skip });
         form.node.classList.add('gate');
+        const hadFocus = Boolean(shadow.activeElement); // else it is the page's
         composer.node.replaceWith(form.node);
         person.remove();
-        form.focus();
+        if (hadFocus) {
+          form.focus();
+        }
         scrollToEnd();
       },
       hideGate() {
@@ -1554,6 +1565,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       focusInside,
       typed: () => (form && form.node.isConnected ? form.collect() : {}),
       isReady: () => composer.node.isConnected && !panel.hidden,
+      isWriting: () => composer.hasText(),
       /** The visitor always knows who speaks: a person's name, or empty for the agent. */
       setSpeaker(name) { speaker.textContent = name || subtitle; },
       setTyping(text) {
@@ -1600,8 +1612,10 @@ textarea.input { min-height: 88px; resize: vertical; }
     let follower = null;
     let listener = null;
     let owner = 'agent';
+    let needsEmail = false; // nobody could answer by mail whom the visitor waits for
     let lastPage = 1;
     let starting = null;
+    let saidTyping = 0; // when the person was told last
     let question = ''; // asked by the page before the visitor could
 
     const conversationPath = () => `/conversation/${encodeURIComponent(session.get().conversationId)}`;
@@ -1632,8 +1646,12 @@ textarea.input { min-height: 88px; resize: vertical; }
           asked = { role: 'user', id: message.id, text: message.content, status: 'sent' };
           result.push(asked);
         } else if (message.role === 'system') {
-          const isForeign = !(message.notices || []).length; // not in the widget's own language
-          result.push({ role: 'system', id: message.id, text: message.content, status: 'completed', isForeign });
+          const notices = message.notices || [];
+          result.push({
+            role: 'system', id: message.id, text: message.content, status: 'completed',
+            isForeign: !notices.length, // not in the widget's own language
+            asksAddress: notices.some(({ code }) => String(code).startsWith('leave_address')),
+          });
         } else {
           const entry = newAnswer(asked, message.id);
           absorb(entry, message);
@@ -1710,6 +1728,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
       entry.posting = true;
       entry.status = 'sending';
+      saidTyping = 0;
       view.append(entry); // a message sent again moves to the end, where the server will have it
       view.setBusy(true);
       try {
@@ -1778,9 +1797,10 @@ textarea.input { min-height: 88px; resize: vertical; }
       view.showPerson(config.handover && Boolean(session.get().conversationId) && !isAsked);
     }
 
-    /** Who answers from now on: `{owner, person}`. */
+    /** Who answers from now on: `{owner, person, needs_email}`. */
     function setOwner(told) {
       owner = told.owner || 'agent';
+      needsEmail = told.needs_email === true;
       view.setSpeaker(owner === 'person' && told.person ? told.person.name : '');
       if (owner === 'person') { // what the agent was about to say is withdrawn
         pending().forEach((entry) => view.remove(entry));
@@ -1790,19 +1810,24 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     async function loadOwner() {
-      if (config.handover) {
-        await api.authorizedJson('GET', `${conversationPath()}/handover`).then(setOwner).catch(() => {});
+      await api.authorizedJson('GET', `${conversationPath()}/handover`).then(setOwner).catch(() => {});
+    }
+
+    /** The person who has the conversation is told that the visitor writes, every few seconds, and that they stopped. */
+    function type(isTyping) {
+      if (owner !== 'person' || (isTyping ? Date.now() - saidTyping < TYPING_MS : !saidTyping)) {
+        return;
       }
+      saidTyping = isTyping ? Date.now() : 0;
+      api.authorizedJson('POST', `${conversationPath()}/typing`, { body: { is_typing: isTyping } }).catch(() => {});
     }
 
     async function askForPerson() {
       const count = entries.length;
       let text = t('personAsked');
-      let needsEmail = false;
       try {
         const told = await api.authorizedJson('POST', `${conversationPath()}/handover`, { body: {} });
         setOwner({ owner: 'waiting', ...told });
-        needsEmail = told.needs_email === true;
         await watch(); // the service may have said it in words of its own
         listen();
       } catch (error) {
@@ -1811,9 +1836,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (entries.length === count) {
         said({ role: 'system', id: null, text, status: 'completed' });
       }
-      if (needsEmail && !session.get().leadPayload && view.isReady()) {
-        view.showGate();
-      }
+      askWho();
     }
 
     /** Something that is nobody's answer. */
@@ -1824,11 +1847,15 @@ textarea.input { min-height: 88px; resize: vertical; }
       entries.push(entry);
       view.append(entry);
       view.announceAnswer(entry);
+      askWho();
     }
 
-    /** People write when they like: as long as the conversation is shown, it is listened to, or else looked for. */
+    /**
+     * People write when they like, also where they cannot be asked for: as long as the conversation is shown, it is
+     * listened to, or else looked for.
+     */
     async function listen() {
-      if (listener || !config.handover || !session.get().conversationId) {
+      if (listener || !session.get().conversationId) {
         return;
       }
       const run = { controller: null, stopped: false, lastEventId: '', fails: 0 };
@@ -1839,6 +1866,8 @@ textarea.input { min-height: 88px; resize: vertical; }
         run.fails = Date.now() - begun < WATCH_MS ? run.fails + 1 : 0;
         if (!run.stopped && run.fails) {
           await watch();
+          await loadOwner();
+          askWho();
           await sleep(WATCH_MS * Math.min(run.fails, 8));
         }
       }
@@ -1881,6 +1910,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     function hear(name, data) {
       if (name === 'chat_owner') {
         setOwner(data);
+        askWho();
       } else if (name === 'chat_typing' && data.author && data.author.kind !== 'visitor') {
         view.setTyping(data.is_typing ? t('typing', { name: data.author.name || config.name }) : '');
       } else if (name === 'chat_message' && data.message && data.message.role !== 'user') {
@@ -1893,6 +1923,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     async function watch() {
       try {
         const messages = await loadMessages(lastPage);
+        pending().forEach((entry) => reconcile(entry, messages)); // or its answer would be shown twice
         entriesOf(messages.filter(({ role }) => role !== 'user')).filter((entry) => entry.id).forEach(said);
       } catch {
         // the next look may succeed
@@ -2050,6 +2081,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         emit('message.received', { conversationId: session.get().conversationId, message });
       } else if (entry.status === 'failed') {
         view.announce(t('failed'));
+        askWho();
       }
     }
 
@@ -2103,6 +2135,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       entries = [];
       lastPage = 1;
       owner = 'agent';
+      needsEmail = false;
       view.setSpeaker('');
       view.setTyping('');
     }
@@ -2185,12 +2218,17 @@ textarea.input { min-height: 88px; resize: vertical; }
       show({ takeFocus: true });
     }
 
-    // -- who they are, after some answers
+    // -- who they are: after some answers, or where to answer when nobody comes
+
+    /** The newest line that asks for an address, which the visitor may decline; they are asked again by another one. */
+    const asking = () => (entries.filter((entry) => entry.asksAddress).pop() || { id: 'owner' }).id;
 
     function askWho() {
-      const { leadPayload, answers, skipped } = session.get();
-      if (config.ask === 'after' && !leadPayload && !skipped && answers >= config.askAfter && !pending().length
-        && view.isReady()) {
+      const { leadPayload, answers, skipped, conversationId, conversations: all } = session.get();
+      const { declined } = all.find(({ id }) => id === conversationId) || {};
+      const isDue = config.ask === 'after' && !leadPayload && !skipped && answers >= config.askAfter;
+      const isWanted = needsEmail && declined !== asking() && !view.isWriting();
+      if ((isDue || isWanted) && !pending().length && view.isReady()) {
         view.showGate();
       }
     }
@@ -2201,12 +2239,16 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (owner === 'waiting') { // where to answer, should nobody come in time
         const path = `${conversationPath()}/handover/address`;
         await api.authorizedJson('POST', path, { body: { email: values.email } }).catch(() => {});
+        needsEmail = false;
       }
       view.hideGate();
     }
 
     function skip() {
       session.update({ skipped: true });
+      if (needsEmail) {
+        session.note({ declined: asking() });
+      }
       view.hideGate();
     }
 
@@ -2256,7 +2298,7 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     return {
       ask, askForPerson, askWho, begin, conversations, identify, leave: outbox.put, newConversation, openConversation,
-      rate, refresh, register, send, skip, stop: leaveConversation,
+      rate, refresh, register, send, skip, stop: leaveConversation, type,
     };
   }
 
@@ -2388,6 +2430,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       person: () => chat.askForPerson(),
       rate: (entry, value) => chat.rate(entry, value),
       send: (text) => chat.send(text),
+      type: (isTyping) => chat && chat.type(isTyping),
     });
     const name = config.title || (agent && agent.name) || t('assistant');
     chat = createChat({ api, session, config: { ...config, name }, t, view, emit, metadata, outbox });
@@ -2573,6 +2616,14 @@ textarea.input { min-height: 88px; resize: vertical; }
           }
           await Promise.race([sleep(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]), backOnline()]);
           await connect(tries + 1);
+          return;
+        }
+        if (given(agent.status, 'active') !== 'active') {
+          console.info('Knowrithm widget: not shown, as the agent is not active.');
+          if (remote.widget) {
+            remote.widget.destroy();
+            remote.widget = null;
+          }
           return;
         }
         await put(agent);

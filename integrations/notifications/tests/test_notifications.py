@@ -23,7 +23,7 @@ from integrations.notifications.enums import Kind
 from integrations.notifications.models import Notification, Preference
 from integrations.notifications.services import notify
 from knowrithm.tests.within import Within
-from leads.services import register_lead
+from leads.services import create_lead, register_lead
 from tenants.audit.models import AuditEvent
 
 QUERIES_OF_THE_LIST = 3
@@ -59,7 +59,8 @@ def test_who_does_not_want_a_kind_is_not_told(acme_api: Within, in_acme: Charact
     wanted = [{"kind": "handover", "in_app": False, "mail": False}, {"kind": "lead", "in_app": False, "mail": True}]
     answer = acme_api.put("/api/v1/notification/preferences", {"preferences": wanted}, format="json")
     assert {row["kind"]: (row["in_app"], row["mail"]) for row in answer.json()["preferences"]} == {
-        "handover": (False, False), "assigned": (True, True), "lead": (False, True), "document": (True, False),
+        "handover": (False, False), "assigned": (True, True), "message": (True, True), "lead": (False, True),
+        "document": (True, False),
     }  # fmt: skip
     assert tell() == 0
     assert tell(Kind.LEAD) == 1
@@ -112,7 +113,8 @@ def test_the_page_opens_what_it_tells_of(in_acme: Character, acme_client: Within
     acme_client.post("/notifications/preferences", {"lead-in_app": "on", "lead-mail": "on"})
     chosen = {row.kind: (row.in_app, row.mail) for row in Preference.objects.all()}
     assert chosen == {
-        "lead": (True, True), "handover": (False, False), "assigned": (False, False), "document": (False, False),
+        "lead": (True, True), "handover": (False, False), "assigned": (False, False), "message": (False, False),
+        "document": (False, False),
     }  # fmt: skip
 
 
@@ -202,6 +204,14 @@ def test_a_lead_is_told_of_once_and_a_visitor_of_the_demo_never(in_acme: Charact
     row = Notification.objects.get()
     assert (row.kind, row.text, row.path) == ("lead", "Vic Itor registered with Acme helper", f"/leads/{lead.pk}")
     assert row.is_mail_due is False
+
+
+def test_a_lead_that_the_team_adds_has_not_registered(in_acme: Character) -> None:
+    grace = colleague(in_acme)
+    lead = create_lead(actor=in_acme.principal, email="eve@example.org", first_name="Eve")
+    conversation_jobs.tell_of_lead(lead.pk)
+    row = Notification.objects.get()  # who did it knows it
+    assert (row.user_id, row.text) == (grace.id, f"Eve was added by {in_acme.principal.label}")
 
 
 def test_a_document_that_fails_is_told_of(in_acme: Character) -> None:

@@ -65,7 +65,8 @@ async function refresh(names) {
 }
 
 async function renew(name) {
-  const query = new URLSearchParams({ part: name, show, ...(conversation && { conversation }) });
+  const page = new URLSearchParams(location.search).get("page");
+  const query = new URLSearchParams({ part: name, show, ...(conversation && { conversation }), ...(page && { page }) });
   const response = await send(`${url}?${query}`, { accept: "text/html" });
   if (response.redirected) { // to sign in
     location.reload();

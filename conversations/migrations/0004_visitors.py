@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('conversations', '0001_squashed'),
+        ('conversations', '0003_turns'),
     ]
 
     operations = [

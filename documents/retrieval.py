@@ -44,7 +44,8 @@ EVIDENCE_THRESHOLD = 0.41
 # Weights of nearness in meaning and of shared terms, then of a passage's nearest sentence where that was looked at.
 MEANING, TERMS = 0.7, 0.3
 READ_MEANING, READ_TERMS, READ_SENTENCE = 0.2, 0.1, 0.7
-# Evidence between these leaves it open whether there is an answer: of so many passages, so many sentences are then read.
+# Evidence between these leaves it open whether there is an answer: so many passages are then read, each by so many
+# sentences.
 DOUBTFUL, READ_PASSAGES, READ_SENTENCES = (0.15, 0.5), 3, 8
 # "In winter?", "And the other one?", "Where is it made?" say too little on their own; a longer question does not,
 # whatever pronoun it holds.

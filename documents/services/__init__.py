@@ -17,6 +17,7 @@ from documents.services.metadata import MAX_METADATA, metadata_as_text, metadata
 from documents.services.preview import SplitPreview, preview_split
 from documents.services.replacing import replace_document
 from documents.services.reranking import remove_reranker, set_reranker
+from documents.services.site_preview import preview_site
 from documents.services.tags import clean_tags
 from documents.services.uploads import (
     Duplicate,
@@ -66,6 +67,7 @@ __all__ = [
     "metadata_as_text",
     "metadata_condition",
     "metadata_of_text",
+    "preview_site",
     "preview_split",
     "printable",
     "queue_ingestion",

@@ -43,8 +43,8 @@ from documents.ingestion.sandbox import (
     Chunking,
     ExtractionCancelledError,
     IngestionResult,
-    Limits,
     extract_limited,
+    limits_for,
 )
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
@@ -66,9 +66,10 @@ TURNS = "documents"
 MAX_ATTEMPTS = 4
 # Progress shares of the stages: reading the first part, embedding most of the rest.
 EXTRACTED, EMBEDDED = 40, 95
-# The longest that a document may take to be read and to be embedded. Both, and a minute for fetching and saving, are
-# less than Celery's time limit, and that less than the time after which Redis hands a message out again.
-LONGEST_READING, LONGEST_EMBEDDING = 3600.0, 3000.0
+# The longest that a document may take to be embedded. With that of reading (`sandbox.LONGEST`), and a minute for
+# fetching and saving, it is less than Celery's time limit, and that less than the time after which Redis hands a
+# message out again.
+LONGEST_EMBEDDING = 3000.0
 HISTORY = 20  # finished jobs from which the speed of the stages is known
 
 
@@ -303,14 +304,12 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
     def on_progress(share: float, what: str) -> None:
         clock.report(int(share * EXTRACTED), Stage.OCR if what == "ocr" else Stage.EXTRACTING, share=share)
 
-    # A minute, and time for every megabyte: a scan of 20 MB has perhaps 200 pages to recognise.
-    deadline = 60 + 60 * document.file_size / 2**20
     return extract_limited(
         path,
         document.document_type,
         ocr=OcrOptions(languages=ocr_languages()),
         chunking=Chunking(document.home.chunk_size, document.home.chunk_overlap),
-        limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=min(deadline, LONGEST_READING)),
+        limits=limits_for(document.document_type, document.file_size, memory_mb=settings.INGESTION_MEMORY_MB),
         on_progress=on_progress,
         cancelled=lambda: not held.is_set() or not clock.job.is_held(),
     )

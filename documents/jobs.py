@@ -315,7 +315,7 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
     )
 
 
-def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[list[float]], str, Identity]:
+def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[embeddings.Vector], str, Identity]:
     config, identity = writing_embedder(document.home)
     model = embedder(config)
     title = result.title or document.original_filename
@@ -338,7 +338,7 @@ def _save(
     job: IngestionJob,
     document: Document,
     result: IngestionResult,
-    vectors: Sequence[Sequence[float]],
+    vectors: Sequence[embeddings.Vector],
     model_name: str,
     identity: Identity,
     clock: _Clock,

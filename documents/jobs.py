@@ -10,6 +10,7 @@ with its cause in words.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import threading
 import time
@@ -91,10 +92,17 @@ def ask_for_worker(task: Task[Any, Any], *, countdown: float = 0) -> None:
     enqueue(task, countdown=countdown)
 
 
-def queue_job(document: Document, task: Task[Any, Any], *, is_bulk: bool = False) -> IngestionJob:
-    """Have the document read, instead of whatever reads it now. `is_bulk` lets others of the company go first."""
+def queue_job(
+    document: Document, task: Task[Any, Any], *, is_bulk: bool = False, fetches: bool = False
+) -> IngestionJob:
+    """Have the document read, instead of whatever reads it now. `is_bulk` lets others of the company go first.
+
+    `fetches`: its address is asked for the file again.
+    """
     stop_jobs(document)
-    job = IngestionJob.objects.create(document=document, task_id=task_records.create_task(), is_bulk=is_bulk)
+    job = IngestionJob.objects.create(
+        document=document, task_id=task_records.create_task(), is_bulk=is_bulk, fetches=fetches
+    )
     ask_for_worker(task)
     return job
 
@@ -244,9 +252,10 @@ def _expected(document: Document) -> dict[str, float]:
 
 def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> None:
     clock = _Clock(job)
-    if document.source_url and not document.file:
+    if document.source_url and (job.fetches or not document.file):
         with clock.stage(Stage.FETCHING):
             _fetch(document)
+            IngestionJob.objects.filter(pk=job.pk).update(fetches=False)  # a retry reads what is there now
     clock.expected = _expected(document)
     with clock.stage(Stage.EXTRACTING), _local_copy(document) as path:
         result = _extract(path, document, clock, held)
@@ -275,9 +284,12 @@ def _fetch(document: Document) -> None:
         name = f"{name}.html"
     document.original_filename = name[-300:]
     document.document_type = detect_type(filename=name, head=page.body, size=len(page.body))
-    document.file_size = len(page.body)
+    document.file_size, document.sha256 = len(page.body), hashlib.sha256(page.body).hexdigest()
+    old = document.file.name
     document.file.save("original", ContentFile(page.body), save=False)
-    document.save(update_fields=["original_filename", "document_type", "file_size", "file", "updated_at"])
+    document.save(update_fields=["original_filename", "document_type", "file_size", "sha256", "file", "updated_at"])
+    if old and old != document.file.name:
+        document.file.storage.delete(old)
 
 
 @contextmanager

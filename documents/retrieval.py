@@ -8,7 +8,6 @@ there is evidence at all is decided here, from the scores, never by asking a mod
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from pgvector import Vector
 from agents.models import Agent
 from documents.candidates import DENSE, LEXICAL, Candidate, Words, find
 from documents.chunks import ALL_CHUNKS
+from documents.follow_ups import is_self_contained
 from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
@@ -47,14 +47,6 @@ READ_MEANING, READ_TERMS, READ_SENTENCE = 0.2, 0.1, 0.7
 # Evidence between these leaves it open whether there is an answer: so many passages are then read, each by so many
 # sentences.
 DOUBTFUL, READ_PASSAGES, READ_SENTENCES = (0.15, 0.5), 3, 8
-# "In winter?", "And the other one?", "Where is it made?" say too little on their own; a longer question does not,
-# whatever pronoun it holds.
-SHORTEST_QUESTION, LONGEST_FOLLOW_UP = 2, 4  # terms
-LEANS_ON_PREVIOUS = re.compile(
-    r"^\W*(?:and|but|or|also|then|what about|how about)\b"
-    r"|\b(?:it|its|they|them|their|this|that|these|those|he|him|his|she|her|there|ones?|same)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,14 +242,6 @@ def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tup
         for rank, (one, score) in enumerate(zip(head, scores, strict=True), 1)
     ]
     return [*sorted(read, key=attrgetter("rerank"), reverse=True), *found[choice.passages :]], ""
-
-
-def is_self_contained(question: str) -> bool:
-    """The question says enough to be searched for without the one before."""
-    length = len(set(terms(question)))
-    if length < SHORTEST_QUESTION:
-        return False
-    return length > LONGEST_FOLLOW_UP or LEANS_ON_PREVIOUS.search(question) is None
 
 
 def has_evidence(passages: Sequence[Passage], threshold: float = EVIDENCE_THRESHOLD) -> bool:

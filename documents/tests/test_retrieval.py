@@ -17,8 +17,13 @@ from knowrithm.llm.providers.builtin import MiniLMEmbedder
     [
         "What does a spanner cost?",
         "Return policy?",
+        "E-mail address?",
         "How long does the warranty of the X200 pump last?",
         "Does the pump that I bought in Lyon have a warranty of five years?",
+        "Was kostet ein Schraubenschlüssel?",
+        "Combien coûte une clé anglaise ?",
+        "Wie lange gilt die Garantie der Pumpe X200?",
+        "¿Cuánto dura la garantía de la bomba?",
     ],
 )
 def test_a_question_that_stands_alone(question: str) -> None:
@@ -26,7 +31,25 @@ def test_a_question_that_stands_alone(question: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["And from when?", "In winter?", "Where is it made?", "What about the red ones?", "Is that all?", ""]
+    "question",
+    [
+        "And from when?",
+        "In winter?",
+        "Where is it made?",
+        "What about the red ones?",
+        "Is that all?",
+        "",
+        "Und im Winter?",
+        "Und was kostet der Versand?",
+        "Wo wird es hergestellt?",
+        "Et en hiver ?",
+        "¿Y en invierno?",
+        "E d'inverno?",
+        "En in de winter?",
+        "А зимой?",
+        "那冬天呢？",
+        "冬は？",
+    ],
 )
 def test_a_question_that_leans_on_the_one_before(question: str) -> None:
     assert not is_self_contained(question)

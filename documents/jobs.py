@@ -99,7 +99,7 @@ def queue_job(
 
     `fetches`: its address is asked for the file again.
     """
-    stop_jobs(document)
+    stop_jobs([document])
     job = IngestionJob.objects.create(
         document=document, task_id=task_records.create_task(), is_bulk=is_bulk, fetches=fetches
     )
@@ -107,12 +107,15 @@ def queue_job(
     return job
 
 
-def stop_jobs(document: Document) -> None:
-    """Cancel the jobs that would read the document or do. Call inside the transaction that says what comes instead."""
-    for job in document.jobs.filter(status__in=UNFINISHED_JOBS).select_for_update():
-        job.status, job.finished_at, job.lease_until, job.seconds_left = JobStatus.CANCELLED, timezone.now(), None, None
-        job.save(update_fields=["status", "finished_at", "lease_until", "seconds_left", "updated_at"])
-        cause = "Reading this document was cancelled."
+def stop_jobs(documents: Sequence[Document]) -> None:
+    """Cancel the jobs that would read them or do. Call inside the transaction that says what comes instead."""
+    rows = IngestionJob.objects.filter(document__in=documents, status__in=UNFINISHED_JOBS)
+    stopped = list(rows.order_by("pk").select_for_update())
+    now, cause = timezone.now(), "Reading this document was cancelled."
+    if stopped:
+        rows = IngestionJob.objects.filter(pk__in=[job.pk for job in stopped])
+        rows.update(status=JobStatus.CANCELLED, finished_at=now, lease_until=None, seconds_left=None, updated_at=now)
+    for job in stopped:
         tell = partial(task_records.fail_task, str(job.task_id), cause, "DOC_CANCELLED")
         transaction.on_commit(tell, robust=True)
 

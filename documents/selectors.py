@@ -186,13 +186,14 @@ def latest_crawl(source: WebsiteSource) -> Crawl | None:
 
 
 def website_of_page(agent_id: uuid.UUID, url: str) -> tuple[WebsiteSource | None, WebsitePage | None]:
-    """The agent's website that an address belongs to, and the page that was crawled there."""
+    """The website that an address belongs to, of the agent or its datasets, and the page that was crawled there."""
     address = canonical(url)
     if address is None:
         return None, None
+    datasets = Dataset.objects.live().filter(grants__agent_id=agent_id)
     sources = [
         source
-        for source in WebsiteSource.objects.live().filter(agent_id=agent_id)[:1000]
+        for source in WebsiteSource.objects.live().filter(Q(agent_id=agent_id) | Q(dataset__in=datasets))[:1000]
         if site_of(source.base_url) == site_of(address)
     ]
     page = (

@@ -27,6 +27,7 @@ from documents.ingestion.base import Chunk
 from documents.models import Dataset, Document, DocumentChunk, IngestionJob, LexicalTerm
 from documents.retrieval import Filters, RetrievalSettings, retrieve
 from documents.services import create_dataset, queue_ingestion
+from documents.tests.ingestion.builders import lines_down, pdf_of, scan_of
 from documents.tests.website import Page, serving
 from knowrithm.llm.registry import embedder
 
@@ -391,6 +392,15 @@ def test_a_preview_shows_the_chunks_and_stores_nothing(acme_api: APIClient, acme
     assert (table["chunk_size"], table["chunk_overlap"]) == (220, 40)
     with tenant_context(acme.company):
         assert (Document.objects.count(), DocumentChunk.objects.count()) == (0, 0)
+
+
+def test_a_preview_recognises_in_the_languages_of_the_company(acme_api: APIClient, acme: Character) -> None:
+    type(acme.company).objects.filter(pk=acme.company.pk).update(ocr_languages=["tlh"])
+    scan = scan_of(pdf_of(lines_down(["Orders are shipped within two days of payment"])))
+    shown = acme_api.post(f"{DOCUMENT}/preview", {"file": file(scan, "a.pdf")}, format="multipart").json()
+    assert shown["warnings"] == [
+        "Text recognition lacks the language tlh (package tesseract-ocr-tlh): English was used instead."
+    ]
 
 
 @pytest.mark.parametrize(

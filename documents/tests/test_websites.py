@@ -208,6 +208,21 @@ def test_lists_cost_the_same_however_long_they_are(
         assert len(acme_api.get(f"{SOURCES}/{sources[0].pk}/pages").json()["pages"]) == count
 
 
+def test_the_handshake_knows_the_websites_of_granted_datasets(acme: Character, anonymous: APIClient) -> None:
+    with tenant_context(acme.company):
+        granted, other = (
+            create_dataset(actor=acme.principal, name=name, agent_ids=ids)
+            for name, ids in (("Shared", [acme.agent.pk]), ("Others", []))
+        )
+        mine = create_website_source(actor=acme.principal, home=granted, base_url="https://docs.example/")
+        create_website_source(actor=acme.principal, home=other, base_url="https://inside.example/")
+    found = [
+        anonymous.post("/api/v1/website/handshake", {"agent_id": str(acme.agent.pk), "url": url}).json()
+        for url in ("https://docs.example/a", "https://inside.example/a")
+    ]
+    assert [one["website_source"] and one["website_source"]["id"] for one in found] == [str(mine.pk), None]
+
+
 def test_the_handshake_tells_a_visitor_what_a_visitor_may_know(acme: Character, anonymous: APIClient) -> None:
     source = register(acme, notes="secret", disallowed_paths=["/secret"])
     with tenant_context(acme.company):

@@ -186,6 +186,16 @@ def test_a_page_of_rules_alone_is_no_picture(tmp_path: Path) -> None:
     assert (texts(extraction.blocks), extraction.metadata) == (["Text"], {})
 
 
+@pytest.mark.usefixtures("tesseract")
+def test_a_page_that_takes_too_long_is_left_out_and_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("documents.ingestion.ocr.PAGE_SECONDS", 0.001)
+    pages = joined(pdf_of(lines_down(["A page with a text layer."])), scan_of(PAGE))
+    extraction = extracted(write(tmp_path, "a.pdf", pages), "pdf")
+    assert texts(extraction.blocks) == ["A page with a text layer."]
+    assert extraction.warnings == ("Page 2 could not be recognised in time and is left out.",)
+    assert [page["how"] for page in extraction.metadata["pages"]] == ["left_out"]
+
+
 def test_switched_off_it_warns(tmp_path: Path) -> None:
     extraction = extracted(write(tmp_path, "a.pdf", scan_of(PAGE, PAGE)), "pdf", ocr=False)
     assert extraction.blocks == ()

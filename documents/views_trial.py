@@ -25,6 +25,7 @@ from tenants.services import principal_of
 NAMES = ("top_k", "dense_weight", "threshold")
 FILTERS = ("tags", "document_type", "dataset", "document")
 DOCUMENTS = 200  # that can be chosen from
+CALIBRATED = {"builtin", "huggingface"}  # they offer the one model that the usual threshold was found with
 
 
 class SettingsForm(forms.Form):
@@ -103,6 +104,7 @@ def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "agent": agent,
         "tab": "retrieval",
         "usual": RetrievalSettings(),
+        "is_calibrated": agent.llm_settings.embedding_provider.protocol in CALIBRATED,
         "reranker": get_reranker_of(pk),
         "rerank_form": reranker_form(pk),
     }

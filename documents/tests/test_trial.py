@@ -10,6 +10,7 @@ from django.test import Client
 from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
+from agents.catalog.models import Provider
 from agents.models import Agent, LLMSettings
 from conftest import Character
 from documents.chunks import replace_chunks
@@ -138,3 +139,14 @@ def test_the_search_can_be_narrowed(acme_api: APIClient, acme_client: Client, ac
     assert {passage.document_id for passage in tagged} == {first.pk}
     foreign = acme_client.get(url, {**asked, "document": str(uuid.uuid4())})
     assert "trial" not in foreign.context
+
+
+def test_another_embedder_than_the_built_in_one_is_told_to_need_its_own_threshold(
+    acme_client: Client, acme: Character, taught: Agent
+) -> None:
+    url, told = f"/agents/{taught.pk}/retrieval", b"was found with the built-in embedding model"
+    assert told not in acme_client.get(url).content
+    with tenant_context(acme.company):
+        other = Provider.objects.exclude(protocol__in=("builtin", "huggingface")).first()
+        LLMSettings.objects.filter(pk=taught.llm_settings_id).update(embedding_provider=other)
+    assert told in acme_client.get(url).content

@@ -16,7 +16,8 @@ from pytest_django import DjangoAssertNumQueries
 from agents.models import Agent
 from conftest import Character
 from documents.enums import DocumentStatus
-from documents.indexes import hold_or_make_index
+from documents.indexes import hold_or_make_index, record
+from documents.ingestion.sandbox import Chunking
 from documents.models import Document, DocumentChunk
 from documents.views import CHUNKS_PER_PAGE, chunk_url
 
@@ -297,8 +298,10 @@ def test_documents_that_were_chosen_are_archived_at_once(
 
 
 def test_all_passages_are_switched_off_and_on(acme: Character, acme_client: Client) -> None:
-    document = document_of(acme)
+    document = document_of(acme, status="processed")
     chunks_of(acme, document, 3)
+    with tenant_context(acme.company):
+        record(hold_or_make_index(document.home), document, document.revision, Chunking())
     for form, live in (({}, 0), ({"on": "1"}, 3)):
         answer = acme_client.post(f"/documents/{document.pk}/switch", form)
         assert answer.url == f"/documents/{document.pk}"  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ from pgvector import Vector
 from agents.models import Agent
 from documents.candidates import DENSE, LEXICAL, Candidate, Words, find
 from documents.chunks import ALL_CHUNKS
-from documents.follow_ups import is_self_contained
+from documents.follow_ups import is_self_contained as is_self_contained
 from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe

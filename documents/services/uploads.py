@@ -147,7 +147,7 @@ def stored_file(file: UploadedFile[Any], filename: str) -> Iterator[Document]:
         yield document
     except BaseException:
         with suppress(Exception):  # what has failed before is what somebody should hear of
-            document.file.storage.delete(document.file.name)
+            document.file.delete(save=False)
         raise
 
 

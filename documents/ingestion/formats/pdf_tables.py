@@ -123,7 +123,8 @@ def drawn_share(page: pypdfium2.PdfPage) -> float:
         if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
             x0, y0, x1, y1 = matrix.on_rect(0, 0, 1, 1)
             covered += max(min(x1, right) - max(x0, left), 0) * max(min(y1, top) - max(y0, bottom), 0)
-    return min(covered / max((right - left) * (top - bottom), 1.0), 1.0)
+    share: float = min(covered / max((right - left) * (top - bottom), 1.0), 1.0)
+    return share
 
 
 def has_many_curves(page: pypdfium2.PdfPage) -> bool:

@@ -54,7 +54,7 @@ class Step:
 @company_page
 def home(request: PageRequest) -> HttpResponse:
     stats = company_stats()
-    steps = first_steps(stats, agents_list().first())
+    steps = first_steps(stats, agents_list().first(), is_admin=principal_of(request.user).is_admin)
     done = sum(step.done for step in steps)
     context = {
         "stats": stats,
@@ -66,12 +66,21 @@ def home(request: PageRequest) -> HttpResponse:
     return render(request, "tenants/home.html", context)
 
 
-def first_steps(stats: CompanyStats, agent: Agent | None) -> Sequence[Step]:
-    """From an empty company to an agent that visitors talk to; later steps lead to the newest agent."""
-    new_agent = reverse("agent-create")
+def first_steps(stats: CompanyStats, agent: Agent | None, *, is_admin: bool) -> Sequence[Step]:
+    """From an empty company to an agent that visitors talk to; later steps lead to the newest agent.
+
+    Where there is none, only an admin can go on: a step without a `url` is not the reader's to take.
+    """
+    new_agent = reverse("agent-create") if is_admin else ""
     return (
         Step(
-            "Create an agent", "It answers for your company, in its own name.", "New agent", new_agent, stats.agents > 0
+            "Create an agent",
+            "It answers for your company, in its own name."
+            if is_admin
+            else "An admin of your company creates it. It answers in its own name.",
+            "New agent",
+            new_agent,
+            stats.agents > 0,
         ),
         Step(
             "Give it documents",

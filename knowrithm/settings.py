@@ -313,6 +313,7 @@ CELERY_TASK_ROUTES = {
     "integrations.deliver_due*": {"queue": "low"},
     "integrations.purge_deliveries*": {"queue": "low"},
     "notifications.mail_due_everywhere": {"queue": "low"},
+    "tenants.keep_dead_letter": {"queue": "dead_letter"},
     "tenants.purge_company": {"queue": "low"},
     "usage.*": {"queue": "low"},
     "analytics.collect_requested": {"queue": "default"},  # somebody waits for it

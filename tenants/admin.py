@@ -7,7 +7,8 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet, URLField
+from django.db.models import OuterRef, QuerySet, Subquery, URLField
+from django.db.models.fields.json import KeyTextTransform
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -24,7 +25,7 @@ from tenants import services
 from tenants.audit.admin import AuditedAdmin, audit_link
 from tenants.browser import start_acting
 from tenants.enums import SessionKind, UserStatus
-from tenants.models import ApiKey, Company, EmailDomain, Invitation, SystemConfig, User, UserSession
+from tenants.models import ApiKey, Company, DeadLetter, EmailDomain, Invitation, SystemConfig, User, UserSession
 from tenants.pages import as_uuid, errors_as_messages, errors_in, post_data
 from tenants.selectors import get_person, related_rows
 
@@ -334,6 +335,39 @@ class EmailDomainAdmin(_NoAdd):
     @admin.display(description="Company")
     def company(self, row: EmailDomain) -> str:
         return str(row.single_sign_on.company)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(_NoAdd):
+    """Tasks that have failed for good: to be run again, or deleted, once the cause is gone."""
+
+    list_display = ("task", "company", "arguments", "error", "times", "created_at", "updated_at")
+    list_filter = ("task",)
+    search_fields = ("task", "error")
+    actions = ("run_again",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        named = Company.objects.filter(schema_name=KeyTextTransform("0", OuterRef("arguments"))).values("name")
+        rows: QuerySet[DeadLetter] = super().get_queryset(request).annotate(company_name=Subquery(named[:1]))
+        return rows
+
+    @admin.display(description="Company", empty_value="—")
+    def company(self, row: Any) -> str | None:
+        name: str | None = row.company_name
+        return name
+
+    @admin.action(description="Run again")
+    def run_again(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        for letter in letters:
+            with errors_as_messages(request):
+                services.repeat_dead_letter(actor=_actor(request), letter=letter)
+        messages.success(request, "The tasks are run again. What fails once more comes back here.")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True

@@ -1,5 +1,5 @@
 """What a worker does to mail somebody a link: make its token, store the token's hash, send. And what ends an
-impersonation whose time is over.
+impersonation whose time is over, and keeps what has failed for good.
 
 The token exists in the worker's memory and in the mail, nowhere else. Run twice, two good links are mailed.
 """
@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -21,11 +22,12 @@ from tenants import mail
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import log_of, record_event
 from tenants.enums import InvitationStatus, Letter, UserStatus
-from tenants.models import EmailVerification, Invitation, PasswordReset, User, UserSession
+from tenants.models import DeadLetter, EmailVerification, Invitation, PasswordReset, User, UserSession
 from tenants.selectors import password_state_of
 
 VERIFICATION_LIFETIME = timedelta(hours=24)
 RESET_LIFETIME = timedelta(hours=1)
+DEAD_LETTERS_KEPT = timedelta(days=30)
 
 
 def mail_link(letter: Letter, row_id: uuid.UUID) -> None:
@@ -128,3 +130,18 @@ def end_impersonations_over_time() -> None:
     sessions = UserSession.objects.filter(revoked_at=None, expires_at__lte=timezone.now()).exclude(impersonator=None)
     for session in sessions.select_related("user__company", "impersonator"):
         end_impersonation(session=session, actor=None)
+
+
+# --- Dead letters -------------------------------------------------------------------------------------------------
+
+
+def keep_dead_letter(task: str, arguments: list[str], error: str) -> None:
+    """For super admins, who see it in Django admin. What has not failed for a month is forgotten."""
+    said, now = error.replace("\0", "")[:500], timezone.now()
+    DeadLetter.objects.filter(updated_at__lt=now - DEAD_LETTERS_KEPT).delete()
+    DeadLetter.objects.update_or_create(
+        task=task,
+        arguments=arguments,
+        defaults={"error": said, "times": F("times") + 1},
+        create_defaults={"error": said},
+    )

@@ -16,7 +16,7 @@ from knowrithm.turns import forget_turns
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import record_event
 from tenants.geography.models import Address, City, Country, State
-from tenants.models import ApiKey, Company, User
+from tenants.models import ApiKey, Company, DeadLetter, User
 from tenants.provisioning import drop_schema
 
 log = structlog.get_logger(__name__)
@@ -66,6 +66,7 @@ def _delete_keys(company: Company) -> None:
 def _delete_shared_rows(company: Company) -> None:
     for places in (Address, City, State, Country):  # each stands on the next
         places.objects.filter(company=company).delete()
+    DeadLetter.objects.filter(arguments__0=company.schema_name).delete()
     ApiKey.objects.filter(company=company).delete()
     User.objects.filter(company=company).delete()
     deleted, _ = Company.objects.filter(pk=company.pk).delete()

@@ -1,14 +1,19 @@
-"""Every sign-in by cookie has a row: the pages', Django admin's, and whatever else calls Django's `login`."""
+"""Every sign-in by cookie has a row: the pages', Django admin's, and whatever else calls Django's `login`.
+
+And so has every task that has failed for good.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from celery.signals import task_failure
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from tenants import services
+from tenants import services, tasks
 from tenants.browser import SESSION_KEY, stop_acting
 from tenants.models import User
 
@@ -25,3 +30,11 @@ def close_browser_session(request: HttpRequest, **_: Any) -> None:
     stop_acting(request)
     if session_id := request.session.get(SESSION_KEY):
         services.close_browser_session(session_id=session_id)
+
+
+@task_failure.connect
+def bury(sender: Any, exception: BaseException, args: Sequence[Any], **_: Any) -> None:
+    """What is tried again, or taken up again because its worker died, does not come here."""
+    if sender.name != tasks.keep_dead_letter.name:
+        error = f"{type(exception).__name__}: {exception}"
+        tasks.keep_dead_letter.delay(sender.name, [str(argument) for argument in args], error)

@@ -27,6 +27,11 @@ def queue_letter(letter: Letter, row_id: uuid.UUID) -> None:
     transaction.on_commit(lambda: mail_link.delay(letter.value, str(row_id)), robust=True)
 
 
+@shared_task(name="tenants.keep_dead_letter")
+def keep_dead_letter(task: str, arguments: list[str], error: str) -> None:
+    jobs.keep_dead_letter(task, arguments, error)
+
+
 @shared_task(name="tenants.end_impersonations")
 def end_impersonations() -> None:
     jobs.end_impersonations_over_time()

@@ -9,18 +9,21 @@ import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.test.html import parse_html
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from agents.models import Agent
 from conftest import Character
 from conversations.demo import create_demo, demo_agent
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
 from documents.indexes import hold_or_make_index
 from documents.models import Document, DocumentChunk
-from knowrithm.principal import Principal, PrincipalKind
+from knowrithm.principal import Principal, PrincipalKind, Role
 from leads.api.authentication import lead_from_token
 from leads.models import Lead
+from tenants.models import User
 
 QUOTE = "sale items within 30 days"
 CONTENT = f"Customers may return {QUOTE} of delivery."
@@ -85,6 +88,17 @@ def test_home_leads_through_the_first_steps(acme: Character, acme_client: Client
     ]
     assert context["steps"][2].url == f"/agents/{acme.agent.pk}/chat"
     assert "1 of 4 done" in acme_client.get("/home").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/home", "/agents", "/documents", "/websites"])
+@pytest.mark.parametrize(("role", "is_offered"), [(Role.ADMIN, True), (Role.USER, False)])
+def test_a_new_agent_is_offered_to_those_who_may_make_one(
+    acme: Character, acme_client: Client, path: str, role: Role, is_offered: bool
+) -> None:
+    with tenant_context(acme.company):
+        Agent.objects.update(archived_at=timezone.now())
+    User.objects.filter(pk=acme.admin.pk).update(role=role)
+    assert ('href="/agents/new"' in acme_client.get(path).content.decode()) is is_offered
 
 
 def test_home_shows_the_numbers_and_no_steps_once_all_is_done(

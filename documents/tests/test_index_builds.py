@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import tenant_context
@@ -20,7 +17,6 @@ from agents.models import Agent
 from conftest import Character
 from documents import builds, tasks
 from documents.enums import IndexState
-from documents.indexes import outstanding
 from documents.models import Document, DocumentChunk, IndexBuild, SearchIndex
 from documents.retrieval import Passage, retrieve
 from documents.tests.test_lifecycle import counts, learn, only_chunk, work_off
@@ -413,29 +409,3 @@ def test_a_search_makes_as_many_queries_as_ever(
 def test_no_page_opens_another_company_s(globex_client: Client, acme: Character, route: str) -> None:
     method = globex_client.post if route else globex_client.get
     assert method(f"/documents/index/{acme.agent.pk}{route}").status_code == 404
-
-
-# --- Companies from before ------------------------------------------------------------------------------------------
-
-
-def test_what_was_read_before_there_were_indexes_answers_on(acme_api: APIClient, acme: Character) -> None:
-    migration = importlib.import_module("documents.migrations.0008_shadow_index")
-    learn(acme_api, acme)
-    alter = "ALTER TABLE documents_documentchunk ALTER search_index_id"
-    with tenant_context(acme.company), connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(f"{alter} DROP NOT NULL")
-        cursor.execute("UPDATE documents_documentchunk SET search_index_id = NULL")
-        SearchIndex.objects.all().delete()
-        Document.objects.update(revision=0)
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-        migration.one_index_for_each_home(None, SimpleNamespace(connection=connection))
-        cursor.execute(f"{alter} SET NOT NULL")
-        assert not outstanding(SearchIndex.objects.get()).exists()
-    assert "37 months" in ask(acme)[0].content
-    cut_anew(acme_api, acme, 30)
-    build(acme)
-    assert len(ask(acme)) == 1
-    with tenant_context(acme.company):
-        migration.forget_what_does_not_answer(None, SimpleNamespace(connection=connection))
-        assert DocumentChunk.everywhere.count() == DocumentChunk.objects.count() == 1

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
@@ -259,10 +257,3 @@ def test_a_known_address_is_found_while_secret_key_changes(acme: Character, sett
         settings.SECRET_KEY_FALLBACKS = []
         assert Lead.objects.with_email("vi@example.com").get() == old
         assert Lead.objects.get().email_hash == email_hash("vi@example.com") != was
-
-
-def test_the_migration_fills_the_blind_index(in_acme: Character) -> None:
-    lead = lead_of(in_acme)
-    Lead.objects.update(email_hash="")
-    import_module("leads.migrations.0002_encrypted_data").fill_email_hashes(apps, None)
-    assert Lead.objects.with_email("vi@example.com").get() == lead

@@ -9,6 +9,7 @@ from tenants.models.companies import (
     SystemConfig,
     TemplateSchema,
 )
+from tenants.models.dead_letters import DeadLetter
 from tenants.models.keys import (
     ApiKey,
     default_scopes,
@@ -40,6 +41,7 @@ __all__ = [
     "AgentRoute",
     "ApiKey",
     "Company",
+    "DeadLetter",
     "Domain",
     "EmailDomain",
     "EmailVerification",

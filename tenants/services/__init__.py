@@ -13,6 +13,7 @@ from tenants.services.api_keys import (
 )
 from tenants.services.companies import add_agent_route, create_company, update_company
 from tenants.services.configuration import set_config
+from tenants.services.dead_letters import repeat_dead_letter
 from tenants.services.governance import archive_user, change_user_role, change_user_status, update_user
 from tenants.services.impersonation import start_impersonation
 from tenants.services.invitations import (
@@ -127,6 +128,7 @@ __all__ = [
     "register_first_admin",
     "remove_single_sign_on",
     "renew_recovery_codes",
+    "repeat_dead_letter",
     "request_password_reset",
     "request_verification",
     "require_steps",

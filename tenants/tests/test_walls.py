@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.db import ProgrammingError, connection, transaction
 from django_tenants.utils import schema_context, tenant_context
-from pytest_django import DjangoAssertNumQueries
 
 from agents.models import Agent
 from conftest import Character
@@ -51,26 +50,6 @@ def test_a_rollback_does_not_leave_the_wall_open(acme: Character, globex: Charac
             transaction.set_rollback(True)
         assert current_role() == globex.company.schema_name
     assert current_role() != globex.company.schema_name
-
-
-def test_whoever_comes_back_at_once_is_still_there(
-    acme: Character, globex: Character, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
-    """Role and search path are set when a statement needs other ones, and not at each change of company."""
-    with tenant_context(acme.company):
-        assert current_role() == acme.company.schema_name
-    with tenant_context(globex.company):
-        pass
-    with django_assert_num_queries(1), tenant_context(acme.company):
-        assert current_role() == acme.company.schema_name
-    with django_assert_num_queries(2), tenant_context(globex.company):
-        assert current_role() == globex.company.schema_name
-    with transaction.atomic(), tenant_context(acme.company):
-        assert current_role() == acme.company.schema_name
-        transaction.set_rollback(True)
-    with tenant_context(acme.company):
-        assert current_role() == acme.company.schema_name
-    assert current_role() != acme.company.schema_name
 
 
 def test_a_cursor_of_the_server_runs_as_the_company_too(acme: Character) -> None:

@@ -18,25 +18,14 @@ from knowrithm.db.schema import role_of
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # django-tenants has no types
     schema_name: str
     search_path_set_schemas: Any
-    include_public_schema: bool
     _setting_search_path: bool
-    _set_for: tuple[str, bool] | None = None  # the schema that role and search path were last set for
-
-    def set_tenant(self, tenant: Any, include_public: bool = True) -> None:
-        """As in django-tenants, which forgets here what the connection has: whoever comes back to a company before the
-        next statement would have it set anew.
-        """
-        still_set = self.search_path_set_schemas
-        super().set_tenant(tenant, include_public)
-        self.search_path_set_schemas = still_set
 
     def _handle_search_path(self, cursor: Any = None) -> None:
         """Role and search path in one round trip, before the first statement after a change of company.
 
         Both are undone by a rollback; django-tenants forgets then that they were set, and they are set anew.
         """
-        wanted = self.schema_name, self.include_public_schema
-        if self._setting_search_path or (self.search_path_set_schemas and self._set_for == wanted):
+        if self._setting_search_path or self.search_path_set_schemas:
             return
         paths = self._get_cursor_search_paths()
         quoted = ", ".join(f'"{path}"' for path in paths)  # checked by _get_cursor_search_paths
@@ -49,7 +38,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # django-ten
                     own.execute(statement)
             else:
                 cursor.execute(statement)
-            self.search_path_set_schemas, self._set_for = paths, wanted
+            self.search_path_set_schemas = paths
         except DatabaseError:  # in a transaction that has failed; the rollback comes next
             self.search_path_set_schemas = None
         finally:

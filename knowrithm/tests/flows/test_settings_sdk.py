@@ -74,6 +74,16 @@ def test_providers_are_imported_with_their_models(owner: Owner, sa: dict[str, st
     providers.delete_provider(found["id"], headers=sa)
 
 
+def test_seeding_the_catalogue_again_changes_nothing(owner: Owner) -> None:
+    settings = owner.client.settings
+    before = settings.list_settings_providers()
+    assert before["llm_providers"]
+    assert before["embedding_providers"]
+    for _ in range(2):
+        settings.seed_settings_providers()
+    assert settings.list_settings_providers() == before
+
+
 def test_only_a_super_admin_changes_the_catalogue(owner: Owner) -> None:
     providers = ProviderService(owner.client)
     assert refused(providers.create_provider, "Mine", "llm").status_code == 403

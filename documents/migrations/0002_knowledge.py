@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('documents', '0009_retrieval_scale'),
+        ('documents', '0001_squashed'),
     ]
 
     operations = [

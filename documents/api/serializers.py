@@ -135,7 +135,7 @@ def uploaded_metadata(request: Request) -> dict[str, Any]:
         flat: dict[str, Any] = {name: values[0] if len(values) == 1 else values for name, values in pairs.items()}
     else:
         flat = dict(data) if isinstance(data, dict) else {}
-    extra = {name: value for name, value in flat.items() if name not in NOT_METADATA}
+    extra = {name: value for name, value in flat.items() if name not in NOT_METADATA and name not in request.FILES}
     nested = flat.get("metadata")
     return extra if nested in (None, "") else extra | metadata_of_json(nested)
 

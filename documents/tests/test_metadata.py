@@ -116,6 +116,11 @@ def test_a_form_sends_metadata_as_the_text_of_an_object(acme_api: APIClient, acm
     assert sent.json()["documents"][0]["metadata"] == {"topic": "pumps", "team": "sales", "year": 2026}
 
 
+def test_a_file_under_another_name_is_no_metadata(acme_api: APIClient, acme: Character) -> None:
+    sent = send(acme_api, acme, cover=SimpleUploadedFile("cover.txt", b"A cover."), topic="pumps")
+    assert sent.json()["documents"][0]["metadata"] == {"topic": "pumps"}
+
+
 @pytest.mark.parametrize(
     ("metadata", "fault"),
     [

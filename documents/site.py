@@ -48,13 +48,13 @@ class Site:
         reader: PageReader,
         check: Callable[[], None] = lambda: None,
         *,
-        answer_seconds: float = SECONDS,
+        answer_seconds: float | None = None,
     ) -> None:
         self.base_url = base_url
         self.reader = reader
         self.slower = 1.0  # how much longer than usual to wait: the site has complained
         self._check = check
-        self._answer_seconds = answer_seconds
+        self._answer_seconds = SECONDS if answer_seconds is None else answer_seconds
         self._robots: dict[str, Robots] = {}
 
     def allows(self, url: str) -> bool:

@@ -32,6 +32,7 @@ from documents.ingestion.formats.pdf_tables import (
     box_of,
     drawn_share,
     find_tables,
+    has_hidden_text,
     has_many_curves,
     may_hold_table,
 )
@@ -245,7 +246,7 @@ def _is_picture(page: pypdfium2.PdfPage, useful: int) -> bool:
     if useful >= SPARSE_CHARACTERS:
         return False
     if useful >= MIN_USEFUL_CHARACTERS:
-        return drawn_share(page) >= MOST_OF_PAGE
+        return drawn_share(page) >= MOST_OF_PAGE and not has_hidden_text(page)
     return drawn_share(page) > 0 or has_many_curves(page)
 
 

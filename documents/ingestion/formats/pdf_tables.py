@@ -127,6 +127,15 @@ def drawn_share(page: pypdfium2.PdfPage) -> float:
     return share
 
 
+def has_hidden_text(page: pypdfium2.PdfPage) -> bool:
+    """Whether text lies unseen over a picture: somebody has recognised the page before."""
+    return any(
+        pdfium.FPDFTextObj_GetTextRenderMode(found) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
+        for kind, found, _ in _objects(page)
+        if kind == pdfium.FPDF_PAGEOBJ_TEXT
+    )
+
+
 def has_many_curves(page: pypdfium2.PdfPage) -> bool:
     """Whether as many curves are drawn as a line of letters has. Frames, rules and bar charts have none."""
     curves = 0

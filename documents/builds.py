@@ -42,7 +42,7 @@ from documents.indexes import (
 from documents.ingestion.base import IngestionError
 from documents.ingestion.carry import Kept, carry
 from documents.ingestion.extract import OcrOptions
-from documents.ingestion.sandbox import Chunking, ExtractionCancelledError, Limits, extract_limited
+from documents.ingestion.sandbox import Chunking, ExtractionCancelledError, extract_limited, limits_for
 from documents.ingestion.split import embedding_text
 from documents.models import EMBEDDER_FIELDS, Document, Home, IndexBuild, SearchIndex, owned_by
 from knowrithm.db.schema import release_connection
@@ -60,7 +60,6 @@ RELATED = tuple(
 )
 MAX_ATTEMPTS = 4  # without getting on
 SLICE = 20.0  # seconds that one worker works on one build at a stretch, and the document that it is at
-LONGEST_READING = 3600.0  # seconds that a document may take to be read once more
 KEPT_FOR = timedelta(days=7)  # the index before, for a way back
 CHUNKS_AT_ONCE = 500  # that are deleted
 
@@ -254,7 +253,7 @@ def _chunks(build: IndexBuild, document: Document, held: threading.Event) -> tup
                 document.document_type,
                 ocr=OcrOptions(languages=ocr_languages()),
                 chunking=wanted,
-                limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=LONGEST_READING),
+                limits=limits_for(document.document_type, document.file_size, memory_mb=settings.INGESTION_MEMORY_MB),
                 cancelled=lambda: not held.is_set() or not build.is_held(),
             )
     except (IngestionError, OSError, ValueError) as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
+from numpy.typing import NDArray
 from pgvector import SparseVector, Vector
 
 from documents.indexes import count_change, hold_or_make_index, record
@@ -23,12 +26,13 @@ from knowrithm.db.models import ArchivableQuerySet
 ALL_CHUNKS = 0  # the "term" whose row counts every chunk
 # Until a company has enough chunks of its own to know their average length, in terms.
 ASSUMED_LENGTH, ENOUGH_CHUNKS = 110.0, 100
+ROWS = 500  # that are written at a time
 
 
 def replace_chunks(
     document: Document,
     chunks: Sequence[Chunk],
-    vectors: Sequence[Sequence[float]],
+    vectors: Sequence[Sequence[float] | NDArray[np.float32]],
     embedding_model: str,
     *,
     chunking: Chunking | None = None,
@@ -48,13 +52,16 @@ def replace_chunks(
 
 
 def write_chunks(
-    index: SearchIndex, document: Document, kept: Sequence[Kept], vectors: Sequence[Sequence[float]], model_name: str
+    index: SearchIndex,
+    document: Document,
+    kept: Sequence[Kept],
+    vectors: Sequence[Sequence[float] | NDArray[np.float32]],
+    model_name: str,
 ) -> None:
     """Make these the document's only chunks in this index."""
     _remove(DocumentChunk.everywhere.filter(document=document, search_index=index))
     average = _average_length()
-    texts = [" ".join((*one.chunk.headings, one.chunk.text)) for one in kept]
-    rows = [
+    rows = (
         DocumentChunk(
             document=document,
             search_index=index,
@@ -63,16 +70,21 @@ def write_chunks(
             headings=list(one.chunk.headings),
             locator=dict(one.chunk.locator),
             word_count=one.chunk.word_count,
-            embedding=Vector(list(vector)),
+            embedding=Vector(np.asarray(vector, dtype=np.float32)),
             embedding_model=model_name,
-            lexical=SparseVector(term_weights(text, average_length=average), LEXICAL_DIMENSIONS),
+            lexical=SparseVector(term_weights(_searched(one.chunk), average_length=average), LEXICAL_DIMENSIONS),
             original_content=one.chunk.original,
             archived_at=one.archived_at,
         )
-        for one, vector, text in zip(kept, vectors, texts, strict=True)
-    ]
-    DocumentChunk.everywhere.bulk_create(rows, batch_size=500)
-    _count_terms(texts, +1)
+        for one, vector in zip(kept, vectors, strict=True)
+    )
+    while some := list(itertools.islice(rows, ROWS)):  # never all rows of a long document at once
+        DocumentChunk.everywhere.bulk_create(some)
+    _count_terms((_searched(one.chunk) for one in kept), +1)
+
+
+def _searched(chunk: Chunk) -> str:
+    return " ".join((*chunk.headings, chunk.text))
 
 
 def _read_before(document: Document) -> ArchivableQuerySet:

@@ -10,6 +10,7 @@ with its cause in words.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import threading
 import time
@@ -43,8 +44,8 @@ from documents.ingestion.sandbox import (
     Chunking,
     ExtractionCancelledError,
     IngestionResult,
-    Limits,
     extract_limited,
+    limits_for,
 )
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
@@ -66,9 +67,10 @@ TURNS = "documents"
 MAX_ATTEMPTS = 4
 # Progress shares of the stages: reading the first part, embedding most of the rest.
 EXTRACTED, EMBEDDED = 40, 95
-# The longest that a document may take to be read and to be embedded. Both, and a minute for fetching and saving, are
-# less than Celery's time limit, and that less than the time after which Redis hands a message out again.
-LONGEST_READING, LONGEST_EMBEDDING = 3600.0, 3000.0
+# The longest that a document may take to be embedded. With that of reading (`sandbox.LONGEST`), and a minute for
+# fetching and saving, it is less than Celery's time limit, and that less than the time after which Redis hands a
+# message out again.
+LONGEST_EMBEDDING = 3000.0
 HISTORY = 20  # finished jobs from which the speed of the stages is known
 
 
@@ -90,20 +92,30 @@ def ask_for_worker(task: Task[Any, Any], *, countdown: float = 0) -> None:
     enqueue(task, countdown=countdown)
 
 
-def queue_job(document: Document, task: Task[Any, Any], *, is_bulk: bool = False) -> IngestionJob:
-    """Have the document read, instead of whatever reads it now. `is_bulk` lets others of the company go first."""
-    stop_jobs(document)
-    job = IngestionJob.objects.create(document=document, task_id=task_records.create_task(), is_bulk=is_bulk)
+def queue_job(
+    document: Document, task: Task[Any, Any], *, is_bulk: bool = False, fetches: bool = False
+) -> IngestionJob:
+    """Have the document read, instead of whatever reads it now. `is_bulk` lets others of the company go first.
+
+    `fetches`: its address is asked for the file again.
+    """
+    stop_jobs([document])
+    job = IngestionJob.objects.create(
+        document=document, task_id=task_records.create_task(), is_bulk=is_bulk, fetches=fetches
+    )
     ask_for_worker(task)
     return job
 
 
-def stop_jobs(document: Document) -> None:
-    """Cancel the jobs that would read the document or do. Call inside the transaction that says what comes instead."""
-    for job in document.jobs.filter(status__in=UNFINISHED_JOBS).select_for_update():
-        job.status, job.finished_at, job.lease_until, job.seconds_left = JobStatus.CANCELLED, timezone.now(), None, None
-        job.save(update_fields=["status", "finished_at", "lease_until", "seconds_left", "updated_at"])
-        cause = "Reading this document was cancelled."
+def stop_jobs(documents: Sequence[Document]) -> None:
+    """Cancel the jobs that would read them or do. Call inside the transaction that says what comes instead."""
+    rows = IngestionJob.objects.filter(document__in=documents, status__in=UNFINISHED_JOBS)
+    stopped = list(rows.order_by("pk").select_for_update())
+    now, cause = timezone.now(), "Reading this document was cancelled."
+    if stopped:
+        rows = IngestionJob.objects.filter(pk__in=[job.pk for job in stopped])
+        rows.update(status=JobStatus.CANCELLED, finished_at=now, lease_until=None, seconds_left=None, updated_at=now)
+    for job in stopped:
         tell = partial(task_records.fail_task, str(job.task_id), cause, "DOC_CANCELLED")
         transaction.on_commit(tell, robust=True)
 
@@ -243,9 +255,10 @@ def _expected(document: Document) -> dict[str, float]:
 
 def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> None:
     clock = _Clock(job)
-    if document.source_url and not document.file:
+    if document.source_url and (job.fetches or not document.file):
         with clock.stage(Stage.FETCHING):
             _fetch(document)
+            IngestionJob.objects.filter(pk=job.pk).update(fetches=False)  # a retry reads what is there now
     clock.expected = _expected(document)
     with clock.stage(Stage.EXTRACTING), _local_copy(document) as path:
         result = _extract(path, document, clock, held)
@@ -274,9 +287,12 @@ def _fetch(document: Document) -> None:
         name = f"{name}.html"
     document.original_filename = name[-300:]
     document.document_type = detect_type(filename=name, head=page.body, size=len(page.body))
-    document.file_size = len(page.body)
+    document.file_size, document.sha256 = len(page.body), hashlib.sha256(page.body).hexdigest()
+    old = document.file.name
     document.file.save("original", ContentFile(page.body), save=False)
-    document.save(update_fields=["original_filename", "document_type", "file_size", "file", "updated_at"])
+    document.save(update_fields=["original_filename", "document_type", "file_size", "sha256", "file", "updated_at"])
+    if old and old != document.file.name:
+        document.file.storage.delete(old)
 
 
 @contextmanager
@@ -303,20 +319,18 @@ def _extract(path: Path, document: Document, clock: _Clock, held: threading.Even
     def on_progress(share: float, what: str) -> None:
         clock.report(int(share * EXTRACTED), Stage.OCR if what == "ocr" else Stage.EXTRACTING, share=share)
 
-    # A minute, and time for every megabyte: a scan of 20 MB has perhaps 200 pages to recognise.
-    deadline = 60 + 60 * document.file_size / 2**20
     return extract_limited(
         path,
         document.document_type,
         ocr=OcrOptions(languages=ocr_languages()),
         chunking=Chunking(document.home.chunk_size, document.home.chunk_overlap),
-        limits=Limits(memory_mb=settings.INGESTION_MEMORY_MB, wall_seconds=min(deadline, LONGEST_READING)),
+        limits=limits_for(document.document_type, document.file_size, memory_mb=settings.INGESTION_MEMORY_MB),
         on_progress=on_progress,
         cancelled=lambda: not held.is_set() or not clock.job.is_held(),
     )
 
 
-def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[list[float]], str, Identity]:
+def _embed(result: IngestionResult, document: Document, clock: _Clock) -> tuple[list[embeddings.Vector], str, Identity]:
     config, identity = writing_embedder(document.home)
     model = embedder(config)
     title = result.title or document.original_filename
@@ -339,7 +353,7 @@ def _save(
     job: IngestionJob,
     document: Document,
     result: IngestionResult,
-    vectors: Sequence[Sequence[float]],
+    vectors: Sequence[embeddings.Vector],
     model_name: str,
     identity: Identity,
     clock: _Clock,

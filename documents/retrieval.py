@@ -8,7 +8,6 @@ there is evidence at all is decided here, from the scores, never by asking a mod
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from pgvector import Vector
 from agents.models import Agent
 from documents.candidates import DENSE, LEXICAL, Candidate, Words, find
 from documents.chunks import ALL_CHUNKS
+from documents.follow_ups import is_self_contained as is_self_contained
 from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
 from documents.ingestion.locators import describe
@@ -45,16 +45,9 @@ EVIDENCE_THRESHOLD = 0.41
 # Weights of nearness in meaning and of shared terms, then of a passage's nearest sentence where that was looked at.
 MEANING, TERMS = 0.7, 0.3
 READ_MEANING, READ_TERMS, READ_SENTENCE = 0.2, 0.1, 0.7
-# Evidence between these leaves it open whether there is an answer: so many passages are then read by the sentence.
-DOUBTFUL, READ_PASSAGES, READ_SENTENCES = (0.15, 0.5), 3, 24
-# "In winter?", "And the other one?", "Where is it made?" say too little on their own; a longer question does not,
-# whatever pronoun it holds.
-SHORTEST_QUESTION, LONGEST_FOLLOW_UP = 2, 4  # terms
-LEANS_ON_PREVIOUS = re.compile(
-    r"^\W*(?:and|but|or|also|then|what about|how about)\b"
-    r"|\b(?:it|its|they|them|their|this|that|these|those|he|him|his|she|her|there|ones?|same)\b",
-    re.IGNORECASE,
-)
+# Evidence between these leaves it open whether there is an answer: so many passages are then read, each by so many
+# sentences.
+DOUBTFUL, READ_PASSAGES, READ_SENTENCES = (0.15, 0.5), 3, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,14 +252,6 @@ def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tup
     return [*sorted(read, key=attrgetter("rerank"), reverse=True), *found[choice.passages :]], None
 
 
-def is_self_contained(question: str) -> bool:
-    """The question says enough to be searched for without the one before."""
-    length = len(set(terms(question)))
-    if length < SHORTEST_QUESTION:
-        return False
-    return length > LONGEST_FOLLOW_UP or LEANS_ON_PREVIOUS.search(question) is None
-
-
 def has_evidence(passages: Sequence[Passage], threshold: float = EVIDENCE_THRESHOLD) -> bool:
     return any(passage.evidence >= threshold for passage in passages)
 
@@ -352,31 +337,37 @@ def _coverage(content: str, headings: Any, weights: dict[int, float]) -> float:
 
 
 def _read_closely(passages: Sequence[Passage], queries: Sequence[_Query]) -> list[Passage]:
-    """The passages with their evidence measured by their nearest sentences, where as a whole they leave doubt.
+    """The passages in their order, those of most evidence measured by their nearest sentences, where all leave doubt.
 
-    A price list or a page of questions has one line that matters; all the others hide it from the embedding.
+    A price list or a page of questions has one line that matters; all the others hide it from the embedding. Reading
+    never lowers evidence: a passage that speaks of the matter as a whole may have no single sentence that does.
     """
     low, high = DOUBTFUL
     if not low <= max((passage.evidence for passage in passages), default=0.0) < high:
         return list(passages)
+    places = sorted(range(len(passages)), key=lambda place: passages[place].evidence, reverse=True)[:READ_PASSAGES]
     sentences = [
-        (place, sentence.text)
-        for place, passage in enumerate(passages[:READ_PASSAGES])
-        for sentence in split_sentences(passage.content)
-    ][:READ_SENTENCES]
-    nearest = [0.0] * len(passages)
+        (place, text)
+        for place in places
+        for text in _telling_sentences(passages[place].content, queries[place].asked_weights)
+    ]
+    told = list(passages)
     for model in {id(query.model): query.model for query in queries}.values():
         own = [(place, text) for place, text in sentences if queries[place].model is model]
-        for (place, _), vector in zip(own, model.embed_documents([text for _, text in own]), strict=True):
-            asked = queries[place].asked_vector.to_numpy()
-            nearest[place] = max(nearest[place], float(asked @ np.asarray(vector)))
-    return [
-        replace(
-            passage,
-            evidence=READ_MEANING * passage.asked + READ_TERMS * passage.coverage + READ_SENTENCE * sentence,
-        )
-        for passage, sentence in zip(passages, nearest, strict=True)
-    ]
+        vectors = model.embed_documents([text for _, text in own]) if own else []
+        for (place, _), vector in zip(own, vectors, strict=True):
+            passage, nearness = passages[place], float(queries[place].asked_vector.to_numpy() @ np.asarray(vector))
+            evidence = READ_MEANING * passage.asked + READ_TERMS * passage.coverage + READ_SENTENCE * nearness
+            told[place] = replace(passage, evidence=max(told[place].evidence, evidence))
+    return told
+
+
+def _telling_sentences(text: str, weights: dict[int, float]) -> list[str]:
+    """The sentences with most of what was asked, of which the rarer terms count more; the earlier ones of equals."""
+    sentences = [sentence.text for sentence in split_sentences(text)]
+    if len(sentences) > READ_SENTENCES:
+        sentences.sort(key=lambda sentence: _coverage(sentence, (), weights), reverse=True)
+    return sentences[:READ_SENTENCES]
 
 
 def _json(value: Any) -> Any:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection
@@ -10,6 +10,7 @@ from django.db.models import CharField, Func, Q, QuerySet
 
 from agents.models import MODEL_RELATIONS, Agent
 from agents.selectors import agents_list
+from documents.enums import DocumentStatus
 from documents.ingestion.language import LANGUAGES
 from documents.ingestion.web.addresses import canonical, site_of
 from documents.models import (
@@ -120,6 +121,18 @@ def task_ids(documents: Sequence[Document]) -> list[uuid.UUID]:
     return list(jobs.values_list("task_id", flat=True))
 
 
+def datasets_of(agent_id: uuid.UUID) -> list[Dataset]:
+    """The datasets granted to an agent."""
+    return list(Dataset.objects.live().filter(grants__agent_id=agent_id))
+
+
+def latest_documents_of(agent_id: uuid.UUID, datasets: Sequence[Dataset], limit: int) -> list[Document]:
+    """Of what the agent answers from, its own and that of the datasets, the latest."""
+    rows = Document.objects.live().filter(Q(agent_id=agent_id) | Q(dataset__in=datasets))
+    rows = rows.filter(status=DocumentStatus.PROCESSED).only("title", "original_filename")
+    return list(rows.order_by("-created_at")[:limit])
+
+
 def get_chunk(chunk_id: uuid.UUID) -> DocumentChunk:
     rows = DocumentChunk.objects.select_related("document__agent", "document__dataset")
     chunk: DocumentChunk | None = rows.filter(pk=chunk_id).first()
@@ -173,13 +186,14 @@ def latest_crawl(source: WebsiteSource) -> Crawl | None:
 
 
 def website_of_page(agent_id: uuid.UUID, url: str) -> tuple[WebsiteSource | None, WebsitePage | None]:
-    """The agent's website that an address belongs to, and the page that was crawled there."""
+    """The website that an address belongs to, of the agent or its datasets, and the page that was crawled there."""
     address = canonical(url)
     if address is None:
         return None, None
+    datasets = Dataset.objects.live().filter(grants__agent_id=agent_id)
     sources = [
         source
-        for source in WebsiteSource.objects.live().filter(agent_id=agent_id)[:1000]
+        for source in WebsiteSource.objects.live().filter(Q(agent_id=agent_id) | Q(dataset__in=datasets))[:1000]
         if site_of(source.base_url) == site_of(address)
     ]
     page = (
@@ -236,3 +250,9 @@ def get_reranker(agent: Agent) -> AgentReranker:
     if reranker is None:
         raise NotFoundError("This agent has no reranker.")
     return reranker
+
+
+def metadata_of(document_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, dict[str, Any]]:
+    """The metadata of documents, with their tags, by id."""
+    rows = Document.objects.only("metadata", "tags").filter(pk__in=set(document_ids))
+    return {document.pk: document.told_metadata for document in rows}

@@ -40,13 +40,21 @@ class FoundPages:
 
 
 class Site:
-    """`check` is called before every wait and raises what shall end the crawl."""
+    """`check` is called before every wait and raises what shall end the crawl. `answer_seconds`: for one answer."""
 
-    def __init__(self, base_url: str, reader: PageReader, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        reader: PageReader,
+        check: Callable[[], None] = lambda: None,
+        *,
+        answer_seconds: float | None = None,
+    ) -> None:
         self.base_url = base_url
         self.reader = reader
         self.slower = 1.0  # how much longer than usual to wait: the site has complained
         self._check = check
+        self._answer_seconds = SECONDS if answer_seconds is None else answer_seconds
         self._robots: dict[str, Robots] = {}
 
     def allows(self, url: str) -> bool:
@@ -94,15 +102,15 @@ class Site:
             is_wanted=lambda kind: kind in HTML_TYPES or kind in FILE_TYPES,
         )
 
-    def sitemap_pages(self, limit: int) -> FoundPages:
-        """The addresses of this site that its sitemaps name, at most `limit` of them."""
+    def sitemap_pages(self, limit: int, *, sitemaps: int = MAX_SITEMAPS) -> FoundPages:
+        """The addresses of this site that the first of its sitemaps name, at most `limit` of them."""
         named = self.robots_of(self.base_url).sitemaps
         waiting = [address for one in named if (address := canonical(one, self.base_url))]
         waiting = waiting or [urljoin(self.base_url, "/sitemap.xml")]
         asked: set[str] = set()
         found: dict[str, None] = {}
         problems: list[str] = []
-        while waiting and len(asked) < MAX_SITEMAPS and len(found) < limit:
+        while waiting and len(asked) < sitemaps and len(found) < limit:
             url = waiting.pop(0)
             if url in asked:
                 continue
@@ -140,7 +148,7 @@ class Site:
             return fetch(
                 url,
                 max_bytes=max_bytes,
-                timeout=SECONDS,
+                timeout=self._answer_seconds,
                 accept="text/html,application/xhtml+xml,application/pdf;q=0.9,*/*;q=0.5",
                 headers={"User-Agent": f"{PRODUCT}/1.0 (+{settings.CRAWLER_CONTACT})", **(headers or {})},
                 follow_redirects=follow_redirects,

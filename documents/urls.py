@@ -15,6 +15,7 @@ from documents import (
 urlpatterns = [
     path("documents", views.documents, name="documents"),
     path("documents/upload", views.upload, name="document-upload"),
+    path("documents/archive", views.archive_chosen, name="documents-archive"),
     path("documents/<uuid:pk>", views.document, name="document"),
     path("documents/<uuid:pk>/row", views.row, name="document-row"),
     path("documents/<uuid:pk>/retry", views.retry, name="document-retry"),
@@ -32,6 +33,7 @@ urlpatterns = [
     path("documents/index/<uuid:pk>/build", views_indexes.build, name="document-index-build"),
     path("documents/index/<uuid:pk>/cancel", views_indexes.cancel, name="document-index-cancel"),
     path("documents/index/<uuid:pk>/rollback", views_indexes.roll_back, name="document-index-rollback"),
+    path("documents/<uuid:pk>/switch", views_lifecycle.switch, name="document-switch"),
     path("documents/chunk/<uuid:pk>", views_lifecycle.chunk, name="chunk"),
     path("documents/chunk/<uuid:pk>/edit", views_lifecycle.chunk_edit, name="chunk-edit"),
     path("documents/chunk/<uuid:pk>/undo", views_lifecycle.chunk_undo, name="chunk-undo"),

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import reswap
 
 from documents import selectors, services
-from documents.enums import DocumentStatus
+from documents.enums import DocumentStatus, DocumentType
 from documents.ingestion.detect import EXTENSIONS, SUPPORTED
 from documents.models import Document, DocumentChunk
 from documents.versions import versions_of
@@ -40,8 +40,8 @@ PAIRS = 200  # of metadata that are proposed
 
 @company_page
 def documents(request: PageRequest) -> HttpResponse:
-    search, status, home, tag, language, pair = (
-        query_text(request, name) for name in ("q", "status", "home", "tag", "language", "metadata")
+    search, status, home, tag, language, pair, kind = (
+        query_text(request, name) for name in ("q", "status", "home", "tag", "language", "metadata", "type")
     )
     is_archived = bool(request.GET.get("archived"))
     rows = selectors.documents_list(
@@ -51,16 +51,18 @@ def documents(request: PageRequest) -> HttpResponse:
         tags=[tag] if tag else [],
         metadata=[services.metadata_condition(pair)] if pair else [],
         language=language,
+        document_type=kind,
         is_archived=is_archived,
     )
     context = {
         "page_obj": page_of(request, rows, per_page=PER_PAGE),
         "homes": selectors.homes(),
         "status_choices": DocumentStatus.choices,
+        "type_choices": DocumentType.choices,
         "language_choices": selectors.languages_found(),
         "tags": selectors.tags_in_use(),
         "pairs": [services.metadata_as_text({name: value}) for name, value in selectors.metadata_in_use(PAIRS)],
-        "is_filtered": bool(search or status or home or tag or language or pair or is_archived),
+        "is_filtered": bool(search or status or home or tag or language or pair or kind or is_archived),
         **upload_context(),
     }
     return render(request, "documents/list.html", context)
@@ -136,6 +138,9 @@ def _upload(request: PageRequest) -> services.UploadOutcome:
         home=selectors.get_home(home_id),
         files=request.FILES.getlist("files"),
         urls=[url] if url else [],
+        metadata=services.metadata_of_text(request.POST.get("metadata", "")),
+        tags=request.POST.get("tags", "").split(","),
+        allow_duplicate=bool(request.POST.get("allow_duplicate")),
     )
 
 
@@ -190,4 +195,16 @@ def restore(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = selectors.get_document(pk, include_archived=True)
     services.restore_document(actor=principal_of(request.user), document=found)
     messages.success(request, f"“{found.original_filename}” was restored.")
+    return way_back(request, "documents")
+
+
+@require_POST
+@company_page
+def archive_chosen(request: PageRequest) -> HttpResponse:
+    ids = {pk for given in request.POST.getlist("document") if (pk := as_uuid(given))}
+    if ids:
+        count, _ = services.archive_documents(actor=principal_of(request.user), document_ids=list(ids))
+        messages.success(request, f"{count} document{' was' if count == 1 else 's were'} archived.")
+    else:
+        messages.error(request, "Choose the documents that shall be archived.")
     return way_back(request, "documents")

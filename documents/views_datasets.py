@@ -7,12 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from agents.models import Agent
+from agents.models import Agent, LLMSettings
 from documents import selectors, services
 from documents.models import Dataset
 from documents.views import upload_context
@@ -36,6 +37,12 @@ class DatasetForm(forms.Form):
     description = forms.CharField(
         max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), help_text="What belongs into it."
     )
+    settings = forms.ChoiceField(
+        label="Embedded by",
+        required=False,
+        help_text="The settings whose embedding model makes its documents searchable. Another model makes a new "
+        "index in the background; until it is done the one before answers.",
+    )
     agents = forms.ModelMultipleChoiceField(
         queryset=Agent.objects.none(),
         required=False,
@@ -47,12 +54,25 @@ class DatasetForm(forms.Form):
         initial = None
         if dataset is not None:
             granted = dataset.grants.values_list("agent_id", flat=True)
-            initial = {"name": dataset.name, "description": dataset.description, "agents": list(granted)}
+            initial = {
+                "name": dataset.name, "description": dataset.description, "agents": list(granted),
+                "settings": str(dataset.llm_settings_id),
+            }  # fmt: skip
         super().__init__(data, initial=initial)
+        used = dataset.llm_settings_id if dataset else None
+        rows = LLMSettings.objects.filter(Q(is_active=True) | Q(pk=used)).select_related("embedding_model")
+        self.fields["settings"].choices = [  # type: ignore[attr-defined]  # declared above
+            (str(row.pk), f"{row} · {row.embedding_model}")
+            for row in rows.order_by("-is_default", "name")
+            if row.name or row.is_default or row.pk == used
+        ]
         self.fields["agents"].queryset = Agent.objects.live().order_by("name")  # type: ignore[attr-defined]  # declared above
 
     def texts(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in ("name", "description")}
+
+    def settings_id(self) -> uuid.UUID | None:
+        return uuid.UUID(self.cleaned_data["settings"]) if self.cleaned_data["settings"] else None
 
     def agent_ids(self) -> list[uuid.UUID]:
         return [agent.pk for agent in self.cleaned_data["agents"]]
@@ -72,7 +92,10 @@ def create(request: PageRequest) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             dataset = services.create_dataset(
-                actor=principal_of(request.user), agent_ids=form.agent_ids(), **form.texts()
+                actor=principal_of(request.user),
+                settings_id=form.settings_id(),
+                agent_ids=form.agent_ids(),
+                **form.texts(),
             )
             messages.success(request, f"“{dataset.name}” was created. Upload its first documents.")
             return redirect("dataset", pk=dataset.pk)
@@ -99,7 +122,11 @@ def edit(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     if form.is_valid():
         with errors_in(form):
             services.update_dataset(
-                actor=principal_of(request.user), dataset=found, changes=form.texts(), agent_ids=form.agent_ids()
+                actor=principal_of(request.user),
+                dataset=found,
+                changes=form.texts(),
+                settings_id=form.settings_id(),
+                agent_ids=form.agent_ids(),
             )
             messages.success(request, "The changes were saved.")
             return redirect("dataset", pk=pk)

@@ -130,6 +130,20 @@ def chunk_switch(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     return _chunk(request, selectors.get_chunk(pk))
 
 
+@require_POST
+@company_page
+def switch(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """All passages of a document on, or off."""
+    found, is_on = selectors.get_document(pk), bool(request.POST.get("on"))
+    chunks = list(selectors.chunks_of(found, include_archived=True).select_related("document"))
+    change = services.restore_chunks if is_on else services.archive_chunks
+    with errors_as_messages(request):
+        count = change(actor=principal_of(request.user), chunks=chunks)
+        done = f"{count} passage{' was' if count == 1 else 's were'} switched {'on' if is_on else 'off'}."
+        messages.success(request, done)
+    return redirect("document", pk=pk)
+
+
 # --- Splitting ----------------------------------------------------------------------------------------------------
 
 

@@ -14,8 +14,9 @@ from agents.drafts import save_draft
 from agents.models import MOST_PASSAGES, Agent
 from agents.selectors import get_agent
 from agents.versions import drafted
-from documents.retrieval import RetrievalSettings
-from documents.selectors import get_reranker_of
+from documents.enums import DocumentType
+from documents.retrieval import Filters, RetrievalSettings
+from documents.selectors import datasets_of, get_reranker_of, latest_documents_of
 from documents.trial import try_search
 from documents.views_reranking import reranker_form
 from knowrithm.api.throttling import check_rate
@@ -23,6 +24,9 @@ from tenants.pages import PageRequest, company_page, errors_in
 from tenants.services import principal_of
 
 NAMES = ("top_k", "dense_weight", "threshold")
+FILTERS = ("tags", "document_type", "dataset", "document")
+DOCUMENTS = 200  # that can be chosen from
+CALIBRATED = {"builtin", "huggingface"}  # they offer the one model that the usual threshold was found with
 
 
 class SettingsForm(forms.Form):
@@ -58,6 +62,37 @@ class TrialForm(SettingsForm):
         required=False,
         help_text="When the question above follows on another one, such as: And in winter?",
     )
+    tags = forms.CharField(
+        max_length=2000, required=False, help_text="Only in documents that have all of these, with commas."
+    )
+    document_type = forms.ChoiceField(
+        label="Type", required=False, choices=[("", "Documents of every type"), *DocumentType.choices]
+    )
+    dataset = forms.ChoiceField(required=False)
+    document = forms.ChoiceField(required=False, help_text=f"The latest {DOCUMENTS} can be chosen.")
+
+    def __init__(self, agent: Agent, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        datasets = datasets_of(agent.pk)
+        documents = latest_documents_of(agent.pk, datasets, DOCUMENTS)
+        for name, rows, every in (
+            ("dataset", datasets, "All its documents"),
+            ("document", documents, "Every document"),
+        ):
+            self.fields[name].choices = [("", every), *((str(row.pk), row.name) for row in rows)]  # type: ignore[attr-defined]  # declared above
+
+    @property
+    def is_filtered(self) -> bool:
+        return self.is_bound and any(self.data.get(name) for name in FILTERS)
+
+    def filters(self) -> Filters:
+        data = self.cleaned_data
+        return Filters(
+            tags=[tag.strip() for tag in data["tags"].split(",") if tag.strip()],
+            document_types=[data["document_type"]] if data["document_type"] else (),
+            dataset_ids=[uuid.UUID(data["dataset"])] if data["dataset"] else (),
+            document_ids=[uuid.UUID(data["document"])] if data["document"] else (),
+        )
 
 
 @company_page
@@ -70,6 +105,7 @@ def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "agent": agent,
         "tab": "retrieval",
         "usual": RetrievalSettings(),
+        "is_calibrated": agent.llm_settings.embedding_provider.protocol in CALIBRATED,
         "reranker": get_reranker_of(pk),
         "rerank_form": reranker_form(pk),
     }
@@ -77,9 +113,9 @@ def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         settings = SettingsForm(request.POST)
         if settings.is_valid():
             return _save(request, agent, settings)
-        form = TrialForm(request.POST)
+        form = TrialForm(agent, request.POST)
     elif request.GET.get("query"):  # a link may hold a question alone
-        form = TrialForm({**values, **request.GET.dict()})
+        form = TrialForm(agent, {**values, **request.GET.dict()})
         if form.is_valid():
             with errors_in(form):
                 check_rate("search", str(request.user.pk))
@@ -88,9 +124,10 @@ def trial(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
                     question=form.cleaned_data["query"],
                     previous=form.cleaned_data["previous"],
                     settings=form.settings(),
+                    filters=form.filters(),
                 )
     else:
-        form = TrialForm(initial=values)
+        form = TrialForm(agent, initial=values)
     return render(request, "agents/retrieval.html", {**context, "form": form})
 
 

@@ -15,12 +15,11 @@ from django.views.decorators.http import require_POST
 from documents import selectors, services
 from documents.enums import CrawlMode, PageStatus
 from documents.exceptions import CrawlError
-from documents.ingestion.web.addresses import canonical, path_of
-from documents.ingestion.web.reader import PageReader
+from documents.ingestion.web.addresses import canonical
 from documents.models import WebsiteSource
 from documents.services.websites import FIELDS, MAX_DEPTH, MAX_PAGES
-from documents.site import Site
 from knowrithm.api.throttling import check_rate
+from knowrithm.errors import UnavailableError
 from tenants.pages import (
     PageRequest,
     as_uuid,
@@ -130,18 +129,10 @@ def preview(request: PageRequest) -> HttpResponse:
     url = canonical(given if "://" in given else f"https://{given}") if given else None
     context: dict[str, Any] = {"url": url}
     if url is not None:
-        with PageReader() as reader:
-            site = Site(url, reader)
-            try:
-                robots = site.robots_of(url)
-                found = site.sitemap_pages(50_000)
-                context |= {
-                    "is_allowed": robots.allows(path_of(url)), "delay": robots.delay, "rules": len(robots.rules),
-                    "sitemap_pages": len(found.addresses), "sitemaps": found.sitemaps,
-                    "examples": found.addresses[:5],
-                }  # fmt: skip
-            except CrawlError as error:
-                context["error"] = str(error)
+        try:
+            context["preview"] = services.preview_site(url)
+        except (CrawlError, UnavailableError) as error:
+            context["error"] = str(error)
     return render(request, "websites/_preview.html", context)
 
 

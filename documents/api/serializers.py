@@ -12,7 +12,8 @@ from documents.enums import DocumentType
 from documents.ingestion.base import Chunk
 from documents.ingestion.locators import describe
 from documents.models import Dataset, Document, DocumentChunk
-from documents.services import MAX_METADATA
+from documents.retrieval import Passage
+from documents.services import MAX_METADATA, metadata_of_json
 from knowrithm.api.serializers import RecordSerializer
 
 FILE_FIELDS = ("files", "file", "files[]")
@@ -49,8 +50,7 @@ class DocumentSerializer(RecordSerializer[Document]):
         read_only_fields = fields
 
     def get_metadata(self, document: Document) -> dict[str, Any]:
-        """With the tags, which clients send and look for there."""
-        return {**document.metadata, "tags": document.tags} if document.tags else document.metadata
+        return document.told_metadata
 
 
 class PageRecordSerializer(serializers.Serializer[Any]):
@@ -99,6 +99,7 @@ class UploadInput(serializers.Serializer[Any]):
     files = serializers.ListField(child=serializers.FileField(), required=False)
     url = serializers.CharField(required=False)
     urls = serializers.ListField(child=serializers.CharField(), required=False)
+    metadata = serializers.DictField(required=False, help_text="In a form, the text of a JSON object.")
     tags = serializers.ListField(child=serializers.CharField(), required=False)
     allow_duplicate = serializers.BooleanField(required=False)
 
@@ -134,9 +135,9 @@ def uploaded_metadata(request: Request) -> dict[str, Any]:
         flat: dict[str, Any] = {name: values[0] if len(values) == 1 else values for name, values in pairs.items()}
     else:
         flat = dict(data) if isinstance(data, dict) else {}
+    extra = {name: value for name, value in flat.items() if name not in NOT_METADATA and name not in request.FILES}
     nested = flat.get("metadata")
-    extra = {name: value for name, value in flat.items() if name not in NOT_METADATA}
-    return {**extra, **nested} if isinstance(nested, dict) else extra
+    return extra if nested in (None, "") else extra | metadata_of_json(nested)
 
 
 def uploaded_tags(request: Request) -> list[str]:
@@ -287,6 +288,12 @@ class SearchResultSerializer(serializers.Serializer[Any]):
     dense_score = serializers.FloatField(source="dense")
     lexical_score = serializers.FloatField(source="lexical")
     evidence = serializers.FloatField()
+    metadata = serializers.SerializerMethodField()
+
+    def get_metadata(self, passage: Passage) -> dict[str, Any]:
+        """Of its document, with the tags."""
+        found: dict[str, Any] = self.context["metadata"].get(passage.document_id, {})
+        return found
 
 
 class HandshakeInput(serializers.Serializer[Any]):

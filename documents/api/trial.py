@@ -10,8 +10,9 @@ from rest_framework.response import Response
 
 from agents.models import MOST_PASSAGES
 from agents.selectors import get_agent
-from documents.api.serializers import SearchResultSerializer
-from documents.retrieval import RetrievalSettings
+from documents.api.serializers import FiltersInput, SearchResultSerializer
+from documents.retrieval import Filters, RetrievalSettings
+from documents.selectors import metadata_of
 from documents.trial import try_search
 from knowrithm.api.permissions import READ
 from knowrithm.api.schema import answer
@@ -26,6 +27,7 @@ class TrialInput(serializers.Serializer[Any]):
     top_k = serializers.IntegerField(min_value=1, max_value=MOST_PASSAGES, required=False)
     dense_weight = serializers.FloatField(min_value=0, max_value=1, required=False)
     threshold = serializers.FloatField(min_value=0, max_value=1, required=False)
+    filters = FiltersInput(required=False)
 
 
 class TrialPassageSerializer(SearchResultSerializer):
@@ -64,6 +66,8 @@ class TrialViewSet(ApiViewSet):
     def search(self, request: Request) -> Response:
         """What the agent would find, with each leg's rank and score. Settings that are left out are the agent's own.
 
+        `filters` are those of `POST /search/document`.
+
         Save what you like with `PUT /agent/{agent_id}`: `retrieval_top_k`, `retrieval_dense_weight`,
         `retrieval_threshold`.
         """
@@ -75,13 +79,15 @@ class TrialViewSet(ApiViewSet):
             question=data["query"],
             previous=data.get("previous", ""),
             settings=replace(RetrievalSettings.of(agent), **chosen),
+            filters=Filters(**data.get("filters", {})),
         )
+        metadata = metadata_of(passage.document_id for passage in trial.passages)
         return Response(
             {
                 "query": data["query"],
                 "searched": trial.searched,
                 "settings": asdict(trial.settings),
-                "results": TrialPassageSerializer(trial.passages, many=True).data,
+                "results": TrialPassageSerializer(trial.passages, many=True, context={"metadata": metadata}).data,
                 "total_results": len(trial.passages),
                 "evidence": trial.evidence,
                 "has_evidence": trial.has_evidence,

@@ -351,7 +351,8 @@ class SearchViewSet(ApiViewSet):
             settings=replace(RetrievalSettings.of(agent), top_k=data.get("limit") or data.get("top_k") or 10),
             filters=Filters(**data.get("filters", {})),
         )
-        results: Any = SearchResultSerializer(found.passages, many=True).data
+        metadata = selectors.metadata_of(passage.document_id for passage in found.passages)
+        results: Any = SearchResultSerializer(found.passages, many=True, context={"metadata": metadata}).data
         if not data["include_content"]:
             results = [{name: result[name] for name in result if name not in {"content", "text"}} for result in results]
         return Response(

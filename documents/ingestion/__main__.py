@@ -20,7 +20,7 @@ def main(order: dict[str, Any]) -> int:
     # The answer has a stream of its own: what a library prints goes to standard error.
     answer = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
-    _limit(order["memory_mb"], order["cpu_seconds"])
+    _limit(order["memory_mb"], order["cpu_seconds"], order["longest"] if order["page_seconds"] else 0)
     try:
         _write(answer, _ingest(order, answer))
     except IngestionError as error:
@@ -35,10 +35,18 @@ def main(order: dict[str, Any]) -> int:
     return 0
 
 
-def _limit(memory_mb: int, cpu_seconds: int) -> None:
+def _limit(memory_mb: int, cpu_seconds: int, longest: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, max(cpu_seconds + 5, longest)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _allow_page(seconds: int) -> None:
+    """Computing time for the next page: recognising the one before has taken some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    wanted = min(int(time.process_time()) + seconds, hard)
+    if wanted > soft:
+        resource.setrlimit(resource.RLIMIT_CPU, (wanted, hard))
 
 
 def _ingest(order: dict[str, Any], answer: IO[str]) -> dict[str, Any]:
@@ -51,6 +59,8 @@ def _ingest(order: dict[str, Any], answer: IO[str]) -> dict[str, Any]:
 
     def progress(share: float, what: str) -> None:
         nonlocal last_report
+        if what == "ocr" and order["page_seconds"]:
+            _allow_page(order["page_seconds"])
         now = time.monotonic()
         if now - last_report >= _PROGRESS_SECONDS:
             last_report = now

@@ -33,7 +33,7 @@ _READERS = {  # module, and its function where that is not `extract`
     "jsonl": "json_format:extract_lines",
     "xml": "xml_format",
 }
-_RECOGNISED = {"pdf", "image"}  # their readers may need tesseract
+RECOGNISED = frozenset({"pdf", "image"})  # their readers may need tesseract
 
 
 def extract(path: Path, document_type: str, *, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
@@ -45,9 +45,9 @@ def extract(path: Path, document_type: str, *, ocr: OcrOptions, progress: Callab
         raise UnsupportedTypeError(f"Documents of the type {document_type} are not supported.")
     name, _, function = _READERS[document_type].partition(":")
     read = getattr(importlib.import_module(f"documents.ingestion.formats.{name}"), function or "extract")
-    extraction: Extraction = read(path, ocr=ocr, progress=progress) if document_type in _RECOGNISED else read(path)
+    extraction: Extraction = read(path, ocr=ocr, progress=progress) if document_type in RECOGNISED else read(path)
     title = " ".join(clean_text(extraction.title).split())[:300]
     return dataclasses.replace(extraction, title="" if _MEANINGLESS_TITLE.search(title) else title)
 
 
-__all__ = ["OcrOptions", "extract"]
+__all__ = ["RECOGNISED", "OcrOptions", "extract"]

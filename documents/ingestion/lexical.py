@@ -45,7 +45,7 @@ def terms(text: str, language: str = "english") -> list[str]:
     """The text's terms in order, with repetitions: case and accents folded, stopwords dropped, stemmed."""
     stopwords = _STOPWORDS.get(language, frozenset())
     found: list[str] = []
-    for token in _TOKEN.findall(_fold(text)):
+    for token in words(text):
         if token.isascii():
             word = token.removesuffix("'s")
             if word and word not in stopwords:
@@ -53,6 +53,11 @@ def terms(text: str, language: str = "english") -> list[str]:
         else:
             found.extend(_terms_of_other_scripts(token, language))
     return found
+
+
+def words(text: str) -> list[str]:
+    """The text's words in order, case and accents folded."""
+    return _TOKEN.findall(_fold(text))
 
 
 def _fold(text: str) -> str:

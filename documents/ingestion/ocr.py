@@ -53,11 +53,12 @@ class OcrLine:
 
 @dataclass(frozen=True, slots=True)
 class OcrPage:
-    """`paragraphs` are lists of lines; `confidence` is the words' mean, 0 to 100."""
+    """`paragraphs` are lists of lines; `confidence` is the words' mean, 0 to 100. `has_failed`: nobody knows any."""
 
     page: int
     paragraphs: tuple[tuple[OcrLine, ...], ...]
     confidence: float
+    has_failed: bool = False
 
     @property
     def is_doubtful(self) -> bool:
@@ -65,8 +66,8 @@ class OcrPage:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What is kept about the page: `how` is `ocr`, or `empty` where nothing was recognised."""
-        how = "ocr" if self.paragraphs else "empty"
+        """What is kept about the page: `how` is `ocr`, or `empty` where nothing was recognised, or `left_out`."""
+        how = "ocr" if self.paragraphs else "left_out" if self.has_failed else "empty"
         return page_record(self.page, how, self.confidence if self.paragraphs else None, is_doubtful=self.is_doubtful)
 
 
@@ -99,9 +100,15 @@ def recognise(images: Iterable[PageImage], *, ocr: OcrOptions, warnings: list[st
 
 def doubtful_warnings(results: Sequence[OcrPage]) -> list[str]:
     doubtful = [result.page for result in results if result.is_doubtful]
-    if not doubtful:
-        return []
-    return [f"{pages(doubtful)} {is_or_are(doubtful)} hard to read: check the recognised text against the scan."]
+    failed = [result.page for result in results if result.has_failed]
+    warnings = []
+    if failed:
+        warnings.append(f"{pages(failed)} could not be recognised in time and {is_or_are(failed)} left out.")
+    if doubtful:
+        warnings.append(
+            f"{pages(doubtful)} {is_or_are(doubtful)} hard to read: check the recognised text against the scan."
+        )
+    return warnings
 
 
 def pages(numbers: Sequence[int]) -> str:
@@ -142,7 +149,7 @@ def _read(page: PageImage, languages: str) -> OcrPage:
     paragraphs = tuple(
         tuple(OcrLine(text, page.place(best.page.back(box))) for text, box in lines) for lines in best.paragraphs()
     )
-    return OcrPage(page.number, paragraphs, round(best.confidence, 1))
+    return OcrPage(page.number, paragraphs, round(best.confidence, 1), best.has_failed and not paragraphs)
 
 
 def _orientations(page: PageImage, *, has_words: bool) -> Sequence[int]:
@@ -171,7 +178,7 @@ class _Words:
     def __init__(self, page: Upright, languages: str, dpi: int) -> None:
         import pytesseract
 
-        self.page = page
+        self.page, self.has_failed = page, False
         try:
             self.data: Mapping[str, list[Any]] = pytesseract.image_to_data(
                 _raw(page.image),
@@ -181,7 +188,7 @@ class _Words:
                 output_type=pytesseract.Output.DICT,
             )
         except RuntimeError:  # a page that takes minutes is a picture, not print
-            self.data = {"text": []}
+            self.data, self.has_failed = {"text": []}, True
         self.indexes = [index for index, text in enumerate(self.data["text"]) if text.strip()]
         lengths = [len(self.data["text"][index]) for index in self.indexes]
         weighted = sum(

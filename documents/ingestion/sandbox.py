@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from documents.ingestion.base import Chunk, DamagedDocumentError, IngestionError, TooLargeError
-from documents.ingestion.ocr import OcrOptions
+from documents.ingestion.extract import RECOGNISED
+from documents.ingestion.ocr import PAGE_SECONDS, OcrOptions
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 # The child gets what its libraries need and none of the platform's secrets.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX", "LD_LIBRARY_PATH", "SYSTEMROOT")
+LONGEST = 3600  # seconds that any document may take
 _POLL_SECONDS = 0.5
 _MAX_STDERR = 64 * 1024
 # Every character of MAX_CHARACTERS as \uXXXX would be 120 MB; locators and overlap come on top.
@@ -39,11 +41,32 @@ class Chunking:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`memory_mb` is address space and holds for each process; `cpu_seconds` too. `wall_seconds` holds for all."""
+    """`memory_mb` is address space and holds for each process; `cpu_seconds` too. `wall_seconds` holds for all.
+
+    Each page that has been recognised gives both of the latter `page_seconds` from then, up to `longest` in all.
+    """
 
     memory_mb: int = 2048
     cpu_seconds: int = 3600
     wall_seconds: float = 600.0
+    page_seconds: int = 0
+    longest: int = 3600
+
+
+def limits_for(document_type: str, size: int, *, memory_mb: int) -> Limits:
+    """What a worker grants a file of so many bytes. A bomb is small: what is small gets little.
+
+    Only what may have to be recognised gets all of `memory_mb` at once, and time by its pages.
+    """
+    megabytes = size / 2**20
+    is_recognised = document_type in RECOGNISED
+    return Limits(
+        memory_mb=memory_mb if is_recognised else min(memory_mb, 512 + int(32 * megabytes)),
+        cpu_seconds=min(30 + int(20 * megabytes), LONGEST),
+        wall_seconds=min(60 + 60 * megabytes, LONGEST),
+        page_seconds=2 * PAGE_SECONDS if is_recognised else 0,
+        longest=LONGEST,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +109,8 @@ def extract_limited(
         "chunking": asdict(chunking or Chunking()),
         "memory_mb": limits.memory_mb,
         "cpu_seconds": limits.cpu_seconds,
+        "page_seconds": limits.page_seconds,
+        "longest": limits.longest,
     }
     with tempfile.TemporaryDirectory(prefix="ingestion-") as scratch, open(f"{scratch}/stderr", "w+b") as stderr:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module, the order is one argument
@@ -119,13 +144,15 @@ def _listen(
     cancelled: Callable[[], bool],
 ) -> IngestionResult | None:
     """Follow the child's lines to its result; None when it ended without one."""
-    deadline = time.monotonic() + limits.wall_seconds
+    deadline = _Deadline(limits)
     for line in _lines(child, deadline, cancelled):
         try:
             message = json.loads(line)
             kind = message["kind"]
             if kind == "progress":
                 share, what = float(message["share"]), str(message["what"])
+                if what == "ocr":
+                    deadline.extend()
             elif kind == "result":
                 return _result(message)
             elif kind == "error":
@@ -140,7 +167,17 @@ def _listen(
     return None
 
 
-def _lines(child: subprocess.Popen[bytes], deadline: float, cancelled: Callable[[], bool]) -> Iterator[bytes]:
+class _Deadline:
+    def __init__(self, limits: Limits) -> None:
+        now = time.monotonic()
+        self.at, self._last, self._page_seconds = now + limits.wall_seconds, now + limits.longest, limits.page_seconds
+
+    def extend(self) -> None:
+        """A page has been recognised."""
+        self.at = max(self.at, min(time.monotonic() + self._page_seconds, self._last))
+
+
+def _lines(child: subprocess.Popen[bytes], deadline: _Deadline, cancelled: Callable[[], bool]) -> Iterator[bytes]:
     if child.stdout is None:
         raise ValueError("the child's output is not a pipe")
     pending: list[bytes] = []
@@ -150,13 +187,13 @@ def _lines(child: subprocess.Popen[bytes], deadline: float, cancelled: Callable[
         last_asked = time.monotonic()
         while True:
             now = time.monotonic()
-            if now > deadline:
+            if now > deadline.at:
                 raise TooLargeError("Reading this document took too long. Split it into smaller parts.")
             if now - last_asked >= _POLL_SECONDS:
                 last_asked = now
                 if cancelled():
                     raise ExtractionCancelledError
-            if not selector.select(timeout=min(_POLL_SECONDS, max(deadline - now, 0.01))):
+            if not selector.select(timeout=min(_POLL_SECONDS, max(deadline.at - now, 0.01))):
                 continue
             data = os.read(child.stdout.fileno(), 1 << 16)
             if not data:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from documents.ingestion.base import Block, Chunk, Locator
+from documents.ingestion.base import Block, Chunk, Locator, TooLargeError
+from documents.ingestion.limits import MAX_CHUNKS
 
 # No chunk is longer, whatever its words look like.
 MAX_CHUNK_CHARACTERS = 4000
@@ -44,7 +45,7 @@ def split(blocks: Sequence[Block], *, chunk_size: int = 220, chunk_overlap: int 
 
     Neighbours under the same headings are merged, also rows; prose is cut at sentence ends and overlaps by at most
     `chunk_overlap` words. A row is cut only when it alone is longer than a chunk. Never empty, never longer than
-    MAX_CHUNK_CHARACTERS. Characters of scripts without blanks count as words.
+    MAX_CHUNK_CHARACTERS. Characters of scripts without blanks count as words. Raises `TooLargeError` for too many.
     """
     if not 0 <= chunk_overlap < chunk_size:
         raise ValueError("chunk_overlap must be smaller than chunk_size, and neither negative")
@@ -53,6 +54,11 @@ def split(blocks: Sequence[Block], *, chunk_size: int = 220, chunk_overlap: int 
         for pieces in _packed(_pieces(blocks, start, end, chunk_size), blocks, chunk_size, chunk_overlap):
             text = _text(pieces, blocks)
             locators = [blocks[index].locator for index in dict.fromkeys(piece.block for piece in pieces)]
+            if len(chunks) == MAX_CHUNKS:
+                raise TooLargeError(
+                    f"This document makes more than {MAX_CHUNKS:,} passages. Split it into parts, or have its passages "
+                    "cut larger."
+                )
             chunks.append(Chunk(len(chunks), text, merge_locators(locators), blocks[start].headings, count_words(text)))
     return chunks
 

@@ -123,6 +123,11 @@ class Document(ArchivableModel):
         return self.title or self.original_filename
 
     @property
+    def told_metadata(self) -> dict[str, Any]:
+        """With the tags, which clients send and look for there."""
+        return {**self.metadata, "tags": self.tags} if self.tags else dict(self.metadata)
+
+    @property
     def language_name(self) -> str:
         return LANGUAGES.get(self.language, self.language)
 
@@ -238,6 +243,7 @@ class IngestionJob(LeasedModel, BaseModel):
     timings = models.JSONField(default=dict, blank=True)  # seconds by stage, and chunks `from_cache`
     seconds_left = models.PositiveIntegerField(null=True, blank=True)
     is_bulk = models.BooleanField(default=False)  # comes after what a person has just sent
+    fetches = models.BooleanField(default=False)  # the address anew, also where its file is there from before
     due_at = models.DateTimeField(null=True, blank=True)  # not before; None: at once
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -13,18 +13,23 @@ from documents.services.cloning import clone_knowledge
 from documents.services.datasets import archive_dataset, create_dataset, restore_dataset, update_dataset
 from documents.services.edits import edit_chunk, undo_chunk_edit, update_document
 from documents.services.indexes import build_index_for, cancel_index_build, roll_back_index, start_index_build
-from documents.services.metadata import MAX_METADATA, metadata_as_text, metadata_condition, metadata_of_text
+from documents.services.metadata import (
+    MAX_METADATA,
+    metadata_as_text,
+    metadata_condition,
+    metadata_of_json,
+    metadata_of_text,
+)
 from documents.services.preview import SplitPreview, preview_split
 from documents.services.replacing import replace_document
 from documents.services.reranking import remove_reranker, set_reranker
+from documents.services.site_preview import preview_site
 from documents.services.tags import clean_tags
 from documents.services.uploads import (
     Duplicate,
     RejectedUpload,
     UploadOutcome,
     clean_filename,
-    create_document,
-    create_document_from_url,
     printable,
     queue_ingestion,
     retry_document,
@@ -59,13 +64,13 @@ __all__ = [
     "clean_tags",
     "clone_knowledge",
     "create_dataset",
-    "create_document",
-    "create_document_from_url",
     "create_website_source",
     "edit_chunk",
     "metadata_as_text",
     "metadata_condition",
+    "metadata_of_json",
     "metadata_of_text",
+    "preview_site",
     "preview_split",
     "printable",
     "queue_ingestion",

@@ -19,7 +19,7 @@ def cancel_document(*, actor: Principal, document: Document) -> Document:
 
     Raises `InvalidInputError` when it is not being read.
     """
-    stop_jobs(document)
+    stop_jobs([document])
     now = timezone.now()
     rows = Document.objects.filter(pk=document.pk, status__in=ACTIVE_STATUSES)
     if not rows.update(status=DocumentStatus.CANCELLED, processing_error="", error_code="", updated_at=now):

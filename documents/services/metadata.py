@@ -33,10 +33,28 @@ def metadata_of_text(text: str) -> dict[str, Any]:
             fault = "Write tags in the field for tags."
             raise InvalidInputError(fault, fields={"metadata": [fault]})
         found[name] = value_of(value)
-    if len(json.dumps(found)) > MAX_METADATA:
-        fault = f"Metadata may have at most {MAX_METADATA:,} characters."
+    check_size(found)
+    return found
+
+
+def metadata_of_json(given: Any) -> dict[str, Any]:
+    """An object, or the text of one, as a field of a form holds it. Raises `InvalidInputError`."""
+    found = given
+    if isinstance(given, str):
+        try:
+            found = json.loads(given)
+        except (ValueError, RecursionError):
+            found = None
+    if not isinstance(found, dict) or not _is_storable(found):
+        fault = 'Give the metadata as a JSON object, such as {"team": "sales"}.'
         raise InvalidInputError(fault, fields={"metadata": [fault]})
     return found
+
+
+def check_size(metadata: Mapping[str, Any]) -> None:
+    if len(json.dumps(metadata)) > MAX_METADATA:
+        fault = f"Metadata may have at most {MAX_METADATA:,} characters of JSON."
+        raise InvalidInputError(fault, fields={"metadata": [fault]})
 
 
 def metadata_condition(text: str) -> tuple[str, list[Any]]:

@@ -15,10 +15,12 @@ from documents.enums import DocumentType
 from documents.exceptions import RejectedFileError
 from documents.ingestion.base import Chunk, IngestionError
 from documents.ingestion.locators import describe
+from documents.ingestion.ocr import OcrOptions
 from documents.ingestion.sandbox import Chunking, Limits, extract_limited
 from documents.services.uploads import checked_type, clean_filename
 from knowrithm.db.schema import release_connection
 from knowrithm.errors import InvalidInputError, UnavailableError
+from tenants.selectors import ocr_languages
 
 SHOWN = 200  # chunks
 MAX_TEXT = 200_000  # characters
@@ -65,16 +67,17 @@ def preview_split(
             for piece in [text.encode()] if file is None else file.chunks():
                 copy.write(piece)
             copy.flush()
+            ocr = OcrOptions(languages=ocr_languages())
             release_connection()
-            return _preview(Path(copy.name), document_type, chunking)
+            return _preview(Path(copy.name), document_type, chunking, ocr)
     finally:
         _places.release()
 
 
-def _preview(path: Path, document_type: str, chunking: Chunking) -> SplitPreview:
+def _preview(path: Path, document_type: str, chunking: Chunking, ocr: OcrOptions) -> SplitPreview:
     limits = Limits(min(MEMORY_MB, settings.INGESTION_MEMORY_MB), cpu_seconds=SECONDS, wall_seconds=SECONDS)
     try:
-        result = extract_limited(path, document_type, chunking=chunking, limits=limits)
+        result = extract_limited(path, document_type, ocr=ocr, chunking=chunking, limits=limits)
     except IngestionError as error:
         raise RejectedFileError(str(error), code=error.code) from None
     return SplitPreview(result.chunks[:SHOWN], len(result.chunks), document_type, result.page_count, result.warnings)

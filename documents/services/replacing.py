@@ -9,14 +9,13 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from documents.models import Document
-from documents.services.uploads import clean_filename, create_document, create_document_from_url, sha256_of
+from documents.services.uploads import add_document, clean_filename, document_at, sha256_of, stored_file
 from documents.versions import next_version
 from knowrithm.errors import ConflictError, InvalidInputError
 from knowrithm.principal import Principal
 from tenants.audit.services import record_event
 
 
-@transaction.atomic
 def replace_document(
     *,
     actor: Principal,
@@ -30,23 +29,28 @@ def replace_document(
     The document keeps its title, and its name but for the extension, unless it `takes_name` of the new file. What
     comes from an address is always named by it.
 
-    Raises `ConflictError` while another new version is being read, and as `create_document` does.
+    Raises `ConflictError` while another new version is being read, and as `stored_file` and `document_at` do.
     """
     if (file is None) == (not url):
         raise InvalidInputError("Send the new version as a file (field `file`) or as an address (field `url`).")
-    old = Document.objects.select_for_update(of=("self",)).select_related("agent", "dataset").get(pk=document.pk)
-    if file is not None and sha256_of(file) == old.sha256:
+    if file is None:
+        return _replace(actor, document, document_at(url), takes_name=takes_name)
+    if sha256_of(file) == document.sha256:
         raise InvalidInputError("This is the same file as before. Send one that has changed.", code="DOC_DUPLICATE")
-    inherited: dict[str, Any] = {"actor": actor, "home": old.home, "metadata": old.metadata, "tags": old.tags}
+    with stored_file(file, clean_filename(file.name or "")) as new:
+        return _replace(actor, document, new, takes_name=takes_name)
+
+
+@transaction.atomic
+def _replace(actor: Principal, document: Document, new: Document, *, takes_name: bool) -> Document:
+    old = Document.objects.select_for_update(of=("self",)).select_related("agent", "dataset").get(pk=document.pk)
     family = Document.objects.live().filter(lineage=old.lineage).exclude(lineage=None)
     if any(one.is_active_job for one in family.filter(version__gt=old.version)):
         raise ConflictError("A new version of this document is being read already. Wait until that is done.")
-    inherited["version"] = next_version(old) | ({} if takes_name else {"title": old.title})
-    if file is None:
-        new = create_document_from_url(url=url, **inherited)
-    else:
-        given = clean_filename(file.name or "")
-        new = create_document(file=file, filename=given if takes_name else _kept_name(old, given), **inherited)
+    version = next_version(old) | ({} if takes_name else {"title": old.title})
+    if new.file and not takes_name:
+        new.original_filename = _kept_name(old, new.original_filename)
+    add_document(new, actor=actor, home=old.home, metadata=old.metadata, tags=old.tags, version=version)
     record_event(
         actor=actor,
         event_type="document.replaced",

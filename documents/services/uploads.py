@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
+from django.db.models import Q
 from django.template.defaultfilters import filesizeformat
 
 from documents import tasks
@@ -20,7 +22,8 @@ from documents.exceptions import FileTooLargeError, RejectedFileError
 from documents.ingestion.base import IngestionError
 from documents.ingestion.detect import detect_type
 from documents.jobs import queue_job
-from documents.models import Document, Home, IngestionJob, owned_by
+from documents.models import Document, Home, IngestionJob, WebsitePage, owned_by
+from documents.services.metadata import check_size
 from documents.services.records import record_documents
 from documents.services.tags import clean_tags
 from documents.versions import count_documents
@@ -58,7 +61,6 @@ class UploadOutcome:
     duplicates: list[Duplicate] = field(default_factory=list)
 
 
-@transaction.atomic
 def upload(
     *,
     actor: Principal,
@@ -71,40 +73,50 @@ def upload(
 ) -> UploadOutcome:
     """Take every file and address that can be taken; say of each other why not. One bad file spoils no other.
 
-    A file whose content the agent or dataset has already is not taken again, unless `allow_duplicate`.
+    A file whose content the agent or dataset has already is not taken again, unless `allow_duplicate`. The files are
+    stored first: the transaction holds the agent's row, for which turns may wait, only for a moment.
     """
     if not files and not urls:
         raise InvalidInputError("Send at least one file (field `files`) or address (field `urls`).")
+    check_size(metadata or {})
     outcome = UploadOutcome()
     options: dict[str, Any] = {"actor": actor, "home": home, "metadata": metadata, "tags": clean_tags(tags)}
-    for file in files:
-        name = clean_filename(file.name or "")
-        if not allow_duplicate and (known := _known(home, file)):
-            outcome.duplicates.append(Duplicate(name, known))
-            continue
-        try:
-            document = create_document(file=file, filename=name, **options)
-        except (RejectedFileError, FileTooLargeError) as error:
-            outcome.rejected.append(RejectedUpload(name, str(error), error.code))
-        else:
-            outcome.documents.append(document)
-    for url in urls:
-        try:
-            outcome.documents.append(create_document_from_url(url=url, **options))
-        except RejectedFileError as error:
-            outcome.rejected.append(RejectedUpload(printable(url)[:300], str(error), error.code))
-    if outcome.documents:
-        record_documents(actor, "document.uploaded", outcome.documents)
+    with ExitStack() as stored:
+        for file in files:
+            name = clean_filename(file.name or "")
+            if not allow_duplicate and (known := _known(home, file, outcome.documents)):
+                outcome.duplicates.append(Duplicate(name, known))
+                continue
+            try:
+                outcome.documents.append(stored.enter_context(stored_file(file, name)))
+            except (RejectedFileError, FileTooLargeError) as error:
+                outcome.rejected.append(RejectedUpload(name, str(error), error.code))
+        for url in urls:
+            try:
+                outcome.documents.append(document_at(url))
+            except RejectedFileError as error:
+                outcome.rejected.append(RejectedUpload(printable(url)[:300], str(error), error.code))
+        with transaction.atomic():
+            for document in outcome.documents:
+                add_document(document, **options)
+            if outcome.documents:
+                record_documents(actor, "document.uploaded", outcome.documents)
     return outcome
 
 
-def _known(home: Home, file: UploadedFile[Any]) -> Document | None:
-    """What the agent or dataset has of the same content. One that could not be read does not count."""
+def _known(home: Home, file: UploadedFile[Any], beside: Sequence[Document]) -> Document | None:
+    """What the agent or dataset has of the same content, or what comes `beside` it.
+
+    One that could not be read, or whose reading was cancelled, is none.
+    """
     if not file.size or file.size > settings.MAX_FILE_SIZE:
         return None
-    rows = Document.objects.with_progress().live().filter(**owned_by(home), sha256=sha256_of(file))
-    known: Document | None = rows.exclude(status=DocumentStatus.FAILED).order_by("created_at").first()
-    return known
+    sha256 = sha256_of(file)
+    rows = Document.objects.with_progress().live().filter(**owned_by(home), sha256=sha256)
+    known: Document | None = (
+        rows.exclude(status__in=(DocumentStatus.FAILED, DocumentStatus.CANCELLED)).order_by("created_at").first()
+    )
+    return known or next((document for document in beside if document.sha256 == sha256), None)
 
 
 def clean_filename(name: str) -> str:
@@ -117,52 +129,30 @@ def printable(text: str) -> str:
     return "".join(character for character in text if character.isprintable())
 
 
-@transaction.atomic
-def create_document(
-    *,
-    actor: Principal,
-    home: Home,
-    file: UploadedFile[Any],
-    filename: str,
-    metadata: Mapping[str, Any] | None = None,
-    tags: Sequence[str] = (),
-    version: Mapping[str, Any] | None = None,
-) -> Document:
-    """Store a file and queue its reading: one of those that `upload` takes, and records together.
+@contextmanager
+def stored_file(file: UploadedFile[Any], filename: str) -> Iterator[Document]:
+    """A document whose file lies in the storage, for `add_document`. If what is done with it fails, the file goes.
 
-    `version` are the fields of a later version of another document. Raises `RejectedFileError` or `FileTooLargeError`.
+    Raises `RejectedFileError` or `FileTooLargeError`.
     """
-    document_type = checked_type(file, filename)
     document = Document(
-        **owned_by(home),
-        **(version or {}),
-        user_id=actor.user_id,
         original_filename=filename,
-        document_type=document_type,
+        document_type=checked_type(file, filename),
         file_size=file.size or 0,
         sha256=sha256_of(file),
-        metadata=dict(metadata or {}),
-        tags=list(tags),
     )
     file.seek(0)
     document.file.save("original", file, save=False)
-    document.save()
-    count_documents(home, +1)
-    queue_ingestion(document)
-    return document
+    try:
+        yield document
+    except BaseException:
+        with suppress(Exception):  # what has failed before is what somebody should hear of
+            document.file.delete(save=False)
+        raise
 
 
-@transaction.atomic
-def create_document_from_url(
-    *,
-    actor: Principal,
-    home: Home,
-    url: str,
-    metadata: Mapping[str, Any] | None = None,
-    tags: Sequence[str] = (),
-    version: Mapping[str, Any] | None = None,
-) -> Document:
-    """Queue the fetching and reading of one address; the worker fetches it. Raises `RejectedFileError`."""
+def document_at(url: str) -> Document:
+    """A document whose file a worker fetches from this address, for `add_document`. Raises `RejectedFileError`."""
     url = url.strip()
     if not url.isprintable():
         raise RejectedFileError("This is not an address that can be fetched.", code="DOC_BAD_URL")
@@ -172,18 +162,28 @@ def create_document_from_url(
         raise RejectedFileError("This is not an address that can be fetched.", code="DOC_BAD_URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or len(url) > 2000:
         raise RejectedFileError("An address must start with http:// or https://.", code="DOC_BAD_URL")
-    document = Document.objects.create(
-        **owned_by(home),
-        **(version or {}),
-        user_id=actor.user_id,
-        original_filename=clean_filename(PurePath(parts.path).name or parts.hostname),
-        source_url=url.strip(),
-        metadata=dict(metadata or {}),
-        tags=list(tags),
-    )
+    return Document(original_filename=clean_filename(PurePath(parts.path).name or parts.hostname), source_url=url)
+
+
+def add_document(
+    document: Document,
+    *,
+    actor: Principal,
+    home: Home,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    version: Mapping[str, Any] | None = None,
+) -> None:
+    """Save it and queue its reading: one of those that a service takes and records together, in its transaction.
+
+    `version` are the fields of a later version of another document.
+    """
+    fields = {**owned_by(home), **(version or {}), "metadata": dict(metadata or {}), "tags": list(tags)}
+    for name, value in {**fields, "user_id": actor.user_id}.items():
+        setattr(document, name, value)
+    document.save()
     count_documents(home, +1)
     queue_ingestion(document)
-    return document
 
 
 def checked_type(file: UploadedFile[Any], filename: str) -> str:
@@ -221,11 +221,16 @@ def queue_ingestion(document: Document) -> IngestionJob:
 
 @transaction.atomic
 def retry_document(*, actor: Principal, document: Document) -> Document:
-    """Read a document again that failed or was cancelled."""
+    """Read a document again that failed or was cancelled. What came from an address is fetched anew.
+
+    The page of a website is not: its file is the crawl's, which keeps to the rules of the site.
+    """
     if document.status not in (DocumentStatus.FAILED, DocumentStatus.CANCELLED):
         raise InvalidInputError("Only a document that failed or was cancelled can be tried again.")
     document.status, document.processing_error, document.error_code = DocumentStatus.PENDING, "", ""
     document.save(update_fields=["status", "processing_error", "error_code", "updated_at"])
-    queue_ingestion(document)
+    family = Q(document=document) | Q(document__lineage=document.lineage, document__lineage__isnull=False)
+    fetches = bool(document.source_url) and not WebsitePage.objects.filter(family).exists()
+    queue_job(document, tasks.ingest, fetches=fetches)
     record_documents(actor, "document.retried", [document])
     return document

@@ -196,8 +196,16 @@ def test_the_pages(acme_client: Client, acme: Character, query: Callable[..., Da
     listing = acme_client.get("/documents", {"home": str(dataset.pk)}).content
     assert b"pump.txt" in listing
     assert b"Terms" in listing
-    acme_client.post(f"/datasets/{dataset.pk}/edit", {**form, "name": "Rules", "agents": []})
-    assert (query().name, query().grants.count()) == ("Rules", 0)
+    with tenant_context(acme.company):
+        second = LLMSettings.objects.get(pk=dataset.llm_settings_id)
+        second.pk, second.name, second.is_default, second._state.adding = uuid.uuid4(), "Second", False, True
+        second.save()
+    assert b"Second" in acme_client.get(f"/datasets/{dataset.pk}/edit").content
+    changed = {**form, "name": "Rules", "agents": [], "settings": str(second.pk)}
+    acme_client.post(f"/datasets/{dataset.pk}/edit", changed)
+    assert (query().name, query().grants.count(), query().llm_settings_id) == ("Rules", 0, second.pk)
+    foreign = acme_client.post(f"/datasets/{dataset.pk}/edit", {**changed, "settings": str(uuid.uuid4())})
+    assert b"Select a valid choice" in foreign.content
     acme_client.post(f"/datasets/{dataset.pk}/archive")
     assert b"Rules" in acme_client.get("/datasets", {"archived": "1"}).content
     acme_client.post(f"/datasets/{dataset.pk}/restore")

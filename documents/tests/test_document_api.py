@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from agents.models import Agent
 from conftest import Character
-from documents import jobs, tasks
+from documents import jobs, services, tasks
 from documents.models import Document, DocumentChunk, IngestionJob, LexicalTerm
 from documents.tests.ingestion.builders import picture_of
 from documents.tests.ingestion.conftest import tesseract as tesseract
@@ -228,6 +228,21 @@ def test_list_needs_the_same_queries_for_any_number(
     # session, path, page with the jobs' progress
     with django_assert_num_queries(3):
         assert len(acme_api.get("/api/v1/document").json()["documents"]) == count
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_many_are_archived_in_as_many_statements_as_one(
+    acme_api: APIClient, acme: Character, django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    made = upload(acme_api, acme.agent, *[(f"{n}.txt", TEXT + b"%d" % n) for n in range(count)]).json()["documents"]
+    body = {"document_ids": [row["id"] for row in made]}
+    with tenant_context(acme.company), django_assert_num_queries(13):
+        services.archive_documents(actor=acme.principal, document_ids=[uuid.UUID(row["id"]) for row in made])
+    assert acme_api.delete("/api/v1/document/bulk-delete", body).status_code == 404
+    with tenant_context(acme.company):
+        acme.agent.refresh_from_db()
+        assert acme.agent.documents_count == 0
+        assert set(IngestionJob.objects.values_list("status", flat=True)) == {"cancelled"}
 
 
 def test_bad_requests_are_400_or_404(acme_api: APIClient, acme: Character, unknown_id: uuid.UUID) -> None:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DataError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from agents.models import Agent
 from conftest import Character
-from documents import jobs, tasks
+from documents import jobs, services, tasks
 from documents.chunks import replace_chunks
 from documents.enums import DocumentStatus
 from documents.ingestion.base import Chunk
 from documents.models import Dataset, Document, DocumentChunk, IngestionJob, LexicalTerm
 from documents.retrieval import Filters, RetrievalSettings, retrieve
 from documents.services import create_dataset, queue_ingestion
+from documents.tests.ingestion.builders import lines_down, pdf_of, scan_of
+from documents.tests.website import Page, serving
 from knowrithm.llm.registry import embedder
 
 DOCUMENT = "/api/v1/document"
@@ -387,6 +394,15 @@ def test_a_preview_shows_the_chunks_and_stores_nothing(acme_api: APIClient, acme
         assert (Document.objects.count(), DocumentChunk.objects.count()) == (0, 0)
 
 
+def test_a_preview_recognises_in_the_languages_of_the_company(acme_api: APIClient, acme: Character) -> None:
+    type(acme.company).objects.filter(pk=acme.company.pk).update(ocr_languages=["tlh"])
+    scan = scan_of(pdf_of(lines_down(["Orders are shipped within two days of payment"])))
+    shown = acme_api.post(f"{DOCUMENT}/preview", {"file": file(scan, "a.pdf")}, format="multipart").json()
+    assert shown["warnings"] == [
+        "Text recognition lacks the language tlh (package tesseract-ocr-tlh): English was used instead."
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -454,6 +470,67 @@ def test_what_counts_as_no_duplicate(acme_api: APIClient, acme: Character) -> No
     with tenant_context(acme.company):
         Document.objects.filter(pk=first).update(status=DocumentStatus.FAILED)
     assert upload(acme_api, acme.agent, file(PUMP)).json()["warnings"] == []
+
+
+def test_what_was_cancelled_is_no_duplicate(acme_api: APIClient, acme: Character) -> None:
+    first = upload(acme_api, acme.agent, file(PUMP)).json()["documents"][0]["id"]
+    acme_api.post(f"{DOCUMENT}/{first}/cancel")
+    body = upload(acme_api, acme.agent, file(PUMP), file(PUMP, "copy.txt")).json()
+    assert [row["duplicate_of"] for row in body["warnings"]] == [body["documents"][0]["id"]]
+    assert body["documents"][0]["id"] != first
+
+
+def test_an_address_is_fetched_anew_when_it_is_tried_again(
+    acme_api: APIClient, acme: Character, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_ALLOW", "127.0.0.1")
+    with serving() as web:
+        web.pages["/a.json"] = Page(b'{"pump": [1, 2', headers={"Content-Type": "application/json"})
+        sent = {"agent_id": str(acme.agent.id), "urls": [web.url("/a.json")]}
+        [made] = acme_api.post(f"{DOCUMENT}/upload", sent).json()["documents"]
+        work_off(acme)
+        url = f"{DOCUMENT}/{made['id']}"
+        assert acme_api.get(url).json()["document"]["error_code"] == "DOC_DAMAGED"
+        kept = stored()
+        content = b'{"pump": "The X200 is made in Lyon."}'
+        web.pages["/a.json"] = Page(content, headers={"Content-Type": "application/json"})
+        acme_api.post(f"{url}/retry")
+        work_off(acme)
+        assert web.asked == ["/a.json", "/a.json"]
+    shown = acme_api.get(url).json()
+    assert (shown["document"]["status"], shown["document"]["file_size"]) == ("processed", len(content))
+    assert len(stored()) == len(kept)
+    again = upload(acme_api, acme.agent, file(content, "pump.json")).json()
+    assert [row["duplicate_of"] for row in again["warnings"]] == [made["id"]]
+
+
+def stored() -> list[Path]:
+    return sorted(Path(settings.MEDIA_ROOT).rglob("original*"))
+
+
+def test_an_upload_that_fails_leaves_no_file(in_acme: Character) -> None:
+    before = stored()
+    with pytest.raises(DataError), transaction.atomic():
+        services.upload(
+            actor=in_acme.principal, home=in_acme.agent, files=[file(PUMP)], metadata={"never in a database": "\0"}
+        )
+    assert stored() == before
+
+
+def test_files_are_stored_before_the_agent_is_locked(in_acme: Character) -> None:
+    seen: list[bool] = []
+
+    class Watched(SimpleUploadedFile):
+        def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+            seen.append(any(query["sql"].startswith("UPDATE") for query in captured.captured_queries))
+            return super().chunks(chunk_size)
+
+    with CaptureQueriesContext(connection) as captured:
+        services.upload(
+            actor=in_acme.principal, home=in_acme.agent, files=[Watched("a.txt", PUMP), Watched("b.txt", NEWER)]
+        )
+    assert set(seen) == {False}
+    assert any(query["sql"].startswith("UPDATE") for query in captured.captured_queries)
 
 
 def test_queued_twice_is_read_once_more(acme_api: APIClient, acme: Character) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
 from conftest import Character
-from documents.models import Document
+from documents import jobs, tasks
+from documents.models import Document, IngestionJob
 from documents.services import metadata_as_text, metadata_of_text
 from knowrithm.errors import InvalidInputError
 
@@ -48,7 +51,7 @@ def test_what_people_write() -> None:
         ("a: 1\n: 2", "Line 2 is no pair: write a name, a colon and a value, such as team: sales."),
         ("a: 1\na: 2", "Line 2 gives a a second time. Give each name once."),
         ("tags: x", "Write tags in the field for tags."),
-        ("a: " + "x" * 20_000, "Metadata may have at most 20,000 characters."),
+        ("a: " + "x" * 20_000, "Metadata may have at most 20,000 characters of JSON."),
     ],
 )
 def test_what_is_no_metadata(text: str, fault: str) -> None:
@@ -101,3 +104,46 @@ def test_several_conditions_hold_together(acme_api: APIClient, acme: Character) 
     found = acme_api.get("/api/v1/document?metadata=team:sales&metadata=year:2025").json()["documents"]
     assert [row["original_filename"] for row in found] == ["b"]
     assert acme_api.get('/api/v1/document?metadata="%5Cu0000":"%5Cu0000"').status_code == 200
+
+
+def send(client: APIClient, who: Character, **fields: Any) -> Any:
+    form = {"agent_id": str(who.agent.pk), "files": SimpleUploadedFile("a.txt", b"The pump is made in Lyon."), **fields}
+    return client.post("/api/v1/document/upload", form, format="multipart")
+
+
+def test_a_form_sends_metadata_as_the_text_of_an_object(acme_api: APIClient, acme: Character) -> None:
+    sent = send(acme_api, acme, metadata='{"team": "sales", "year": 2026}', topic="pumps")
+    assert sent.json()["documents"][0]["metadata"] == {"topic": "pumps", "team": "sales", "year": 2026}
+
+
+def test_a_file_under_another_name_is_no_metadata(acme_api: APIClient, acme: Character) -> None:
+    sent = send(acme_api, acme, cover=SimpleUploadedFile("cover.txt", b"A cover."), topic="pumps")
+    assert sent.json()["documents"][0]["metadata"] == {"topic": "pumps"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        ("team: sales", 'Give the metadata as a JSON object, such as {"team": "sales"}.'),
+        ("[1]", 'Give the metadata as a JSON object, such as {"team": "sales"}.'),
+        ('{"a": "\\u0000"}', 'Give the metadata as a JSON object, such as {"team": "sales"}.'),
+        (json.dumps({"a": "x" * 20_000}), "Metadata may have at most 20,000 characters of JSON."),
+    ],
+)
+def test_metadata_that_cannot_be_taken_are_refused(
+    acme_api: APIClient, acme: Character, metadata: str, fault: str
+) -> None:
+    refused = send(acme_api, acme, metadata=metadata)
+    assert (refused.status_code, refused.json()["errors"]) == (400, {"metadata": [fault]})
+    with tenant_context(acme.company):
+        assert Document.objects.count() == 0
+
+
+def test_what_is_found_comes_with_the_metadata_of_its_document(acme_api: APIClient, acme: Character) -> None:
+    send(acme_api, acme, metadata='{"team": "sales"}', tags="pumps")
+    with tenant_context(acme.company):
+        jobs.run(IngestionJob.objects.get().pk, tasks.ingest)
+    for address in ("document", "trial"):
+        body = {"query": "Where is the pump made?", "agent_id": str(acme.agent.pk)}
+        [row] = acme_api.post(f"/api/v1/search/{address}", body).json()["results"]
+        assert row["metadata"] == {"team": "sales", "tags": ["pumps"]}

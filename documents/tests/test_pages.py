@@ -16,7 +16,8 @@ from pytest_django import DjangoAssertNumQueries
 from agents.models import Agent
 from conftest import Character
 from documents.enums import DocumentStatus
-from documents.indexes import hold_or_make_index
+from documents.indexes import hold_or_make_index, record
+from documents.ingestion.sandbox import Chunking
 from documents.models import Document, DocumentChunk
 from documents.views import CHUNKS_PER_PAGE, chunk_url
 
@@ -276,3 +277,52 @@ def test_detail_queries(
 def test_the_address_of_the_upload_leads_to_its_form(acme_client: Client) -> None:
     answer = acme_client.get("/documents/upload")
     assert (answer.status_code, answer["Location"]) == (302, "/documents")
+
+
+def test_documents_that_were_chosen_are_archived_at_once(
+    acme: Character, globex: Character, acme_client: Client
+) -> None:
+    mine = [document_of(acme, f"{number}.txt", status="processed") for number in range(3)]
+    form = {"document": [str(one.pk) for one in mine[:2]], "next": "/documents?status=processed"}
+    answer = acme_client.post("/documents/archive", form)
+    assert answer.url == "/documents?status=processed"  # type: ignore[attr-defined]
+    assert [str(message) for message in get_messages(answer.wsgi_request)] == ["2 documents were archived."]
+    assert [one.pk for one in acme_client.get("/documents").context["page_obj"]] == [mine[2].pk]
+    nothing = acme_client.post("/documents/archive", {"document": ["x"]})
+    told = [str(message) for message in get_messages(nothing.wsgi_request)]
+    assert told[-1] == "Choose the documents that shall be archived."
+    theirs = document_of(globex, "theirs.txt")
+    mixed = {"document": [str(mine[2].pk), str(theirs.pk)]}
+    assert acme_client.post("/documents/archive", mixed).status_code == 404
+    assert [one.pk for one in acme_client.get("/documents").context["page_obj"]] == [mine[2].pk]
+
+
+def test_all_passages_are_switched_off_and_on(acme: Character, acme_client: Client) -> None:
+    document = document_of(acme, status="processed")
+    chunks_of(acme, document, 3)
+    with tenant_context(acme.company):
+        record(hold_or_make_index(document.home), document, document.revision, Chunking())
+    for form, live in (({}, 0), ({"on": "1"}, 3)):
+        answer = acme_client.post(f"/documents/{document.pk}/switch", form)
+        assert answer.url == f"/documents/{document.pk}"  # type: ignore[attr-defined]
+        with tenant_context(acme.company):
+            assert DocumentChunk.objects.live().filter(document=document).count() == live
+
+
+def test_tags_and_metadata_are_sent_with_the_files(acme: Character, acme_client: Client) -> None:
+    form = {"home": acme.agent.pk, "tags": "pumps, 2026", "metadata": "team: sales\nyear: 2026"}
+    for more in ({}, {}, {"allow_duplicate": "1"}):
+        acme_client.post("/documents/upload", {**form, **more, "files": files(("a.txt", b"The pump."))}, headers=HTMX)
+    with tenant_context(acme.company):
+        taken = [(one.tags, one.metadata) for one in Document.objects.all()]
+    assert taken == 2 * [(["pumps", "2026"], {"team": "sales", "year": 2026})]
+    bad = {**form, "metadata": "no pair", "files": files(("b.txt", b"Another one."))}
+    answer = acme_client.post("/documents/upload", bad, headers=HTMX).content.decode()
+    assert "Line 1 is no pair" in answer
+
+
+def test_the_list_is_filtered_by_type(acme: Character, acme_client: Client) -> None:
+    found = [document_of(acme, f"a.{kind}", document_type=kind) for kind in ("pdf", "txt")]
+    for kind, expected in (("pdf", found[:1]), ("txt", found[1:]), ("csv", [])):
+        page = acme_client.get("/documents", {"type": kind}).context["page_obj"]
+        assert [one.pk for one in page] == [one.pk for one in expected]

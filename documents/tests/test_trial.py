@@ -11,6 +11,7 @@ from django_tenants.utils import tenant_context
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from agents.catalog.models import Provider
 from agents.models import Agent, LLMSettings
 from conftest import Character
 from documents.chunks import replace_chunks
@@ -122,3 +123,40 @@ def test_the_page_tries_and_saves(acme_client: Client, acme: Character, taught: 
     assert (agent.retrieval_top_k, agent.draft) == (None, {"retrieval_top_k": 3, "retrieval_threshold": 0.5})
     assert acme_client.get(url).context["form"]["top_k"].value() == 3  # the page goes on from the draft
     assert acme_client.get(f"/agents/{uuid.uuid4()}/retrieval").status_code == 404
+
+
+def test_the_search_can_be_narrowed(acme_api: APIClient, acme_client: Client, acme: Character, taught: Agent) -> None:
+    with tenant_context(acme.company):
+        first = Document.objects.get()
+        Document.objects.filter(pk=first.pk).update(document_type="txt", tags=["pumps", "2026"])
+        teach(taught, "The X200 comes from Oslo.")
+        second = Document.objects.exclude(pk=first.pk).get()
+        Document.objects.filter(pk=second.pk).update(document_type="pdf")
+    for filters, count in (
+        ({"tags": ["pumps"]}, 3), ({"document_types": ["pdf"]}, 1), ({"document_ids": [str(second.pk)]}, 1),
+        ({"dataset_ids": [str(uuid.uuid4())]}, 0), ({}, 4),
+    ):  # fmt: skip
+        assert len(tried(acme_api, taught, filters=filters)["results"]) == count
+    refused = acme_api.post(TRIAL, {"agent_id": str(taught.pk), "query": "pump", "filters": {"document_ids": ["x"]}})
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["filters"])
+
+    url, asked = f"/agents/{taught.pk}/retrieval", {"query": "How long is the warranty of the X200?"}
+    form = {**asked, "document": str(second.pk), "document_type": "pdf"}
+    page = acme_client.get(url, form)
+    assert [passage.document_id for passage in page.context["trial"].passages] == [second.pk]
+    assert b"<details open>" in page.content
+    tagged = acme_client.get(url, {**asked, "tags": "pumps, 2026"}).context["trial"].passages
+    assert {passage.document_id for passage in tagged} == {first.pk}
+    foreign = acme_client.get(url, {**asked, "document": str(uuid.uuid4())})
+    assert "trial" not in foreign.context
+
+
+def test_another_embedder_than_the_built_in_one_is_told_to_need_its_own_threshold(
+    acme_client: Client, acme: Character, taught: Agent
+) -> None:
+    url, told = f"/agents/{taught.pk}/retrieval", b"was found with the built-in embedding model"
+    assert told not in acme_client.get(url).content
+    with tenant_context(acme.company):
+        other = Provider.objects.exclude(protocol__in=("builtin", "huggingface")).first()
+        LLMSettings.objects.filter(pk=taught.llm_settings_id).update(embedding_provider=other)
+    assert told in acme_client.get(url).content

@@ -14,6 +14,7 @@ from django_tenants.utils import tenant_context
 from conftest import Character
 from documents import jobs, tasks
 from documents.enums import DocumentStatus, JobStatus
+from documents.ingestion import sandbox
 from documents.models import Document, IngestionJob
 from knowrithm.db.redis import sync_redis
 from knowrithm.turns import ask_for_turn, forget_turns, leave_turns, take_turn
@@ -130,7 +131,7 @@ def test_a_dead_workers_job_is_taken_up_first_and_given_up_in_the_end(acme: Char
 
 
 def test_no_document_takes_as_long_as_a_task_may_nor_a_task_as_long_as_a_message_is_kept() -> None:
-    longest = jobs.LONGEST_READING + jobs.LONGEST_EMBEDDING + 60
+    longest = sandbox.LONGEST + jobs.LONGEST_EMBEDDING + 60
     limit = settings.CELERY_TASK_TIME_LIMIT
     assert longest < limit < settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     assert (settings.CELERY_TASK_ACKS_LATE, settings.CELERY_WORKER_PREFETCH_MULTIPLIER) == (True, 1)

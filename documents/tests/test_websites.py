@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 import uuid
@@ -15,8 +16,9 @@ from rest_framework.test import APIClient
 
 from conftest import Character
 from documents.models import Crawl, WebsitePage, WebsiteSource
-from documents.services import create_dataset, create_website_source
+from documents.services import create_dataset, create_website_source, site_preview
 from documents.tests.website import Page, html, serving
+from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import read_task
 
 SOURCES = "/api/v1/website/source"
@@ -206,6 +208,21 @@ def test_lists_cost_the_same_however_long_they_are(
         assert len(acme_api.get(f"{SOURCES}/{sources[0].pk}/pages").json()["pages"]) == count
 
 
+def test_the_handshake_knows_the_websites_of_granted_datasets(acme: Character, anonymous: APIClient) -> None:
+    with tenant_context(acme.company):
+        granted, other = (
+            create_dataset(actor=acme.principal, name=name, agent_ids=ids)
+            for name, ids in (("Shared", [acme.agent.pk]), ("Others", []))
+        )
+        mine = create_website_source(actor=acme.principal, home=granted, base_url="https://docs.example/")
+        create_website_source(actor=acme.principal, home=other, base_url="https://inside.example/")
+    found = [
+        anonymous.post("/api/v1/website/handshake", {"agent_id": str(acme.agent.pk), "url": url}).json()
+        for url in ("https://docs.example/a", "https://inside.example/a")
+    ]
+    assert [one["website_source"] and one["website_source"]["id"] for one in found] == [str(mine.pk), None]
+
+
 def test_the_handshake_tells_a_visitor_what_a_visitor_may_know(acme: Character, anonymous: APIClient) -> None:
     source = register(acme, notes="secret", disallowed_paths=["/secret"])
     with tenant_context(acme.company):
@@ -284,6 +301,33 @@ def test_the_preview_asks_the_site(acme_client: Client, monkeypatch: pytest.Monk
         assert "asks for 2 seconds" in shown
         shown = acme_client.post("/websites/preview", {"base_url": web.url("/private/x")}).content.decode()
         assert "forbids this address" in shown
+        web.pages["/robots.txt"] = Page(
+            "".join(f"Sitemap: {web.url(f'/sitemap{number}.xml')}\n" for number in range(9)).encode()
+        )
+        web.asked.clear()
+        acme_client.post("/websites/preview", {"base_url": web.url()})
+        assert web.asked == ["/robots.txt", "/sitemap0.xml", "/sitemap1.xml", "/sitemap2.xml"]
     assert b"Give the address of a website" in acme_client.post("/websites/preview", {"base_url": ""}).content
     refused = acme_client.post("/websites/preview", {"base_url": "http://169.254.169.254/"}).content
     assert b"it is not a public address" in refused
+
+
+def test_a_site_that_never_answers_keeps_its_preview_for_a_moment_only(
+    acme_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_ALLOW", "127.0.0.1")
+    monkeypatch.setattr(site_preview, "SECONDS", 0.5)
+    with serving() as web:
+        redis, host = sync_redis(), web.url("")[len("http://") :]
+        key = f"crawl-turn:{hashlib.sha256(host.encode()).hexdigest()[:32]}"
+        redis.set(key, "1", px=60_000)  # a crawl that waits for the site has the turn
+        shown = acme_client.post("/websites/preview", {"base_url": web.url()}).content.decode()
+        assert "The site did not answer in time." in shown
+        assert web.asked == []
+        for _ in range(2):
+            assert site_preview._places.acquire(blocking=False)
+        try:
+            busy = acme_client.post("/websites/preview", {"base_url": web.url()}).content.decode()
+        finally:
+            site_preview._places.release(2)
+        assert "Several websites are being looked at. Try again in a moment." in busy

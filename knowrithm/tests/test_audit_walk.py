@@ -398,6 +398,8 @@ WROTE: dict[str, Wrote] = {
     "POST /documents/<uuid:pk>/retry": Wrote("document.retried", prepare=failed_document),
     "POST /documents/<uuid:pk>/cancel": Wrote("document.cancelled", prepare=active_document),
     "POST /documents/<uuid:pk>/archive": Wrote("document.archived", prepare=counted_document),
+    "POST /documents/archive": Wrote("document.archived", {"document": "{document_id}"}, prepare=counted_document),
+    "POST /documents/<uuid:pk>/switch": Wrote("document_chunk.archived"),
     "POST /documents/<uuid:pk>/restore": Wrote("document.restored", prepare=archived_document),
     # leads
     "POST /api/v1/lead/register": Wrote("lead.registered", LEAD),

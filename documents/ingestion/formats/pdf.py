@@ -6,11 +6,11 @@ import bisect
 import itertools
 import re
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -24,7 +24,18 @@ from documents.ingestion.base import (
     TooLargeError,
 )
 from documents.ingestion.formats.csv_format import column_names, is_header, row_text
-from documents.ingestion.formats.pdf_tables import Box, Table, Word, box_of, find_tables, may_hold_table
+from documents.ingestion.formats.pdf_columns import MIN_ROWS, Line, has_wide_gap, in_reading_order
+from documents.ingestion.formats.pdf_tables import (
+    Box,
+    Table,
+    Word,
+    box_of,
+    drawn_share,
+    find_tables,
+    has_hidden_text,
+    has_many_curves,
+    may_hold_table,
+)
 from documents.ingestion.limits import MAX_CHARACTERS
 from documents.ingestion.ocr import (
     DPI,
@@ -41,8 +52,9 @@ from documents.ingestion.ocr import (
 )
 from documents.ingestion.upright import Upright
 
-# A page with fewer letters and digits than this, and with an image, is a scan with a stamp on it, not a text page.
-MIN_USEFUL_CHARACTERS = 16
+# A page with fewer letters and digits than the first, and with an image or drawn like letters, is a picture of a page.
+# With fewer than the second it is one with a stamp, a header or a footer on it, if images cover most of it.
+MIN_USEFUL_CHARACTERS, SPARSE_CHARACTERS, MOST_OF_PAGE = 16, 400, 0.6
 # A paragraph ends where the next line is further away than this many line heights.
 PARAGRAPH_GAP = 0.75
 # … or its type is this much larger or smaller.
@@ -70,15 +82,6 @@ class _Kind(Enum):
     TEXT = auto()
     SCAN = auto()
     MAPLESS = auto()
-
-
-class _Line(NamedTuple):
-    text: str
-    left: float
-    bottom: float
-    right: float
-    top: float
-    is_hyphenated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def _read_page(
     document: pypdfium2.PdfDocument, number: int, bookmarks: list[_Bookmark], header: _Header
 ) -> tuple[list[Block], _Kind]:
     """The page's paragraphs and rows, and what kind of page it is; none if it has no map of its characters."""
-    parts: list[list[_Line] | Table]
+    parts: list[list[Line] | Table]
     page = document[number - 1]
     try:
         if document.formenv:
@@ -181,18 +184,19 @@ def _read_page(
             text = textpage.get_text_range()
             if _UNMAPPED.search(text) and _is_mapless(text):
                 return [], _Kind.MAPLESS
-            lines = _lines(textpage, text)
+            lines, spans = _lines(textpage, text)
             rotation = page.get_rotation() if lines else 0
             parts = [lines]
-            if not rotation and may_hold_table(lines):
-                parts = _parted(page, textpage, text, lines)
+            if not rotation:
+                is_gappy = may_hold_table(lines)
+                if is_gappy:
+                    parts = _parted(page, textpage, text, lines)
+                has_tables = any(isinstance(part, Table) for part in parts)
+                if not has_tables and (is_gappy or _may_hold_columns(textpage, text, spans)):
+                    parts = [in_reading_order(lines, list(_words(textpage, text)))]
         finally:
             textpage.close()
-        is_scan = (
-            len(text) < 20 * MIN_USEFUL_CHARACTERS
-            and len(_USEFUL.findall(text)) < MIN_USEFUL_CHARACTERS
-            and next(page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,)), None) is not None
-        )
+        is_scan = len(text) < 4 * SPARSE_CHARACTERS and _is_picture(page, len(_USEFUL.findall(text)))
     finally:
         page.close()
     blocks = []
@@ -212,14 +216,14 @@ def _read_page(
 
 
 def _parted(
-    page: pypdfium2.PdfPage, textpage: pypdfium2.PdfTextPage, text: str, lines: list[_Line]
-) -> list[list[_Line] | Table]:
+    page: pypdfium2.PdfPage, textpage: pypdfium2.PdfTextPage, text: str, lines: list[Line]
+) -> list[list[Line] | Table]:
     """Runs of lines, and the tables between them: each where its first word stands in the file."""
     words = list(_words(textpage, text))
     tables = find_tables(page, words)
     table_of = {index: number for number, table in enumerate(tables) for index in table.words}
-    parts: list[list[_Line] | Table] = []
-    run: list[_Line] = []
+    parts: list[list[Line] | Table] = []
+    run: list[Line] = []
     begun: set[int] = set()
     for line_number, found in itertools.groupby(enumerate(words), key=lambda pair: pair[1].line):
         of_line = list(found)
@@ -227,7 +231,7 @@ def _parted(
         if len(beside) == len(of_line):
             run.append(lines[line_number])
         elif beside:
-            run.append(_Line(" ".join(word.text for word in beside), *box_of(beside), is_hyphenated=False))
+            run.append(Line(" ".join(word.text for word in beside), *box_of(beside), is_hyphenated=False))
         for index, _ in of_line:
             number = table_of.get(index)
             if number is not None and number not in begun:
@@ -237,12 +241,34 @@ def _parted(
     return [*parts, run] if run else parts
 
 
-def _words(textpage: pypdfium2.PdfTextPage, text: str) -> Iterator[Word]:
-    """The words of the page's lines with their boxes, of which `_lines` asks only two a line."""
+def _is_picture(page: pypdfium2.PdfPage, useful: int) -> bool:
+    """Whether a page with so many letters and digits shows more than they say."""
+    if useful >= SPARSE_CHARACTERS:
+        return False
+    if useful >= MIN_USEFUL_CHARACTERS:
+        return drawn_share(page) >= MOST_OF_PAGE and not has_hidden_text(page)
+    return drawn_share(page) > 0 or has_many_curves(page)
+
+
+def _may_hold_columns(textpage: pypdfium2.PdfTextPage, text: str, spans: list[tuple[int, int]]) -> bool:
+    """Whether one of two lines has a wide gap, told by what is drawn at once: measuring all words costs too much."""
+    samples = {len(spans) // 3, 2 * len(spans) // 3} if len(spans) >= MIN_ROWS else set()
+    drawn_apart = {
+        number
+        for number in samples
+        if pdfium.FPDFText_CountRects(textpage.raw, spans[number][0], spans[number][1] - spans[number][0] + 1) > 1
+    }
+    return bool(drawn_apart) and has_wide_gap(list(_words(textpage, text, drawn_apart)))
+
+
+def _words(textpage: pypdfium2.PdfTextPage, text: str, only: Container[int] | None = None) -> Iterator[Word]:
+    """The words of the page's lines with their boxes, of which `_lines` asks only two a line. `only` some lines'."""
     is_in_step = textpage.count_chars() == len(text)
     rect = pdfium.FS_RECTF()
     lines = (match for match in _LINE.finditer(text) if match[0].strip())
     for number, line in enumerate(lines):
+        if only is not None and number not in only:
+            continue
         for word in _WORD.finditer(text, *line.span()):
             boxes = []
             for at in (word.start(), word.end() - 1):
@@ -280,14 +306,18 @@ def page_locator(number: int, box: Box, *, ocr: bool) -> dict[str, Any]:
     return {"type": "page", "page": number, "page_end": number, "boxes": [[number, *rounded]], "ocr": ocr}
 
 
-def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> list[_Line]:
-    """The page's lines in the order of the file. Two boxes a line are asked for: its first and last character's."""
+def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> tuple[list[Line], list[tuple[int, int]]]:
+    """The page's lines in the order of the file, and of each the indexes of its first and last character for pdfium.
+
+    Two boxes a line are asked for: those of these two characters.
+    """
     raw = textpage.raw
     # The text and pdfium's list of characters mostly run in step; asking for every index would cost a third more.
     is_in_step = textpage.count_chars() == len(text)
     rect = pdfium.FS_RECTF()
     loose_box = pdfium.FPDFText_GetLooseCharBox
-    lines = []
+    lines: list[Line] = []
+    spans: list[tuple[int, int]] = []
     for match in _LINE.finditer(text):
         found = match[0]
         stripped = found.strip()
@@ -309,11 +339,12 @@ def _lines(textpage: pypdfium2.PdfTextPage, text: str) -> list[_Line]:
         bottom = bottom if bottom < last_bottom else last_bottom
         right = right if right > last_right else last_right
         top = top if top > last_top else last_top
-        lines.append(_Line(stripped, left, bottom, right, top, end < len(text) and text[end] in _HYPHENS))
-    return lines
+        lines.append(Line(stripped, left, bottom, right, top, end < len(text) and text[end] in _HYPHENS))
+        spans.append((first, last))
+    return lines, spans
 
 
-def _paragraphs(lines: list[_Line], *, is_sideways: bool) -> Iterator[list[_Line]]:
+def _paragraphs(lines: list[Line], *, is_sideways: bool) -> Iterator[list[Line]]:
     """Runs of lines that stand close under each other in the same size of type."""
     start = 0
     for index in range(1, len(lines)):
@@ -330,7 +361,7 @@ def _paragraphs(lines: list[_Line], *, is_sideways: bool) -> Iterator[list[_Line
         yield lines[start:]
 
 
-def _is_apart(before: _Line, line: _Line) -> bool:
+def _is_apart(before: Line, line: Line) -> bool:
     height, before_height = line.top - line.bottom, before.top - before.bottom
     small, large = (height, before_height) if height < before_height else (before_height, height)
     small = small if small > 1.0 else 1.0
@@ -341,7 +372,7 @@ def _is_apart(before: _Line, line: _Line) -> bool:
     )
 
 
-def _is_apart_sideways(before: _Line, line: _Line) -> bool:
+def _is_apart_sideways(before: Line, line: Line) -> bool:
     """The same on a page that is turned by a quarter, whose lines run up or down."""
     height, before_height = line.right - line.left, before.right - before.left
     small, large = max(min(height, before_height), 1.0), max(height, before_height)
@@ -349,7 +380,7 @@ def _is_apart_sideways(before: _Line, line: _Line) -> bool:
     return gap > PARAGRAPH_GAP * small or large > MAX_SIZE_RATIO * small
 
 
-def _join(paragraph: list[_Line], box: Box) -> str:
+def _join(paragraph: list[Line], box: Box) -> str:
     """One text. A line that stops well short of the margin ends for a reason (a table row, a list) and stays a line."""
     left, _, right, _ = box
     short = right - 0.2 * (right - left)
@@ -364,7 +395,7 @@ def _join(paragraph: list[_Line], box: Box) -> str:
     return "".join(parts)
 
 
-def _union(lines: list[_Line]) -> Box:
+def _union(lines: list[Line]) -> Box:
     _, lefts, bottoms, rights, tops, _ = zip(*lines, strict=True)
     return min(lefts), min(bottoms), max(rights), max(tops)
 
@@ -420,10 +451,34 @@ def _recognise(
         if not any(texts.values()):
             raise
         return [f"{pages(scans)} {is_or_are(scans)} scanned and left out. {error}"], left_out
-    for result in results:
-        if result.paragraphs:
-            texts[result.page] = [_ocr_block(result.page, paragraph) for paragraph in result.paragraphs]
-    return [*warnings, *doubtful_warnings(results)], [result.record for result in results]
+    told = [_without(texts[result.page], result) for result in results]
+    for result in told:
+        texts[result.page] += [_ocr_block(result.page, paragraph) for paragraph in result.paragraphs]
+    records = [result.record for result in told if result.paragraphs or not texts[result.page]]
+    return [*warnings, *doubtful_warnings(told)], records
+
+
+def _without(blocks: list[Block], result: OcrPage) -> OcrPage:
+    """What was recognised beside the page's own text, which a picture of the page shows too."""
+    own = [(tuple(box[1:]), set(block.text.split())) for block in blocks for box in block.locator["boxes"]]
+
+    def is_own(line: OcrLine) -> bool:
+        words = set(line.text.split())
+        # A stamp across the page has print below it: the place alone does not tell.
+        return any(_is_inside(line.box, box) and 2 * len(words & said) >= len(words) for box, said in own)
+
+    if not own:
+        return result
+    kept = (tuple(line for line in paragraph if not is_own(line)) for paragraph in result.paragraphs)
+    return replace(result, paragraphs=tuple(paragraph for paragraph in kept if paragraph))
+
+
+def _is_inside(box: Box, other: Box) -> bool:
+    """Whether most of the box lies in the other one."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return width > 0 and height > 0 and width * height > 0.5 * area
 
 
 def _render(document: pypdfium2.PdfDocument, number: int) -> PageImage:
@@ -465,6 +520,6 @@ def join_lines(paragraph: tuple[OcrLine, ...]) -> tuple[str, Box]:
     lines = []
     for line in paragraph:
         is_hyphenated = len(line.text) > 1 and line.text[-1] in "-\u2010" and line.text[-2].isalpha()
-        lines.append(_Line(line.text[:-1] if is_hyphenated else line.text, *line.box, is_hyphenated))
+        lines.append(Line(line.text[:-1] if is_hyphenated else line.text, *line.box, is_hyphenated))
     box = _union(lines)
     return _join(lines, box), box

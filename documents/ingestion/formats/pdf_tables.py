@@ -29,6 +29,7 @@ GAPPY = 0.6
 CELL_GAP = 0.9
 TOLERANCE = 2.5  # points between rules that are one, and from a rule to what it meets
 MAX_OBJECTS, MAX_RULES, MAX_GRID = 20_000, 20_000, 40_000
+MANY_CURVES = 120  # a round letter has about eight
 MAX_CELL_WORDS = 40  # on average: boxes with more are a layout, not a table
 MAX_VALUE_WORDS = 4  # on average, in all columns but one of a table without rules: else they are columns of prose
 
@@ -109,6 +110,47 @@ def _ruled(page: pypdfium2.PdfPage, words: Sequence[Word]) -> Iterator[Table]:
 
 def _segments(page: pypdfium2.PdfPage) -> Iterator[Box]:
     """The straight strokes of every path that is drawn, those inside of forms too, in the page's points."""
+    for kind, found, matrix in _objects(page):
+        if kind == pdfium.FPDF_PAGEOBJ_PATH and _is_drawn(found):
+            yield from _strokes(found, matrix)
+
+
+def drawn_share(page: pypdfium2.PdfPage) -> float:
+    """How much of the page its images cover, from 0 to 1; where they overlap, twice."""
+    left, bottom, right, top = page.get_bbox()
+    covered = 0.0
+    for kind, _, matrix in _objects(page):
+        if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
+            x0, y0, x1, y1 = matrix.on_rect(0, 0, 1, 1)
+            covered += max(min(x1, right) - max(x0, left), 0) * max(min(y1, top) - max(y0, bottom), 0)
+    share: float = min(covered / max((right - left) * (top - bottom), 1.0), 1.0)
+    return share
+
+
+def has_hidden_text(page: pypdfium2.PdfPage) -> bool:
+    """Whether text lies unseen over a picture: somebody has recognised the page before."""
+    return any(
+        pdfium.FPDFTextObj_GetTextRenderMode(found) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
+        for kind, found, _ in _objects(page)
+        if kind == pdfium.FPDF_PAGEOBJ_TEXT
+    )
+
+
+def has_many_curves(page: pypdfium2.PdfPage) -> bool:
+    """Whether as many curves are drawn as a line of letters has. Frames, rules and bar charts have none."""
+    curves = 0
+    for kind, found, _ in _objects(page):
+        if kind == pdfium.FPDF_PAGEOBJ_PATH and _is_drawn(found):
+            for index in range(min(pdfium.FPDFPath_CountSegments(found), MAX_RULES)):
+                segment = pdfium.FPDFPath_GetPathSegment(found, index)
+                curves += pdfium.FPDFPathSegment_GetType(segment) == pdfium.FPDF_SEGMENT_BEZIERTO
+            if curves >= MANY_CURVES:
+                return True
+    return False
+
+
+def _objects(page: pypdfium2.PdfPage) -> Iterator[tuple[int, Any, pypdfium2.PdfMatrix]]:
+    """The kind of everything drawn, those inside of forms too, and the matrix by which it is placed on the page."""
     budget = itertools.count()
     stack: list[tuple[Any, int, Any, pypdfium2.PdfMatrix, int]] = [
         (pdfium.FPDFPage_GetObject, pdfium.FPDFPage_CountObjects(page), page, pypdfium2.PdfMatrix(), 0)
@@ -119,12 +161,10 @@ def _segments(page: pypdfium2.PdfPage) -> Iterator[Box]:
             if next(budget) > MAX_OBJECTS:
                 return
             found = get(holder, index)
-            kind = pdfium.FPDFPageObj_GetType(found)
-            if kind == pdfium.FPDF_PAGEOBJ_PATH and _is_drawn(found):
-                yield from _strokes(found, _matrix_of(found).multiply(matrix))
-            elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < 3:
+            kind, inner = pdfium.FPDFPageObj_GetType(found), _matrix_of(found).multiply(matrix)
+            yield kind, found, inner
+            if kind == pdfium.FPDF_PAGEOBJ_FORM and depth < 3:
                 count_inside = pdfium.FPDFFormObj_CountObjects(found)
-                inner = _matrix_of(found).multiply(matrix)
                 stack.append((pdfium.FPDFFormObj_GetObject, count_inside, found, inner, depth + 1))
 
 

@@ -30,7 +30,8 @@ _MAX_ANSWER = 100 * 2**20
 class PageReader:
     """One child for many pages; one that dies, or takes too long, is replaced for the next page."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: int = SECONDS) -> None:
+        self._seconds = seconds  # of computing time for one page, and twice that by the clock
         self._child: subprocess.Popen[bytes] | None = None
         self._scratch = tempfile.TemporaryDirectory(prefix="crawl-")
 
@@ -73,7 +74,7 @@ class PageReader:
     def _start(self) -> subprocess.Popen[bytes]:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module, with numbers
-            [sys.executable, "-P", "-m", "documents.ingestion.web", str(MEMORY_MB), str(SECONDS)],
+            [sys.executable, "-P", "-m", "documents.ingestion.web", str(MEMORY_MB), str(self._seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -82,13 +83,12 @@ class PageReader:
             start_new_session=True,
         )
 
-    @staticmethod
-    def _exchange(child: subprocess.Popen[bytes], order: dict[str, str]) -> dict[str, Any]:
+    def _exchange(self, child: subprocess.Popen[bytes], order: dict[str, str]) -> dict[str, Any]:
         if child.stdin is None or child.stdout is None:
             raise ValueError("the child has no pipes")
         child.stdin.write(json.dumps(order).encode() + b"\n")
         child.stdin.flush()
-        deadline = time.monotonic() + 2 * SECONDS  # by the clock: the machine may be busy
+        deadline = time.monotonic() + 2 * self._seconds  # by the clock: the machine may be busy
         pieces: list[bytes] = []
         size = 0
         while not (pieces and pieces[-1].endswith(b"\n")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -111,6 +112,31 @@ def scan_of(*pdfs: bytes, turned: int = 0) -> bytes:
         document.close()
     out = io.BytesIO()
     images[0].save(out, "PDF", resolution=200, save_all=True, append_images=images[1:])
+    return out.getvalue()
+
+
+def outlined(*lines: str) -> str:
+    """Operators that draw these lines as a program does that turns letters into curves."""
+    image = picture_of(*lines)
+    scale, drawn = 612 / image.width, []
+    for y in range(image.height):
+        row = image.crop((0, y, image.width, y + 1)).tobytes()
+        for run in re.finditer(rb"[\x00-\x7f]+", row):
+            x0, x1, y0, y1 = run.start() * scale, run.end() * scale, 792 - (y + 1) * scale, 792 - y * scale
+            drawn.append(f"{x0:.2f} {y0:.2f} m {x0:.2f} {y0:.2f} {x0:.2f} {y1:.2f} {x0:.2f} {y1:.2f} c "
+                         f"{x1:.2f} {y1:.2f} l {x1:.2f} {y0:.2f} l f")  # fmt: skip
+    return "\n".join(drawn)
+
+
+def stamped(scan: bytes, *lines: Line) -> bytes:
+    """A scan with digital lines on its first page."""
+    document = pypdfium2.PdfDocument(scan)
+    layer = pypdfium2.PdfDocument(pdf_of(lines))
+    page = document[0]
+    page.insert_obj(layer.page_as_xobject(0, document).as_pageobject())
+    page.gen_content()
+    out = io.BytesIO()
+    document.save(out)
     return out.getvalue()
 
 

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from PIL import Image
 
 from documents.ingestion.base import (
@@ -17,14 +18,14 @@ from documents.ingestion.base import (
     TooLargeError,
 )
 from documents.ingestion.ocr import OcrOptions
-from documents.ingestion.sandbox import IngestionResult, Limits, extract_limited
+from documents.ingestion.sandbox import IngestionResult, extract_limited, limits_for
 from documents.tests.ingestion.builders import grid_at, lines_down, pdf_of, picture_of, table_at, write
-
-LIMITS = Limits(memory_mb=512, cpu_seconds=30, wall_seconds=90)
 
 
 def read(path: Path, kind: str) -> IngestionResult:
-    return extract_limited(path, kind, ocr=OcrOptions(), limits=LIMITS)
+    """As a worker does."""
+    limits = limits_for(kind, path.stat().st_size, memory_mb=settings.INGESTION_MEMORY_MB)
+    return extract_limited(path, kind, ocr=OcrOptions(), limits=limits)
 
 
 def png_that_says(width: int, height: int) -> bytes:

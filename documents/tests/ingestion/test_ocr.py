@@ -16,11 +16,14 @@ from documents.ingestion.ocr import OcrOptions
 from documents.ingestion.upright import skew_of
 from documents.tests.ingestion.builders import (
     extracted,
+    grid_at,
     lines_down,
+    outlined,
     pdf_of,
     picture_of,
     saved,
     scan_of,
+    stamped,
     texts,
     write,
 )
@@ -158,6 +161,39 @@ def test_progress_is_told_page_by_page(tmp_path: Path) -> None:
     path = write(tmp_path, "a.pdf", scan_of(PAGE, PAGE))
     extract(path, "pdf", ocr=OcrOptions(), progress=lambda share, what: told.append((share, what)))
     assert told == [(0.5, "ocr"), (1.0, "ocr")]
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_stamped_scan_is_recognised_and_keeps_the_stamp(tmp_path: Path) -> None:
+    stamp = "Received on 12 March 2026 by the office in Lyon, number 4711"
+    extraction = extracted(write(tmp_path, "a.pdf", stamped(scan_of(PAGE), (72, 760, stamp))), "pdf")
+    assert [(block.text, block.locator["ocr"]) for block in extraction.blocks] == [
+        (stamp, False),
+        *((line, True) for line in LINES),
+    ]
+    assert [page["how"] for page in extraction.metadata["pages"]] == ["ocr"]
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_page_drawn_as_curves_is_recognised(tmp_path: Path) -> None:
+    extraction = extracted(write(tmp_path, "a.pdf", pdf_of([], drawn=outlined(*LINES))), "pdf")
+    assert " ".join(texts(extraction.blocks)).split() == " ".join(LINES).split()
+    assert [page["how"] for page in extraction.metadata["pages"]] == ["ocr"]
+
+
+def test_a_page_of_rules_alone_is_no_picture(tmp_path: Path) -> None:
+    extraction = extracted(write(tmp_path, "a.pdf", pdf_of([], lines_down(["Text"]), drawn=grid_at(40))), "pdf")
+    assert (texts(extraction.blocks), extraction.metadata) == (["Text"], {})
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_page_that_takes_too_long_is_left_out_and_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("documents.ingestion.ocr.PAGE_SECONDS", 0.001)
+    pages = joined(pdf_of(lines_down(["A page with a text layer."])), scan_of(PAGE))
+    extraction = extracted(write(tmp_path, "a.pdf", pages), "pdf")
+    assert texts(extraction.blocks) == ["A page with a text layer."]
+    assert extraction.warnings == ("Page 2 could not be recognised in time and is left out.",)
+    assert [page["how"] for page in extraction.metadata["pages"]] == ["left_out"]
 
 
 def test_switched_off_it_warns(tmp_path: Path) -> None:

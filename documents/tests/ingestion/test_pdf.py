@@ -7,7 +7,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from documents.ingestion.base import DamagedDocumentError
+from documents.ingestion.base import DamagedDocumentError, Extraction
 from documents.tests.ingestion.builders import chunked, extracted, lines_down, one_line, pdf_of, texts, write
 
 FIRST = ["Orders are shipped within two days of payment, and", "a message tells the customer the tracking number."]
@@ -56,6 +56,55 @@ def test_columns_keep_the_order_of_reading(tmp_path: Path) -> None:
     left, right = lines_down(FIRST, x=40), lines_down(SECOND, x=330)
     extraction = extracted(write(tmp_path, "a.pdf", pdf_of([*left, *right])), "pdf")
     assert texts(extraction.blocks) == [" ".join(FIRST), " ".join(SECOND)]
+
+
+LEFT = [
+    "Orders are shipped within two days", "of payment, and a message tells", "the customer the tracking number.",
+    "Goods that are missing come later,", "without further cost for the cus-", "tomer, from our store in Lyon.",
+]  # fmt: skip
+RIGHT = [
+    "Returns are free within thirty days", "of delivery. The goods must be", "unused and in their box when they",
+    "come back to us. Money is returned", "within a week by the same way that", "it came, and a mail says so.",
+]  # fmt: skip
+
+
+def row_by_row(*columns: list[str], apart: float = 250) -> list[tuple[float, float, str]]:
+    placed = [lines_down(lines, x=40 + apart * number) for number, lines in enumerate(columns)]
+    return [line for row in zip(*placed, strict=True) for line in row]
+
+
+def test_columns_that_are_drawn_row_by_row_are_read_one_after_the_other(tmp_path: Path) -> None:
+    title = [(40, 760, "What everybody should know about orders and returns before the first order is sent to us")]
+    path = write(tmp_path, "a.pdf", pdf_of([*title, *row_by_row(LEFT, RIGHT)]))
+    extraction = extracted(path, "pdf")
+    assert texts(extraction.blocks) == [title[0][2], " ".join(LEFT).replace("cus- ", "cus"), " ".join(RIGHT)]
+    cut_at_their_boxes(path, extraction)
+
+
+def test_three_columns_drawn_row_by_row(tmp_path: Path) -> None:
+    third = [f"Part {number} of it says this" for number in range(6)]
+    left, right = ([" ".join(line.split()[:5]) for line in lines] for lines in (LEFT, RIGHT))
+    path = write(tmp_path, "a.pdf", pdf_of(row_by_row(left, right, third, apart=190)))
+    extraction = extracted(path, "pdf")
+    said = " ".join(texts(extraction.blocks)).split()
+    assert said == " ".join([*left, *right, *third]).replace("cus- ", "cus").split()
+    cut_at_their_boxes(path, extraction)
+
+
+def cut_at_their_boxes(path: Path, extraction: Extraction) -> None:
+    document = pypdfium2.PdfDocument(path)
+    for block in extraction.blocks:
+        ((page, *box),) = block.locator["boxes"]
+        cut = document[page - 1].get_textpage().get_text_bounded(*box)
+        assert one_line(cut).replace("cus- ", "cus") == one_line(block.text)
+    document.close()
+
+
+def test_what_stands_beside_its_name_stays_beside_it(tmp_path: Path) -> None:
+    names = ["Weight", "Height", "Warranty", "Delivery", "Made in", "Colours"]
+    path = write(tmp_path, "a.pdf", pdf_of(row_by_row(names, RIGHT)))
+    said = " ".join(texts(extracted(path, "pdf").blocks))
+    assert all(f"{name} {text}" in said for name, text in zip(names, RIGHT, strict=True))
 
 
 def test_short_lines_stay_lines(tmp_path: Path) -> None:

@@ -103,7 +103,10 @@ def test_columns_of_prose_are_no_table(tmp_path: Path) -> None:
     columns = [*lines_down(left, x=40), *lines_down(right, x=330)]
     assert told(tmp_path, pdf_of(columns)) == [" ".join(left), " ".join(right)]
     across = [line for pair in zip(lines_down(left, x=40), lines_down(right, x=330), strict=True) for line in pair]
-    assert [block.atomic for block in read(tmp_path, pdf_of(across)).blocks] == [False]
+    assert [(block.text, block.atomic) for block in read(tmp_path, pdf_of(across)).blocks] == [
+        (" ".join(left), False),
+        (" ".join(right), False),
+    ]
 
 
 def test_lists_and_boxes_are_no_tables(tmp_path: Path) -> None:

@@ -21,7 +21,15 @@ from documents.ingestion.base import (
     TooLargeError,
 )
 from documents.ingestion.ocr import OcrOptions
-from documents.ingestion.sandbox import ROOT, Chunking, ExtractionCancelledError, Limits, extract_limited
+from documents.ingestion.sandbox import (
+    ROOT,
+    Chunking,
+    ExtractionCancelledError,
+    Limits,
+    _Deadline,
+    extract_limited,
+    limits_for,
+)
 from documents.tests.ingestion.builders import lines_down, pdf_of, scan_of, write
 
 PDF = pdf_of(lines_down(["Orders are shipped within two days."]))
@@ -109,6 +117,39 @@ def test_the_deadline_kills_the_child_and_its_children(tmp_path: Path, monkeypat
     assert str(caught.value) == "Reading this document took too long. Split it into smaller parts."
     pids = [wait_for(tmp_path / name) for name in ("parent", "pid")]
     assert [ends(pid) for pid in pids] == [True, True]
+
+
+def test_what_is_small_gets_little_and_only_what_may_be_recognised_gets_more() -> None:
+    small, large = 2**16, 40 * 2**20
+    assert limits_for("json", small, memory_mb=1536) == Limits(514, 31, 63.75, 0, 3600)
+    assert limits_for("pdf", small, memory_mb=1536) == Limits(1536, 31, 63.75, 240, 3600)
+    assert limits_for("json", large, memory_mb=1536) == Limits(1536, 830, 2460.0, 0, 3600)
+    assert limits_for("xlsx", 200 * 2**20, memory_mb=600) == Limits(600, 3600, 3600, 0, 3600)
+
+
+def test_each_recognised_page_puts_the_deadline_off_up_to_the_longest() -> None:
+    deadline, bound = (
+        _Deadline(Limits(wall_seconds=100, page_seconds=seconds, longest=2000)) for seconds in (1000, 9000)
+    )
+    first, longest = deadline.at, bound.at + 1900
+    deadline.extend()
+    bound.extend()
+    assert deadline.at >= first + 900
+    assert bound.at == longest
+    unmoved = _Deadline(Limits(wall_seconds=100))
+    before = unmoved.at
+    unmoved.extend()
+    assert unmoved.at == before
+
+
+def test_each_recognised_page_gives_computing_time_up_to_the_longest() -> None:
+    script = (
+        "import resource; from documents.ingestion.__main__ import _allow_page, _limit;"
+        "_limit(4000, 30, 900); _allow_page(20); print(*resource.getrlimit(resource.RLIMIT_CPU));"
+        "_allow_page(1000); print(*resource.getrlimit(resource.RLIMIT_CPU))"
+    )
+    out = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert out.stdout == "30 900\n900 900\n"
 
 
 def test_the_caller_can_cancel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

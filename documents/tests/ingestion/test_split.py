@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from documents.ingestion.base import Block, Chunk
+from documents.ingestion.base import Block, Chunk, TooLargeError
 from documents.ingestion.split import MAX_CHUNK_CHARACTERS, count_words, embedding_text, merge_locators, split
 
 
@@ -144,3 +144,14 @@ def test_the_embedder_reads_title_and_headings_too() -> None:
 def test_sizes_that_make_no_sense(size: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="chunk_overlap must be smaller"):
         split([line(1, "a")], chunk_size=size, chunk_overlap=overlap)
+
+
+def test_a_document_of_too_many_passages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("documents.ingestion.split.MAX_CHUNKS", 3)
+    blocks = [line(number, f"Line {number} says this.") for number in range(8)]
+    assert len(split(blocks[:6], chunk_size=8, chunk_overlap=0)) == 3
+    with pytest.raises(TooLargeError) as caught:
+        split(blocks, chunk_size=8, chunk_overlap=0)
+    assert str(caught.value) == (
+        "This document makes more than 3 passages. Split it into parts, or have its passages cut larger."
+    )

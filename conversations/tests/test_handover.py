@@ -21,12 +21,13 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
+from agents.exceptions import AgentUnavailableError
 from agents.models import Agent
 from agents.services import update_agent
 from conftest import Character, character
 from conversations import jobs, streams, turn
 from conversations.enums import Owner
-from conversations.exceptions import AgentUnavailableError, ConversationTakenError, HandoverStateError
+from conversations.exceptions import ConversationTakenError, HandoverStateError
 from conversations.handover import NEXT, REFUSED, Act, owner_after
 from conversations.models import Conversation, Guardrail, Handover, Message, PrivateNote
 from conversations.selectors import exchanges_before

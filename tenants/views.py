@@ -130,6 +130,7 @@ def _change_email(request: PageRequest, form: EmailChangeForm) -> bool:
     email = form.cleaned_data["email"]
     with errors_in(form):
         check_rate("mail", client_address(request))
+        check_sign_in(request, request.user.email)
         services.change_email(actor=services.principal_of(request.user), user=request.user, **form.cleaned_data)
         if request.user.pending_email:
             messages.success(request, f"Open the link that we mail to {email}; then it is your address.")

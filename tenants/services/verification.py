@@ -15,6 +15,7 @@ from tenants.audit.services import changed_fields, log_of, record_event
 from tenants.enums import Letter, UserStatus
 from tenants.exceptions import AlreadyRegisteredError, InvalidLinkError
 from tenants.models import EmailVerification, User
+from tenants.services.sessions import try_password
 from tenants.tasks import queue_letter
 
 VERIFIED_FIELDS = ("email", "email_verified", "status")
@@ -31,31 +32,31 @@ def _id_of(email: str) -> uuid.UUID:
     return found or uuid.uuid4()
 
 
-@transaction.atomic
 def change_email(*, actor: Principal, user: User, email: str, password: str) -> None:
     """The person's own address is another once they have opened the link that is mailed to it; until then the old one
-    stays. Asking for the address that one has takes an earlier wish back.
+    stays. Asking for the address that one has takes an earlier wish back. A wrong password counts as a failed sign-in.
 
-    Raises `InvalidInputError` for the password, `AlreadyRegisteredError`.
+    Raises `InvalidInputError` for the password, `AccountLockedError`, `AlreadyRegisteredError`.
     """
     actor.must_be_oneself()
     if not user.has_usable_password():
         text = "You have no password yet. Set one first, by “Forgot your password?” on the sign-in page."
         raise InvalidInputError(text, fields={"password": [text]})
-    if not user.check_password(password):
+    if not try_password(user, password):
         raise InvalidInputError("The current password is not right.", fields={"password": ["Not right."]})
     is_own = email.lower() == user.email.lower()
     if not is_own and User.objects.filter(email__iexact=email).exists():
         raise _taken()
     before, user.pending_email = user.pending_email, "" if is_own else email
-    user.save(update_fields=["pending_email", "updated_at"])
-    if user.pending_email:
-        queue_letter(Letter.VERIFY_EMAIL, user.id)
-    with log_of(user.company):
-        record_event(
-            actor=actor, event_type="user.email_change_asked", entity=user, risk_level=RiskLevel.MEDIUM,
-            changes=changed_fields({"pending_email": before}, {"pending_email": user.pending_email}),
-        )  # fmt: skip
+    with transaction.atomic():
+        user.save(update_fields=["pending_email", "updated_at"])
+        if user.pending_email:
+            queue_letter(Letter.VERIFY_EMAIL, user.id)
+        with log_of(user.company):
+            record_event(
+                actor=actor, event_type="user.email_change_asked", entity=user, risk_level=RiskLevel.MEDIUM,
+                changes=changed_fields({"pending_email": before}, {"pending_email": user.pending_email}),
+            )  # fmt: skip
 
 
 @transaction.atomic

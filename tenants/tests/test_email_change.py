@@ -6,6 +6,7 @@ import pytest
 from django.core.mail import EmailMessage
 from django.test import Client
 from django_tenants.utils import tenant_context
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character
@@ -55,6 +56,18 @@ def test_the_new_address_is_confirmed_and_the_old_one_told(
         ("user.email_change_asked", "medium"),
         ("user.email_changed", "medium"),
     ]
+
+
+def test_guesses_of_the_password_lock_the_account(acme: Character, acme_api: APIClient, settings: Settings) -> None:
+    settings.LOGIN_FAILURE_LIMIT = 3
+    for number in range(3):
+        assert acme_api.post(URL, {**NEW, "password": f"guess-{number}"}).status_code == 400
+    locked = acme_api.post(URL, NEW)
+    assert (locked.status_code, locked.json()["code"], state(acme)) == (
+        423,
+        "ACCOUNT_LOCKED",
+        ("admin@acme.example", ""),
+    )
 
 
 def test_what_is_refused(acme: Character, globex: Character, acme_api: APIClient, anonymous: APIClient) -> None:

@@ -13,7 +13,7 @@ from rest_framework.throttling import BaseThrottle
 
 from knowrithm.api.permissions import ONESELF, PUBLIC, SIGNED_IN
 from knowrithm.api.schema import SentenceSerializer, answer
-from knowrithm.api.throttling import check_rate, limit
+from knowrithm.api.throttling import check_mail, check_sign_in, limit
 from knowrithm.api.views import ApiViewSet
 from tenants import services
 from tenants.api.serializers_accounts import EmailChange, EmailInput, PasswordChange, PasswordResetInput
@@ -53,8 +53,7 @@ class OwnAccountViewSet(ApiViewSet):
     }
 
     def get_throttles(self) -> list[BaseThrottle]:
-        names = {"change_password": "login", "change_email": "mail"}  # both tell whether a password is right
-        return [limit(names[self.action], per="credential")()] if self.action in names else []
+        return [limit("mail", per="credential")()] if self.action == "change_email" else []
 
     def _user(self) -> User:
         return User.objects.select_related("company").get(pk=self.principal().person_id)
@@ -93,6 +92,7 @@ class OwnAccountViewSet(ApiViewSet):
         """Ends every session but the one that asks."""
         data: dict[str, Any] = self.validated(PasswordChange, request)
         user = self._user()
+        check_sign_in(request, user.email)
         services.change_password(
             actor=self.principal(), user=user, current=data["current_password"], new=data["new_password"],
             keep_session_id=self._current(request),
@@ -104,6 +104,7 @@ class OwnAccountViewSet(ApiViewSet):
     def change_email(self, request: Request) -> Response:
         """Mails a link to the new address; it takes the place of the old one when the link is opened."""
         user, data = self._user(), self.validated(EmailChange, request)
+        check_sign_in(request, user.email)  # it tells whether the password is right
         services.change_email(actor=self.principal(), user=user, **data)
         told = f"Open the link that is mailed to {user.pending_email}." if user.pending_email else "It stays as it is."
         return Response({"message": told}, status=202)
@@ -119,7 +120,7 @@ class ForgottenPasswordViewSet(ApiViewSet):
     def ask(self, request: Request) -> Response:
         """Says the same whether there is such an account or not."""
         email = self.validated(EmailInput, request)["email"]
-        check_rate("mail", email.lower())
+        check_mail(email)
         services.request_password_reset(email=email)
         return Response({"message": "If there is an account with this address, a mail with a link is on its way."})
 

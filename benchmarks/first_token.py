@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 import httpx2
 import openai
 
-from benchmarks.platform import Customer, Json, new_customer, running_platform
-from benchmarks.report import Row, at_most, milliseconds
+from benchmarks.platform import Customer, Json, cpu_by_part, new_customer, running_platform
+from benchmarks.report import Row, at_most, cpu_each, milliseconds, percentile
 from benchmarks.words import prose
 from knowrithm.tests.providers import OpenAIServer
 
@@ -90,23 +90,29 @@ def run() -> list[Row]:
         turns: list[_Times] = []
         direct: list[tuple[float, float]] = []
         for number in range(WARM_UP + ROUNDS):
+            if number == WARM_UP:
+                before = cpu_by_part()
             turn = _through_platform(customer, arrivals)
             answer = _direct(client, model.requests[-1].json["messages"])
             if number >= WARM_UP:
                 turns.append(turn)
                 direct.append(answer)
+        used = cpu_each(before, cpu_by_part(), ROUNDS)
     first, direct_first = [turn.first for turn in turns], [first for first, _ in direct]
     overhead = (statistics.median(first) - statistics.median(direct_first)) * 1000
+    worst = (percentile(first, 0.95) - percentile(direct_first, 0.95)) * 1000
     total = statistics.median(turn.end for turn in turns) / statistics.median(end for _, end in direct)
     return [
         Row("first token, asked directly", milliseconds(direct_first)),
         Row("first token, through the platform", milliseconds(first)),
         at_most("added by the platform, median", overhead, 30, "ms"),
+        at_most("added by the platform, p95", worst, 80, "ms"),
         Row("… until the question is accepted (202)", milliseconds([turn.accepted for turn in turns])),
         Row("… until a worker has it", milliseconds([turn.begun for turn in turns])),
         Row("… from there until the model is asked", milliseconds([turn.asked - turn.begun for turn in turns])),
         Row("… from there to the first token seen", milliseconds([turn.first - turn.asked for turn in turns])),
-        Row("whole answer, platform / direct", f"{total:.3f} ×"),
+        at_most("whole answer, platform / direct", total, 1.06, "×"),
+        Row("processor for one turn, its stream included", used),
     ]
 
 

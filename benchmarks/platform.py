@@ -26,6 +26,7 @@ from knowrithm.embedded.stack import DATABASE_VARIABLES, REDIS_VARIABLES, Servic
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 180.0
 QUIET = 0.15  # of one processor, all parts together
+PARTS = {"web": "uvicorn", "workers": "celery -A", "PostgreSQL": "postgres", "Valkey": "valkey-server"}  # by a word
 PASSWORD = "correct-horse-battery"
 Json = dict[str, Any]
 
@@ -95,6 +96,18 @@ def environment_of(address: str) -> dict[str, str]:
             if "uvicorn" in part.cmdline() and part.environ().get("PORT") == port:
                 return dict(part.environ())
     raise RuntimeError(f"No web process of ours is at {address}.")
+
+
+def cpu_by_part() -> dict[str, float]:
+    """Seconds of processor that each part of the platform has used by now, all processes of a part together."""
+    used = dict.fromkeys(PARTS, 0.0)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            words = " ".join(process.cmdline())
+            for part, mark in PARTS.items():
+                if mark in words:
+                    used[part] += sum(process.cpu_times()[:2])
+    return used
 
 
 def free_port() -> int:

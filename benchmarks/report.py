@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 def milliseconds(values: Sequence[float]) -> str:
     """Median and 95th percentile of seconds."""
     return f"{statistics.median(values) * 1000:.1f} ms (p95 {percentile(values, 0.95) * 1000:.1f})"
+
+
+def cpu_each(before: Mapping[str, float], after: Mapping[str, float], count: int) -> str:
+    """Milliseconds of processor for each of `count`, and where they went."""
+    parts = {name: (after[name] - before[name]) * 1000 / max(count, 1) for name in after}
+    return f"{sum(parts.values()):.0f} ms: " + ", ".join(f"{name} {spent:.0f}" for name, spent in parts.items())
 
 
 def machine() -> str:

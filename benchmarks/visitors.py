@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import httpx2
 
-from benchmarks.platform import Customer, checked, new_customer, running_platform
-from benchmarks.report import Row, at_most, milliseconds, percentile
+from benchmarks.platform import Customer, checked, cpu_by_part, new_customer, running_platform
+from benchmarks.report import Row, at_most, cpu_each, milliseconds, percentile
 
 A_SECOND = int(os.environ.get("BENCH_VISITORS", "20"))
 SECONDS, WARM_UP = 20, 3
@@ -36,7 +36,9 @@ def run() -> list[Row]:
     with running_platform() as address, new_customer(address) as customer:
         customer.await_processed(customer.upload("warranty.txt", FACT))
         asyncio.run(_all_come(address, customer, WARM_UP))
+        before = cpu_by_part()
         visits, faults = asyncio.run(_all_come(address, customer, SECONDS))
+        used = cpu_each(before, cpu_by_part(), len(visits))
     came = A_SECOND * SECONDS
     first_words = [visit.first_word for visit in visits] or [float("inf")]
     return [
@@ -47,6 +49,7 @@ def run() -> list[Row]:
         Row("… and with a conversation", milliseconds([visit.begun for visit in visits] or [float("inf")])),
         Row("… and with a first word", milliseconds(first_words)),
         at_most("first word, p95", percentile(first_words, 0.95) * 1000, 400, "ms"),
+        Row("processor for one visitor", used),
     ]
 
 

@@ -67,7 +67,8 @@ def start_turn(
         # The row's lock puts two messages at once into an order.
         conversation = lock_conversation(actor, conversation_id)
         conversation.language = known_language(language) or conversation.language
-        check_available(actor, conversation.agent, conversation.language)
+        if conversation.owner != Owner.PERSON:  # who answers whether the agent does or not
+            check_available(actor, conversation.agent, conversation.language)
         before = {"owner": conversation.owner}
         turn = _ask(conversation, text, is_draft=is_draft)
         changes = changed_fields(before, {"owner": conversation.owner})

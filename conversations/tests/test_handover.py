@@ -339,6 +339,17 @@ def test_all_conversations_with_an_agent_are_closed_so_that_it_can_be_archived(
                 start_turn(actor=who, conversation_id=conversation.id, text="Are you there?")
 
 
+def test_a_person_is_written_to_also_while_the_agent_is_inactive(in_acme: Character) -> None:
+    actor, conversation, _ = visitor(in_acme)
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.id)
+    update_agent(actor=in_acme.principal, agent=in_acme.agent, changes={"status": "inactive"})
+    told = start_turn(actor=actor, conversation_id=conversation.id, text="Are you still there?")
+    assert told.delivered_to == "Acme Admin"
+    hand_back(actor=in_acme.principal, conversation_id=conversation.id)
+    with pytest.raises(AgentUnavailableError):
+        start_turn(actor=actor, conversation_id=conversation.id, text="And now?")
+
+
 def test_whoever_writes_opens_a_closed_conversation_again(in_acme: Character) -> None:
     actor, conversation, _ = visitor(in_acme)
     update_conversation(actor=in_acme.principal, conversation=conversation, status="archived")

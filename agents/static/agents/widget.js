@@ -1288,9 +1288,8 @@ textarea.input { min-height: 88px; resize: vertical; }
 
   /**
    * Everything the visitor sees. `actions`: toggle, close, newConversation, register(values), identify(values), skip,
-   * leave(values), send(text), type(isTyping), rate(entry, value), openConversation(id), person and conversations(). `draft`
-   * is what
-   * the visitor had typed while the service was down.
+   * leave(values), send(text), type(isTyping), rate(entry, value), openConversation(id), person and conversations().
+   * `draft` is what the visitor had typed while the service was down.
    */
   function createView(config, agent, t, draft, actions) {
     const title = config.title || agent.name || t('assistant');

@@ -413,7 +413,11 @@ def test_gives_up_waiting_after_ninety_seconds_and_can_go_on(visit: Visit) -> No
     visit.stub.answering = True
     visit.page.get_by_role("button", name="Try again").click()
     expect(visit.page.locator(".note")).to_have_count(0)
-    visit.page.clock.fast_forward(5_000)
+    for _ in range(20):  # the clock may have moved before the widget began to wait by it
+        visit.page.clock.fast_forward(5_000)
+        if visit.answers.nth(1).inner_text() == "Hello from the agent.":
+            break
+        visit.page.wait_for_timeout(200)
     expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
     assert len(visit.stub.sent("POST", "/chat")) == 1
 

@@ -12,7 +12,7 @@ from collections import Counter
 
 import Stemmer
 
-# BM25 as bm25s and Lucene have it by default for passages.
+# BM25 as the field compares it on passages (Anserini). Lucene and bm25s begin with other values by default.
 K1, B = 0.9, 0.4
 MAX_TERM_ID = 999_999_999
 MAX_ENTRIES = 16_000  # pgvector's limit on the non-zero entries of a sparsevec

@@ -116,6 +116,7 @@ def test_profile_shows_what_was_changed(owner: Owner) -> None:
     owner.client.users.update_profile({"first_name": "Grace", "timezone": "Europe/Berlin"}, headers=owner.jwt)
     user = owner.client.users.get_profile(owner.jwt)["user"]
     assert (user["first_name"], user["last_name"], user["timezone"]) == ("Grace", "Lovelace", "Europe/Berlin")
+    owner.client.users.update_profile({"first_name": "Ada"}, headers=owner.jwt)  # as other flows know her
 
 
 def test_refresh_token_is_good_for_one_use(owner: Owner) -> None:

@@ -529,6 +529,26 @@ def test_lead_talks_to_the_agent_and_sees_nothing_else(owner: Owner, agent_id: s
     assert [lead["email"] for lead in leads] == ["visitor@example.com"]
 
 
+def test_a_lead_is_made_found_qualified_counted_and_deleted(owner: Owner, agent_id: str) -> None:
+    leads, companies = owner.client.leads, owner.client.companies
+    before = companies.get_company_statistics()["statistics"]
+    person = {"agent_id": agent_id, "first_name": "Quentin", "last_name": "Fied", "email": "quentin@fied.example"}
+    made = leads.create_lead(person)["lead"]
+    assert leads.get_lead(made["id"])["lead"]["email"] == "quentin@fied.example"
+    found = leads.list_company_leads(status="new", search="quentin fied")["leads"]
+    assert [lead["id"] for lead in found] == [made["id"]]
+
+    changed = leads.update_lead(made["id"], {"status": "qualified", "notes": "Wants twenty."})["lead"]
+    assert (changed["status"], changed["notes"]) == ("qualified", "Wants twenty.")
+    assert leads.list_company_leads(status="new", search="quentin fied")["leads"] == []
+    after = companies.get_company_statistics()["statistics"]
+    assert [after[name] - before[name] for name in ("total_leads", "qualified_leads")] == [1, 1]
+
+    leads.delete_lead(made["id"])
+    assert refused(leads.get_lead, made["id"]).status_code == 404
+    assert leads.list_company_leads(search="quentin fied")["leads"] == []
+
+
 def test_fifteen_conversations_at_once_are_all_answered(owner: Owner, agent_id: str) -> None:
     conversation_ids = [owner.start_conversation(agent_id) for _ in range(15)]
 

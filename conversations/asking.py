@@ -24,7 +24,7 @@ from conversations.guarding import Guard
 from conversations.models import Conversation, Guardrail
 from conversations.wording import sentence
 from documents.neighbours import merge_neighbours
-from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search
+from documents.retrieval import Passage, Retrieval, RetrievalSettings, has_evidence, is_self_contained, search
 from knowrithm.llm.base import ChatRequest, Evidence
 from knowrithm.llm.fallback import Failure, with_retry
 
@@ -60,10 +60,18 @@ def prepare(
     """
     in_context = retrieval_query(question, history)
     ranking = RetrievalSettings.of(agent)
-    found = with_retry(lambda: search(agent, in_context, question=question, settings=ranking, filters=guard.filters))
-    passages, failures = merge_neighbours(found.passages), [found.failure] if found.failure else []
+
+    def look_for(query: str) -> Retrieval:
+        return with_retry(lambda: search(agent, query, question=question, settings=ranking, filters=guard.filters))
+
+    query, found = in_context, look_for(in_context)
+    passages = merge_neighbours(found.passages)
+    if not has_evidence(passages, ranking.threshold) and query != question and is_self_contained(question):
+        query, found = question, look_for(question)  # what was asked before may have led the search astray
+        passages = merge_neighbours(found.passages)
+    failures = [found.failure] if found.failure else []
     kept = {
-        "query": in_context,
+        "query": query,
         "retrieval": asdict(ranking),
         "passages": [_legs(passage) for passage in passages],
         "guardrails": guardrails_kept(guard.rows),

@@ -238,6 +238,10 @@ class Guardrail(BaseModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def holds_nowhere(self) -> bool:
+        return not (self.applies_to_all or self.agent_ids or self.api_key_ids)
+
     def holds_in(self, conversation: Conversation, agent_id: uuid.UUID) -> bool:
         """`agent_id` is of the agent that answers, which a supervisor may have chosen."""
         return (

@@ -130,6 +130,12 @@ class RuleForm(forms.Form):
     )
     remove = forms.BooleanField(label="Remove this rule", required=False)
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("values_") and not data.get("name") and not data.get("remove"):
+            self.add_error("name", "Give the rule a name: it stands in the log.")
+        return data
+
     def row(self) -> dict[str, Any] | None:
         """The rule as it is stored; None for a form that was left empty or is to go."""
         data = self.cleaned_data
@@ -187,7 +193,11 @@ def _edit(request: PageRequest, found: Guardrail | None) -> HttpResponse:
                     saved = guardrails.create_guardrail(actor=actor, fields=values)
                 else:
                     saved = guardrails.update_guardrail(actor=actor, guardrail=found, fields=values)
-                messages.success(request, f"“{saved.name}” was saved. It holds from the next question on.")
+                if saved.holds_nowhere:
+                    text = "It holds nowhere yet: choose agents, API keys or the whole company."
+                    messages.warning(request, f"“{saved.name}” was saved. {text}")
+                else:
+                    messages.success(request, f"“{saved.name}” was saved. It holds from the next question on.")
                 return redirect("guardrail", pk=saved.pk)
     context = {"form": form, "rules": rules, "guardrail": found, "trial_form": TrialForm()}
     return render(request, "guardrails/form.html", context)

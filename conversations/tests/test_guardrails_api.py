@@ -245,6 +245,18 @@ def test_the_editor_says_what_is_wrong_with_a_rule(acme_client: Client) -> None:
     assert (answer.status_code, "cannot be used" in answer.content.decode()) == (200, True)
 
 
+def test_the_editor_asks_for_a_rule_s_name_where_it_is_missing(acme_client: Client) -> None:
+    answer = acme_client.post("/guardrails/new", {**FORM, **rule_form(name="")})
+    assert answer.context["rules"][0].errors == {"name": ["Give the rule a name: it stands in the log."]}
+
+
+@pytest.mark.parametrize(("where", "told"), [({}, "It holds nowhere yet"), ({"applies_to_all": "on"}, "It holds from")])
+def test_the_editor_says_where_a_guardrail_holds(acme_client: Client, where: dict[str, str], told: str) -> None:
+    saved = acme_client.post("/guardrails/new", {**FORM, **rule_form(), **where}, follow=True)
+    [said] = saved.context["messages"]
+    assert str(said).partition(". ")[2].startswith(told)
+
+
 def test_the_log_shows_a_decision_with_its_rule(acme_client: Client, acme: Character) -> None:
     with tenant_context(acme.company):
         Guardrail.objects.create(name="Law", applies_to_all=True, rules=[WORDS])

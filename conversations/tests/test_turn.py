@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from agents.models import Agent
 from agents.services import update_agent
 from conftest import Character
 from conversations import streams, turn
@@ -108,6 +109,16 @@ def test_a_follow_up_is_understood_from_the_question_before(taught: Character, c
     ask(taught, conversation, "How long does the warranty of the X200 pump last?")
     reply = ask(taught, conversation, "And from when?")
     assert TEXTS[0] in reply.content
+
+
+def test_the_question_before_does_not_hide_the_answer(taught: Character, conversation: Conversation) -> None:
+    Agent.objects.update(retrieval_top_k=1)
+    ask(
+        taught, conversation, "Are returns accepted within 30 days, if the box of returns is unopened?"
+    )
+    reply = ask(taught, conversation, "How long does the pump warranty last?")
+    assert TEXTS[0] in reply.content
+    assert reply.trace["query"] == "How long does the pump warranty last?"
 
 
 def test_an_unanswerable_question_after_an_answered_one_is_refused(

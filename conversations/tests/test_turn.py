@@ -113,9 +113,7 @@ def test_a_follow_up_is_understood_from_the_question_before(taught: Character, c
 
 def test_the_question_before_does_not_hide_the_answer(taught: Character, conversation: Conversation) -> None:
     Agent.objects.update(retrieval_top_k=1)
-    ask(
-        taught, conversation, "Are returns accepted within 30 days, if the box of returns is unopened?"
-    )
+    ask(taught, conversation, "Are returns accepted within 30 days, if the box of returns is unopened?")
     reply = ask(taught, conversation, "How long does the pump warranty last?")
     assert TEXTS[0] in reply.content
     assert reply.trace["query"] == "How long does the pump warranty last?"

@@ -6,6 +6,7 @@ And so has every task that has failed for good.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from traceback import extract_tb
 from typing import Any
 
 from celery.signals import task_failure
@@ -13,8 +14,10 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from knowrithm.errors import ServiceError
 from tenants import services, tasks
 from tenants.browser import SESSION_KEY, stop_acting
+from tenants.mail import MailNotSentError
 from tenants.models import User
 
 
@@ -36,5 +39,15 @@ def close_browser_session(request: HttpRequest, **_: Any) -> None:
 def bury(sender: Any, exception: BaseException, args: Sequence[Any], **_: Any) -> None:
     """What is tried again, or taken up again because its worker died, does not come here."""
     if sender.name != tasks.keep_dead_letter.name:
-        error = f"{type(exception).__name__}: {exception}"
-        tasks.keep_dead_letter.delay(sender.name, [str(argument) for argument in args], error)
+        tasks.keep_dead_letter.delay(sender.name, [str(argument) for argument in args], _cause(exception))
+
+
+def _cause(exception: BaseException) -> str:
+    """In the shared schema no company's data may stand, and what a database or a library complains of quotes them: of
+    these the kind and the place; the log has the rest.
+    """
+    kind = type(exception).__name__
+    if isinstance(exception, ServiceError | MailNotSentError):
+        return f"{kind}: {exception}"
+    frames = extract_tb(exception.__traceback__)
+    return f"{kind} in {frames[-1].name}, line {frames[-1].lineno}" if frames else kind

@@ -156,7 +156,7 @@ class DateRangeQuery(PeriodQuery):
     """The same in the words of the published clients; an end that is a day includes that day."""
 
     start = None  # type: ignore[assignment]  # so a serializer takes out a field of its parent
-    end = None  # type: ignore[assignment]
+    end = None  # type: ignore[assignment]  # as above
     start_date = MomentField(source="start", required=False)
     end_date = MomentField(source="end", is_end=True, required=False)
 

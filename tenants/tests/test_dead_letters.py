@@ -12,6 +12,7 @@ from django_tenants.utils import tenant_context
 
 from agents.models import Agent
 from conftest import PASSWORD, Character, super_admin_in_browser
+from knowrithm.errors import ConflictError
 from knowrithm.jobs import company_task
 from tenants.audit.models import AuditEvent
 from tenants.jobs import keep_dead_letter
@@ -22,12 +23,14 @@ from tenants.tests.conftest import Deliver
 LIST = "admin:tenants_deadletter_changelist"
 
 
-@company_task(name="tenants.tests.archive_agent", max_retries=1, default_retry_delay=0)
+@company_task(name="tenants.tests.archive_agent")
 def archive_agent(agent_id: str) -> None:
     """Fails as long as the agent is inactive."""
     agent = Agent.objects.get(pk=agent_id)
     if agent.status == "inactive":
-        raise RuntimeError("The agent is\0 inactive.")
+        raise ConflictError("The agent is\0 inactive.")
+    if agent.status == "draft":
+        raise ValueError("vi@example.com")
     Agent.objects.filter(pk=agent_id).update(archived_at=timezone.now())
 
 
@@ -46,14 +49,21 @@ def failed(in_acme: Character, deliver: Deliver) -> DeadLetter:
 
 def test_a_task_that_failed_is_kept_once_with_its_cause(failed: DeadLetter, in_acme: Character) -> None:
     assert (failed.task, failed.error, failed.times) == (
-        "tenants.tests.archive_agent", "RuntimeError: The agent is inactive.", 2,
+        "tenants.tests.archive_agent", "ConflictError: The agent is inactive.", 2,
     )  # fmt: skip
     assert failed.arguments == [in_acme.company.schema_name, str(in_acme.agent.pk)]
 
 
+def test_what_others_complain_of_is_left_out(in_acme: Character, deliver: Deliver) -> None:
+    """It may quote a visitor's address, and this table is shared."""
+    Agent.objects.update(status="draft")
+    archive_agent.apply(args=(in_acme.company.schema_name, str(in_acme.agent.pk)))
+    assert DeadLetter.objects.get().error.startswith("ValueError in archive_agent, line ")
+
+
 def test_a_super_admin_runs_it_again(failed: DeadLetter, in_acme: Character, root: Client, deliver: Deliver) -> None:
     page = root.get(reverse(LIST)).content.decode()
-    assert "RuntimeError: The agent is inactive." in page
+    assert "ConflictError: The agent is inactive." in page
     assert in_acme.company.name in page
     with tenant_context(in_acme.company):
         Agent.objects.update(status="active")

@@ -91,7 +91,8 @@ class LeadForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         values = {**self.cleaned_data, "tags": self.cleaned_data["tags"].split(",")}
-        return {**values, "custom_fields": values_in(values)}
+        custom_fields = values_in(values)
+        return {**values, "custom_fields": custom_fields}
 
 
 class NewLeadForm(LeadForm):

@@ -322,7 +322,7 @@ def test_they_cost_the_same_however_many(
         lead_of(acme, f"v{number}", **{f"plan_{number}": "Pro"})
     with django_assert_num_queries(3):
         assert len(acme_api.get(f"{API}/lead/field").json()["lead_fields"]) == count
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(acme_api.get(f"{API}/lead/company").json()["leads"]) == count
 
 

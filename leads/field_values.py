@@ -6,7 +6,7 @@ Stored are a text, a number, a day as `2026-03-31`, true or false, or one of the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -117,10 +117,18 @@ def _is_day(field: LeadField, given: Any) -> bool:
     return True
 
 
-_IS_ONE = {
+def _is_truth(field: LeadField, given: Any) -> bool:
+    return isinstance(given, bool)
+
+
+def _is_option(field: LeadField, given: Any) -> bool:
+    return given in field.options
+
+
+_IS_ONE: dict[FieldKind, Callable[[LeadField, Any], bool]] = {
     FieldKind.TEXT: _is_text,
     FieldKind.NUMBER: _is_number,
     FieldKind.DATE: _is_day,
-    FieldKind.BOOLEAN: lambda _, given: isinstance(given, bool),
-    FieldKind.CHOICE: lambda field, given: given in field.options,
+    FieldKind.BOOLEAN: _is_truth,
+    FieldKind.CHOICE: _is_option,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
@@ -231,6 +233,18 @@ def test_values_are_kept_typed_changed_and_emptied(acme: Character, acme_api: AP
     )
     assert untouched.description == ""
     assert "Sales" not in str(created.changes) + str(updated.changes)  # what it says can be deleted
+
+
+def test_definitions_are_locked_before_the_lead(acme: Character, acme_api: APIClient) -> None:
+    """Who changes a definition locks it and then leads; in the other order the two would wait for each other."""
+    define(acme, "team")
+    lead = lead_of(acme)
+    with CaptureQueriesContext(connection) as made:
+        put(acme_api, f"/lead/{lead.pk}", {"custom_fields": {"team": "x"}})
+    locks = [row["sql"] for row in made.captured_queries if " FOR " in row["sql"]]
+    assert [("agents_leadfield" in sql, sql.rpartition(" FOR ")[2][:6]) for sql in locks[:2]] == [
+        (True, "SHARE"), (False, "UPDATE"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

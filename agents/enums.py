@@ -59,4 +59,4 @@ class FieldKind(models.TextChoices):
     NUMBER = "number"
     DATE = "date"
     BOOLEAN = "boolean", "Yes or no"
-    CHOICE = "choice", "One of some options"
+    CHOICE = "choice"

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ('archived_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('name', models.CharField(max_length=80)),
                 ('key', models.CharField(max_length=40, unique=True)),
-                ('kind', models.CharField(choices=[('text', 'Text'), ('number', 'Number'), ('date', 'Date'), ('boolean', 'Yes or no'), ('choice', 'One of some options')], max_length=8)),
+                ('kind', models.CharField(choices=[('text', 'Text'), ('number', 'Number'), ('date', 'Date'), ('boolean', 'Yes or no'), ('choice', 'Choice')], max_length=8)),
                 ('options', models.JSONField(blank=True, default=list)),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('is_required', models.BooleanField(default=False)),

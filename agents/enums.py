@@ -50,3 +50,13 @@ class AskedField(models.TextChoices):
     REQUIRED = "required"
     OPTIONAL = "optional"
     HIDDEN = "hidden", "Not asked"
+
+
+class FieldKind(models.TextChoices):
+    """What stands in a field that a company has defined for its leads."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    BOOLEAN = "boolean", "Yes or no"
+    CHOICE = "choice"

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
-from agents.enums import Ask, AskedField, Placement, WidgetTheme
+from agents.enums import Ask, AskedField, FieldKind, Placement, WidgetTheme
 from agents.forms import MOST_STARTERS, starter_questions_of
 from agents.languages import LANGUAGES
-from agents.models import Agent
+from agents.models import Agent, LeadField
 from agents.widget_settings import COLOR, LENGTHS, MOST_ANSWERS, clean_domains, widget_settings
 from knowrithm.errors import InvalidInputError
 
@@ -17,6 +18,7 @@ OPTIONS = (
     "consent_version", "marketing_text",
 )  # fmt: skip
 ASKED = ("first_name", "last_name", "phone")
+ASKED_BOX = [(value, label) for value, label in AskedField.choices if value != AskedField.REQUIRED]  # may stay unticked
 
 
 class WidgetForm(forms.Form):
@@ -70,18 +72,30 @@ class WidgetForm(forms.Form):
         help_text="One in a line, such as example.com, or *.example.com for all below it. Empty means every site.",
     )
 
-    def __init__(self, data: Any = None, *, agent: Agent) -> None:
+    def __init__(self, data: Any = None, *, agent: Agent, fields: Sequence[LeadField]) -> None:
+        """`fields`: those that the company has defined for its leads."""
         stored = widget_settings(agent.widget)
+        asked = stored["custom_fields"]
         super().__init__(
             data,
             initial={
                 **{name: stored[name] for name in OPTIONS},
                 **{name: stored["fields"][name] for name in ASKED},
+                **{_name(field): asked.get(field.key, AskedField.HIDDEN) for field in fields},
                 "welcome_text": agent.welcome_text,
                 "starter_questions": "\n".join(map(str, agent.starter_questions)),
                 "allowed_domains": "\n".join(agent.allowed_domains),
             },
         )
+        self.lead_fields = fields
+        # Of archived fields the choice stays, for when they come back.
+        self.others = {key: value for key, value in asked.items() if key not in {field.key for field in fields}}
+        for field in fields:
+            choices = ASKED_BOX if field.kind == FieldKind.BOOLEAN else AskedField.choices
+            self.fields[_name(field)] = forms.ChoiceField(label=field.name, choices=choices, required=False)
+
+    def own_fields(self) -> list[forms.BoundField]:
+        return [self[_name(field)] for field in self.lead_fields]
 
     def clean_starter_questions(self) -> list[str]:
         return starter_questions_of(self.cleaned_data["starter_questions"])
@@ -96,9 +110,17 @@ class WidgetForm(forms.Form):
         """The agent's `widget`; of a form with faults what is right."""
         data = self.cleaned_data
         fields = {name: data[name] for name in ASKED if name in data}
-        return {**{name: data[name] for name in OPTIONS if name in data}, "fields": fields}
+        chosen = {field.key: data.get(_name(field)) for field in self.lead_fields}
+        asked = self.others | {key: value for key, value in chosen.items() if value and value != AskedField.HIDDEN}
+        options = {name: data[name] for name in OPTIONS if name in data}
+        return {**options, "fields": fields, **({"custom_fields": asked} if asked else {})}
 
     def agent_fields(self) -> dict[str, Any]:
         """What `update_agent` takes."""
         names = ("welcome_text", "starter_questions", "allowed_domains")
         return {"widget": self.widget(), **{name: self.cleaned_data[name] for name in names}}
+
+
+def _name(field: LeadField) -> str:
+    """Of a form's field; a key may be that of another one."""
+    return f"custom-{field.key}"

@@ -9,7 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from agents.catalog.models import Provider, ProviderModel
-from agents.enums import AgentKind, AgentStatus, AnswerLength
+from agents.enums import AgentKind, AgentStatus, AnswerLength, FieldKind
 from agents.ratings import stars
 from knowrithm.db.fields import EncryptedTextField
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
@@ -213,6 +213,30 @@ class Agent(ArchivableModel):
         if isinstance(traits, dict):
             return str(traits.get("tone", "")) or ", ".join(f"{name}: {value}" for name, value in traits.items())
         return ", ".join(str(trait) for trait in traits) if isinstance(traits, list) else ""
+
+
+class LeadField(ArchivableModel):
+    """A field that the company has defined for its leads, besides those that every lead has.
+
+    It stands here and not among the leads, as an agent's widget says which of them visitors are asked. The values are
+    in `Lead.custom_fields` by `key`; those of an archived field stay there.
+    """
+
+    name = models.CharField(max_length=80)
+    key = models.CharField(max_length=40, unique=True)
+    kind = models.CharField(max_length=8, choices=FieldKind)
+    options = models.JSONField(default=list, blank=True)  # of a choice: the texts themselves, which are the values
+    description = models.CharField(max_length=200, blank=True)
+    is_required = models.BooleanField(default=False)  # in the dashboard's form
+    position = models.PositiveIntegerField(default=0)
+
+    objects = models.Manager.from_queryset(ArchivableQuerySet)()
+
+    class Meta:
+        ordering = ["position", "created_at"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ImmutableError(Exception):

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F, QuerySet
 
 from agents.catalog.models import ProviderModel
-from agents.models import Agent, LLMSettings
+from agents.enums import AskedField
+from agents.models import Agent, LeadField, LLMSettings
 from agents.versions import drafted
 from agents.widget_settings import widget_settings
 from knowrithm.db.compiled import ANY_ID, OTHER_ID, CompiledQuery
@@ -105,6 +107,17 @@ def company_of_agent(agent_id: uuid.UUID) -> Company:
     if company is None or not company.is_usable:
         raise NotFoundError("There is no such agent.")
     return company
+
+
+def lead_fields() -> list[LeadField]:
+    """Those that the company has defined for its leads, in their order, without archived ones."""
+    return list(LeadField.objects.live())
+
+
+def asked_lead_fields(widget: Mapping[str, Any]) -> list[LeadField]:
+    """The company's own fields that an agent with this `widget` asks its visitors for. No query where it asks none."""
+    keys = [key for key, asked in widget.get("custom_fields", {}).items() if asked != AskedField.HIDDEN]
+    return list(LeadField.objects.live().filter(key__in=keys)) if keys else []
 
 
 def script_tag(agent_id: uuid.UUID) -> str:

@@ -16,7 +16,7 @@ from agents.catalog.seed import MINILM, seed_catalogue
 from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
-from agents.models import Agent, LLMSettings
+from agents.models import Agent, LeadField, LLMSettings
 from agents.signals import (
     agent_archiving,
     agent_cloned,
@@ -403,8 +403,20 @@ def change_agent(
 
 
 def _with_clean_widget(fields: Mapping[str, Any]) -> dict[str, Any]:
-    checks: dict[str, Callable[[Any], Any]] = {"widget": clean_widget_settings, "allowed_domains": clean_domains}
+    checks: dict[str, Callable[[Any], Any]] = {"widget": _clean_widget, "allowed_domains": clean_domains}
     return {**fields, **{name: clean(fields[name]) for name, clean in checks.items() if name in fields}}
+
+
+def _clean_widget(given: Mapping[str, Any]) -> dict[str, Any]:
+    """As `clean_widget_settings`; what it asks for of the company's own fields must be there, archived or not."""
+    kept = clean_widget_settings(given)
+    if asked := set(kept.get("custom_fields", {})):
+        known = set(LeadField.objects.values_list("key", flat=True))
+        if asked - known:
+            of = f"Use some of {', '.join(sorted(known))}." if known else "Your company has defined none."
+            text = f"There is no such field. {of}"
+            raise InvalidInputError("The widget's settings are not right.", fields={"widget.custom_fields": [text]})
+    return kept
 
 
 def check_may_configure(actor: Principal) -> None:

@@ -29,7 +29,7 @@ WIDGET_SRC, WIDGET_API = "/api/widget.js", "/api"  # of this server, whatever na
 def design(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """What is saved takes effect at once. The preview follows the form as it is filled in."""
     agent = selectors.get_agent(pk)
-    form = WidgetForm(post_data(request), agent=agent)
+    form = WidgetForm(post_data(request), agent=agent, fields=selectors.lead_fields())
     if form.is_valid():
         with errors_in(form):
             services.update_agent(
@@ -57,13 +57,19 @@ def preview(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 def _unsaved(request: PageRequest, agent: Agent) -> dict[str, Any]:
     """`AIChatWidget` for the preview. A field with a fault is left out."""
-    form = WidgetForm(request.GET, agent=agent)
+    fields = selectors.lead_fields()
+    form = WidgetForm(request.GET, agent=agent, fields=fields)
     form.is_valid()
+    asked = form.widget().get("custom_fields", {})
     texts = {
         name: form.cleaned_data[name] for name in ("welcome_text", "starter_questions") if name in form.cleaned_data
     }
     return {
-        "agent": {**texts, **SHOWN, "widget": public_widget_settings(form.widget())},
+        "agent": {
+            **texts,
+            **SHOWN,
+            "widget": public_widget_settings(form.widget(), [field for field in fields if field.key in asked]),
+        },
         "autoOpen": request.GET.get("open") == "1",
         "persistSession": False,
     }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from agents.enums import AgentStatus, Ask, AskedField, Placement, WidgetTheme
+from agents.enums import AgentStatus, Ask, AskedField, FieldKind, Placement, WidgetTheme
 from agents.exceptions import AgentUnavailableError, OriginNotAllowedError
 from agents.languages import LANGUAGES
-from agents.models import Agent
+from agents.models import Agent, LeadField
 from knowrithm.errors import InvalidInputError
 
 DEFAULT_COLOR = "#12634f"
@@ -35,18 +35,30 @@ def widget_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
     usual: dict[str, Any] = {
         "color": DEFAULT_COLOR, "position": Placement.BOTTOM_RIGHT.value, "theme": WidgetTheme.AUTO.value,
         "language": "", "title": "", "button_text": "", "ask": Ask.BEFORE.value, "ask_after": 2, "consent_text": "",
-        "consent_version": "", "marketing_text": "",
+        "consent_version": "", "marketing_text": "", "custom_fields": {},
     }  # fmt: skip
     return {**usual, **given, "fields": fields}
 
 
-def public_widget_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What the widget is told: what its owner chose, and the version of the text that a visitor consents to."""
+def public_widget_settings(stored: Mapping[str, Any], fields: Iterable[LeadField] = ()) -> dict[str, Any]:
+    """What the widget is told: what its owner chose, and the version of the text that a visitor consents to.
+
+    `fields` are those of the company that it asks for, in their order.
+    """
     shown = widget_settings(stored)
     chosen = {name: shown[name] if name in stored else "" for name in ("color", "position", "theme")}
     text = shown["consent_text"]
     version = shown["consent_version"] or (hashlib.sha256(text.encode()).hexdigest()[:12] if text else "standard-1")
-    return {**shown, **chosen, "consent_version": version}
+    asked = [_public_field(field, shown["custom_fields"]) for field in fields]
+    return {**shown, **chosen, "consent_version": version, "custom_fields": asked}
+
+
+def _public_field(field: LeadField, asked: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "key": field.key, "name": field.name, "type": field.kind, "description": field.description,
+        "options": field.options,
+        "is_required": asked.get(field.key) == AskedField.REQUIRED and field.kind != FieldKind.BOOLEAN,
+    }  # fmt: skip
 
 
 def clean_widget_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +90,9 @@ def _fault(name: str, value: Any) -> str:
         is_known = isinstance(value, dict) and set(value) <= set(PERSONAL_FIELDS)
         is_right = is_known and all(one in AskedField.values for one in value.values())
         return "" if is_right else f"Give one of {', '.join(AskedField)} for each of {', '.join(PERSONAL_FIELDS)}."
+    if name == "custom_fields":
+        is_right = isinstance(value, dict) and all(one in AskedField.values for one in value.values())
+        return "" if is_right else f"Give one of {', '.join(AskedField)} for each key of your leads' custom fields."
     if not isinstance(value, str):
         return "Give a text."
     if name == "color":

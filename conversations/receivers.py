@@ -16,6 +16,7 @@ from integrations.enums import EventType
 from integrations.services import publish_event
 from knowrithm.jobs import enqueue
 from leads.models import Lead
+from leads.selectors import custom_fields_of
 from leads.signals import lead_registered, lead_status_changed, lead_updated, score_rules_changed
 from tenants.models import Company, User
 from tenants.signals import person_left
@@ -77,4 +78,5 @@ def _lead_record(lead: Lead) -> dict[str, Any]:
         "lead_id": lead.pk,
         "agent_id": lead.agent_id,
         **{name: getattr(lead, name) for name in names},
+        "custom_fields": custom_fields_of(lead),
     }

@@ -259,6 +259,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "integrations.enums.DeliveryStatus",
         "WebhookStateEnum": "integrations.enums.WEBHOOK_STATES",
         "LeadStatusEnum": "leads.enums.LeadStatus",
+        "LeadFieldTypeEnum": "agents.enums.FieldKind",
         "UserStatusEnum": "tenants.enums.UserStatus",
         "RoleEnum": "tenants.enums.ROLE_CHOICES",
         "InvitedRoleEnum": "tenants.enums.INVITED_ROLES",

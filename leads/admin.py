@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 
+from agents.models import LeadField
 from leads.models import Lead, LeadImport, ScoreRules
 from tenants.company_rows import Part, rows_of_company
 from tenants.selectors import encrypts_lead_data
@@ -52,6 +53,11 @@ def _import(row: LeadImport) -> list[Any]:
     ]  # fmt: skip
 
 
+def _field(row: LeadField) -> list[Any]:
+    required = "Yes" if row.is_required else "No"
+    return [row.pk, row.name, row.key, row.get_kind_display(), len(row.options), required, row.archived_at]
+
+
 def _rules(row: ScoreRules) -> list[Any]:
     weights = ", ".join(f"{name} {weight}" for name, weight in row.weights.items())
     learned = ", ".join(f"{count} {side}" for side, count in row.learned_from.items())
@@ -74,6 +80,12 @@ PARTS = {
         ["Id", "Status", "Encoding", "Rows", "Refused", "Added", "Known", "By", "Checked"],
         lambda: LeadImport.objects.defer("errors").order_by("-created_at"),
         _import,
+    ),
+    "fields": Part(
+        "Custom fields",
+        ["Id", "Name", "Key", "Type", "Options", "Required", "Archived"],
+        lambda: LeadField.objects.order_by("position", "created_at"),
+        _field,
     ),
     "score": Part(
         "Score",

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
@@ -14,8 +14,10 @@ from typing import IO, Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from agents.models import LeadField
 from knowrithm.errors import InvalidInputError
 from leads.enums import LeadStatus
+from leads.field_values import NO, YES, FieldValueError, value_of_text
 
 MAX_ROWS = 200_000
 MAX_BYTES = 50 * 1024 * 1024
@@ -36,8 +38,8 @@ NAMES = {
     "consent_data_processing": ("consentdataprocessing", "consent", "dataprocessing", "gdpr", "dsgvo", "rgpd"),
 }
 CONSENTS = {"consent_marketing": "marketing", "consent_data_processing": "the processing of data"}
-YES, NO = {"yes", "y", "true", "1", "x", "ja", "oui", "si", "sí"}, {"no", "n", "false", "0", "nein", "non"}
 _COLUMNS = {alias: name for name, aliases in NAMES.items() for alias in aliases}
+OWN = "custom_fields."  # before the key of a field that the company has defined
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -75,14 +77,13 @@ def encoding_of(file: IO[bytes]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Of the file's first line. `field` is that of a lead which it fills; empty for one that is not read."""
+    """Of the file's first line. `field` is that of a lead which it fills; empty for one that is not read. One of the
+    company's own is `custom_fields.` and its key.
+    """
 
     name: str
     field: str
-
-    @property
-    def label(self) -> str:
-        return self.field.replace("_", " ").capitalize()
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +103,36 @@ class Preview:
         return not all(column.field for column in self.columns)
 
 
-def preview_of(file: IO[bytes], encoding: str, *, rows: int = 5) -> Preview:
+def preview_of(file: IO[bytes], encoding: str, fields: Sequence[LeadField] = (), *, rows: int = 5) -> Preview:
     """Raises `InvalidInputError` as `rows_of`."""
+    own = {OWN + field.key: field.name for field in fields}
     file.seek(0)
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
     try:
         names, reader = _open(text)
-        fields = [_column(name) for name in names]
+        columns = _columns(names, fields)
         # Of two columns with one meaning the last is read.
-        read = [field if field not in fields[place + 1 :] else "" for place, field in enumerate(fields)]
+        read = [column if column not in columns[place + 1 :] else "" for place, column in enumerate(columns)]
         filled = islice((cells for cells in reader if any(cell.strip() for cell in cells)), rows)
         shown = [
             [*(cell[:SHOWN] for cell in cells[: len(names)]), *[""] * (len(names) - len(cells))] for cells in filled
         ]
     finally:
         text.detach()  # the file stays the caller's
-    return Preview([Column(name.strip()[:SHOWN], field) for name, field in zip(names, read, strict=True)], shown)
+    labels = [own.get(column, column.replace("_", " ").capitalize()) for column in read]
+    return Preview(
+        [Column(name.strip()[:SHOWN], *rest) for name, *rest in zip(names, read, labels, strict=True)], shown
+    )
 
 
-def rows_of(file: IO[bytes], encoding: str) -> Iterator[Row]:
-    """Raises `InvalidInputError` when the file as a whole makes no sense: no address column, or too many rows."""
+def rows_of(file: IO[bytes], encoding: str, fields: Sequence[LeadField] = ()) -> Iterator[Row]:
+    """`fields`: those that the company has defined. Raises `InvalidInputError` when the file as a whole makes no sense:
+    no address column, or too many rows.
+    """
     file.seek(0)
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
     try:
-        yield from _rows(text)
+        yield from _rows(text, fields)
     finally:
         text.detach()  # the file stays the caller's
 
@@ -135,14 +142,15 @@ def _open(text: io.TextIOWrapper) -> tuple[list[str], Any]:
     first = text.readline(MAX_FIELD)
     delimiter = max(",;\t", key=first.count)
     names = next(csv.reader([first], delimiter=delimiter), [])
-    if "email" not in map(_column, names):
+    if "email" not in _columns(names, ()):
         raise _refused("The first line names the columns; one of them must be email.")
     return names, csv.reader((line.replace("\0", "") for line in text), delimiter=delimiter)
 
 
-def _rows(text: io.TextIOWrapper) -> Iterator[Row]:
+def _rows(text: io.TextIOWrapper, fields: Sequence[LeadField]) -> Iterator[Row]:
     names, reader = _open(text)
-    columns = [_column(name) for name in names]
+    columns = _columns(names, fields)
+    own = {OWN + field.key: field for field in fields}
     count = 0
     while True:
         try:
@@ -158,10 +166,10 @@ def _rows(text: io.TextIOWrapper) -> Iterator[Row]:
         count += 1
         if count > MAX_ROWS:
             raise _refused(f"A file may have at most {MAX_ROWS:,} rows. Split it.")
-        yield _row(reader.line_num + 1, dict(zip(columns, cells, strict=False)))
+        yield _row(reader.line_num + 1, dict(zip(columns, cells, strict=False)), own)
 
 
-def _row(line: int, cells: dict[str, str]) -> Row:
+def _row(line: int, cells: dict[str, str], own: Mapping[str, LeadField]) -> Row:
     # A download puts an apostrophe before what a spreadsheet would take for a formula.
     given = {name: re.sub(r"^\'(?=[=+\-@])", "", cell.strip()) for name, cell in cells.items() if name}
     values: dict[str, Any] = {name: given.get(name, "") for name in LIMITS}
@@ -188,11 +196,31 @@ def _row(line: int, cells: dict[str, str]) -> Row:
     values["tags"] = list(dict.fromkeys(tag.strip()[:50] for tag in given.get("tags", "").split(",") if tag.strip()))[
         :20
     ]
+    values["custom_fields"] = {}
+    for name, known in own.items():
+        try:
+            value = value_of_text(known, given.get(name, ""))
+        except FieldValueError as error:
+            errors.append(f"{known.name}: {error}")
+        else:
+            if value is not None:
+                values["custom_fields"][known.key] = value
     return Row(line, values, consents, errors)
 
 
-def _column(name: str) -> str:
-    return _COLUMNS.get(re.sub(r"[^a-z]", "", name.lower()), "")
+def plain(name: str) -> str:
+    """As names of columns are compared: letters and digits in lower case."""
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+def _columns(names: Sequence[str], fields: Sequence[LeadField]) -> list[str]:
+    """What each of the file's columns fills. A name that every lead's fields have means those; then the company's own
+    fields count, by key or name, before the other names that the usual ones go by.
+    """
+    own = {plain(field.name): OWN + field.key for field in fields}
+    own |= {plain(field.key): OWN + field.key for field in fields}
+    own = {name: column for name, column in own.items() if name not in {plain(one) for one in NAMES}}
+    return [own.get(plain(name)) or _COLUMNS.get(re.sub(r"[^a-z]", "", name.lower()), "") for name in names]
 
 
 def _refused(text: str) -> InvalidInputError:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -18,8 +18,10 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
+from agents.models import LeadField
 from knowrithm.db.schema import release_connection
 from leads.csv_rows import Row
+from leads.field_values import text_of
 from leads.models import Lead, LeadImport
 from leads.selectors import LeadFilter, leads_list
 from tenants.audit.export import cell
@@ -33,9 +35,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def csv_download(request: HttpRequest, *, schema: str, wanted: LeadFilter) -> StreamingHttpResponse:
-    """Newest first, whatever the order that is `wanted`."""
-    pieces = csv_pieces(lead_batches(schema, replace(wanted, sort="")))
+def csv_download(
+    request: HttpRequest, *, schema: str, wanted: LeadFilter, fields: Sequence[LeadField]
+) -> StreamingHttpResponse:
+    """Newest first, whatever the order that is `wanted`. `fields`, which the company has defined, come last."""
+    pieces = csv_pieces(lead_batches(schema, replace(wanted, sort="")), fields)
     # Under ASGI Django would read a plain iterator to its end before it sends the first byte.
     content: Any = _in_threads(pieces) if isinstance(request, ASGIRequest) else pieces
     response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
@@ -107,10 +111,19 @@ def lead_batches(schema: str, wanted: LeadFilter) -> Iterator[list[Lead]]:
         last = batch[-1]
 
 
-def csv_pieces(batches: Iterable[list[Lead]]) -> Iterator[str]:
-    yield _lines([list(COLUMNS)])
+def csv_pieces(batches: Iterable[list[Lead]], fields: Sequence[LeadField]) -> Iterator[str]:
+    keys = [field.key for field in fields]
+    yield _lines([[*COLUMNS, *keys]])
     for batch in batches:
-        yield _lines([[cell(_value(lead, name)) for name in COLUMNS] for lead in batch])
+        yield _lines(
+            [
+                [
+                    *(cell(_value(lead, name)) for name in COLUMNS),
+                    *(cell(text_of(lead.custom_fields.get(key))) for key in keys),
+                ]
+                for lead in batch
+            ]
+        )
 
 
 def _value(lead: Lead, name: str) -> Any:

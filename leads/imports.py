@@ -8,6 +8,7 @@ from itertools import islice
 from django.db import transaction
 from django.db.models import F
 
+from agents.selectors import lead_fields
 from knowrithm.errors import ServiceError
 from knowrithm.jobs import complete_task, fail_task, report_progress
 from leads.csv_rows import Row, rows_of
@@ -25,7 +26,7 @@ def run(import_id: str) -> None:
     task_id = str(row.task_id)
     try:
         with row.file.open("rb") as file:
-            rows = rows_of(file.file, row.encoding)
+            rows = rows_of(file.file, row.encoding, lead_fields())
             position = sum(1 for _ in islice(rows, row.rows_done))
             while batch := list(islice(rows, BATCH)):
                 if not _write(import_id, batch, position):

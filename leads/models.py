@@ -153,6 +153,9 @@ class Lead(ArchivableModel):
     notes = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    custom_fields = models.JSONField(
+        default=dict, blank=True
+    )  # by the keys of the company's fields: leads.field_values
     status = models.CharField(max_length=12, choices=LeadStatus, default=LeadStatus.NEW)
     consent_marketing = models.BooleanField(default=False)
     consent_data_processing = models.BooleanField(default=True)
@@ -183,6 +186,7 @@ class Lead(ArchivableModel):
             models.Index(fields=["email_hash"], name="lead_email"),
             models.Index(fields=["phone_hash"], name="lead_phone", condition=~models.Q(phone_hash="")),
             GinIndex(fields=["tags"], name="lead_tags"),
+            GinIndex(fields=["custom_fields"], opclasses=["jsonb_path_ops"], name="lead_custom_fields"),
             # For words in the midst of a text, as `icontains` looks for them.
             GinIndex(
                 *(OpClass(Upper(name), "gin_trgm_ops") for name in ("first_name", "last_name")), name="lead_names"

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Value
 
+from agents.models import LeadField
+from agents.selectors import lead_fields
 from knowrithm.errors import NotFoundError, ServiceError
 from knowrithm.jobs import TaskRecord, read_task
 from leads.csv_rows import Preview, preview_of
 from leads.enums import ImportStatus, LeadStatus
+from leads.field_values import shown_values
 from leads.models import Lead, LeadImport, ScoreRules
 from tenants.selectors import encrypts_lead_data
 
@@ -51,7 +55,10 @@ _ORDERS: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
-    """What a list is narrowed to: empty fields narrow nothing. `sort` is one of `SORTS`, any other is the first."""
+    """What a list is narrowed to: empty fields narrow nothing. `sort` is one of `SORTS`, any other is the first.
+
+    `custom_fields`: the whole values, by key, as they are stored.
+    """
 
     search: str = ""
     status: str = ""
@@ -60,6 +67,7 @@ class LeadFilter:
     source: str = ""
     created_after: datetime | None = None
     created_before: datetime | None = None
+    custom_fields: Mapping[str, Any] = field(default_factory=dict)
     sort: str = ""
     is_archived: bool = False
 
@@ -73,6 +81,7 @@ def leads_list(wanted: LeadFilter) -> QuerySet[Lead]:
         "agent": wanted.agent_id,
         "source": wanted.source,
         "tags__contains": [wanted.tag] if wanted.tag else None,
+        "custom_fields__contains": dict(wanted.custom_fields),
         "created_at__gte": wanted.created_after,
         "created_at__lte": wanted.created_before,
     }
@@ -88,6 +97,28 @@ def get_lead(lead_id: uuid.UUID, *, include_archived: bool = False) -> Lead:
     if lead is None:
         raise NotFoundError("There is no such lead.")
     return lead
+
+
+def archived_lead_fields() -> list[LeadField]:
+    return list(LeadField.objects.archived())
+
+
+def get_lead_field(field_id: uuid.UUID, *, include_archived: bool = False) -> LeadField:
+    rows = LeadField.objects.all() if include_archived else LeadField.objects.live()
+    found: LeadField | None = rows.filter(pk=field_id).first()
+    if found is None:
+        raise NotFoundError("There is no such field.")
+    return found
+
+
+def has_values(found: LeadField) -> bool:
+    """Whether some lead has something in it: then its key and type stay."""
+    return Lead.objects.filter(custom_fields__has_key=found.key).exists()
+
+
+def custom_fields_of(lead: Lead) -> dict[str, Any]:
+    """What it has in the company's own fields, without archived ones. No query where it has nothing."""
+    return shown_values(lead.custom_fields, lead_fields()) if lead.custom_fields else {}
 
 
 def lead_tags() -> list[str]:
@@ -173,7 +204,7 @@ def preview_of_import(row: LeadImport) -> Preview:
         return Preview([], [])
     try:
         with row.file.open("rb") as file:
-            return preview_of(file.file, row.encoding)
+            return preview_of(file.file, row.encoding, lead_fields())
     except (OSError, ServiceError):
         return Preview([], [])
 

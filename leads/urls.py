@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from leads import views, views_leads
+from leads import views, views_fields, views_leads
 
 urlpatterns = [
     path("company/privacy", views.privacy, name="company-privacy"),
@@ -15,6 +15,12 @@ urlpatterns = [
     path("leads/import/<uuid:pk>/refused", views_leads.import_refused, name="lead-import-refused"),
     path("leads/new", views_leads.create, name="lead-create"),
     path("leads/duplicates", views_leads.duplicates, name="lead-duplicates"),
+    path("leads/fields", views_fields.fields, name="lead-fields"),
+    path("leads/fields/new", views_fields.create, name="lead-field-create"),
+    path("leads/fields/<uuid:pk>/edit", views_fields.edit, name="lead-field-edit"),
+    path("leads/fields/<uuid:pk>/move", views_fields.move, name="lead-field-move"),
+    path("leads/fields/<uuid:pk>/archive", views_fields.archive, name="lead-field-archive"),
+    path("leads/fields/<uuid:pk>/restore", views_fields.restore, name="lead-field-restore"),
     path("leads/<uuid:pk>/edit", views_leads.edit, name="lead-edit"),
     path("leads/<uuid:pk>/status", views_leads.set_status, name="lead-status"),
     path("leads/<uuid:pk>/note", views_leads.note, name="lead-note"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
@@ -13,8 +14,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from agents.models import Agent
-from agents.selectors import agents_list
+from agents.models import Agent, LeadField
+from agents.selectors import agents_list, lead_fields
 from documents.services import metadata_as_text, metadata_of_text
 from knowrithm.api.throttling import check_rate
 from knowrithm.db.schema import schema_name
@@ -23,6 +24,7 @@ from leads import selectors, services
 from leads.csv_rows import MAX_ROWS
 from leads.enums import LeadStatus
 from leads.export import csv_download, refused_download
+from leads.forms_fields import FilterForm, value_fields, value_initials, values_in
 from leads.models import Lead
 from leads.selectors import SORTS, LeadFilter
 from tenants.audit.selectors import moment_from
@@ -58,7 +60,7 @@ class LeadForm(forms.Form):
         max_length=25_000,
         required=False,
         widget=forms.Textarea({"rows": 3}),
-        label="Own fields",
+        label="Further details",
         help_text="One a line: a name, a colon and a value, such as team: sales.",
     )
     consent_data_processing = forms.BooleanField(required=False, label="Consents to the processing of their data")
@@ -67,12 +69,16 @@ class LeadForm(forms.Form):
         max_length=60, required=False, label="Version of the consent’s text", help_text="Kept with a changed consent."
     )
 
-    def __init__(self, data: Any = None, *, lead: Lead | None = None) -> None:
+    def __init__(self, data: Any = None, *, fields: Sequence[LeadField], lead: Lead | None = None) -> None:
+        """`fields`: those that the company has defined."""
         initial: dict[str, Any] = {"status": LeadStatus.NEW, "consent_data_processing": True, "source": "manual"}
         if lead is not None:
             initial = {name: getattr(lead, name) for name in self.base_fields if hasattr(lead, name)}
             initial |= {"tags": ", ".join(lead.tags), "metadata": metadata_as_text(lead.metadata)}
+            initial |= value_initials(lead.custom_fields)
         super().__init__(data, initial=initial)
+        self.own = value_fields(fields)
+        self.fields.update(self.own)
 
     def clean_metadata(self) -> dict[str, Any]:
         try:
@@ -80,8 +86,13 @@ class LeadForm(forms.Form):
         except InvalidInputError as error:
             raise forms.ValidationError(str(error)) from None
 
+    def own_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.own]
+
     def values(self) -> dict[str, Any]:
-        return {**self.cleaned_data, "tags": self.cleaned_data["tags"].split(",")}
+        values = {**self.cleaned_data, "tags": self.cleaned_data["tags"].split(",")}
+        custom_fields = values_in(values)
+        return {**values, "custom_fields": custom_fields}
 
 
 class NewLeadForm(LeadForm):
@@ -89,8 +100,8 @@ class NewLeadForm(LeadForm):
         queryset=Agent.objects.none(), required=False, empty_label="No agent", help_text="Whom they may talk to."
     )
 
-    def __init__(self, data: Any = None) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any = None, *, fields: Sequence[LeadField]) -> None:
+        super().__init__(data, fields=fields)
         self.fields["agent"].queryset = Agent.objects.live().order_by("name")  # type: ignore[attr-defined]  # declared above
 
     def values(self) -> dict[str, Any]:
@@ -99,8 +110,8 @@ class NewLeadForm(LeadForm):
         return {**values, "agent_id": agent.pk if agent else None}
 
 
-def wanted_by(request: PageRequest) -> LeadFilter:
-    """What the query string of the list asks for."""
+def wanted_by(request: PageRequest, own: FilterForm) -> LeadFilter:
+    """What the query string of the list asks for; `own`: of the company's own fields."""
     return LeadFilter(
         search=query_text(request, "q"),
         status=query_text(request, "status"),
@@ -108,6 +119,7 @@ def wanted_by(request: PageRequest) -> LeadFilter:
         tag=query_text(request, "tag"),
         created_after=moment_from(query_text(request, "start")),
         created_before=moment_from(query_text(request, "end"), is_end=True),
+        custom_fields=own.values,
         sort=query_text(request, "sort"),
         is_archived=bool(request.GET.get("archived")),
     )
@@ -115,7 +127,8 @@ def wanted_by(request: PageRequest) -> LeadFilter:
 
 @company_page
 def leads(request: PageRequest) -> HttpResponse:
-    wanted = wanted_by(request)
+    own = FilterForm(request.GET, lead_fields())
+    wanted = wanted_by(request, own)
     context = {
         "page_obj": page_of(request, selectors.leads_list(wanted), per_page=PER_PAGE),
         "wanted": wanted,
@@ -123,7 +136,8 @@ def leads(request: PageRequest) -> HttpResponse:
         "sorts": SORTS,
         "agents": agents_list().only("id", "name"),
         "tags": selectors.lead_tags(),
-        "is_filtered": any(request.GET.get(name) for name in FILTERS),
+        "own": own,
+        "is_filtered": bool(own.values) or any(request.GET.get(name) for name in FILTERS),
         "view": "list",
     }
     return render(request, "leads/list.html", context)
@@ -132,7 +146,9 @@ def leads(request: PageRequest) -> HttpResponse:
 @company_page
 def export(request: PageRequest) -> HttpResponse:
     """The leads of the list, as it is filtered."""
-    return cast(HttpResponse, csv_download(request, schema=schema_name(), wanted=wanted_by(request)))  # a stream
+    fields = lead_fields()
+    wanted = wanted_by(request, FilterForm(request.GET, fields))
+    return cast(HttpResponse, csv_download(request, schema=schema_name(), wanted=wanted, fields=fields))  # a stream
 
 
 @company_page
@@ -165,7 +181,7 @@ def set_status(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 @company_page
 def create(request: PageRequest) -> HttpResponse:
-    form = NewLeadForm(post_data(request))
+    form = NewLeadForm(post_data(request), fields=lead_fields())
     if form.is_valid():
         with errors_in(form):
             lead = services.create_lead(actor=principal_of(request.user), **form.values())
@@ -177,7 +193,7 @@ def create(request: PageRequest) -> HttpResponse:
 @company_page
 def edit(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = selectors.get_lead(pk)
-    form = LeadForm(post_data(request), lead=found)
+    form = LeadForm(post_data(request), fields=lead_fields(), lead=found)
     if form.is_valid():
         with errors_in(form):
             values = form.values()

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from agents.enums import AgentKind, AgentStatus, AnswerLength
 from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIMES, read_handover
 from agents.models import MOST_PASSAGES, Agent, AgentVersion, LLMSettings
-from agents.selectors import script_tag
+from agents.selectors import asked_lead_fields, script_tag
 from agents.specialists import LONGEST_DESCRIPTION, MOST_SPECIALISTS
 from agents.trial import Trial
 from agents.widget_settings import public_widget_settings
@@ -115,7 +115,7 @@ class PublicAgentSerializer(RecordSerializer[Agent]):
         return str(self.context["company_id"])
 
     def get_widget(self, agent: Agent) -> dict[str, Any]:
-        return public_widget_settings(agent.widget)
+        return public_widget_settings(agent.widget, asked_lead_fields(agent.widget))
 
 
 class SettingsChoices(serializers.Serializer[Any]):

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from agents.tests.widget_stub import Refusal
-from agents.tests.widget_visit import IN_BROWSER, SOURCES, Visit
+from agents.tests.widget_visit import IN_BROWSER, OWN_FIELDS, SOURCES, Visit
 
 pytestmark = IN_BROWSER
 
@@ -59,6 +59,18 @@ def test_no_violation_from_the_closed_button_to_the_answer(visit: Visit, theme: 
     visit.page.locator(".ref").click()
     expect(visit.page.locator(".excerpt")).to_be_visible()
     assert violations(visit) == []  # answered, with a source that is open
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_violation_in_a_form_with_the_company_s_own_fields(visit: Visit, theme: str) -> None:
+    visit.stub.agent |= {"widget": {"custom_fields": OWN_FIELDS}}
+    visit.embed(f'data-theme="{theme}"')
+    visit.launcher.click()
+    expect(visit.page.get_by_label("Plan")).to_be_visible()
+    assert violations(visit) == []
+    visit.page.get_by_role("button", name="Start chat").click()
+    expect(visit.page.get_by_label("Plan")).to_have_attribute("aria-invalid", "true")
+    assert violations(visit) == []  # with complaints
 
 
 def test_no_violation_while_an_answer_is_written_and_when_it_fails(visit: Visit) -> None:

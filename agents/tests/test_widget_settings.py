@@ -38,7 +38,7 @@ def test_a_visitor_is_told_how_the_widget_looks_and_what_it_asks(
     usual = anonymous.get(f"{API}/agent/{acme.agent.id}").json()["agent"]["widget"]
     assert usual == {
         "color": "", "position": "", "theme": "", "language": "", "title": "", "button_text": "", "ask": "before",
-        "ask_after": 2, "consent_text": "", "consent_version": "standard-1", "marketing_text": "",
+        "ask_after": 2, "consent_text": "", "consent_version": "standard-1", "marketing_text": "", "custom_fields": [],
         "fields": {"first_name": "required", "last_name": "required", "email": "required", "phone": "optional"},
     }  # fmt: skip
     answer = put(acme_api, acme.agent, widget=WIDGET, allowed_domains=["Shop.example.com", "https://*.acme.example/"])

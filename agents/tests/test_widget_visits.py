@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from agents.tests.test_widget_accessibility import violations
 from agents.tests.widget_stub import AGENT_ID, STATIC, Refusal
-from agents.tests.widget_visit import IN_BROWSER, SOURCES, Visit
+from agents.tests.widget_visit import IN_BROWSER, OWN_FIELDS, SOURCES, Visit, own_field
 
 pytestmark = IN_BROWSER
 
@@ -265,6 +265,52 @@ def test_the_agent_s_own_form_and_consents_with_their_version(visit: Visit) -> N
         "first_name": "", "last_name": "", "email": "ada@example.com", "phone": "+49 30 1234", "agent_id": AGENT_ID,
         "consent_data_processing": True, "consent_text_version": "2026-11", "consent_marketing": True,
     }  # fmt: skip
+
+
+def test_the_company_s_own_fields_are_asked_and_sent_typed(visit: Visit) -> None:
+    configure(visit, custom_fields=OWN_FIELDS)
+    visit.embed()
+    visit.launcher.click()
+    page = visit.page
+    for label, text in (("First name", "Ada"), ("Last name", "L"), ("E-mail", "ada@example.com")):
+        page.get_by_label(label).fill(text)
+    page.get_by_label("I agree").check()
+    page.get_by_role("button", name="Start chat").click()
+    expect(page.get_by_label("Seats")).to_be_focused()
+    expect(page.get_by_label("Plan")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Team")).to_have_attribute("aria-invalid", "false")
+    expect(page.get_by_label("Team")).to_have_accessible_description("Where you work.")
+    expect(page.get_by_label("I am a customer")).to_have_accessible_description("Of any of our shops.")
+    page.get_by_label("Seats").fill("12.5")
+    page.get_by_label("Ends").fill("2026-03-31")
+    page.get_by_label("Plan").select_option("<b>Pro</b>")
+    refused = {"message": "No.", "errors": {"custom_fields.seats": ["Too few."]}}
+    visit.stub.refusals.append(Refusal("/lead/register", 400, refused))
+    page.get_by_role("button", name="Start chat").click()
+    expect(page.get_by_label("Seats")).to_be_focused()
+    expect(page.get_by_text("Too few.")).to_be_visible()
+    page.get_by_label("Seats").fill("13")
+    page.get_by_role("button", name="Start chat").click()
+    expect(visit.composer).to_be_focused()
+    said = visit.stub.sent("POST", "/lead/register")[-1].body["custom_fields"]
+    assert said == {"seats": 13, "ends": "2026-03-31", "plan": "<b>Pro</b>", "customer": False}
+    assert "custom_fields" not in str(visit.stored())  # what is sent anew with an expired token
+
+
+def test_they_are_asked_later_too(visit: Visit) -> None:
+    configure(visit, ask="after", ask_after=1, custom_fields=[own_field("customer", "boolean")])
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    visit.page.get_by_label("First name").fill("Ada")
+    visit.page.get_by_label("Last name").fill("L")
+    visit.page.get_by_label("E-mail").fill("ada@example.com")
+    visit.page.get_by_label("I agree").check()
+    visit.page.get_by_label("Customer").check()
+    visit.page.locator(".form").get_by_role("button", name="Send").click()
+    expect(visit.composer).to_be_visible()
+    [said] = visit.stub.sent("PATCH", "/lead/visitor")
+    assert said.body["custom_fields"] == {"customer": True}
 
 
 def test_looks_are_the_page_s_then_the_tag_s_then_the_agent_s(visit: Visit) -> None:

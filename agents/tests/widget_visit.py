@@ -45,6 +45,26 @@ PAGE = """<!doctype html><html lang="en"><head><title>Acme pumps</title>
 <body><main><h1>Acme pumps</h1><a href="#products">Products</a></main>{scripts}</body></html>"""
 
 
+def own_field(key: str, kind: str, **fields: object) -> dict[str, object]:
+    usual: dict[str, object] = {
+        "name": key.capitalize(),
+        "type": kind,
+        "description": "",
+        "options": [],
+        "is_required": False,
+    }
+    return {"key": key, **usual, **fields}
+
+
+OWN_FIELDS = [
+    own_field("team", "text", description="Where you work."),
+    own_field("seats", "number", is_required=True),
+    own_field("ends", "date"),
+    own_field("plan", "choice", options=["Basic", "<b>Pro</b>"], is_required=True),
+    own_field("customer", "boolean", name="I am a customer", description="Of any of our shops."),
+]
+
+
 @dataclass
 class Visit:
     """One visitor: the page, the API behind the widget, the site around it, and what the browser complained about."""

@@ -18,7 +18,7 @@ from django_tenants.utils import schema_context, tenant_context
 from rest_framework.test import APIClient
 
 from agents.catalog.models import Provider, ProviderModel
-from agents.models import Agent
+from agents.models import Agent, LeadField
 from conftest import PASSWORD, Character, bearer, page_client
 from conversations.models import Conversation, Handover, Message
 from documents.enums import DocumentStatus, IndexState
@@ -52,7 +52,7 @@ PAGE_ROWS = {
     "websites": "source_id", "api-keys": "api_key_id",
     "documents/chunk": "chunk_id", "documents/splitting": "agent_id", "documents/index": "agent_id",
     "account": "session_id", "invitations": "invitation_id", "company": "address_id", "people": "user_id",
-    "guardrails": "guardrail_id", "leads": "lead_id", "leads/import": "lead_import_id",
+    "guardrails": "guardrail_id", "leads": "lead_id", "leads/fields": "field_id", "leads/import": "lead_import_id",
     "webhooks": "webhook_id", "webhooks/delivery": "delivery_id", "inbox": "conversation_id",
     "inbox/replies": "reply_id", "notifications": "notification_id", "configuration": "config_id",
 }  # fmt: skip
@@ -133,6 +133,7 @@ archived_website = archived(WebsiteSource, "source_id")
 archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
 archived_lead = archived(Lead, "lead_id")
+archived_lead_field = archived(LeadField, "field_id")
 
 
 def asks_nothing(treasure: Treasure) -> None:
@@ -162,6 +163,10 @@ def taken_conversation(treasure: Treasure) -> None:
     """By the company's admin."""
     admin = str(treasure.ids["admin_id"])
     changed(Conversation, "conversation_id", owner="person", person_id=admin, person_name="Ada")(treasure)
+
+
+def second_lead_field(treasure: Treasure) -> None:
+    LeadField.objects.create(name="Second", key="second", kind="text", position=1)
 
 
 def merged_lead(treasure: Treasure) -> None:

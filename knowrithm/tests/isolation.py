@@ -17,6 +17,7 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 from pytest_django.plugin import DjangoDbBlocker
 
+from agents.models import LeadField
 from agents.services import create_agent, create_settings
 from analytics.usage.models import UsageHour
 from conftest import Character, character
@@ -85,9 +86,13 @@ def bury(owner: Character) -> Treasure:
         )
         Crawl.objects.create(source=website, status="completed", max_pages=1, error=CANARY)
         job = IngestionJob.objects.create(document=document, status="completed")
-        lead = Lead.objects.create(
-            agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org", notes=CANARY, tags=[CANARY]
+        lead_field = LeadField.objects.create(
+            name=CANARY, key="canary", kind="choice", options=[CANARY], description=CANARY
         )
+        lead = Lead.objects.create(
+            agent=agent, first_name=CANARY, last_name=CANARY, email=f"{CANARY}@example.org", notes=CANARY,
+            tags=[CANARY], custom_fields={"canary": CANARY},
+        )  # fmt: skip
         other_lead = Lead.objects.create(first_name=CANARY, email=f"{CANARY}@example.org")  # a duplicate
         lead_import = LeadImport.objects.create(filename=CANARY, encoding="utf-8", errors=[[1, CANARY]], total=2)
         LeadEvent.objects.create(lead=lead, kind="note", note=CANARY)
@@ -180,6 +185,7 @@ def bury(owner: Character) -> Treasure:
             "lead_import_id": lead_import.id,
             "import_id": lead_import.id,
             "other_lead_id": other_lead.id,
+            "field_id": lead_field.id,
             "entity_id": lead.id,
             "conversation_id": conversation.id,
             "message_id": reply.id,

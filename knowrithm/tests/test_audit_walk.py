@@ -26,6 +26,7 @@ from knowrithm.tests.audit import (
     archived_dataset,
     archived_document,
     archived_lead,
+    archived_lead_field,
     archived_message,
     archived_website,
     asks_nothing,
@@ -57,6 +58,7 @@ from knowrithm.tests.audit import (
     person_with_two_factor,
     prepare,
     running_crawl,
+    second_lead_field,
     state_of,
     taken_conversation,
     the_question,
@@ -70,6 +72,7 @@ from knowrithm.tests.isolation import Treasure
 
 NEW_USER = {"password": "a-long-enough-one", "first_name": "Ada", "last_name": "Byron", "email": "ada@new.example"}
 LEAD = {"agent_id": "{agent_id}", "first_name": "Vic", "last_name": "Itor", "email": "vic@example.org"}
+LEAD_FIELD = {"name": "Team size", "type": "number"}
 LEAD_FORM = {"first_name": "Vic", "email": "vic@example.org", "status": "lost"}
 LOGIN = {"email": "admin@acme.example", "password": PASSWORD}
 AGENT = {"agent_id": "{agent_id}"}
@@ -416,6 +419,16 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/lead/<uuid:lead_id>/merge": Wrote("lead.merged", {"lead_ids": ["{other_lead_id}"]}),
     "POST /api/v1/lead/<uuid:lead_id>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
     "POST /api/v1/lead/import/<uuid:import_id>/start": Wrote("lead_import.started"),
+    "POST /api/v1/lead/field": Wrote("lead_field.created", LEAD_FIELD),
+    "PUT /api/v1/lead/field/order": Wrote("lead_field.reordered", {"field_ids": ["{field_id}"]}),
+    "PUT /api/v1/lead/field/<uuid:field_id>": Wrote("lead_field.updated", RENAMED),
+    "DELETE /api/v1/lead/field/<uuid:field_id>": Wrote("lead_field.archived"),
+    "PATCH /api/v1/lead/field/<uuid:field_id>/restore": Wrote("lead_field.restored", prepare=archived_lead_field),
+    "POST /leads/fields/new": Wrote("lead_field.created", LEAD_FIELD),
+    "POST /leads/fields/<uuid:pk>/edit": Wrote("lead_field.updated", {**LEAD_FIELD, "option-0": "New"}),
+    "POST /leads/fields/<uuid:pk>/move": Wrote("lead_field.reordered", {"to": "down"}, prepare=second_lead_field),
+    "POST /leads/fields/<uuid:pk>/archive": Wrote("lead_field.archived"),
+    "POST /leads/fields/<uuid:pk>/restore": Wrote("lead_field.restored", prepare=archived_lead_field),
     "PUT /api/v1/lead/score-rules": Wrote("lead_scores.changed", {"rules": {"need.says": {"is_on": False}}}),
     "DELETE /api/v1/lead/score-rules": Wrote("lead_scores.restored"),
     "POST /leads/score-rules": Wrote(
@@ -604,6 +617,7 @@ READING_PAGES = {
     "/leads/import/<uuid:pk>": "shows",
     "/leads/import/<uuid:pk>/refused": "downloads",
     "/leads/duplicates": "shows",
+    "/leads/fields": "shows",
     "/leads/<uuid:pk>": "shows",
     "/webhooks": "shows",
     "/webhooks/<uuid:pk>": "shows",

@@ -243,6 +243,12 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/lead/import/<uuid:import_id>": Probe(),
     "POST /api/v1/lead/import/<uuid:import_id>/start": Probe(),
     "GET /api/v1/lead/import/<uuid:import_id>/refused": Probe(),
+    "GET /api/v1/lead/field": LIST,
+    "PUT /api/v1/lead/field/order": Probe({"field_ids": ["{field_id}"]}),
+    "GET /api/v1/lead/field/<uuid:field_id>": Probe(),
+    "PUT /api/v1/lead/field/<uuid:field_id>": Probe({"name": "taken over"}),
+    "DELETE /api/v1/lead/field/<uuid:field_id>": Probe(),
+    "PATCH /api/v1/lead/field/<uuid:field_id>/restore": Probe(),
     "GET /api/v1/lead/score-rules": LIST,
     "PUT /api/v1/lead/score-rules": Probe({"rules": {"need.says": {"is_on": False}}}, expected=200),
     "DELETE /api/v1/lead/score-rules": Probe(expected=200),
@@ -390,6 +396,7 @@ NO_COMPANY = {
     "GET /api/v1/document/file/<str:token>": "the signed link is the capability; tested in test_downloads",
     "POST /api/v1/lead/register": "public by contract; makes a lead of the agent's own company",
     "POST /api/v1/lead/import": "takes a file; a foreign agent's id is tried in leads/tests/test_import_api.py",
+    "POST /api/v1/lead/field": "makes a field of the caller's own company",
     "POST /api/v1/lead/visitor": "public; makes a visitor of the agent's own company, or renews their own token",
     "PATCH /api/v1/lead/visitor": "concerns the visitor whose token it is: tested in leads/tests",
     "POST /api/v1/auth/register": "makes a company",
@@ -564,7 +571,7 @@ def page_ids(route: Route) -> str:
     special = {
         "inbox/replies": "reply_id",
         "conversations/passage": "citation_id", "conversations/messages": "message_id",
-        "leads/import": "lead_import_id", "webhooks/delivery": "delivery_id",
+        "leads/import": "lead_import_id", "leads/fields": "field_id", "webhooks/delivery": "delivery_id",
     }  # fmt: skip
     return next((row for part, row in special.items() if part in route.path), kinds[first])
 

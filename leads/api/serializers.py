@@ -1,27 +1,34 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
+from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agents.models import LeadField
 from documents.services.metadata import MAX_METADATA
 from knowrithm.api.serializers import RecordSerializer
 from leads.enums import LeadStatus
+from leads.field_values import FieldValueError, shown_values, value_of_text
 from leads.models import Lead, LeadConsent, LeadEvent, LeadImport
 
+OWN_FIELD = re.compile(r"custom_fields\[(.{1,100})\]", re.DOTALL)
 SHOWN = ("agent_id", "first_name", "last_name", "email", "phone")
 
 
 class LeadSerializer(RecordSerializer[Lead]):
-    """`context["company"]` is the company's `{id, name}`."""
+    """`context` has the `company` as `{id, name}`, and the `fields` that it has defined."""
 
     agent_id = serializers.UUIDField(allow_null=True)
     full_name = serializers.CharField()
     email = serializers.EmailField()
     tags = serializers.ListField(child=serializers.CharField())
     metadata = serializers.DictField()
+    custom_fields = serializers.SerializerMethodField(help_text="By the keys of the company's own fields.")
     is_active = serializers.SerializerMethodField()
     company = serializers.SerializerMethodField()
     company_id = serializers.SerializerMethodField()
@@ -31,11 +38,14 @@ class LeadSerializer(RecordSerializer[Lead]):
         model = Lead
         fields = (
             "id", "agent_id", "company_id", "company", "first_name", "last_name", "full_name", "email", "phone",
-            "source", "notes", "tags", "metadata", "status", "score", "consent_marketing", "consent_data_processing",
-            "is_active", "ip_address", "user_agent", "merged_into_id", "last_activity", "archived_at", "created_at",
-            "updated_at",
+            "source", "notes", "tags", "metadata", "custom_fields", "status", "score", "consent_marketing",
+            "consent_data_processing", "is_active", "ip_address", "user_agent", "merged_into_id", "last_activity",
+            "archived_at", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
+
+    def get_custom_fields(self, lead: Lead) -> dict[str, Any]:
+        return shown_values(lead.custom_fields, self.context["fields"])
 
     def get_is_active(self, lead: Lead) -> bool:
         return not lead.is_archived
@@ -73,6 +83,13 @@ class LeadFields(serializers.Serializer[Any]):
     consent_data_processing = serializers.BooleanField(required=False)
     consent_text_version = serializers.CharField(
         max_length=60, required=False, allow_blank=True, help_text="Of the text that the person has consented to."
+    )
+
+    custom_fields = serializers.DictField(
+        required=False,
+        allow_null=True,
+        help_text="By the keys of the fields that the company has defined; null empties one. A visitor may send those "
+        "that the agent asks for.",
     )
 
     def validate_phone(self, phone: str | None) -> str:
@@ -146,6 +163,27 @@ class LeadQuery(serializers.Serializer[Any]):
         sent = {name: data.get(name) for name in self.fields if data.get(name)}
         found: dict[str, Any] = super().to_internal_value(sent)
         return found
+
+
+def asked_values(query: QueryDict, fields: Sequence[LeadField]) -> dict[str, Any]:
+    """What `custom_fields[key]=value` asks for, as it is stored; nothing for empty values. Raises `ValidationError`."""
+    known = {field.key: field for field in fields}
+    values: dict[str, Any] = {}
+    faults: dict[str, list[str]] = {}
+    for name, text in query.items():
+        if not (named := OWN_FIELD.fullmatch(name)):
+            continue
+        try:
+            if named[1] not in known:
+                raise FieldValueError("There is no such field.")
+            value = value_of_text(known[named[1]], str(text))
+        except FieldValueError as error:
+            faults[name] = [str(error)]
+        else:
+            values |= {} if value is None else {named[1]: value}
+    if faults:
+        raise serializers.ValidationError(faults)
+    return values
 
 
 class MergeInput(serializers.Serializer[Any]):

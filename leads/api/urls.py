@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from leads.api.encryption import LeadEncryptionViewSet
+from leads.api.fields import LeadFieldViewSet
 from leads.api.imports import LeadImportViewSet
 from leads.api.scores import ScoreRulesViewSet
 from leads.api.views import LeadViewSet
@@ -18,6 +19,13 @@ urlpatterns = [
     path("lead/import/<uuid:import_id>", LeadImportViewSet.as_view({"get": "retrieve"})),
     path("lead/import/<uuid:import_id>/start", LeadImportViewSet.as_view({"post": "start"})),
     path("lead/import/<uuid:import_id>/refused", LeadImportViewSet.as_view({"get": "refused"})),
+    path("lead/field", LeadFieldViewSet.as_view({"get": "list", "post": "create"})),
+    path("lead/field/order", LeadFieldViewSet.as_view({"put": "reorder"})),
+    path(
+        "lead/field/<uuid:field_id>",
+        LeadFieldViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
+    ),
+    path("lead/field/<uuid:field_id>/restore", LeadFieldViewSet.as_view({"patch": "restore"})),
     path(
         "lead/score-rules",
         ScoreRulesViewSet.as_view({"get": "retrieve", "put": "update", "delete": "restore"}),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import cached_property
 from typing import Any
 
 from django_tenants.utils import tenant_context
@@ -10,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from agents.selectors import agent_for_visitor, company_of_agent
+from agents.models import LeadField
+from agents.selectors import agent_for_visitor, company_of_agent, lead_fields
 from agents.widget_settings import check_active, check_origin
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, VISITOR, WRITE
@@ -33,6 +35,7 @@ from leads.api.serializers import (
     NoteInput,
     VisitInput,
     VisitorInput,
+    asked_values,
 )
 from leads.models import Lead
 from leads.selectors import LeadFilter
@@ -70,6 +73,12 @@ FILTERS = [
     OpenApiParameter("agent_id", uuid.UUID),
     OpenApiParameter("tag", str),
     OpenApiParameter("source", str),
+    OpenApiParameter(
+        "custom_fields",
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        style="deepObject",
+        description="As `custom_fields[key]=value`: leads with the whole value in this field of the company.",
+    ),
     OpenApiParameter("created_after", str),
     OpenApiParameter("created_before", str),
     OpenApiParameter("sort", str, enum=list(selectors.SORTS)),
@@ -102,9 +111,13 @@ class LeadViewSet(ApiViewSet):
         is_visitors = self.action in {"register", "visit", "identify"}
         return [limit("lead")(), limit("lead_daily")()] if is_visitors else []
 
+    @cached_property
+    def _fields(self) -> list[LeadField]:
+        return lead_fields()
+
     def _records(self, leads: list[Lead]) -> list[dict[str, Any]]:
         company = self.principal().tenant
-        context = {"company": {"id": company.id, "name": str(company)}}
+        context = {"company": {"id": company.id, "name": str(company)}, "fields": self._fields}
         return [dict(record) for record in LeadSerializer(leads, many=True, context=context).data]
 
     def _answer(self, lead: Lead, message: str, **options: Any) -> Response:
@@ -191,7 +204,8 @@ class LeadViewSet(ApiViewSet):
         """Those who were merged into another lead are not listed."""
         query = LeadQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        return self._page(request, LeadFilter(**query.validated_data), "leads")
+        custom_fields = asked_values(request.query_params, self._fields)
+        return self._page(request, LeadFilter(**query.validated_data, custom_fields=custom_fields), "leads")
 
     @extend_schema(
         parameters=PAGE_PARAMETERS, responses=page("DeletedLeads", "deleted_leads", LeadSerializer(many=True))

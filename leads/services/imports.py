@@ -8,7 +8,7 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
-from agents.selectors import get_agent
+from agents.selectors import get_agent, lead_fields
 from knowrithm.errors import ConflictError, TooLargeError
 from knowrithm.jobs import create_task, enqueue
 from knowrithm.principal import Principal
@@ -34,7 +34,7 @@ def check_import(*, actor: Principal, file: UploadedFile[bytes], agent_id: uuid.
     )  # fmt: skip
     seen: set[int] = set()
     with RefusedRows() as refused:
-        for found in csv_rows.rows_of(content, row.encoding):
+        for found in csv_rows.rows_of(content, row.encoding, lead_fields()):
             row.total += 1
             address = hash(found.values["email"].lower())
             if not found.errors and address in seen:

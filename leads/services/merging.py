@@ -16,7 +16,7 @@ from leads.services.records import add_event, label_of
 from leads.signals import lead_updated
 from tenants.audit.services import record_event
 
-GIVEN = ("tags", "metadata")  # what a lead takes over; everything else is shown beside its own
+GIVEN = ("tags", "metadata", "custom_fields")  # what a lead takes over; everything else is shown beside its own
 
 
 @transaction.atomic
@@ -68,7 +68,12 @@ def unmerge_lead(*, actor: Principal, lead: Lead) -> Lead:
     lead.merged_into = None
     lead.save(update_fields=["merged_into", "updated_at"])
     Lead.objects.filter(pk__in=data.get("moved", []), merged_into=target).update(merged_into=lead)
-    for name, (before, after) in data.get("given", {}).items():
+    given = dict(data.get("given", {}))
+    before, after = given.pop("custom_fields", [{}, {}])
+    target.custom_fields = {
+        key: value for key, value in target.custom_fields.items() if key in before or value != after.get(key)
+    }
+    for name, (before, after) in given.items():
         if getattr(target, name) == after:
             setattr(target, name, before)
     target.save(update_fields=[*GIVEN, "updated_at"])
@@ -82,8 +87,9 @@ def unmerge_lead(*, actor: Principal, lead: Lead) -> Lead:
 
 
 def _take_over(lead: Lead, other: Lead) -> dict[str, list[Any]]:
-    """Tags and metadata that it did not have; returns what they were and are, for the way back."""
+    """Tags, metadata and custom fields that it did not have; returns what they were and are, for the way back."""
     before = {name: getattr(lead, name) for name in GIVEN}
     lead.tags = list(dict.fromkeys([*lead.tags, *other.tags]))
     lead.metadata = {**other.metadata, **lead.metadata}
+    lead.custom_fields = {**other.custom_fields, **lead.custom_fields}
     return {name: [was, getattr(lead, name)] for name, was in before.items() if was != getattr(lead, name)}

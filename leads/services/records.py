@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,13 +14,26 @@ from documents.services import clean_tags
 from knowrithm.errors import ConflictError, InvalidInputError
 from knowrithm.principal import Principal
 from leads.enums import EventKind, LeadStatus
+from leads.field_values import with_values
 from leads.models import Lead, LeadEvent
 from leads.services.consents import FIELDS as CONSENTS
 from leads.services.consents import record_consents
+from leads.services.fields import values_to_write
 from leads.signals import lead_registered, lead_status_changed, lead_updated
 from tenants.audit.services import changed_fields, fields_of, record_event
 
-FIELDS = ("first_name", "last_name", "email", "phone", "source", "notes", "tags", "metadata", *CONSENTS)
+FIELDS = (
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "source",
+    "notes",
+    "tags",
+    "metadata",
+    "custom_fields",
+    *CONSENTS,
+)
 # The log outlives what a company deletes: it says that these were changed, not what they say. The address and the
 # telephone number are left out of it by record_event.
 LOGGED = ("source", "tags", "status", *CONSENTS)
@@ -38,6 +51,7 @@ def create_lead(
     agent = get_agent(agent_id) if agent_id else None
     if "tags" in fields:
         fields["tags"] = clean_tags(fields["tags"])
+    fields["custom_fields"] = with_values({}, values_to_write(fields.get("custom_fields")))
     lead = Lead(agent=agent, email=email.strip(), source=source, **fields)
     _check_address(lead)
     _save(lead, is_new=True)
@@ -56,13 +70,17 @@ def update_lead(
     *, actor: Principal, lead: Lead, changes: Mapping[str, Any], status: str | None = None, status_note: str = "",
     consent_text_version: str = "",
 ) -> Lead:  # fmt: skip
-    """What `changes` does not name stays. Raises `ConflictError` when the new address is another lead's."""
+    """What `changes` does not name stays, also of the custom fields. Raises `ConflictError` when the new address is
+    another lead's.
+    """
+    values = values_to_write(changes.get("custom_fields"))
     lead = _locked(lead)
     before = fields_of(lead, FIELDS)
     was = fields_of(lead, LOGGED)
     for name in FIELDS:
         if name in changes:
             setattr(lead, name, clean_tags(changes[name]) if name == "tags" else changes[name])
+    lead.custom_fields = with_values(before["custom_fields"], values)
     lead.email = lead.email.strip()
     changed = [name for name in FIELDS if getattr(lead, name) != before[name]]
     if "email" in changed:
@@ -73,9 +91,10 @@ def update_lead(
         lead_updated.send(Lead, lead=lead, fields=changed)
     if status is not None:
         _set_status(actor, lead, status, status_note)
+    keys = changed_fields(before["custom_fields"], lead.custom_fields)
     record_event(
         actor=actor, event_type="lead.updated", entity=lead, entity_label=label_of(lead),
-        changes=changed_fields(was, fields_of(lead, LOGGED)), description=_names_of(changed),
+        changes=changed_fields(was, fields_of(lead, LOGGED)), description=_names_of(changed, keys),
     )  # fmt: skip
     return lead
 
@@ -167,5 +186,7 @@ def _taken() -> ConflictError:
     return ConflictError(text, code="LEAD_EXISTS", fields={"email": [text]})
 
 
-def _names_of(changed: list[str]) -> str:
-    return f"Changed: {', '.join(changed)}." if changed else ""
+def _names_of(changed: list[str], keys: Iterable[str]) -> str:
+    """`keys`: of the custom fields that have changed."""
+    names = [*(name for name in changed if name != "custom_fields"), *(f"custom_fields.{key}" for key in keys)]
+    return f"Changed: {', '.join(names)}." if names else ""

@@ -17,6 +17,7 @@ from knowrithm.principal import Principal
 from leads.enums import EventKind
 from leads.models import Lead
 from leads.services.consents import note_consents, record_consents
+from leads.services.fields import values_of_visitor
 from leads.services.records import add_event, label_of
 from leads.signals import lead_registered
 from tenants import tokens
@@ -41,9 +42,10 @@ def register_lead(
     The same address again is the same lead, as the published widget registers anew whenever its token has expired.
     Names that are known are not overwritten: anybody can type somebody else's address. For the same reason a token
     alone shows nothing of the past (conversations.selectors), and what they consent to is written down beside the
-    lead's own consents (services.consents).
+    lead's own consents (services.consents). `custom_fields`: those that the agent asks its visitors for.
     """
     _require_consent(fields)
+    fields["custom_fields"] = values_of_visitor(fields.get("custom_fields"), agent)
     lead = _existing(agent, email)
     is_new = lead is None
     if lead is None:
@@ -114,6 +116,7 @@ def identify_visitor(*, actor: Principal, email: str, consent_text_version: str 
     _require_consent(fields)
     lead: Lead = Lead.objects.select_related("agent").select_for_update(of=("self",)).get(pk=actor.id)
     assert lead.agent is not None  # noqa: S101  # a visitor's token is for an agent
+    fields["custom_fields"] = values_of_visitor(fields.get("custom_fields"), lead.agent)
     known = _existing(lead.agent, email)
     is_new = lead.is_nameless and known is None
     if is_new:

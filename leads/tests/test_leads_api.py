@@ -134,7 +134,7 @@ def test_a_list_costs_the_same_however_long(
     with tenant_context(acme.company):
         for number in range(count):
             Lead.objects.create(agent=acme.agent, first_name="V", email=f"{number}@x.example")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(acme_api.get(f"{API}/lead/company").json()["leads"]) == count
 
 

@@ -49,7 +49,7 @@ def test_finding_costs_the_same(
         for number in range(count):
             for agent in (None, acme.agent):
                 lead_of(f"v{number}", agent=agent)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         assert len(acme_api.get(f"{API}/duplicates").json()["duplicates"]) == count
 
 

@@ -40,7 +40,7 @@ def test_no_leads_yet(acme_client: Client) -> None:
     assert "Nobody found" in read(acme_client, "/leads?status=lost")
 
 
-@pytest.mark.parametrize(("path", "queries"), [("/leads", 8), ("/leads/board", 11)])
+@pytest.mark.parametrize(("path", "queries"), [("/leads", 9), ("/leads/board", 11)])
 @pytest.mark.parametrize("count", [1, 3])
 def test_pages_cost_the_same_however_many(
     acme: Character,
@@ -104,7 +104,7 @@ def test_one_lead_s_page_tells_all(
     acme_client.post(f"/leads/{lead.pk}/status", {"status": "lost", "note": "Too dear."})
     acme_client.post(f"/leads/{lead.pk}/note", {"note": "<script>alert(1)</script>"})
     acme_client.post(f"/leads/{lead.pk}/merge", {"other": other.pk})
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         page = read(acme_client, f"/leads/{lead.pk}")
     for text in (
         "New → Lost", "Too dear.", "&lt;script&gt;alert(1)", "Merged with a lead of Acme helper", "Prices",

@@ -153,6 +153,7 @@
       ask: choice(['before', 'after', 'none'], own.ask),
       askAfter: Number(own.ask_after) || 2,
       fields: own.fields || {},
+      customFields: [].concat(own.custom_fields || []),
       consentText: given(own.consent_text, ''),
       consentVersion: given(own.consent_version, 'standard-1'),
       marketingText: given(own.marketing_text, ''),
@@ -313,7 +314,10 @@
 
     const post = async (path, body) => jsonOf(await call('POST', path, { body }));
 
-    const register = async (payload) => take(await post('/lead/register', payload), { leadPayload: payload });
+    /** What is kept to register anew with; the company's own questions are answered once. */
+    const register = async ({ custom_fields: answers, ...known }) => take(
+      await post('/lead/register', { ...known, ...(answers && { custom_fields: answers }) }), { leadPayload: known },
+    );
 
     /** For a visitor who need not say who they are. */
     const visit = async () => take(await post('/lead/visitor', { agent_id: agentId }), { leadPayload: null });
@@ -731,6 +735,7 @@ button { border: 0; padding: 0; background: none; cursor: pointer; -webkit-tap-h
 .field { display: flex; flex-direction: column; gap: 5px; min-width: 0; }
 .field label { font-size: .86em; font-weight: 560; }
 .optional { color: var(--muted); font-weight: 400; }
+.about { margin: 0; color: var(--muted); font-size: .84em; line-height: 1.4; }
 .input {
   width: 100%; min-height: 44px; padding: 9px 12px; background: var(--surface); border: 1px solid var(--control);
   border-radius: 10px; font-size: 1em; line-height: 1.4;
@@ -740,7 +745,7 @@ button { border: 0; padding: 0; background: none; cursor: pointer; -webkit-tap-h
 .problem { margin: 0; color: var(--danger); font-size: .84em; line-height: 1.4; }
 .consent { display: grid; grid-template-columns: auto 1fr; gap: 2px 10px; font-size: .88em; line-height: 1.45; }
 .consent input { width: 20px; height: 20px; margin: 1px 0 0; accent-color: var(--accent-text); }
-.consent .problem { grid-column: 2; font-size: .95em; }
+.consent .problem, .consent .about { grid-column: 2; font-size: .95em; }
 .alert {
   margin: 0; padding: 10px 12px; border-radius: 10px; background: var(--danger-soft); color: var(--danger);
   font-size: .9em;
@@ -945,20 +950,21 @@ textarea.input { min-height: 88px; resize: vertical; }
 
   /**
    * The form in which visitors say who they are. `fields` says of each whether it is required, optional or hidden,
+   * `own` are the company's own ones (key, name, type, description, options, is_required),
    * `texts` has hello, intro, button, and perhaps message: a label, where something may be written besides.
    * `onSubmit(values)` may throw ApiError, which is then shown beside the field or the button; `onSkip` is optional.
    */
-  function createLeadForm({ t, config, fields, texts, values = {}, onSubmit, onSkip }) {
+  function createLeadForm({ t, config, fields, own, texts, values = {}, onSubmit, onSkip }) {
     const problems = {};
     const inputs = {};
     const asked = FIELDS.filter(({ name }) => fields[name] !== 'hidden');
 
     const problemLine = (name) => (problems[name] = el('p', { class: 'problem', id: `problem-${name}`, hidden: true }));
 
-    function wrapped(name, label, isRequired) {
+    function wrapped(name, label, isRequired, about) {
       const hint = isRequired ? null : el('span', { class: 'optional' }, ` (${t('optional')})`);
       return el('div', { class: 'field' },
-        el('label', { for: `field-${name}` }, label, hint), inputs[name], problemLine(name));
+        el('label', { for: `field-${name}`, dir: 'auto' }, label, hint), inputs[name], about, problemLine(name));
     }
 
     function field({ name, label, type, autocomplete, limit }) {
@@ -980,6 +986,28 @@ textarea.input { min-height: 88px; resize: vertical; }
         inputs[name], el('label', { for: `field-${name}`, dir: 'auto' }, label), problemLine(name));
     }
 
+    function ownField({ key, name: label, type, description, options, is_required: required }) {
+      const name = `custom_fields.${key}`;
+      const known = (values.custom_fields || {})[key];
+      const about = description && el('p', { class: 'about', id: `about-${name}`, dir: 'auto' }, description);
+      const described = `${about ? `about-${name} ` : ''}problem-${name}`;
+      if (type === 'boolean') {
+        const node = box(name, label, false);
+        inputs[name].checked = known === true;
+        inputs[name].setAttribute('aria-describedby', described);
+        node.insertBefore(about || el('span'), problems[name]);
+        return node;
+      }
+      const shared = {
+        class: 'input', id: `field-${name}`, name, required, 'aria-describedby': described, oninput: () => recheck(name),
+      };
+      inputs[name] = type === 'choice'
+        ? el('select', shared, el('option', { value: '' }, ''),
+          ...options.map((option) => el('option', { value: option, selected: option === known }, option)))
+        : el('input', { ...shared, type, maxlength: 1000, step: type === 'number' && 'any', dir: 'auto', value: known });
+      return wrapped(name, label, required, about);
+    }
+
     function message() {
       inputs.message = el('textarea', {
         class: 'input', id: 'field-message', name: 'message', maxlength: MAX_MESSAGE_LENGTH, dir: 'auto', rows: '3',
@@ -989,7 +1017,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     const names = asked.filter(({ type }) => type === 'text').map(field);
-    const others = asked.filter(({ type }) => type !== 'text').map(field);
+    const others = [...asked.filter(({ type }) => type !== 'text').map(field), ...own.map(ownField)];
     const alert = el('p', { class: 'alert', role: 'alert', hidden: true });
     const button = el('button', { class: 'primary', type: 'submit' }, texts.button);
     const form = el('form', { class: 'form', novalidate: true, onsubmit: submit },
@@ -1019,7 +1047,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (input.required && !input.value.trim()) {
         return t('required');
       }
-      return input.validity.valid ? '' : t('invalidEmail');
+      return input.validity.valid ? '' : name === 'email' ? t('invalidEmail') : input.validationMessage;
     }
 
     /** While the visitor corrects a field; one that has not been complained about is left in peace. */
@@ -1051,12 +1079,23 @@ textarea.input { min-height: 88px; resize: vertical; }
     function collect() {
       const texted = (name) => (inputs[name] ? inputs[name].value.trim() : '');
       const collected = Object.fromEntries(FIELDS.map(({ name }) => [name, texted(name)]));
+      const answers = {};
+      for (const { key, type } of own) {
+        const name = `custom_fields.${key}`;
+        const text = texted(name);
+        if (type === 'boolean') {
+          answers[key] = inputs[name].checked;
+        } else if (text) {
+          answers[key] = type === 'number' ? Number(text) : text;
+        }
+      }
       return {
         ...collected,
         consent_data_processing: true,
         consent_text_version: config.consentVersion,
         ...(inputs.marketing && { consent_marketing: inputs.marketing.checked }),
         ...(inputs.message && { message: texted('message') }),
+        ...(own.length && { custom_fields: answers }),
       };
     }
 
@@ -1404,7 +1443,8 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     function showForm(options) {
-      form = createLeadForm({ t, config, fields: { ...USUAL, ...config.fields, email: 'required' }, ...options });
+      const fields = { ...USUAL, ...config.fields, email: 'required' };
+      form = createLeadForm({ t, config, fields, own: config.customFields, ...options });
       return form;
     }
 
@@ -1506,7 +1546,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         }
         const texts = { hello: t('offlineTitle'), intro: t('offline'), button: t('leave'), message: t('message') };
         const fields = { first_name: 'optional', last_name: 'hidden', email: 'required', phone: 'hidden' };
-        body.replaceChildren(showForm({ texts, fields, values, onSubmit: actions.leave }).node);
+        body.replaceChildren(showForm({ texts, fields, own: [], values, onSubmit: actions.leave }).node);
         if (problem) {
           form.setAlert(t('refused', { reason: problem }));
         }
@@ -2234,7 +2274,8 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     async function identify(values) {
       await api.authorizedJson('PATCH', '/lead/visitor', { body: values });
-      session.update({ leadPayload: { ...values, agent_id: config.agentId } });
+      const { custom_fields: answers, ...known } = values;
+      session.update({ leadPayload: { ...known, agent_id: config.agentId } });
       if (owner === 'waiting') { // where to answer, should nobody come in time
         const path = `${conversationPath()}/handover/address`;
         await api.authorizedJson('POST', path, { body: { email: values.email } }).catch(() => {});

@@ -10,6 +10,7 @@ import uuid
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -73,7 +74,7 @@ def _expired(versions: datetime | None, archived: datetime | None) -> QuerySet[D
 def _held(document_ids: list[uuid.UUID]) -> set[uuid.UUID]:
     if not document_ids:
         return set()
-    answers = documents_purging.send(sender=Document, document_ids=document_ids)
+    answers: list[tuple[Any, Any]] = documents_purging.send(sender=Document, document_ids=document_ids)
     return set().union(*(answer for _, answer in answers))
 
 
@@ -98,9 +99,9 @@ def _purge(document: Document, expired: QuerySet[Document]) -> None:
 
 
 def _delete_file(document: Document) -> None:
-    if not document.file:
-        return
     name, storage = document.file.name, document.file.storage
+    if not name:
+        return
     storage.delete(name)
     with suppress(NotImplementedError, OSError):
         Path(storage.path(name)).parent.rmdir()  # the document's own folder, unless there is more in it

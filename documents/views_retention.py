@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 
 from documents.services import set_document_retention
 from documents.services.retention import MAX_RETENTION_DAYS
+from knowrithm.db.schema import schema_name
 from tenants.models import Company
 from tenants.pages import PageRequest, admin_page, errors_in, post_data
 from tenants.services import principal_of
@@ -34,7 +35,7 @@ class RetentionForm(forms.Form):
 
 @admin_page
 def retention(request: PageRequest) -> HttpResponse:
-    company = Company.objects.get(pk=request.user.company_id)
+    company = Company.objects.get(schema_name=schema_name())
     kept = {"version_days": company.version_retention_days, "archive_days": company.archive_retention_days}
     form = RetentionForm(post_data(request), initial=kept)
     if form.is_valid():

@@ -13,7 +13,8 @@ from conversations.enums import ReplayInputs
 from conversations.models import Citation, Conversation
 from conversations.records import message_record
 from conversations.selectors import get_answer
-from conversations.tests.test_replays import TEXTS, ask, conversation, read, server, taught
+from conversations.tests.test_replays import ask, conversation, read, server, taught
+from conversations.tests.test_turn import TEXTS
 from documents import purging
 from documents.models import Document
 from documents.versions import next_version, settle

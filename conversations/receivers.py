@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from agents.signals import agent_archiving, agent_cloned
 from conversations import handing, tasks
 from conversations.enums import ConversationStatus, Owner
 from conversations.exceptions import AgentInUseError
-from conversations.models import Conversation, Guardrail
+from conversations.models import Citation, Conversation, Guardrail
+from documents.signals import documents_purging
 from integrations.enums import EventType
 from integrations.services import publish_event
 from knowrithm.jobs import enqueue
@@ -37,6 +39,13 @@ def guard_the_copy(*, source: Agent, clone: Agent, **_: Any) -> None:
     for guardrail in Guardrail.objects.filter(agent_ids__contains=[source.pk]):
         guardrail.agent_ids = [*guardrail.agent_ids, clone.pk]
         guardrail.save(update_fields=["agent_ids", "updated_at"])
+
+
+@receiver(documents_purging)
+def keep_what_answers_cite(*, document_ids: Sequence[uuid.UUID], **_: Any) -> set[uuid.UUID]:
+    """A version that a reader may still want to look up beside the answer."""
+    cited = Citation.objects.filter(document__in=document_ids, is_cited=True)
+    return {pk for pk in cited.order_by().values_list("document_id", flat=True).distinct() if pk}
 
 
 @receiver(person_left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -162,6 +162,18 @@ def _taken(rows: dict[str, list[DocumentChunk]], text: str) -> DocumentChunk:
 
 def _read_text(chunk: Chunk) -> str:
     return chunk.text if chunk.original is None else chunk.original
+
+
+def remove_chunks(document: Document) -> None:
+    """Delete the document's chunks in all indexes, some at a time: a long one's would take much memory."""
+    _count_terms(_taken_out(document), -1)
+
+
+def _taken_out(document: Document) -> Iterator[str]:
+    rows = DocumentChunk.everywhere.filter(document=document).order_by("pk")
+    while some := list(rows.values_list("pk", "content", "headings")[:ROWS]):
+        yield from (" ".join((*headings, content)) for _, content, headings in some)
+        DocumentChunk.everywhere.filter(pk__in=[pk for pk, _, _ in some]).only("pk").delete()
 
 
 def _remove(rows: QuerySet[DocumentChunk]) -> None:

@@ -4,8 +4,8 @@ import uuid
 
 from celery import shared_task
 
-from documents import builds, cloning, crawl, jobs, scale
-from knowrithm.jobs import company_task, current_schema, for_each_company
+from documents import builds, cloning, crawl, jobs, purging, scale
+from knowrithm.jobs import company_task, current_schema, enqueue, for_each_company
 
 PERIOD, CRAWL_PERIOD = 14, 55  # seconds, just under beat's periods
 
@@ -79,3 +79,15 @@ def tend_indexes() -> None:
 @shared_task(name="documents.tend_indexes_everywhere")
 def tend_indexes_everywhere() -> None:
     for_each_company(tend_indexes, expires=590)
+
+
+@company_task(name="documents.purge_old")
+def purge_old(after: str = "") -> None:
+    """Some documents a message, so that other companies have their turn."""
+    if following := purging.purge_some(uuid.UUID(after) if after else None):
+        enqueue(purge_old, str(following))
+
+
+@shared_task(name="documents.purge_old_everywhere")
+def purge_old_everywhere() -> None:
+    for_each_company(purge_old, expires=23 * 3600)

@@ -8,6 +8,7 @@ from documents import (
     views_indexes,
     views_lifecycle,
     views_reranking,
+    views_retention,
     views_trial,
     views_websites,
 )
@@ -16,6 +17,7 @@ urlpatterns = [
     path("documents", views.documents, name="documents"),
     path("documents/upload", views.upload, name="document-upload"),
     path("documents/archive", views.archive_chosen, name="documents-archive"),
+    path("documents/retention", views_retention.retention, name="document-retention"),
     path("documents/<uuid:pk>", views.document, name="document"),
     path("documents/<uuid:pk>/row", views.row, name="document-row"),
     path("documents/<uuid:pk>/retry", views.retry, name="document-retry"),

@@ -303,7 +303,7 @@ CELERY_TASK_ROUTES = {
     "conversations.replay": {"queue": "default"},  # waits for a model: in threads, and never before a visitor
     "documents.ingest": {"queue": "slow"},
     "documents.build_index": {"queue": "slow"},
-    "documents.purge_indexes*": {"queue": "low"},
+    "documents.purge_*": {"queue": "low"},
     "documents.resume_stalled*": {"queue": "low"},
     "documents.crawl": {"queue": "default"},  # waits for other people's servers: in threads
     "documents.crawl_due*": {"queue": "low"},

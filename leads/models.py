@@ -22,7 +22,6 @@ from leads.score_rules import Choices, RuleChoice
 from tenants.selectors import encrypts_lead_data
 
 MIN_DIGITS = 6
-MOST_FOUND = 1_000_000  # by words
 # While many leads are written by one statement: whether the company encrypts, asked once and not twice a row.
 _encrypts: ContextVar[bool | None] = ContextVar("encrypts", default=None)
 
@@ -107,17 +106,12 @@ class LeadQuerySet(ArchivableQuerySet):
 
     def matching(self, text: str) -> Self:
         """Whose names or address contain each word. Of an encrypted address only the whole is found."""
-        words = text.split()[:5]
-        if not words:
-            return self
-        rows = Lead.objects.order_by()
-        for word in words:
+        rows = self
+        for word in text.split()[:5]:
             in_clear = models.Q(email__icontains=word) & ~ENCRYPTED_EMAIL
             named = models.Q(first_name__icontains=word) | models.Q(last_name__icontains=word)
             rows = rows.filter(named | in_clear | models.Q(email_hash__in=email_hashes(word)))
-        # With the limit the words are looked for first, by their index. Without it the planner walks through all leads
-        # in the order of the list, in the hope to meet a page of them soon: what nobody is named takes longest then.
-        return self.filter(pk__in=rows.values("pk")[:MOST_FOUND])
+        return rows
 
     def scorable(self) -> Self:
         """Those that have a score: one for each person who has said who they are."""
@@ -182,7 +176,7 @@ class Lead(ArchivableModel):
         indexes = [
             models.Index(fields=["-created_at"], name="lead_newest"),
             models.Index(fields=["first_name", "last_name", "id"], name="lead_by_name", condition=LISTED),
-            models.Index(fields=["status", "-last_activity"], name="lead_status", condition=LISTED),
+            models.Index(fields=["status", "-last_activity"], include=["agent"], name="lead_status", condition=LISTED),
             models.Index(fields=["email_hash"], name="lead_email"),
             models.Index(fields=["phone_hash"], name="lead_phone", condition=~models.Q(phone_hash="")),
             GinIndex(fields=["tags"], name="lead_tags"),

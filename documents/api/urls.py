@@ -6,6 +6,7 @@ from documents.api import lifecycle, views
 from documents.api.datasets import DatasetViewSet
 from documents.api.indexes import IndexViewSet
 from documents.api.reranking import RerankerViewSet
+from documents.api.retention import RetentionViewSet
 from documents.api.trial import TrialViewSet
 from documents.api.websites import HandshakeViewSet, WebsiteViewSet
 
@@ -59,6 +60,7 @@ urlpatterns = [
         dataset.as_view({"get": "retrieve", "put": "update", "patch": "update", "delete": "destroy"}),
     ),
     path("dataset/<uuid:dataset_id>/restore", dataset.as_view({"patch": "restore"})),
+    path("company/document-retention", RetentionViewSet.as_view({"get": "retrieve", "put": "update"})),
     path("search/trial", TrialViewSet.as_view({"post": "search"})),
     path("website/handshake", HandshakeViewSet.as_view({"post": "create"})),
     path("website/source", website.as_view({"get": "list", "post": "create"})),

@@ -23,6 +23,7 @@ from documents.services.metadata import (
 from documents.services.preview import SplitPreview, preview_split
 from documents.services.replacing import replace_document
 from documents.services.reranking import remove_reranker, set_reranker
+from documents.services.retention import set_document_retention
 from documents.services.site_preview import preview_site
 from documents.services.tags import clean_tags
 from documents.services.uploads import (
@@ -83,6 +84,7 @@ __all__ = [
     "retry_document",
     "roll_back_index",
     "set_chunking",
+    "set_document_retention",
     "set_reranker",
     "start_crawl",
     "start_index_build",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from django import template
@@ -44,7 +45,14 @@ STATUS_TONES: Final = {
 }
 
 
+@register.simple_block_tag
+def captured(content: str) -> str:
+    """Rendered once, to be repeated as a variable: `{% captured as moves %}…{% endcaptured %}`."""
+    return content
+
+
 @register.simple_tag
+@cache
 def icon(name: str, label: str = "") -> SafeString:
     """An icon of the sprite; with a label it is an image for screen readers, without one it is hidden from them."""
     href = f"{static(SPRITE)}#{name}"

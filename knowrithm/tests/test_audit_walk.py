@@ -145,6 +145,7 @@ WROTE: dict[str, Wrote] = {
         "user.profile_updated", {"form": "profile", "first_name": "G", "last_name": "H", "timezone": "UTC"}
     ),
     "POST /account/sessions/<uuid:pk>/revoke": Wrote("session.ended"),
+    "POST /documents/retention": Wrote("documents.retention_changed", {"version_days": "90"}),
     "POST /audit-log": Wrote("audit_log.retention_changed", {"days": "90"}),
     "PATCH /api/v1/auth/api-keys/<uuid:api_key_id>": Wrote("api_key.updated", RENAMED),
     "POST /api/v1/auth/api-keys/<uuid:api_key_id>/rotate": Wrote("api_key.rotated"),
@@ -168,6 +169,9 @@ WROTE: dict[str, Wrote] = {
     "PUT /api/v1/company/single-sign-on": Wrote("company.security_changed", SSO, prepare=confirmed_address),
     "DELETE /api/v1/company/single-sign-on": Wrote("company.security_changed"),
     "PUT /api/v1/company/audit-retention": Wrote("audit_log.retention_changed", {"days": 90}),
+    "PUT /api/v1/company/document-retention": Wrote(
+        "documents.retention_changed", {"version_days": 90, "archive_days": None}
+    ),
     "POST /api/v1/user/<uuid:user_id>/unlock": Wrote("user.unlocked", prepare=locked_person),
     "DELETE /api/v1/user/<uuid:user_id>/two-factor": Wrote("two_factor.reset", prepare=person_with_two_factor),
     "DELETE /api/v1/user/<uuid:user_id>/single-sign-on": Wrote("user.sso_unlinked", prepare=linked_person),

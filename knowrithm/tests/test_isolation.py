@@ -84,6 +84,8 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/company/single-sign-on/test": Probe(expected=401),  # nothing is saved yet
     "GET /api/v1/company/audit-retention": MINE,
     "PUT /api/v1/company/audit-retention": Probe({"days": 90}, expected=200),
+    "GET /api/v1/company/document-retention": MINE,
+    "PUT /api/v1/company/document-retention": Probe({"version_days": 90, "archive_days": 90}, expected=200),
     "GET /api/v1/company/lead-encryption": MINE,
     "PUT /api/v1/company/lead-encryption": Probe({"is_on": False}, expected=200),
     "PATCH /api/v1/user/<uuid:user_id>/status": Probe({"status": "suspended"}),
@@ -489,6 +491,7 @@ LEAD_ROUTES = {
 PERSONS_OWN = (
     "/auth/api-keys", "/auth/two-factor", "/auth/sessions", "/auth/password", "/auth/email",
     "/company/two-factor-policy", "/company/single-sign-on", "/company/audit-retention",
+    "/company/document-retention",
 )  # fmt: skip
 
 

@@ -106,13 +106,21 @@ def test_an_address_belongs_to_one_lead_of_an_agent(acme: Character, acme_api: A
         ({"created_after": "{b}"}, ["c", "b"]),
         ({"created_before": "{b}"}, ["b", "a"]),
         ({"search": "b b@"}, ["b"]),
+        ({"search": "x.example"}, ["c", "b", "a"]),
+        ({"search": "x.example", "sort": "created_at"}, ["a", "b", "c"]),
+        ({"search": "x.example", "sort": "name"}, ["a", "b", "c"]),
+        ({"search": "x.example", "sort": "-score"}, ["b", "c", "a"]),
+        ({"search": "x.example", "status": "lost"}, ["b"]),
+        ({"search": " "}, ["c", "b", "a"]),
         ({"page": "2", "per_page": "2"}, ["a"]),
     ],
 )
 def test_filters(acme: Character, acme_api: APIClient, query: dict[str, str], names: list[str]) -> None:
     now = timezone.now()
     with tenant_context(acme.company):
-        rows: list[dict[str, Any]] = [{"source": "fair"}, {"status": "lost"}, {"tags": ["hot"], "agent": acme.agent}]
+        rows: list[dict[str, Any]] = [
+            {"source": "fair"}, {"status": "lost", "score": 40}, {"tags": ["hot"], "agent": acme.agent, "score": 7},
+        ]  # fmt: skip
         for day, (name, fields) in enumerate(zip("abc", rows, strict=True)):
             moment = now + timedelta(days=day)
             Lead.objects.create(**{"first_name": name, "email": f"{name}@x.example", "created_at": moment, **fields})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 
@@ -13,6 +16,7 @@ from conftest import Character
 from conversations.enums import EntityType, MessageRole
 from conversations.models import Conversation, Message
 from leads.models import Lead, LeadConsent, LeadEvent
+from leads.selectors import lead_board
 
 pytestmark = pytest.mark.django_db
 FORM = {
@@ -91,6 +95,24 @@ def test_moved_on_the_board(acme: Character, acme_client: Client) -> None:
     assert "Use one of new, contacted" in answer.content.decode()
     with tenant_context(acme.company):
         assert LeadEvent.objects.get().to_status == "contacted"
+
+
+def test_the_board_counts_all_and_shows_those_seen_last(acme: Character) -> None:
+    seen = timezone.now()
+    with tenant_context(acme.company):
+        for number, status in enumerate(["new", "new", "new", "lost"]):
+            lead_of(acme, f"v{number}", status=status, last_activity=seen + timedelta(minutes=number), tags=["a"])
+        Lead.objects.create(first_name="Own", email="own@x.example", last_activity=seen)
+        lead_of(acme, "gone", archived_at=seen)
+
+        def told(**options: Any) -> dict[str, tuple[int, list[str]]]:
+            columns = lead_board(per_column=2, **options)
+            return {column.status.value: (column.count, [str(lead) for lead in column.leads]) for column in columns}
+
+        nobody: dict[str, tuple[int, list[str]]] = dict.fromkeys(("contacted", "qualified", "converted"), (0, []))
+        assert told() == {"new": (4, ["v2", "v1"]), "lost": (1, ["v3"]), **nobody}
+        assert told(agent_id=acme.agent.id) == {"new": (3, ["v2", "v1"]), "lost": (1, ["v3"]), **nobody}
+        assert told(agent_id=uuid.uuid4()) == {"new": (0, []), "lost": (0, []), **nobody}
 
 
 def test_one_lead_s_page_tells_all(

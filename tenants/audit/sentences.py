@@ -58,6 +58,8 @@ SENTENCES = {
     "document_chunk.restored": "{who} restored passages of {name}",
     "document_chunk.edited": "{who} edited a passage of {name}",
     "document_chunk.edit_undone": "{who} undid the edit of a passage of {name}",
+    "document.purged": "{name} was deleted for good, as it was no longer to be kept",
+    "documents.retention_changed": "{who} changed how long earlier versions and archived documents are kept",
     "document.superseded": "A new version took the place of {name}",
     "website_source.created": "{who} added the website {name}",
     "website_source.updated": "{who} changed the website {name}",

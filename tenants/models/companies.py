@@ -61,6 +61,22 @@ class Company(TenantMixin, ArchivableModel):  # type: ignore[misc,django-manager
     audit_retention_days = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(MIN_AUDIT_DAYS)], help_text="Empty: kept for ever."
     )
+    # Of documents (documents.purging), counted from when they were archived.
+    version_retention_days = models.PositiveIntegerField(
+        "days to keep earlier versions that no answer cites",
+        null=True,
+        blank=True,
+        default=30,
+        validators=[MinValueValidator(1)],
+        help_text="Empty: kept for ever.",
+    )
+    archive_retention_days = models.PositiveIntegerField(
+        "days to keep archived documents",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Empty: kept for ever.",
+    )
 
     objects = models.Manager.from_queryset(ArchivableQuerySet)()
 

@@ -28,6 +28,7 @@ SCHEDULE = {
     "documents.crawl_due_everywhere": 60,
     "documents.purge_indexes_everywhere": 3600,
     "documents.tend_indexes_everywhere": 600,
+    "documents.purge_old_everywhere": 24 * 3600,
     "leads.apply_encryption_everywhere": 300,
     "integrations.deliver_due_everywhere": 15,
     "integrations.purge_deliveries_everywhere": 3600,

@@ -4,7 +4,9 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
 
 from knowrithm.principal import Principal, Resource, Role, Scope
 from tenants import ocr_languages
@@ -54,11 +56,15 @@ class SignupForm(forms.Form):
     last_name = person_name_field("Last name", "family-name")
     email = email_field()
     password = new_password_field()
-    accept_terms = forms.BooleanField(label="I accept the terms of use of this installation")
+    accepts_terms = forms.BooleanField()
 
-    def registration(self) -> dict[str, Any]:
-        """What `tenants.services.register_company` takes."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "accept_terms"}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if settings.TERMS_URL:
+            link = '<a href="{}" target="_blank" rel="noopener">terms of use</a>'
+            self.fields["accepts_terms"].label = format_html("I accept the " + link, settings.TERMS_URL)
+        else:
+            del self.fields["accepts_terms"]  # there is nothing to accept
 
 
 class NamesForm(forms.Form):

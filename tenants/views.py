@@ -36,7 +36,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         check_rate("register", client_address(request))
         with errors_in(form):
-            finish_sign_in(request, services.register_company(**form.registration()), is_new=True)
+            finish_sign_in(request, services.register_company(**form.cleaned_data), is_new=True)
             return redirect("home")
     return render(request, "tenants/signup.html", {"form": form})
 

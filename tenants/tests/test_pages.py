@@ -8,9 +8,11 @@ import uuid
 import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
+from django_tenants.utils import tenant_context
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from conftest import PASSWORD, Character, page_client
+from tenants.audit.models import AuditEvent
 from tenants.models import ApiKey, Company, User
 from tenants.services import create_api_key, ensure_super_admin, principal_of, register_company, start_session
 
@@ -20,7 +22,6 @@ SIGNUP = {
     "last_name": "Byron",
     "email": "ada@initech.example",
     "password": "analytical-engine-1843",
-    "accept_terms": "on",
 }
 
 
@@ -73,7 +74,6 @@ def test_sign_up_makes_the_company_and_signs_its_admin_in(browser: Client) -> No
     [
         ({"password": "password"}, {"password": ["This password is too common."]}),
         ({"email": "ADMIN@acme.example"}, {"email": ["An account with this e-mail address exists already."]}),
-        ({"accept_terms": ""}, {"accept_terms": ["This field is required."]}),
         ({"first_name": "A\0da"}, {"first_name": ["Null characters are not allowed."]}),
     ],
 )
@@ -84,6 +84,24 @@ def test_sign_up_says_at_the_field_what_is_wrong(
     response = browser.post("/signup", SIGNUP | change)
     assert (response.status_code, response.context["form"].errors) == (200, errors)
     assert Company.objects.count() == before
+
+
+def test_sign_up_asks_for_the_terms_that_the_installation_has_and_keeps_which(
+    browser: Client, settings: Settings
+) -> None:
+    assert "accepts_terms" not in browser.get("/signup").context["form"].fields
+    settings.TERMS_URL, settings.PRIVACY_URL = "https://terms.example/2", "https://privacy.example"
+    pages = [browser.get(path).content.decode() for path in ("/", "/signup")]
+    links = [f'href="{address}"' in page for page in pages for address in (settings.TERMS_URL, settings.PRIVACY_URL)]
+    refused = browser.post("/signup", SIGNUP)
+    accepted = browser.post("/signup", SIGNUP | {"accepts_terms": "on"})
+
+    assert links == [True, True, True, True]
+    assert refused.context["form"].errors == {"accepts_terms": ["This field is required."]}
+    assert accepted.url == "/home"  # type: ignore[attr-defined]
+    with tenant_context(Company.objects.get(name="Initech")):
+        event = AuditEvent.objects.get(event_type="company.registered")
+    assert event.description == "Accepted the terms of use https://terms.example/2"
 
 
 def test_sign_in_goes_to_the_wanted_page_of_ours(acme: Character, browser: Client) -> None:

@@ -24,6 +24,7 @@ def lead(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     context = {
         "lead": found,
         "merged": merged,
+        "asked": set(found.consents.filter(is_unproven=False).values_list("kind", flat=True)),
         "score": score_of(found, merged),
         "timeline": timeline_of(found, merged),
         "duplicates": likely_duplicates(found),

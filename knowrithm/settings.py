@@ -312,6 +312,7 @@ CELERY_TASK_ROUTES = {
     "documents.crawl_due*": {"queue": "low"},
     "documents.tend_indexes*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
+    "leads.purge_imports*": {"queue": "low"},
     "leads.import": {"queue": "default"},  # somebody waits for it
     "integrations.deliver": {"queue": "default"},  # waits for other people's servers: in threads, a few at a time
     "integrations.deliver_due*": {"queue": "low"},

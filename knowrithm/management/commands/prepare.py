@@ -29,6 +29,7 @@ SCHEDULE = {
     "documents.purge_indexes_everywhere": 3600,
     "documents.tend_indexes_everywhere": 600,
     "leads.apply_encryption_everywhere": 300,
+    "leads.purge_imports_everywhere": 3600,
     "integrations.deliver_due_everywhere": 15,
     "integrations.purge_deliveries_everywhere": 3600,
     "notifications.mail_due_everywhere": 300,

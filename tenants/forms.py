@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
@@ -12,6 +11,7 @@ from knowrithm.principal import Principal, Resource, Role, Scope
 from tenants import ocr_languages
 from tenants.models import ApiKey, Company, User
 from tenants.passwords import MAX_LENGTH, RULES
+from tenants.time_zones import zone_choices
 
 SCOPE_LABELS = {
     Scope.READ: "Read: see agents, documents and conversations",
@@ -143,7 +143,10 @@ class ApiKeyChangeForm(forms.Form):
     def grid(self) -> list[tuple[str, list[tuple[str, str, bool]]]]:
         """Of each part of the API its scopes: name, value and whether it is ticked."""
         ticked = set(self["permissions"].value() or ())
-        return [(part, [(one, value := f"{part}:{one}", value in ticked) for one in Scope]) for part in Resource]
+        return [
+            (part, [(one.replace("_", " "), value := f"{part}:{one}", value in ticked) for one in Scope])
+            for part in Resource
+        ]
 
     @staticmethod
     def values_of(key: ApiKey) -> dict[str, Any]:
@@ -228,8 +231,7 @@ class ProfileForm(forms.Form):
 
     def __init__(self, data: Any = None, *, user: User) -> None:
         super().__init__(data, initial={name: getattr(user, name) for name in self.base_fields})
-        zones = sorted(available_timezones())
-        self.fields["timezone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]  # as above
+        self.fields["timezone"].choices = zone_choices()  # type: ignore[attr-defined]  # as above
 
 
 class PasswordForm(forms.Form):

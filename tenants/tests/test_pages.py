@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from zoneinfo import available_timezones
 
 import pytest
 from django.contrib.messages import get_messages
@@ -13,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from conftest import PASSWORD, Character, page_client
 from tenants.audit.models import AuditEvent
-from tenants.models import ApiKey, Company, User
+from tenants.models import ApiKey, Company, SingleSignOn, User
 from tenants.services import create_api_key, ensure_super_admin, principal_of, register_company, start_session
 
 SIGNUP = {
@@ -107,6 +108,23 @@ def test_sign_up_asks_for_the_terms_that_the_installation_has_and_keeps_which(
 def test_sign_in_goes_to_the_wanted_page_of_ours(acme: Character, browser: Client) -> None:
     credentials = {"email": "admin@acme.example", "password": PASSWORD, "next": "/agents?q=x"}
     assert browser.post("/login", credentials).url == "/agents?q=x"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("is_enabled", [False, True])
+def test_sign_in_speaks_of_providers_when_a_company_has_one(acme: Character, browser: Client, is_enabled: bool) -> None:
+    SingleSignOn.objects.create(company=acme.company, issuer="https://a.example", client_id="x", is_enabled=is_enabled)
+    assert ("Sign in with your company" in browser.get("/login").content.decode()) == is_enabled
+
+
+def test_time_zones_are_listed_by_region(acme_client: Client) -> None:
+    choices = acme_client.get("/account").context["profile_form"].fields["timezone"].choices
+    groups = {name: dict(zones) if isinstance(zones, list) else zones for name, zones in choices}
+    assert groups["UTC"] == "UTC"
+    assert groups["Europe"]["Europe/Berlin"] == "Berlin"
+    assert groups["America"]["America/Argentina/Buenos_Aires"] == "Argentina/Buenos Aires"
+    assert groups["Others"]["Etc/GMT+3"] == "Etc/GMT+3"
+    names = [name for zones in groups.values() if isinstance(zones, dict) for name in zones]
+    assert sorted([*names, "UTC"]) == sorted(available_timezones())
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "http:evil"])

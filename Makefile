@@ -62,14 +62,10 @@ system-test:
 $(VENV)/bin/python:
 	@setup/virtualenv.sh $(PYTHON) $(VENV)
 
-# The locks are complete. Without --no-deps pip would resolve `google-auth[requests]` for itself, find a release that is
-# newer than the lock, and refuse it for its missing hash.
 $(VENV)/run.stamp: requirements.lock | $(VENV)/bin/python
-	@echo "Installing dependencies (once)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@setup/dependencies.sh $(BIN)/python requirements.lock
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock | $(VENV)/bin/python
-	@echo "Installing dependencies (once)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@setup/dependencies.sh $(BIN)/python requirements-dev.lock
 	@touch $@ $(VENV)/run.stamp

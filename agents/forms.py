@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from datetime import time
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.db.models import Prefetch
@@ -15,6 +14,7 @@ from agents.handover import LONGEST_PHRASE, LONGEST_WAIT, MOST_PHRASES, MOST_TIM
 from agents.hours import ANSWER, CLOSED, DAYS, LONGEST_CLOSED_TEXT, read_hours
 from agents.models import Agent, LLMSettings
 from agents.specialists import LONGEST_DESCRIPTION, MOST_SPECIALISTS
+from tenants.time_zones import zone_choices
 
 MOST_STARTERS, LONGEST_STARTER, LONGEST_LANGUAGE = 6, 200, 40
 OUTSIDE = ((ANSWER, "It answers, and knows that nobody can be reached"), (CLOSED, "It only says that you are closed"))
@@ -168,7 +168,7 @@ class AgentForm(forms.Form):
     def __init__(self, data: Any = None, *, settings: LLMSettings, agent: Agent | None = None) -> None:
         super().__init__(data, initial={**_settings_values(settings), **(_agent_values(agent) if agent else {})})
         self.settings, self.agent = settings, agent
-        self.fields["timezone"].choices = [(name, name.replace("_", " ")) for name in sorted(available_timezones())]  # type: ignore[attr-defined]  # declared as a ChoiceField above
+        self.fields["timezone"].choices = zone_choices()  # type: ignore[attr-defined]  # declared as a ChoiceField above
         for day in DAYS:
             for side in ("from", "to"):
                 widget = forms.TimeInput({"type": "time", "aria-label": f"{day.capitalize()} {side}"}, format="%H:%M")

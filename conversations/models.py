@@ -31,6 +31,9 @@ from knowrithm.db.lease import LeasedModel
 from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from leads.models import Lead
 
+# Nobody gave these: the second is what the widgets send for every conversation.
+UNTITLED = frozenset({"New Conversation", "Website Chat"})
+
 
 class Conversation(ArchivableModel):
     """Between an agent and either a person of the company (`user_id`) or a lead."""
@@ -71,6 +74,26 @@ class Conversation(ArchivableModel):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def who(self) -> str:
+        """With whom the agent talks, as the company's people read it. Reads `lead`."""
+        if self.lead is None:
+            return "Your team"
+        if not self.lead.is_nameless:
+            return str(self.lead)
+        page = self.metadata.get("page_title") or self.metadata.get("page_url")
+        return f"Visitor on {page[:80]}" if page and isinstance(page, str) else "Visitor"
+
+    @property
+    def shown_title(self) -> str:
+        """Where the title says nothing, the first question (selectors.with_first_questions), or which visitor it is."""
+        if self.title not in UNTITLED:
+            return self.title
+        asked = " ".join((getattr(self, "first_question", None) or "").split())
+        if not asked:
+            return self.who if self.lead else self.title
+        return f"{asked[:80]}…" if len(asked) > 80 else asked
 
     @property
     def entity_id(self) -> uuid.UUID | None:

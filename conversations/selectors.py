@@ -4,11 +4,21 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, When
+from django.db.models.functions import Left
 
 from conversations.engine.prompt import Exchange
 from conversations.enums import ConversationStatus, MessageRole, MessageStatus
-from conversations.models import SAID, CannedReply, Citation, Conversation, Guardrail, GuardrailDecision, Message
+from conversations.models import (
+    SAID,
+    UNTITLED,
+    CannedReply,
+    Citation,
+    Conversation,
+    Guardrail,
+    GuardrailDecision,
+    Message,
+)
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind
@@ -37,7 +47,10 @@ def guardrails_of_key(api_key_id: uuid.UUID) -> QuerySet[Guardrail]:
 
 
 def get_conversation(actor: Principal, conversation_id: uuid.UUID, *, include_archived: bool = False) -> Conversation:
-    rows = conversations_with(actor, status="all") if include_archived else conversations_for(actor)
+    """With archived ones, as the dashboard shows them, it has its first question too."""
+    rows = (
+        with_first_questions(conversations_with(actor, status="all")) if include_archived else conversations_for(actor)
+    )
     conversation = rows.filter(pk=conversation_id).first()
     if conversation is None:
         raise NotFoundError("There is no such conversation.")
@@ -78,6 +91,13 @@ def conversations_with(actor: Principal, *, search: str = "", status: str = "act
         titled = Conversation.objects.order_by().filter(title__icontains=search).values("pk")
         rows = rows.filter(pk__in=titled.union(said.order_by()))
     return rows
+
+
+def with_first_questions(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    """With the beginning of the `first_question` of those that have no title of their own."""
+    asked = Message.objects.live().filter(conversation=OuterRef("pk"), role=MessageRole.USER).order_by("position")
+    first = Subquery(asked.values_list(Left("content", 200))[:1])
+    return rows.annotate(first_question=Case(When(title__in=UNTITLED, then=first), default=None))
 
 
 def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:

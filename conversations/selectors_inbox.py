@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 
 from conversations.enums import HandoverReason, MessageRole, Owner
-from conversations.models import CannedReply, Conversation, Handover, Message, PrivateNote
+from conversations.models import CannedReply, Citation, Conversation, Handover, Message, PrivateNote
 from conversations.selectors import conversations_for
 from knowrithm.principal import Principal
 
@@ -57,8 +57,10 @@ def canned_replies() -> QuerySet[CannedReply]:
 
 
 def thread_of(conversation: Conversation, *, newest: int) -> list[Any]:
-    """The newest messages and the notes between them, oldest first. Two queries."""
-    rows = Message.objects.live().filter(conversation=conversation).order_by("-position")[:newest]
+    """The newest messages with what they cite, and the notes between them, oldest first. Three queries."""
+    live = Message.objects.live().filter(conversation=conversation)
+    cited = Prefetch("citations", Citation.objects.filter(is_cited=True).order_by("number"))
+    rows = live.prefetch_related(cited).order_by("-position")[:newest]
     said: list[Any] = list(reversed(rows))
     first = said[0].position if said else 0
     notes = list(notes_of(conversation).filter(after_position__gte=first - 1))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from conversations.models import Conversation
+from conversations.selectors import with_first_questions
 from leads.enums import EventKind
 from leads.models import Lead, LeadConsent, LeadEvent
 
@@ -33,7 +34,8 @@ def timeline_of(lead: Lead, merged: Collection[Lead]) -> list[Moment]:
     events = list(LeadEvent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN])
     added = {event.lead_id for event in events if event.kind in {EventKind.CREATED, EventKind.IMPORTED}}
     moments = [_registration(one) for one in everybody if one.pk not in added]
-    conversations = Conversation.objects.filter(lead__in=ids).select_related("agent").order_by("-created_at")
+    talks = Conversation.objects.filter(lead__in=ids).select_related("agent", "lead").order_by("-created_at")
+    conversations = with_first_questions(talks)
     moments += [_conversation(one) for one in conversations[:SHOWN]]
     moments += [_event(one) for one in events]
     moments += [_consent(one) for one in LeadConsent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN]]
@@ -52,7 +54,7 @@ def _conversation(conversation: Conversation) -> Moment:
         conversation.created_at,
         "chat",
         f"{heading} (archived)" if is_gone else heading,
-        conversation.title,
+        conversation.shown_title,
         f"{conversation.message_count} messages",
         conversation.pk,
     )

@@ -23,7 +23,13 @@ from conversations.dashboard import CompanyStats, agent_stats, cited_passage, co
 from conversations.demo import demo_agent
 from conversations.models import Citation, Conversation
 from conversations.records import message_record
-from conversations.selectors import conversations_for, get_citation, get_conversation, messages_of
+from conversations.selectors import (
+    conversations_for,
+    get_citation,
+    get_conversation,
+    messages_of,
+    with_first_questions,
+)
 from conversations.visitors import visitor_citation, visitor_token
 from documents.selectors import documents_list, website_sources_list
 from documents.views import chunk_url
@@ -62,7 +68,7 @@ def home(request: PageRequest) -> HttpResponse:
         "steps": steps if done < len(steps) else [],
         "steps_done": done,
         "recent_documents": documents_list()[:RECENT],
-        "recent_conversations": conversations_for(principal_of(request.user))[:RECENT],
+        "recent_conversations": with_first_questions(conversations_for(principal_of(request.user)))[:RECENT],
     }
     return render(request, "tenants/home.html", context)
 
@@ -120,7 +126,7 @@ def agent(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     elif tab == "websites":
         context["page_obj"] = page_of(request, website_sources_list(home_id=pk), per_page=PER_PAGE)
     elif tab == "conversations":
-        rows = conversations_for(principal_of(request.user)).filter(agent=found)
+        rows = with_first_questions(conversations_for(principal_of(request.user)).filter(agent=found))
         context["page_obj"] = page_of(request, rows, per_page=PER_PAGE)
     else:
         context |= {"tab": "overview", "stats": agent_stats(found), "llm": _model_facts(found)}
@@ -187,7 +193,7 @@ def archive(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_conversation(actor, pk)
     services.archive_conversation(actor=actor, conversation=conversation)
     undo = reverse("conversation-restore", args=[pk])
-    messages.success(request, f"“{conversation.title}” was archived.", extra_tags=undo)
+    messages.success(request, f"“{conversation.shown_title}” was archived.", extra_tags=undo)
     return way_back(request, "home")
 
 
@@ -195,7 +201,7 @@ def archive(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @company_page
 def restore(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = services.restore_conversation(actor=principal_of(request.user), conversation_id=pk)
-    messages.success(request, f"“{conversation.title}” was restored.")
+    messages.success(request, f"“{conversation.shown_title}” was restored.")
     return way_back(request, "home")
 
 

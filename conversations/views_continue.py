@@ -16,6 +16,7 @@ from django_tenants.utils import tenant_context
 
 from agents.languages import direction_of, django_language
 from conversations import services, streams
+from conversations.engine.citations import without_markers
 from conversations.enums import MessageStatus, Owner
 from conversations.models import Conversation
 from conversations.records import author_kind
@@ -128,7 +129,7 @@ def _page(request: HttpRequest, actor: Principal, conversation: Conversation, la
             {
                 "kind": author_kind(row),
                 "name": row.author_name,
-                "text": in_words(row.notices, language) or row.content,
+                "text": in_words(row.notices, language) or without_markers(row.content),
                 "at": row.created_at,
             }
             for row in reversed(said)

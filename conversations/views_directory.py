@@ -47,6 +47,7 @@ def conversations(request: PageRequest) -> HttpResponse:
     rows = selectors.with_highlights(
         selectors.conversations_with(principal_of(request.user), search=query_text(request, "q"), status=status)
     )
+    rows = selectors.with_first_questions(rows)
     if agent:
         rows = rows.filter(agent=agent)
     if whose in EntityType.values:

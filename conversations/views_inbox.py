@@ -15,7 +15,8 @@ from django.views.decorators.http import require_POST
 from conversations import selectors, services, streams
 from conversations.enums import Owner
 from conversations.handing import mail_address_of
-from conversations.models import CannedReply, Conversation
+from conversations.models import CannedReply, Conversation, Message
+from conversations.records import source_record
 from conversations.scores import score_of
 from conversations.selectors_inbox import canned_replies, count_waiting, get_handover, handovers_of, thread_of
 from conversations.selectors_inbox import inbox as inbox_rows
@@ -73,7 +74,7 @@ def _thread(request: PageRequest, conversation_id: uuid.UUID) -> dict[str, Any]:
     people = list(people_for(actor).filter(status="active", archived_at=None).order_by("first_name", "email"))
     context: dict[str, Any] = {
         "conversation": conversation,
-        "thread": thread_of(conversation, newest=SHOWN_MESSAGES),
+        "thread": _with_sources(thread_of(conversation, newest=SHOWN_MESSAGES)),
         "handover": handover,
         "handovers": handovers_of(conversation)[:10],
         "is_mine": conversation.owner == Owner.PERSON and conversation.person_id == request.user.pk,
@@ -90,6 +91,13 @@ def _thread(request: PageRequest, conversation_id: uuid.UUID) -> dict[str, Any]:
             "is_here": streams.is_present(streams.visitor_key(current_schema(), conversation.pk)),
         }
     return context
+
+
+def _with_sources(rows: list[Any]) -> list[Any]:
+    for row in rows:
+        if isinstance(row, Message):
+            row.sources = [source_record(citation) for citation in row.citations.all()]  # type: ignore[attr-defined]  # for the page
+    return rows
 
 
 def _presence_of(request: PageRequest, user_ids: list[uuid.UUID]) -> list[str]:

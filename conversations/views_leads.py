@@ -28,6 +28,7 @@ def lead(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "lead": found,
         "own_fields": [(field.name, text_of(found.custom_fields[field.key])) for field in fields],
         "merged": merged,
+        "asked": set(found.consents.filter(is_unproven=False).values_list("kind", flat=True)),
         "score": score_of(found, merged),
         "timeline": timeline_of(found, merged),
         "duplicates": likely_duplicates(found),

@@ -13,7 +13,7 @@ class EventType(models.TextChoices):
     LEAD_UPDATED = "lead.updated", "A lead was changed"
     LEAD_STATUS_CHANGED = "lead.status_changed", "A lead has another status"
     CONVERSATION_STARTED = "conversation.started", "A conversation began"
-    CONVERSATION_ENDED = "conversation.ended", "A conversation was archived"
+    CONVERSATION_ENDED = "conversation.ended", "A conversation was closed or archived"
     HANDOVER_REQUESTED = "handover.requested", "A person was asked for"
     HANDOVER_ASSIGNED = "handover.assigned", "A person has a conversation"
     HANDOVER_ENDED = "handover.ended", "A conversation was handed back or closed"

@@ -35,6 +35,14 @@ def integer(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
 
 
+def web_address(name: str) -> str:
+    """Empty, or an address that a page may link to."""
+    value = text(name)
+    if value and urlsplit(value).scheme not in {"http", "https"}:
+        raise ImproperlyConfigured(f"{name} must begin with https:// or http://, not {value!r}.")
+    return value
+
+
 def items(name: str) -> list[str]:
     return [item.strip() for item in text(name).split(",") if item.strip()]
 

@@ -44,6 +44,7 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+            "django.request": {"level": "ERROR"},  # a refused request is a line of `knowrithm.request` already
             # These two log whole requests, keys included, at INFO and DEBUG.
             "httpx": {"level": "WARNING"},
             "httpx2": {"level": "WARNING"},

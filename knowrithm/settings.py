@@ -31,6 +31,9 @@ SECURE = BASE_URL.startswith("https://")
 OWN_HOSTS = [urlsplit(BASE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS") or (["*"] if DEBUG else OWN_HOSTS)
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
+# Of whoever runs this installation: linked from the pages, and who signs a company up accepts the terms.
+TERMS_URL = env.web_address("TERMS_URL")
+PRIVACY_URL = env.web_address("PRIVACY_URL")
 
 # --- Applications -------------------------------------------------------------------------------------------------
 
@@ -110,6 +113,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "knowrithm.legal.legal_pages",
             ],
         },
     }
@@ -309,6 +313,7 @@ CELERY_TASK_ROUTES = {
     "documents.crawl_due*": {"queue": "low"},
     "documents.tend_indexes*": {"queue": "low"},
     "leads.apply_encryption*": {"queue": "low"},
+    "leads.purge_imports*": {"queue": "low"},
     "leads.import": {"queue": "default"},  # somebody waits for it
     "integrations.deliver": {"queue": "default"},  # waits for other people's servers: in threads, a few at a time
     "integrations.deliver_due*": {"queue": "low"},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils import timezone
 
-from leads.models import Lead
+from leads.enums import ImportStatus
+from leads.models import Lead, LeadImport
 from tenants.selectors import encrypts_lead_data
 
 BATCH = 200
@@ -28,3 +30,22 @@ def apply_batch() -> int:
         for lead in leads:
             Lead.objects.filter(pk=lead.pk).update(email=lead.email, phone=lead.phone)  # the field does the rest
     return len(leads)
+
+
+def purge_imports() -> None:
+    """Forget files that nobody had imported within a day, and what is left of those that could not be.
+
+    The files go before the row: killed in between, the next run finds the row again.
+    """
+    old = LeadImport.objects.filter(
+        status__in=(ImportStatus.CHECKED, ImportStatus.FAILED), updated_at__lt=timezone.now() - LeadImport.KEPT
+    ).exclude(file="")
+    for pk in old.values_list("pk", flat=True):
+        with transaction.atomic():
+            row = old.filter(pk=pk).select_for_update(skip_locked=True).first()
+            if row is None:
+                continue  # it is being started just now
+            row.file.delete(save=row.status == ImportStatus.FAILED)
+            if row.status == ImportStatus.CHECKED:
+                row.refused.delete(save=False)
+                row.delete()

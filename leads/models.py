@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
@@ -298,6 +299,8 @@ class LeadImport(BaseModel):
     say; rows with faults are left out.
     """
 
+    KEPT = timedelta(days=1)  # the file of one that nobody starts
+
     file = models.FileField(upload_to=import_path, max_length=300, blank=True)
     filename = models.CharField(max_length=300)
     encoding = models.CharField(max_length=20)
@@ -318,6 +321,10 @@ class LeadImport(BaseModel):
 
     def __str__(self) -> str:
         return self.filename
+
+    @property
+    def kept_until(self) -> datetime:
+        return self.updated_at + self.KEPT
 
     @property
     def valid(self) -> int:

@@ -17,6 +17,16 @@ def apply_encryption_everywhere() -> None:
     for_each_company(apply_encryption, expires=290)
 
 
+@company_task(name="leads.purge_imports")
+def purge_imports() -> None:
+    jobs.purge_imports()
+
+
+@shared_task(name="leads.purge_imports_everywhere")
+def purge_imports_everywhere() -> None:
+    for_each_company(purge_imports, expires=3599)
+
+
 @company_task(name="leads.import")
 def import_leads(import_id: str) -> None:
     imports.run(import_id)

@@ -18,7 +18,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 if [ "${SKIP_SYSTEM_PACKAGES:-}" != 1 ] && [ "$as_root" != none ] && command -v apt-get > /dev/null 2>&1; then
-    echo "Installing ${missing[*]}"
+    echo "Installing ${missing[*]} (takes up to a minute)"
     log=$(mktemp)
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq > "$log" 2>&1
     if $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >> "$log" 2>&1; then

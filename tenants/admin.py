@@ -370,6 +370,7 @@ class EmailDomainAdmin(_NoAdd):
 class DeadLetterAdmin(_NoAdd):
     """Tasks that have failed for good: to be run again, or deleted, once the cause is gone."""
 
+    nothing = "No task has failed for good. One that does is kept here with its cause, to be run again."
     list_display = ("task", "company", "arguments", "error", "times", "created_at", "updated_at")
     list_filter = ("task",)
     search_fields = ("task", "error")

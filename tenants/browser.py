@@ -4,6 +4,8 @@ second one while a super admin acts as a person.
 
 from __future__ import annotations
 
+import uuid
+
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
@@ -29,6 +31,14 @@ def person_of(request: HttpRequest) -> User | AnonymousUser:
     if now - session.last_seen_at > LAST_SEEN_RESOLUTION:
         UserSession.objects.filter(pk=session.pk).update(last_seen_at=now)
     return _acted_by(request, session.user) or session.user
+
+
+def session_id_of(request: HttpRequest, user: User) -> uuid.UUID | None:
+    """The session that the cookie stands for: the person's own, or that of who acts as them."""
+    if user.impersonation is not None:
+        return user.impersonation.pk
+    own = request.session.get(SESSION_KEY)
+    return uuid.UUID(own) if own else None
 
 
 def _acted_by(request: HttpRequest, who: User) -> User | None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
 
 from knowrithm.principal import Principal, Resource, Role, Scope
 from tenants import ocr_languages
 from tenants.models import ApiKey, Company, User
 from tenants.passwords import MAX_LENGTH, RULES
+from tenants.time_zones import zone_choices
 
 SCOPE_LABELS = {
     Scope.READ: "Read: see agents, documents and conversations",
@@ -54,11 +56,15 @@ class SignupForm(forms.Form):
     last_name = person_name_field("Last name", "family-name")
     email = email_field()
     password = new_password_field()
-    accept_terms = forms.BooleanField(label="I accept the terms of use of this installation")
+    accepts_terms = forms.BooleanField()
 
-    def registration(self) -> dict[str, Any]:
-        """What `tenants.services.register_company` takes."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "accept_terms"}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if settings.TERMS_URL:
+            link = '<a href="{}" target="_blank" rel="noopener">terms of use</a>'
+            self.fields["accepts_terms"].label = format_html("I accept the " + link, settings.TERMS_URL)
+        else:
+            del self.fields["accepts_terms"]  # there is nothing to accept
 
 
 class NamesForm(forms.Form):
@@ -137,7 +143,10 @@ class ApiKeyChangeForm(forms.Form):
     def grid(self) -> list[tuple[str, list[tuple[str, str, bool]]]]:
         """Of each part of the API its scopes: name, value and whether it is ticked."""
         ticked = set(self["permissions"].value() or ())
-        return [(part, [(one, value := f"{part}:{one}", value in ticked) for one in Scope]) for part in Resource]
+        return [
+            (part, [(one.replace("_", " "), value := f"{part}:{one}", value in ticked) for one in Scope])
+            for part in Resource
+        ]
 
     @staticmethod
     def values_of(key: ApiKey) -> dict[str, Any]:
@@ -222,8 +231,7 @@ class ProfileForm(forms.Form):
 
     def __init__(self, data: Any = None, *, user: User) -> None:
         super().__init__(data, initial={name: getattr(user, name) for name in self.base_fields})
-        zones = sorted(available_timezones())
-        self.fields["timezone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]  # as above
+        self.fields["timezone"].choices = zone_choices()  # type: ignore[attr-defined]  # as above
 
 
 class PasswordForm(forms.Form):

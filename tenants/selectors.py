@@ -233,6 +233,11 @@ def password_state_of(user: User) -> str:
     return keyed_hash(user.password, purpose="password-state")
 
 
+def offers_single_sign_on() -> bool:
+    """Whether any company's people sign in through a provider: otherwise the page does not speak of it."""
+    return SingleSignOn.objects.filter(is_enabled=True).exists()
+
+
 def single_sign_on_for(actor: Principal) -> SingleSignOn | None:
     return SingleSignOn.objects.filter(company_id=actor.company_id).first()
 

@@ -17,7 +17,7 @@ from tenants.browser import SESSION_KEY
 from tenants.forms import ApiKeyForm, EmailChangeForm, LoginForm, PasswordForm, ProfileForm, SignupForm
 from tenants.models import Company
 from tenants.pages import PageRequest, company_page, errors_as_messages, errors_in, is_our_page, post_data
-from tenants.selectors import api_keys_for, open_sessions, with_waiting_uses
+from tenants.selectors import api_keys_for, offers_single_sign_on, open_sessions, with_waiting_uses
 from tenants.sign_in import continue_sign_in, finish_sign_in, keep_signed_in
 
 
@@ -36,7 +36,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         check_rate("register", client_address(request))
         with errors_in(form):
-            finish_sign_in(request, services.register_company(**form.registration()), is_new=True)
+            finish_sign_in(request, services.register_company(**form.cleaned_data), is_new=True)
             return redirect("home")
     return render(request, "tenants/signup.html", {"form": form})
 
@@ -53,7 +53,7 @@ def login(request: HttpRequest) -> HttpResponse:
         with errors_in(form):
             user = services.verify_password(**form.cleaned_data, allows_archived=True)
             return continue_sign_in(request, user, next_url=next_url or resolve_url("home"))
-    return render(request, "tenants/login.html", {"form": form, "next": next_url})
+    return render(request, "tenants/login.html", {"form": form, "next": next_url, "has_sso": offers_single_sign_on()})
 
 
 @company_page

@@ -102,6 +102,19 @@ def test_polls_when_streaming_is_not_available(visit: Visit) -> None:
     assert len(visit.stub.answer_streams()) == 1
 
 
+def test_sources_are_counted_from_1_as_the_answer_names_them(visit: Visit) -> None:
+    visit.stub.sources = SOURCES
+    visit.stub.pieces = ["Yes [Source 2]. ", "Or no [Source 1, 2]."]
+    visit.embed()
+    visit.enter()
+    visit.say("Is it so?")
+
+    expect(visit.answers.nth(1).locator(".ref")).to_have_text(["1", "2", "1"])
+    expect(visit.answers.nth(1).get_by_role("button", name="Source 1: Handbook.docx")).to_have_count(2)
+    expect(visit.page.locator(".source .number")).to_have_text(["1", "2"])
+    expect(visit.page.locator(".source .name bdi").first).to_have_text("Handbook.docx")
+
+
 def test_broken_stream_is_taken_up_where_it_ended(visit: Visit) -> None:
     visit.stub.cut_stream_after = 2
     visit.stub.pieces = ["one ", "two ", "three"]

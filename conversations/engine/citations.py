@@ -26,6 +26,11 @@ LIKE = str.maketrans({**dict.fromkeys("‘’‚ʼ`", "'"), **dict.fromkeys("“
 EDGES = " \t.,;:!?*_'\"()-…。，、！？"
 
 
+def without_markers(text: str) -> str:
+    """An answer that was checked, without its `[Source N]`."""
+    return OWN_MARKER.sub("", text)
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedAnswer:
     """`text` with every marker in the form `[Source N]` or `[Source N, M]`, and none without its passage.

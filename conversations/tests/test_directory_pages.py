@@ -15,6 +15,7 @@ from conversations.enums import EntityType
 from conversations.models import Conversation, GuardrailDecision, Message
 from conversations.selectors import conversations_with
 from conversations.tests.test_pages import cite, conversation_of, exchange, lead_of
+from leads.models import Lead
 
 
 def titles(client: Client, **query: str) -> list[str]:
@@ -40,6 +41,49 @@ def test_conversations_are_found_by_what_became_of_them(acme: Character, acme_cl
     assert titles(acme_client, q="i do not KNOW") == ["Silent"]
     assert len(titles(acme_client, agent=str(acme.agent.pk))) == 5
     assert titles(acme_client, agent="00000000-0000-4000-8000-000000000000") == []
+
+
+def test_what_has_no_title_is_known_by_its_first_question_or_its_visitor(acme: Character, acme_client: Client) -> None:
+    lead = lead_of(acme)
+    asked, silent = (
+        conversation_of(acme, title="Website Chat", entity_type=EntityType.LEAD, lead=lead) for _ in range(2)
+    )
+    mine = conversation_of(acme, title="New Conversation")
+    with tenant_context(acme.company):
+        exchange(asked)
+        exchange(asked, number=1)
+    shown = {row.pk: (row.shown_title, row.who) for row in acme_client.get("/conversations").context["page_obj"]}
+    assert shown == {
+        asked.pk: ("Question 0?", "Vi Sitor"),
+        silent.pk: ("Vi Sitor", "Vi Sitor"),
+        mine.pk: ("New Conversation", "Your team"),
+    }
+    pages = [
+        acme_client.get(path).content.decode()
+        for path in (
+            f"/conversations/{asked.pk}",
+            f"/leads/{lead.pk}",
+            f"/agents/{acme.agent.pk}?tab=conversations",
+            "/home",
+        )
+    ]
+    assert [("Question 0?" in page, "Website Chat" in page.split('name="title"')[0]) for page in pages] == [
+        (True, False)
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    ("metadata", "who"),
+    [
+        ({"page_title": "Pumps", "page_url": "https://shop.example/pumps"}, "Visitor on Pumps"),
+        ({"page_url": "https://shop.example/pumps"}, "Visitor on https://shop.example/pumps"),
+        ({"page_title": ["Pumps"]}, "Visitor"),
+        ({}, "Visitor"),
+    ],
+)
+def test_a_visitor_without_a_name_is_known_by_the_page(acme: Character, metadata: dict[str, object], who: str) -> None:
+    lead = Lead(first_name="Visitor", is_nameless=True)
+    assert Conversation(lead=lead, metadata=metadata).who == who
 
 
 def test_closed_and_archived_ones_are_set_apart(acme: Character, acme_client: Client) -> None:

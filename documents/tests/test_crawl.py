@@ -32,6 +32,11 @@ from documents.tasks import crawl_website, ingest
 from documents.tests.website import Page, Website, html, redirect, serving
 from knowrithm.jobs import read_task
 
+PRIVATE = (
+    "Connections to {} are not allowed: it is not a public address. "
+    "Who runs this installation can allow it with OUTBOUND_ALLOW."
+)
+
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Website]:
@@ -453,7 +458,7 @@ def test_private_addresses_are_refused(in_acme: Character, web: Website, monkeyp
     monkeypatch.setenv("OUTBOUND_ALLOW", "")
     done = go(source)
     assert (done.status, done.error_code, web.asked) == ("failed", "CRAWL_REFUSED", [])
-    assert done.error == "Connections to 127.0.0.1 are not allowed: it is not a public address."
+    assert done.error == PRIVATE.format("127.0.0.1")
 
 
 def test_a_name_that_changes_its_address_is_refused(
@@ -478,7 +483,7 @@ def test_a_name_that_changes_its_address_is_refused(
     source = create_website_source(actor=in_acme.principal, home=in_acme.agent, base_url=address)
     assert go(source).error_code == "CRAWL_NO_PAGES"
     assert web.asked == ["/robots.txt"]
-    assert source.pages.get().cause == "Connections to rebind.example are not allowed: it is not a public address."
+    assert source.pages.get().cause == PRIVATE.format("rebind.example")
 
 
 # --- The life of a crawl ------------------------------------------------------------------------------------------

@@ -132,7 +132,10 @@ def test_the_page_of_an_agent_lists_its_websites(acme_client: Client, acme: Char
     assert [words in text for words in ("https://shop.example/", "terms.example", add)] == [True, False, True]
 
 
-PRIVATE = "Connections to {} are not allowed: it is not a public address."
+PRIVATE = (
+    "Connections to {} are not allowed: it is not a public address. "
+    "Who runs this installation can allow it with OUTBOUND_ALLOW."
+)
 
 
 @pytest.mark.parametrize(

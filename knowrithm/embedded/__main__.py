@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import shutil
@@ -15,7 +16,7 @@ from knowrithm.embedded.credentials import platform_secrets, write_private
 from knowrithm.embedded.errors import EmbeddedError
 from knowrithm.embedded.ports import is_free
 from knowrithm.embedded.stack import DATABASE_VARIABLES, REDIS_VARIABLES, Services, application_parts, only_one
-from knowrithm.embedded.supervisor import Interrupted, Supervisor, describe_exit
+from knowrithm.embedded.supervisor import Interrupted, Shows, Supervisor, describe_exit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8543
@@ -28,6 +29,7 @@ ADDRESS_VARIABLES = {
     "UPLOAD_FOLDER",
 }
 DEFAULT_SUPER_ADMIN = "admin@knowrithm.local"
+MAIL_VARIABLES = ("SMTP_HOST", "RESEND_API_KEY", "EMAIL_BACKEND")
 
 
 def main() -> int:
@@ -55,8 +57,12 @@ def run_platform() -> int:
     with only_one(data_dir, address=address):
         _check_port(port, host=host)
         services = Services.prepare(data_dir, env=os.environ)
-        with Supervisor(cwd=ROOT) as supervisor:
+        is_new = not (data_dir / "secrets.env").exists()
+        shows = Shows.ALL if os.environ.get("LOG_LEVEL") else Shows.ALARMS
+        with Supervisor(cwd=ROOT, shows=shows, logs=data_dir / "logs") as supervisor:
+            supervisor.say("Starting; what the parts write is in " + str(supervisor.logs))
             services.start(supervisor)
+            supervisor.say(f"Preparing the database{' (the first time takes about half a minute)' if is_new else ''}")
             env = {
                 "SUPER_ADMIN_EMAIL": DEFAULT_SUPER_ADMIN,
                 "PYTHONUNBUFFERED": "1",
@@ -70,9 +76,10 @@ def run_platform() -> int:
                 raise EmbeddedError(
                     f"The platform could not be prepared ({describe_exit(status)}); see the lines above."
                 )
+            supervisor.say("Starting the web process, the workers and the scheduler")
             supervisor.start(*application_parts(env=env, host=host, port=port), timeout=120)
-            for line in _welcome(data_dir, services=services, env=env):
-                supervisor.say(line)
+            with contextlib.suppress(OSError):  # nobody reads: the platform runs all the same
+                print("", *_welcome(data_dir, services=services, env=env, shows=shows), "", sep="\n", flush=True)
             supervisor.watch()
     print("Stopped. `make run` takes the same data up again.", flush=True)
     return 0
@@ -102,7 +109,7 @@ def run_command(command: list[str]) -> int:
         secrets = platform_secrets(data_dir / "secrets.env")
         env = {**inherited, **secrets, **services.addresses(), "DATA_DIR": str(data_dir)}
         try:
-            with Supervisor(cwd=ROOT, is_quiet=True) as supervisor:
+            with Supervisor(cwd=ROOT, shows=Shows.NOTHING) as supervisor:
                 services.start(supervisor)
                 status = supervisor.run_in_foreground(command, env=env)
         finally:
@@ -148,7 +155,7 @@ def _with_secrets(data_dir: Path, *, env: Mapping[str, str]) -> dict[str, str]:
     return {**env, **wanted}
 
 
-def _welcome(data_dir: Path, *, services: Services, env: Mapping[str, str]) -> list[str]:
+def _welcome(data_dir: Path, *, services: Services, env: Mapping[str, str], shows: Shows) -> list[str]:
     """What a person needs to know once everything runs. The generated password is shown the first time only."""
     shown = data_dir / "super-admin-shown"
     secrets_file = data_dir / "secrets.env"
@@ -160,13 +167,18 @@ def _welcome(data_dir: Path, *, services: Services, env: Mapping[str, str]) -> l
     else:
         credential = f"password {password} (shown this once; kept in {secrets_file})"
         write_private(shown, "")
+    logs = data_dir / "logs"
     lines = [
         f"Knowrithm is running on {env['BASE_URL']}",
         f"Super admin: {env['SUPER_ADMIN_EMAIL']}, {credential}",
         f"Data: {data_dir}",
+        f"Logs: {logs}"
+        + (" (shown here: warnings and errors; all with LOG_LEVEL=INFO)" if shows is Shows.ALARMS else ""),
     ]
     if services.postgres and not services.postgres.home.is_relative_to(data_dir):
         lines.append(f"Database: {services.postgres.home} (its account cannot reach the data folder)")
+    if not any(env.get(name) or env.get(f"{name}_FILE") for name in MAIL_VARIABLES):
+        lines.append(f"Mail: not sent, as SMTP_HOST is not set; each is written to {logs}/worker.log")
     return [*lines, "Ctrl-C stops everything; the data stay."]
 
 

@@ -6,7 +6,9 @@ One thread and one loop, so that starting a child is safe (see `process.spawn`) 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -14,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -25,6 +29,25 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0  # seconds between a crash and the restar
 STEADY = 30.0  # seconds; a part that ran this long is sound, and its next crash counts as the first
 TICK = 0.1  # seconds between two looks at the children
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOG_BYTES = 10_000_000  # a part's log file is put aside when it is so large, and the one before that is deleted
+
+# How a line begins that says its level: our own ones (as text or JSON), uvicorn's, PostgreSQL's and Valkey's.
+LEVEL = re.compile(
+    r"timestamp='[^']*' level='(?P<text>\w+)'"
+    r'|\{.*?"level": "(?P<json>\w+)"'
+    r"|(?P<uvicorn>[A-Z]+): "
+    r"|[-\d]+ [:.\d]+ \w+ \[\d+\] (?P<postgres>[A-Z]+): "
+    r"|\d+:[A-Z] \d+ \w+ \d+ [:.\d]+ (?P<valkey>[-.*#]) "
+)
+ALARMING = {"warning", "error", "critical", "fatal", "panic", "#"}
+
+
+class Shows(Enum):
+    """What the terminal shows of what the parts write. What they wrote is shown always when one fails to start."""
+
+    ALL = "all"
+    ALARMS = "alarms"  # of a part that runs, warnings and errors; of a step all that does not say its level
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -74,6 +97,8 @@ class _Running:
     is_started: bool = False  # it was ready once: from now on a crash means a restart
     exit_status: int | None = None  # of the last end
     unfinished_line: bytes = b""
+    is_step: bool = False  # it runs to its end
+    is_alarming: bool = False  # its last line that said its level; the lines after it, such as a traceback, go with it
 
 
 @dataclass
@@ -81,13 +106,15 @@ class Supervisor:
     """A context: inside it SIGINT, SIGTERM and SIGHUP ask for the stop; leaving it stops every part."""
 
     cwd: Path
-    is_quiet: bool = False  # the parts' output is kept back and shown only when one fails to start
+    shows: Shows = Shows.ALL
+    logs: Path | None = None  # the folder of one file for each part with all that it wrote
     _waves: list[list[_Running]] = field(default_factory=list)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _old_handlers: dict[signal.Signals, object] = field(default_factory=dict)
     _stop_requests: list[_StopRequest] = field(default_factory=list)
     _is_stopping: bool = False
     _held_back: list[str] = field(default_factory=list)
+    _log_files: dict[str, RotatingFileHandler] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         for number in STOP_SIGNALS:
@@ -99,6 +126,8 @@ class Supervisor:
     ) -> None:
         self.stop()
         self._selector.close()
+        for file in self._log_files.values():
+            file.close()
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
 
@@ -130,7 +159,7 @@ class Supervisor:
 
     def run(self, name: str, argv: Sequence[str], *, env: Mapping[str, str]) -> int:
         """Run a program to its end beside the parts, its lines shown under `name`; its exit status."""
-        step = _Running(Part(name, argv, env))
+        step = _Running(Part(name, argv, env), is_step=True)
         self._waves.append([step])
         self._spawn(step)
         while step.exit_status is None:
@@ -178,7 +207,7 @@ class Supervisor:
 
     def say(self, line: str) -> None:
         """One line of our own."""
-        self._print("knowrithm", line)
+        self._print_or_hold("knowrithm", line, is_shown=self.shows is not Shows.NOTHING)
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
@@ -191,6 +220,7 @@ class Supervisor:
                 self._note_end(running, running.process)
             elif self._is_due(running):
                 self._spawn(running)
+                self.say(f"{running.part.name} was started again")
 
     def _is_due(self, running: _Running) -> bool:
         has_crashed = running.is_started and not running.process and not self._is_stopping
@@ -216,7 +246,7 @@ class Supervisor:
         kill_group(process)
         self._show_output(running)
         if running.unfinished_line:
-            self._print(running.part.name, running.unfinished_line.decode(errors="replace"))
+            self._take(running, running.unfinished_line)
             running.unfinished_line = b""
         if process.stdout:
             with contextlib.suppress(KeyError):  # the end of its output was seen before
@@ -228,7 +258,8 @@ class Supervisor:
             running.crashes = 1 if now - running.started_at > STEADY else running.crashes + 1
             delay = restart_delay(running.crashes)
             running.restart_at = now + delay
-            self.say(f"{running.part.name} ended ({describe_exit(process.returncode)}); it restarts in {delay:g} s")
+            end = f"{running.part.name} ended ({describe_exit(process.returncode)}); it restarts in {delay:g} s"
+            self.say(f"{end}; what it wrote: {self._log_of(running)}" if self.logs else end)
 
     def _show_output(self, running: _Running) -> None:
         if not running.process or not (pipe := running.process.stdout) or pipe.closed:
@@ -244,15 +275,42 @@ class Supervisor:
                 return
             *lines, running.unfinished_line = (running.unfinished_line + read).split(b"\n")
             for line in lines:
-                self._print(running.part.name, line.decode(errors="replace"))
+                self._take(running, line)
 
-    def _print(self, name: str, line: str) -> None:
-        text = f"{name:<11} | {line.rstrip()}"
-        if self.is_quiet:
+    def _take(self, running: _Running, written: bytes) -> None:
+        """Keep one line of a part, and show it if it is to be shown."""
+        line = written.decode(errors="replace").rstrip()
+        if self.logs:
+            self._write(self._log_of(running), line)
+        if said := LEVEL.match(line):
+            running.is_alarming = said[said.lastgroup or 0].lower() in ALARMING
+        self._print_or_hold(running.part.name, line, is_shown=self._is_shown(running, says_level=said is not None))
+
+    def _is_shown(self, running: _Running, *, says_level: bool) -> bool:
+        if self.shows is not Shows.ALARMS:
+            return self.shows is Shows.ALL
+        if running.is_step:
+            return running.is_alarming or not says_level
+        return running.is_alarming and running.is_started and not self._is_stopping
+
+    def _log_of(self, running: _Running) -> Path:
+        return (self.logs or self.cwd) / f"{running.part.name}.log"
+
+    def _write(self, path: Path, line: str) -> None:
+        file = self._log_files.get(path.name)
+        if file is None:
+            path.parent.mkdir(exist_ok=True)
+            file = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", errors="replace")
+            self._log_files[path.name] = file
+        file.emit(logging.makeLogRecord({"msg": line}))
+
+    def _print_or_hold(self, name: str, line: str, *, is_shown: bool) -> None:
+        text = f"{name:<11} | {line}"
+        if not is_shown:
             self._held_back = [*self._held_back[-49:], text]
-        else:
-            with contextlib.suppress(OSError):  # nobody reads any more: stopping cleanly matters more
-                print(text, flush=True)
+            return
+        with contextlib.suppress(OSError):  # nobody reads any more: stopping cleanly matters more
+            print(text, flush=True)
 
     def _failure(self, sentence: str) -> EmbeddedError:
         for text in self._held_back:

@@ -89,7 +89,10 @@ def checked_addresses(host: str, port: int) -> tuple[str, ...]:
     addresses = _resolve(name, port)
     permitted = tuple(str(a) for a in addresses if name in allow.names or _is_permitted(a, allow.networks))
     if not permitted:
-        raise OutboundRefusedError(f"Connections to {name} are not allowed: it is not a public address.")
+        raise OutboundRefusedError(
+            f"Connections to {name} are not allowed: it is not a public address. "
+            "Who runs this installation can allow it with OUTBOUND_ALLOW."
+        )
     return permitted
 
 

@@ -136,9 +136,7 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/company": Wrote("company.created", {"name": "New", "email": "new@new.example"}, log="new"),
     "POST /login": Wrote("user.signed_in", LOGIN),
     "POST /logout": Wrote("user.signed_out"),
-    "POST /signup": Wrote(
-        "company.registered", {**NEW_USER, "company_name": "New", "accept_terms": "on"}, log="new", follows=SESSION
-    ),
+    "POST /signup": Wrote("company.registered", {**NEW_USER, "company_name": "New"}, log="new", follows=SESSION),
     "POST /api-keys": Wrote("api_key.created", {"name": "mine", "scopes": "read"}),
     "POST /api-keys/<uuid:pk>/revoke": Wrote("api_key.revoked"),
     "POST /account": Wrote(

@@ -95,7 +95,6 @@ def test_the_sign_up_page_is_limited(db: None, limits: dict[str, str]) -> None:
         "last_name": "B",
         "email": "admin@acme.example",  # taken
         "password": PASSWORD,
-        "accept_terms": "on",
     }
     answers: list[Any] = [client.post("/signup", form, REMOTE_ADDR=address) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]

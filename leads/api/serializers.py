@@ -8,6 +8,7 @@ from typing import Any
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from agents.models import LeadField
 from documents.services.metadata import MAX_METADATA
@@ -75,12 +76,18 @@ class LeadConsentSerializer(RecordSerializer[LeadConsent]):
         read_only_fields = fields
 
 
+class SaidField(serializers.BooleanField):
+    """A box that a form did not send was not asked: nothing is said."""
+
+    default_empty_html = empty
+
+
 class LeadFields(serializers.Serializer[Any]):
     phone = serializers.CharField(max_length=40, required=False, allow_blank=True, allow_null=True)
     source = serializers.CharField(max_length=100, required=False, allow_blank=True)  # type: ignore[assignment]  # DRF's name
     notes = serializers.CharField(max_length=5000, required=False, allow_blank=True)
-    consent_marketing = serializers.BooleanField(required=False)
-    consent_data_processing = serializers.BooleanField(required=False)
+    consent_marketing = SaidField(required=False)
+    consent_data_processing = SaidField(required=False)
     consent_text_version = serializers.CharField(
         max_length=60, required=False, allow_blank=True, help_text="Of the text that the person has consented to."
     )

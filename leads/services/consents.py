@@ -12,10 +12,10 @@ from leads.models import Lead, LeadConsent
 FIELDS = CONSENT_FIELDS
 
 
-def record_consents(
-    *, actor: Principal | None, lead: Lead, text_version: str = "", fields: Collection[str] = tuple(FIELDS)
-) -> None:
-    """Write down how the lead's consents stand now. Part of another service: the caller's transaction, no audit row."""
+def record_consents(*, actor: Principal | None, lead: Lead, fields: Collection[str], text_version: str = "") -> None:
+    """Write down how those of the lead's consents stand now that are among `fields`, which somebody was asked for: a
+    default is no answer. Part of another service: the caller's transaction, no audit row.
+    """
     LeadConsent.objects.bulk_create(
         LeadConsent(
             lead=lead,

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from agents.selectors import get_agent, lead_fields
-from knowrithm.errors import ConflictError, TooLargeError
+from knowrithm.errors import ConflictError, NotFoundError, TooLargeError
 from knowrithm.jobs import create_task, enqueue
 from knowrithm.principal import Principal
 from leads import csv_rows
@@ -59,7 +59,10 @@ def check_import(*, actor: Principal, file: UploadedFile[bytes], agent_id: uuid.
 @transaction.atomic
 def start_import(*, actor: Principal, row: LeadImport) -> LeadImport:
     """Has a worker write the rows that have no fault; known addresses are left as they are."""
-    row = LeadImport.objects.select_for_update().get(pk=row.pk)
+    found = LeadImport.objects.select_for_update().filter(pk=row.pk).first()
+    if found is None:
+        raise NotFoundError("The file was not imported within a day and is deleted. Upload it again.")
+    row = found
     if row.status != ImportStatus.CHECKED:
         raise ConflictError("This file was imported already.", code="IMPORT_STARTED")
     row.status, row.task_id = ImportStatus.RUNNING, uuid.UUID(create_task())

@@ -56,7 +56,7 @@ def create_lead(
     _check_address(lead)
     _save(lead, is_new=True)
     add_event(actor=actor, lead=lead, kind=EventKind.CREATED)
-    record_consents(actor=actor, lead=lead, text_version=consent_text_version)
+    record_consents(actor=actor, lead=lead, fields=fields, text_version=consent_text_version)
     lead_registered.send(Lead, lead=lead)
     record_event(
         actor=actor, event_type="lead.created", entity=lead, entity_label=label_of(lead),

@@ -56,7 +56,7 @@ def register_lead(
             lead, is_new = _existing(agent, email), False
             assert lead is not None  # noqa: S101  # the constraint that failed says so
     if is_new:
-        record_consents(actor=None, lead=lead, text_version=consent_text_version)
+        record_consents(actor=None, lead=lead, fields=fields, text_version=consent_text_version)
         lead_registered.send(Lead, lead=lead)
     else:
         shown = [lead.pk, lead.merged_into_id] if lead.merged_into_id else [lead.pk]
@@ -120,11 +120,11 @@ def identify_visitor(*, actor: Principal, email: str, consent_text_version: str 
     known = _existing(lead.agent, email)
     is_new = lead.is_nameless and known is None
     if is_new:
-        fields = {"consent_data_processing": True, **fields}
+        named = {"consent_data_processing": True, **fields}
         lead.email, lead.is_nameless = email, False
-        for name, value in fields.items():
+        for name, value in named.items():
             setattr(lead, name, value)
-        lead.save(update_fields=["email", "is_nameless", "updated_at", *fields])
+        lead.save(update_fields=["email", "is_nameless", "updated_at", *named])
     elif lead.is_nameless and known is not None:
         into = known.merged_into or known
         lead.merged_into, lead.is_nameless = into, False
@@ -136,7 +136,7 @@ def identify_visitor(*, actor: Principal, email: str, consent_text_version: str 
     else:
         note_consents(lead=lead, said=fields, text_version=consent_text_version)
     if is_new:
-        record_consents(actor=None, lead=lead, text_version=consent_text_version)
+        record_consents(actor=None, lead=lead, fields=fields, text_version=consent_text_version)
         lead_registered.send(Lead, lead=lead)
     record_event(
         actor=None,

@@ -5,19 +5,21 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from conftest import Character
 from knowrithm.celery import app as celery
-from knowrithm.errors import InvalidInputError
+from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import read_task
-from leads import csv_rows, imports
+from leads import csv_rows, imports, jobs
 from leads.models import Lead, LeadConsent, LeadImport
 from leads.services import check_import, start_import
 from tenants.audit.models import AuditEvent
@@ -33,6 +35,33 @@ def exported(client: Client, query: str = "") -> list[dict[str, str]]:
     answer = client.get(f"/leads/export{query}")
     text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]  # a stream's
     return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize(("hours", "is_kept"), [(23, True), (25, False)])
+def test_a_file_that_nobody_imports_is_deleted_after_a_day(
+    in_acme: Character, acme_client: Client, hours: int, is_kept: bool
+) -> None:
+    waiting = checked(in_acme, b"email\na@x.example\nno address\n")
+    broken, running = (checked(in_acme, b"email\nb@x.example\n") for _ in range(2))
+    statuses = {broken.pk: "failed", running.pk: "processing", waiting.pk: "checked"}
+    for pk, status in statuses.items():
+        then = timezone.now() - timedelta(hours=hours)
+        LeadImport.objects.filter(pk=pk).update(status=status, updated_at=then, created_at=then)
+    rows = (waiting, broken, running)
+    page = acme_client.get(f"/leads/import/{waiting.pk}").content.decode()
+    assert "A file that is not imported is deleted after a day" in page
+    with tenant_context(in_acme.company):  # the request has left it
+        jobs.purge_imports()
+
+        there = {row.pk: row for row in LeadImport.objects.all()}
+        files = [waiting.file.storage.exists(row.file.name or "") for row in rows]
+        assert files == [is_kept, is_kept, True]
+        assert waiting.refused.storage.exists(waiting.refused.name or "") == is_kept
+        assert [row.pk in there for row in rows] == [is_kept, True, True]
+        assert bool(there[broken.pk].file) == is_kept
+        if not is_kept:
+            with pytest.raises(NotFoundError):
+                start_import(actor=in_acme.principal, row=waiting)
 
 
 def test_the_download_holds_what_the_list_does_and_no_formula(acme: Character, acme_client: Client) -> None:

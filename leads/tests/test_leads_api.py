@@ -180,7 +180,6 @@ def test_consents_have_a_history_with_the_version_of_the_text(acme: Character, a
     with tenant_context(acme.company):
         rows = LeadConsent.objects.order_by("kind", "created_at")
         assert list(rows.values_list("kind", "is_given", "text_version", "actor_label", "is_unproven")) == [
-            ("data_processing", True, "2026-11", "", False),
             ("marketing", True, "2026-11", "", False),
             ("marketing", False, "2026-12", "", True),
             ("marketing", False, "2027", acme.principal.label, False),

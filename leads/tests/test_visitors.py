@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 from django_tenants.utils import tenant_context
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -103,7 +104,7 @@ def test_an_agent_that_is_not_active_takes_nobody(acme: Character, agent: Agent,
 def test_a_visitor_says_later_who_they_are(acme: Character, acme_api: APIClient, agent: Agent) -> None:
     token = visit(agent)["access_token"]
     conversation = ask(agent, token)["conversation"]["id"]
-    answer = identify(token, consent_marketing=True)
+    answer = identify(token, consent_marketing=True, consent_data_processing=True)
     assert (answer.status_code, answer.json()["lead"]["email"]) == (200, ADA["email"])
     [lead] = acme_api.get(f"{API}/lead/company").json()["leads"]
     assert (lead["first_name"], lead["email"], lead["consent_marketing"]) == ("Ada", ADA["email"], True)
@@ -121,6 +122,20 @@ def test_a_visitor_says_later_who_they_are(acme: Character, acme_api: APIClient,
     with tenant_context(acme.company):
         newest = LeadConsent.objects.filter(lead_id=lead["id"]).order_by("-created_at")[0]
         assert (newest.kind, newest.is_given, newest.is_unproven) == ("marketing", False, True)
+
+
+@pytest.mark.parametrize("format", ["json", "multipart"])
+def test_a_consent_that_was_not_asked_for_is_not_written_down(
+    acme: Character, acme_client: Client, agent: Agent, format: str
+) -> None:
+    asked = {**ADA, "agent_id": str(agent.id), "consent_data_processing": True, "consent_text_version": "standard-1"}
+    answer = APIClient().post(f"{API}/lead/register", asked, format=format, headers={"origin": SHOP})
+    lead_id = answer.json()["lead"]["id"]
+    with tenant_context(acme.company):
+        assert list(LeadConsent.objects.values_list("kind", "is_given")) == [("data_processing", True)]
+    page = acme_client.get(f"/leads/{lead_id}").content.decode()
+    assert "<dt>Data processing</dt><dd>Consented</dd>" in page
+    assert "<dt>Marketing</dt><dd>Not asked</dd>" in page
 
 
 def test_the_address_of_a_known_lead_makes_the_visitor_a_part_of_it(

@@ -18,7 +18,7 @@ from knowrithm.errors import AuthenticationFailedError
 from knowrithm.origin import current_origin
 from knowrithm.principal import ROLE_SCOPES, Principal, PrincipalKind, Role, stored_permissions, stored_scopes
 from tenants import key_use, tokens
-from tenants.browser import archived_admin
+from tenants.browser import archived_admin, session_id_of
 from tenants.credentials import api_key_of, session_of_token
 from tenants.exceptions import AccountUnavailableError
 from tenants.models import User
@@ -126,7 +126,7 @@ class BrowserAuthentication(HeaderAuthentication):
         self._check_csrf(request)
         if refused := missing_step(request._request, user):
             raise refused
-        return principal_of(user)
+        return principal_of(user, session_id=session_id_of(request._request, user))
 
     @staticmethod
     def _check_csrf(request: Request) -> None:

@@ -143,14 +143,15 @@ class RegisterInput(_NewUserInput):
     company_name = serializers.CharField(max_length=200, required=False)
     username = serializers.CharField(max_length=150, required=False, allow_blank=True, default="")
     phone = serializers.CharField(max_length=40, required=False, allow_blank=True, default="")
-    accept_terms = serializers.BooleanField(required=False, default=True)
+    accept_terms = serializers.BooleanField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("company_id" in attrs) == ("company_name" in attrs):
             raise serializers.ValidationError({"company_id": ["Give either company_id or company_name."]})
-        if not attrs.pop("accept_terms"):
+        accepts = attrs.pop("accept_terms", None)
+        if accepts is False:
             raise serializers.ValidationError({"accept_terms": ["The terms must be accepted."]})
-        return attrs
+        return {**attrs, "accepts_terms": bool(accepts)}
 
 
 class UserInput(_NewUserInput):

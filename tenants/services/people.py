@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
@@ -37,8 +38,9 @@ def register_company(
     last_name: str,
     phone: str = "",
     username: str = "",
+    accepts_terms: bool = False,
 ) -> User:
-    """A new company and its first admin."""
+    """A new company and its first admin. The log keeps which terms were accepted, where the installation has some."""
     check_email_is_free(email)
     company = open_company(name=company_name, email=email, phone=phone)
     user = new_user(
@@ -47,8 +49,9 @@ def register_company(
     )  # fmt: skip
     with log_of(company):
         record_event(
-            actor=principal_of(user), event_type="company.registered", entity=company, risk_level=RiskLevel.MEDIUM
-        )
+            actor=principal_of(user), event_type="company.registered", entity=company, risk_level=RiskLevel.MEDIUM,
+            description=_of_terms(accepts_terms),
+        )  # fmt: skip
     return user
 
 
@@ -62,6 +65,7 @@ def register_first_admin(
     first_name: str,
     last_name: str,
     email_verified: bool = False,
+    accepts_terms: bool = False,
 ) -> User:
     """The first admin of a company made by `POST /company`.
 
@@ -78,8 +82,15 @@ def register_first_admin(
         first_name=first_name, last_name=last_name, role=Role.ADMIN, email_verified=email_verified,
     )  # fmt: skip
     with log_of(company):
-        record_event(actor=principal_of(user), event_type="company.claimed", entity=company, risk_level=RiskLevel.HIGH)
+        record_event(
+            actor=principal_of(user), event_type="company.claimed", entity=company, risk_level=RiskLevel.HIGH,
+            description=_of_terms(accepts_terms),
+        )  # fmt: skip
     return user
+
+
+def _of_terms(accepts_terms: bool) -> str:
+    return f"Accepted the terms of use {settings.TERMS_URL}" if accepts_terms and settings.TERMS_URL else ""
 
 
 @transaction.atomic

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 from django.core.mail import EmailMessage
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from conftest import PASSWORD, Character, bearer, enrol, key_client, super_admin_in_browser
+from conftest import PASSWORD, Character, bearer, enrol, key_client, page_client, super_admin_in_browser
 from tenants import tokens
 from tenants.models import Company, ProviderIdentity, SingleSignOn, User, UserSession
 from tenants.services import principal_of, start_impersonation, start_session
@@ -52,6 +53,27 @@ def test_the_dashboard_s_cookie_is_a_session_too(acme: Character, acme_client: C
     body = {"current_password": PASSWORD, "new_password": OTHER}
     assert acme_client.post(f"{API}/auth/password", body, content_type="application/json").status_code == 200
     assert acme_client.get("/home").status_code == 200
+
+
+def test_who_confirms_a_second_factor_by_cookie_stays_signed_in_and_every_other_session_ends(
+    acme: Character, acme_client: Client
+) -> None:
+    elsewhere, by_token = page_client(acme), bearer(acme)
+
+    def post(path: str, body: dict[str, str]) -> Any:
+        return acme_client.post(f"{API}/auth/two-factor{path}", body, content_type="application/json").json()
+
+    secret = pyotp.TOTP(post("", {})["secret"])
+    confirmed = post("/confirm", {"otp": secret.now()})
+
+    assert len(confirmed["recovery_codes"]) == 10
+    assert [client.get("/home").status_code for client in (acme_client, elsewhere)] == [200, 302]
+    assert [acme_client.get(f"{API}/agent").status_code, by_token.get(f"{API}/agent").status_code] == [200, 401]
+    [left] = acme_client.get(f"{API}/auth/sessions").json()["sessions"]
+    assert (left["kind"], left["is_current"]) == ("browser", True)
+    assert acme_client.post(f"{API}/auth/logout").status_code == 200
+    assert acme_client.get("/home").status_code == 302
+    assert UserSession.objects.get(pk=left["id"]).revoked_at is not None
 
 
 def test_the_password_is_changed(acme: Character, anonymous: APIClient) -> None:

@@ -9,10 +9,12 @@ from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 from django_tenants.utils import schema_exists, tenant_context
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from agents.models import LLMSettings
 from conftest import PASSWORD, Character, key_client
+from tenants.audit.models import AuditEvent
 from tenants.models import ApiKey, Company, User, UserSession
 
 NEW_COMPANY = {
@@ -84,6 +86,20 @@ def test_register_says_which_field_is_wrong(
     assert list(body["errors"]) == [field]
     assert body["message"] == body["error"] != ""
     assert not Company.objects.filter(name="Initech").exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("said", "kept"), [({}, ""), ({"accept_terms": True}, "Accepted the terms of use https://t.example")]
+)
+def test_register_keeps_which_terms_were_accepted_only_when_it_was_said(
+    anonymous: APIClient, settings: Settings, said: dict[str, object], kept: str
+) -> None:
+    settings.TERMS_URL = "https://t.example"
+
+    assert anonymous.post("/api/v1/auth/register", NEW_COMPANY | said).status_code == 201
+    with tenant_context(Company.objects.get(name="Initech")):
+        assert AuditEvent.objects.get(event_type="company.registered").description == kept
 
 
 def login(client: APIClient, email: str = "admin@acme.example", password: str = PASSWORD) -> dict[str, str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
+from zoneinfo import available_timezones
 
 import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
+from django_tenants.utils import tenant_context
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from conftest import PASSWORD, Character, page_client
-from tenants.models import ApiKey, Company, User
+from tenants.audit.models import AuditEvent
+from tenants.models import ApiKey, Company, SingleSignOn, User
 from tenants.services import create_api_key, ensure_super_admin, principal_of, register_company, start_session
 
 SIGNUP = {
@@ -20,7 +23,6 @@ SIGNUP = {
     "last_name": "Byron",
     "email": "ada@initech.example",
     "password": "analytical-engine-1843",
-    "accept_terms": "on",
 }
 
 
@@ -73,7 +75,6 @@ def test_sign_up_makes_the_company_and_signs_its_admin_in(browser: Client) -> No
     [
         ({"password": "password"}, {"password": ["This password is too common."]}),
         ({"email": "ADMIN@acme.example"}, {"email": ["An account with this e-mail address exists already."]}),
-        ({"accept_terms": ""}, {"accept_terms": ["This field is required."]}),
         ({"first_name": "A\0da"}, {"first_name": ["Null characters are not allowed."]}),
     ],
 )
@@ -86,9 +87,44 @@ def test_sign_up_says_at_the_field_what_is_wrong(
     assert Company.objects.count() == before
 
 
+def test_sign_up_asks_for_the_terms_that_the_installation_has_and_keeps_which(
+    browser: Client, settings: Settings
+) -> None:
+    assert "accepts_terms" not in browser.get("/signup").context["form"].fields
+    settings.TERMS_URL, settings.PRIVACY_URL = "https://terms.example/2", "https://privacy.example"
+    pages = [browser.get(path).content.decode() for path in ("/", "/signup")]
+    links = [f'href="{address}"' in page for page in pages for address in (settings.TERMS_URL, settings.PRIVACY_URL)]
+    refused = browser.post("/signup", SIGNUP)
+    accepted = browser.post("/signup", SIGNUP | {"accepts_terms": "on"})
+
+    assert links == [True, True, True, True]
+    assert refused.context["form"].errors == {"accepts_terms": ["This field is required."]}
+    assert accepted.url == "/home"  # type: ignore[attr-defined]
+    with tenant_context(Company.objects.get(name="Initech")):
+        event = AuditEvent.objects.get(event_type="company.registered")
+    assert event.description == "Accepted the terms of use https://terms.example/2"
+
+
 def test_sign_in_goes_to_the_wanted_page_of_ours(acme: Character, browser: Client) -> None:
     credentials = {"email": "admin@acme.example", "password": PASSWORD, "next": "/agents?q=x"}
     assert browser.post("/login", credentials).url == "/agents?q=x"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("is_enabled", [False, True])
+def test_sign_in_speaks_of_providers_when_a_company_has_one(acme: Character, browser: Client, is_enabled: bool) -> None:
+    SingleSignOn.objects.create(company=acme.company, issuer="https://a.example", client_id="x", is_enabled=is_enabled)
+    assert ("Sign in with your company" in browser.get("/login").content.decode()) == is_enabled
+
+
+def test_time_zones_are_listed_by_region(acme_client: Client) -> None:
+    choices = acme_client.get("/account").context["profile_form"].fields["timezone"].choices
+    groups = {name: dict(zones) if isinstance(zones, list) else zones for name, zones in choices}
+    assert groups["UTC"] == "UTC"
+    assert groups["Europe"]["Europe/Berlin"] == "Berlin"
+    assert groups["America"]["America/Argentina/Buenos_Aires"] == "Argentina/Buenos Aires"
+    assert groups["Others"]["Etc/GMT+3"] == "Etc/GMT+3"
+    names = [name for zones in groups.values() if isinstance(zones, dict) for name in zones]
+    assert sorted([*names, "UTC"]) == sorted(available_timezones())
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "http:evil"])

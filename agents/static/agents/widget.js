@@ -472,6 +472,7 @@
   // ------------------------------------------------------------------------------------------ text of answers
 
   const MARKER = '[ \\t]*\\[(?:sources?\\s*)?\\d{1,3}(?:\\s*,\\s*(?:sources?\\s*)?\\d{1,3})*\\](?!\\()';
+  const MARKERS = new RegExp(MARKER, 'gi');
   const INLINE = new RegExp(
     [
       '(?<code>`[^`\\n]+`)',
@@ -1207,11 +1208,11 @@ textarea.input { min-height: 88px; resize: vertical; }
       return el('p', { class: 'note' }, text, button);
     }
 
-    function sourceItem(source, id) {
-      const name = source.document_name || t('source', { n: source.source_number });
+    function sourceItem(source, n, id) {
+      const name = source.document_name || t('source', { n });
       const url = webUrl(source.url);
       const head = [
-        el('span', { class: 'number' }, String(source.source_number)),
+        el('span', { class: 'number' }, String(n)),
         el('span', { class: 'name' }, el('bdi', null, name),
           source.locator_label && el('span', { class: 'locator' }, el('bdi', null, source.locator_label))),
       ];
@@ -1235,18 +1236,22 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     /** The reference buttons of an answer and the list that they lead to. */
-    function referencesOf(sources) {
+    function referencesOf(text, sources) {
       const prefix = `source-${(serial += 1)}`;
       const byNumber = new Map(sources.map((source) => [Number(source.source_number), source]));
-      const items = new Map([...byNumber].map(([n, source]) => [n, sourceItem(source, `${prefix}-${n}`)]));
+      // People read them counted from 1 in the order in which the text names them.
+      const named = (text.match(MARKERS) || []).flatMap((marker) => marker.match(/\d+/g).map(Number));
+      const order = [...new Set([...named.filter((n) => byNumber.has(n)), ...byNumber.keys()])];
+      const items = new Map(order.map((n, index) => [n, sourceItem(byNumber.get(n), index + 1, `${prefix}-${n}`)]));
+      const shown = (n) => order.indexOf(n) + 1;
       const list = items.size
         ? el('section', { class: 'sources', 'aria-label': t('sources') },
           el('p', { class: 'sources-title', 'aria-hidden': 'true' }, t('sources')), el('ol', null, ...items.values()))
         : null;
       const button = (n) => items.has(n) && el('button', {
-        class: 'ref', type: 'button', 'aria-label': `${t('source', { n })}: ${byNumber.get(n).document_name || ''}`,
+        class: 'ref', type: 'button', 'aria-label': `${t('source', { n: shown(n) })}: ${byNumber.get(n).document_name || ''}`,
         onclick: () => reveal(items.get(n).querySelector(`#${prefix}-${n}`) || items.get(n)),
-      }, el('span', null, String(n)));
+      }, el('span', null, String(shown(n))));
       return { button, urls: new Set(sources.map((source) => webUrl(source.url)).filter(Boolean)), list };
     }
 
@@ -1275,7 +1280,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         return [el('div', { class: 'bubble' }, dots, words)];
       }
       const finished = entry.status === 'completed';
-      const references = finished ? referencesOf(entry.sources) : NO_REFERENCES;
+      const references = finished ? referencesOf(entry.text, entry.sources) : NO_REFERENCES;
       const text = finished ? entry.text : withoutOpenMarker(entry.text);
       return [
         entry.author === null || entry.author === undefined

@@ -19,7 +19,7 @@ PRELUDE = """
 import signal, sys
 from pathlib import Path
 from knowrithm.embedded.errors import EmbeddedError
-from knowrithm.embedded.supervisor import Interrupted, Part, Supervisor
+from knowrithm.embedded.supervisor import Interrupted, Part, Shows, Supervisor
 
 def part(name, code, **options):
     return Part(name, [sys.executable, "-c", code], {"PYTHONUNBUFFERED": "1"}, **options)
@@ -63,12 +63,75 @@ with Supervisor(cwd=Path("/")) as supervisor:
         one, two = (pid_in(line) for line in sorted(started))
         os.kill(one, signal.SIGKILL)
         end = supervisor.wait_for_line("knowrithm")
-        again = pid_in(supervisor.wait_for_line("one "))
+        told = supervisor.wait_for_line("knowrithm")
+        again = pid_in(supervisor.wait_for_line("one  "))
         assert supervisor.stop() == 0
 
     assert end == "knowrithm   | one ended (killed by SIGKILL); it restarts in 0.5 s\n"
+    assert told == "knowrithm   | one was started again\n"
     assert supervisor.lines[-1] == f"one         | pid {again}"
     assert [is_gone(pid) for pid in (one, two, again)] == [True, True, True]
+
+
+WRITER = """
+print("timestamp='1' level='info' event=\\"level='error'\\"")
+print("here is a mail")
+print("timestamp='2' level='error' event='no'")
+print("Traceback")
+print("INFO:     asked")
+print("ERROR:    asked")
+print('{"event": "no", "level": "warning"}')
+print("2026-11-26 16:36:56.435 UTC [12] LOG:  checkpoint")
+print("2026-11-26 16:36:56.435 UTC [12] FATAL:  no room")
+print("1:M 26 Nov 2026 16:36:56.435 * ready")
+print("1:M 26 Nov 2026 16:36:56.435 # no memory")
+"""
+
+
+def test_terminal_shows_warnings_and_crashes_and_the_log_file_all(tmp_path: Path) -> None:
+    body = f"""
+WRITER = {WRITER!r}
+with Supervisor(cwd=Path("/"), shows=Shows.ALARMS, logs=Path(sys.argv[1]) / "logs") as supervisor:
+    half = "print('half'); print(\\"timestamp='1' level='info'\\")"
+    supervisor.run("prepare", [sys.executable, "-c", half], env={{}})
+    supervisor.start(part("writer", WRITER + "import os, time; time.sleep(600)"))
+    supervisor.watch()
+"""
+    log = tmp_path / "logs" / "writer.log"
+    with program([*script(body), str(tmp_path)]) as supervisor:
+        supervisor.wait_for_line("no memory")
+        assert supervisor.stop() == 0
+
+    assert supervisor.lines == [
+        "prepare     | half",
+        "writer      | timestamp='2' level='error' event='no'",
+        "writer      | Traceback",
+        "writer      | ERROR:    asked",
+        'writer      | {"event": "no", "level": "warning"}',
+        "writer      | 2026-11-26 16:36:56.435 UTC [12] FATAL:  no room",
+        "writer      | 1:M 26 Nov 2026 16:36:56.435 # no memory",
+    ]
+    assert len(log.read_text().splitlines()) == 11
+    assert log.read_text().splitlines()[:2] == ["timestamp='1' level='info' event=\"level='error'\"", "here is a mail"]
+    assert (tmp_path / "logs" / "prepare.log").read_text() == "half\ntimestamp='1' level='info'\n"
+
+
+def test_crash_names_the_log_file(tmp_path: Path) -> None:
+    body = """
+with Supervisor(cwd=Path("/"), shows=Shows.ALARMS, logs=Path(sys.argv[1])) as supervisor:
+    supervisor.start(part("one", "print('no such column'); raise SystemExit(3)"))
+    supervisor.watch()
+"""
+    with program([*script(body), str(tmp_path)]) as supervisor:
+        supervisor.wait_for_line("started again")
+        assert supervisor.stop() == 0
+
+    log = tmp_path / "one.log"
+    assert supervisor.lines[:2] == [
+        f"knowrithm   | one ended (exit status 3); it restarts in 0.5 s; what it wrote: {log}",
+        "knowrithm   | one was started again",
+    ]
+    assert log.read_text().splitlines()[0] == "no such column"
 
 
 def test_stop_goes_backwards_and_parts_started_together_stop_together() -> None:
@@ -139,7 +202,7 @@ def test_part_that_ends_before_it_is_ready_is_an_error_that_shows_all_output(tmp
 good = Path(sys.argv[1])
 report = "import os, sys; print('pid', os.getpid()); open(sys.argv[1], 'w'); import time; time.sleep(600)"
 try:
-    with Supervisor(cwd=Path("/"), is_quiet=True) as supervisor:
+    with Supervisor(cwd=Path("/"), shows=Shows.NOTHING) as supervisor:
         argv = [sys.executable, "-c", report, str(good)]
         supervisor.start(Part("good", argv, {"PYTHONUNBUFFERED": "1"}, ready=good.exists))
         supervisor.start(part("bad", "print('no such column'); raise SystemExit(3)", ready=lambda: False))

@@ -200,7 +200,10 @@ def test_private_address_is_refused_for_good(provider: Provider, monkeypatch: py
     monkeypatch.delenv("OUTBOUND_ALLOW")
     error = provider.failure(timeout=4.0)
     assert type(error) is ProviderRequestError
-    assert str(error).endswith("Connections to 127.0.0.1 are not allowed: it is not a public address.")
+    assert str(error).endswith(
+        "Connections to 127.0.0.1 are not allowed: it is not a public address."
+        " Who runs this installation can allow it with OUTBOUND_ALLOW."
+    )
     assert provider.server.requests == []
 
 

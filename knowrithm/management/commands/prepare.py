@@ -30,6 +30,7 @@ SCHEDULE = {
     "documents.tend_indexes_everywhere": 600,
     "documents.purge_old_everywhere": 24 * 3600,
     "leads.apply_encryption_everywhere": 300,
+    "leads.purge_imports_everywhere": 3600,
     "integrations.deliver_due_everywhere": 15,
     "integrations.purge_deliveries_everywhere": 3600,
     "notifications.mail_due_everywhere": 300,
@@ -60,11 +61,13 @@ class Command(BaseCommand):
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
     def _prepare(self, *, with_demo: bool) -> None:
-        self.stdout.write("Database …")
+        self.stdout.write("The shared tables …")
         call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
+        self.stdout.write("The companies' tables …")
         # The template first: who signs up while the companies are migrated gets a schema that needs nothing more.
         prepare_template()
         call_command("migrate_schemas", tenant=True, interactive=False, verbosity=0)
+        self.stdout.write("Catalogue, countries and static files …")
         added = seed_catalogue()
         seed_geography()
         self._schedule()
@@ -72,6 +75,7 @@ class Command(BaseCommand):
             call_command("collectstatic", interactive=False, verbosity=0)
         self._super_admin()
         if with_demo:
+            self.stdout.write("The demo company …")
             create_demo()
         self.stdout.write(f"Ready ({added} new models in the catalogue)." if added else "Ready.")
 

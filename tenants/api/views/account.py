@@ -13,6 +13,7 @@ from knowrithm.api.responses import single
 from knowrithm.api.schema import SentenceSerializer, answer
 from knowrithm.api.views import ApiViewSet
 from tenants import services
+from tenants.api.authentication import BrowserAuthentication
 from tenants.api.serializers import (
     ApiKeySerializer,
     CompanySerializer,
@@ -45,13 +46,13 @@ class AccountViewSet(ApiViewSet):
     def logout(self, request: Request) -> Response:
         principal = self.principal()
         if principal.impersonator_id:
-            stop_acting(request._request)
-            if session := session_by_id(principal.session_id):
+            stopped = stop_acting(request._request)
+            if stopped is None and (session := session_by_id(principal.session_id)):
                 services.end_impersonation(session=session, actor=principal)
+        elif isinstance(request.successful_authenticator, BrowserAuthentication):
+            logout(request._request)  # which ends the session too
         elif principal.session_id and principal.user_id:
             services.end_session(actor=principal, session_id=principal.session_id)
-        else:  # signed in with the dashboard's cookie
-            logout(request._request)
         return Response({"message": "Signed out."})
 
     @extend_schema(responses=answer("Me", user=UserSerializer(), company=CompanySerializer(allow_null=True)))

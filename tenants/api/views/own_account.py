@@ -17,7 +17,6 @@ from knowrithm.api.throttling import check_mail, check_sign_in, limit
 from knowrithm.api.views import ApiViewSet
 from tenants import services
 from tenants.api.serializers_accounts import EmailChange, EmailInput, PasswordChange, PasswordResetInput
-from tenants.browser import SESSION_KEY
 from tenants.models import User, UserSession
 from tenants.selectors import open_sessions
 from tenants.sign_in import keep_signed_in
@@ -58,16 +57,15 @@ class OwnAccountViewSet(ApiViewSet):
     def _user(self) -> User:
         return User.objects.select_related("company").get(pk=self.principal().person_id)
 
-    def _current(self, request: Request) -> str | None:
+    def _current(self) -> str | None:
         """The session that asks: a token's, or that of the dashboard's cookie."""
         own = self.principal().session_id
-        found: str | None = str(own) if own else request._request.session.get(SESSION_KEY)
-        return found
+        return str(own) if own else None
 
     @extend_schema(responses=answer("Sessions", sessions=SessionSerializer(many=True)))
     def sessions(self, request: Request) -> Response:
         """Where the person is signed in, the latest first."""
-        context = {"current": self._current(request)}
+        context = {"current": self._current()}
         rows = SessionSerializer(open_sessions(self._user()), many=True, context=context).data
         return Response({"sessions": rows, "items": rows, "data": rows})
 
@@ -82,9 +80,7 @@ class OwnAccountViewSet(ApiViewSet):
     )
     def end_other_sessions(self, request: Request) -> Response:
         """All but the one that asks."""
-        ended = services.end_other_sessions(
-            actor=self.principal(), user=self._user(), keep_session_id=self._current(request)
-        )
+        ended = services.end_other_sessions(actor=self.principal(), user=self._user(), keep_session_id=self._current())
         return Response({"message": "You were signed out everywhere else.", "sessions_ended": ended})
 
     @extend_schema(request=PasswordChange, responses=SentenceSerializer)
@@ -95,7 +91,7 @@ class OwnAccountViewSet(ApiViewSet):
         check_sign_in(request, user.email)
         services.change_password(
             actor=self.principal(), user=user, current=data["current_password"], new=data["new_password"],
-            keep_session_id=self._current(request),
+            keep_session_id=self._current(),
         )  # fmt: skip
         keep_signed_in(request._request, user)
         return Response({"message": "Your password was changed. You were signed out everywhere else."})

@@ -14,7 +14,7 @@ from tenants.audit.admin import AuditedAdmin, AuditEventAdmin
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.services import log_of, record_event
 from tenants.geography.models import Country
-from tenants.models import User
+from tenants.models import Company, User
 
 
 @pytest.fixture
@@ -52,6 +52,31 @@ def test_what_concerns_no_company_stands_in_the_platforms_log(root: Client) -> N
     with log_of(None):
         event = AuditEvent.objects.latest("position")
     assert (event.event_type, event.entity_id) == ("country.deleted", str(country.pk))
+
+
+def test_the_history_of_a_row_is_what_the_logs_tell_of_it(acme: Character, globex: Character, root: Client) -> None:
+    country, other = (Country.objects.create(name=name) for name in ("Atlantis", "Lemuria"))
+    for company in (acme.company, globex.company):
+        with tenant_context(company):
+            record_event(
+                actor=None, event_type="company.updated", entity=company, changes={"name": ("Old", company.name)}
+            )
+            record_event(actor=None, event_type="agent.created", entity_type="agent", entity_id=str(country.pk))
+    with log_of(None):
+        record_event(actor=None, event_type="company.created", entity=acme.company)
+        record_event(actor=None, event_type="country.updated", entity=country)
+        record_event(actor=None, event_type="place.updated", entity_type="place", entity_id=str(country.pk))
+        event = AuditEvent.objects.latest("position")
+
+    def told(row: Company | Country) -> list[str]:
+        page = root.get(reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_history", args=[row.pk]))
+        return [shown.event.event_type for shown in page.context["events"]]
+
+    assert told(acme.company)[:2] == ["company.created", "company.updated"]
+    assert (told(country), told(other)) == (["country.updated"], [])
+    answer = root.get(reverse("admin:audit_auditevent_history", args=[event.pk]))
+    assert answer.url == reverse("admin:audit_auditevent_change", args=[event.pk])  # type: ignore[attr-defined]
+    assert "No task has failed for good." in root.get(reverse("admin:tenants_deadletter_changelist")).content.decode()
 
 
 def test_deleting_many_writes_a_row_for_each(root: Client) -> None:

@@ -1,8 +1,7 @@
 // The streaming chat: [data-chat] with data-api, data-agent and, once there is one, data-conversation;
 // data-token makes it a visitor's chat, otherwise the session is the credential; data-draft asks the agent's draft.
-import { renderAnswer } from "./answer.js";
-import { openDrawer } from "./drawer.js";
 import { RequestError, send } from "./http.js";
+import { openPassages, renderCited, storedAnswer } from "./sources.js";
 import { readEvents } from "./sse.js";
 import { showToast } from "./toast.js";
 
@@ -22,13 +21,12 @@ function wireChat(root) {
   let editing = null; // the question that is being changed
 
   log.querySelectorAll(".message-assistant").forEach((message) => {
-    show(message, storedAnswer(message));
+    show(message, { ...storedAnswer(message), state: message.dataset.state });
     showRating(message, message.dataset.rating);
   });
   log.querySelector(".message:last-of-type")?.scrollIntoView({ block: "end" });
+  openPassages(root);
   root.addEventListener("click", (event) => {
-    const source = event.target.closest("[data-passage]");
-    if (source?.dataset.passage) openDrawer({ url: source.dataset.passage, title: source.dataset.name });
     const thumb = event.target.closest("[data-rate]");
     if (thumb) rate(thumb.closest(".message"), Number(thumb.dataset.rate));
   });
@@ -219,14 +217,6 @@ function fail(message, text) {
   show(message, { text: text || "The answer could not be written.", sources: [], state: "failed" });
 }
 
-/** What a message rendered by the server holds: its text and its list of sources. */
-function storedAnswer(message) {
-  const sources = [...message.querySelectorAll("[data-sources] .source")].map(({ dataset }) => ({
-    source_number: Number(dataset.number), document_name: dataset.name, passage_url: dataset.passage, locator_label: dataset.place,
-  }));
-  return { text: message.querySelector("[data-message-text]").textContent.trim(), sources, state: message.dataset.state };
-}
-
 function showRating(message, rating) {
   message.dataset.rating = rating ?? "";
   message.querySelectorAll("[data-rate]").forEach((thumb) => thumb.setAttribute("aria-pressed", String(thumb.dataset.rate === message.dataset.rating)));
@@ -244,41 +234,13 @@ function show(message, { text, sources, state, version, suggestions }) {
   if (suggestions) message.querySelector("[data-suggestions]").replaceChildren(...suggestions.map(suggestionButton));
   const place = message.querySelector("[data-version]");
   if (place && version !== undefined) place.textContent = version;
-  const byNumber = new Map(sources.map((source) => [source.source_number, source]));
-  renderAnswer(message.querySelector("[data-message-text]"), text, (number) => citeButton(number, byNumber.get(number)));
-  message.querySelector("[data-sources]").replaceChildren(...sources.map(sourceButton));
+  renderCited(message.querySelector("[data-message-text]"), message.querySelector("[data-sources]"), { text, sources, isOpen: state === "streaming" });
   keepInView(message);
-}
-
-function citeButton(number, source) {
-  const cite = document.createElement("button");
-  cite.type = "button";
-  cite.className = "cite";
-  cite.textContent = number;
-  cite.disabled = !source?.passage_url;
-  if (source) {
-    cite.title = [source.document_name, source.locator_label].filter(Boolean).join(", ");
-    cite.setAttribute("aria-label", `Source ${number}: ${cite.title}`);
-    cite.dataset.passage = source.passage_url ?? "";
-    cite.dataset.name = `Source ${number}`;
-  }
-  return cite;
 }
 
 function suggestionButton(text) {
   const button = Object.assign(document.createElement("button"), { type: "button", className: "button button-sm", dir: "auto", textContent: text });
   button.dataset.starter = "";
-  return button;
-}
-
-function sourceButton(source) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "source";
-  button.disabled = !source.passage_url;
-  Object.assign(button.dataset, { number: source.source_number, name: source.document_name, passage: source.passage_url ?? "", place: source.locator_label ?? "" });
-  const parts = [["cite", source.source_number], ["truncate", source.document_name], ["source-place", source.locator_label]];
-  button.append(...parts.filter(([, text]) => text).map(([name, text]) => Object.assign(document.createElement("span"), { className: name, textContent: text })));
   return button;
 }
 

@@ -1,6 +1,7 @@
 // The inbox. The server says that something is new (one event stream for the whole inbox), and the part of the page that
 // shows it is asked for again. What people wrote comes as text that the server has escaped.
 import { RequestError, send } from "./http.js";
+import { openPassages, renderCited, storedAnswer } from "./sources.js";
 import { readEvents } from "./sse.js";
 import { showToast } from "./toast.js";
 
@@ -14,6 +15,8 @@ const canned = [...root.querySelectorAll("[data-canned] li")].map((li) => ({ sho
 let hiddenTimer = null;
 let saidTyping = 0;
 
+openPassages(root);
+showAnswers();
 wireComposer();
 scrollDown();
 markRead();
@@ -80,6 +83,7 @@ async function renew(name) {
   if (parts.thread.querySelector(".menu[open]")) return; // somebody is choosing in it
   const before = keep();
   parts.thread.innerHTML = text;
+  showAnswers();
   restore(before);
   markRead();
 }
@@ -108,6 +112,13 @@ function restore(before) {
   wireComposer();
   if (before.isAtFoot) scrollDown();
   else if (log) log.scrollTop = before.top;
+}
+
+/** What agents said, with the marks of its sources. */
+function showAnswers() {
+  parts.thread.querySelectorAll("[data-answer]").forEach((line) => {
+    renderCited(line.querySelector("[data-message-text]"), line.querySelector("[data-sources]"), storedAnswer(line));
+  });
 }
 
 function scrollDown() {

@@ -1,0 +1,90 @@
+"""How the pages show what an agent said: the marks of its sources, counted from 1 as the answer names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+from django_tenants.utils import tenant_context
+from playwright.sync_api import Page, Route, expect, sync_playwright
+
+from agents.tests.widget_visit import CHROMIUM, FLAGS, IN_BROWSER
+from conftest import Character
+from conversations.enums import EntityType, Owner
+from conversations.models import Citation, Conversation
+from conversations.tests.test_pages import conversation_of, exchange, lead_of
+
+pytestmark = IN_BROWSER
+HOST = "http://pages.test"
+
+
+@pytest.fixture
+def conversation(acme: Character) -> Conversation:
+    found = conversation_of(acme, entity_type=EntityType.LEAD, lead=lead_of(acme), owner=Owner.WAITING)
+    with tenant_context(acme.company):
+        reply = exchange(
+            found, content="Yes. [Source 3]\n\n- Or **no**. [Source 2, 3]\n- In [2024]. <b>", status="completed"
+        )
+        for number, name in ((1, "Read only"), (2, "Second"), (3, "Third")):
+            Citation.objects.create(
+                message=reply, number=number, document_name=name, content="x", headings=[], locator={}, score=1,
+                evidence=1, is_cited=number > 1,
+            )  # fmt: skip
+    return found
+
+
+@contextmanager
+def shown(path: str, html: bytes, *, width: int = 1280) -> Iterator[Page]:
+    """The page in a browser that gets the files beside it and nothing else. It was rendered before: within Playwright's
+    loop Django refuses the database.
+    """
+
+    def answer(route: Route) -> None:
+        asked = route.request.url.removeprefix(HOST)
+        if asked == path:
+            route.fulfill(body=html, headers={"content-type": "text/html; charset=utf-8"})
+        elif asked.startswith("/static/") and (file := finders.find(asked.removeprefix("/static/"))):
+            route.fulfill(path=Path(str(file)))
+        else:
+            route.fulfill(status=403)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.route("**/*", answer)
+        page.goto(HOST + path)
+        yield page
+        browser.close()
+
+
+@pytest.mark.parametrize("path", ["/inbox?conversation={}", "/conversations/{}"])
+def test_marks_are_counted_from_1_and_lead_to_their_passages(
+    conversation: Conversation, acme_client: Client, acme: Character, path: str
+) -> None:
+    path = path.format(conversation.pk)
+    with tenant_context(acme.company):
+        passages = {citation.number: f"/conversations/passage/{citation.pk}" for citation in Citation.objects.all()}
+    with shown(path, acme_client.get(path).content) as page:
+        text = page.locator("[data-answer] [data-message-text], .message-assistant [data-message-text]").first
+        expect(text).to_have_text("Yes. 1Or no. 21In [2024]. <b>")
+        expect(page.locator(".source")).to_have_text(["1Third", "2Second"])
+        marks = [mark.get_attribute("data-passage") for mark in text.locator(".cite").all()]
+        listed = [source.get_attribute("data-passage") for source in page.locator(".sources .source").all()]
+    assert marks == [passages[3], passages[2], passages[3]]
+    assert listed == [passages[3], passages[2]]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_one_needs_most_in_the_inbox_is_in_sight(
+    conversation: Conversation, acme_client: Client, width: int
+) -> None:
+    path = f"/inbox?conversation={conversation.pk}"
+    with shown(path, acme_client.get(path).content, width=width) as page:
+        for name in ("Take", "Hand back", "Close"):
+            button = page.locator(".inbox-acts > form").get_by_role("button", name=name)
+            expect(button).to_be_in_viewport(ratio=1)
+        expect(page.locator(".inbox-last")).to_have_text("Yes. - Or no. - In [2024]. <b>")

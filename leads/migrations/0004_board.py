@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('agents', '0002_people'),
-        ('leads', '0002_visitors'),
+        ('leads', '0003_custom_fields'),
     ]
 
     operations = [

@@ -40,6 +40,13 @@ BUILTIN = {
     "embedding_provider": "HuggingFace",
     "embedding_model": "all-MiniLM-L6-v2",
 }
+# What takes longest is begun first, so that no worker is left alone with it at the end.
+LONGEST = (
+    "/flows/", "tests/test_audit_walk.py", "tests/test_isolation.py", "/test_widget_browser.py",
+    "/test_widget_visits.py", "/test_schemathesis.py", "/test_page_accessibility.py", "/test_crawl.py",
+    "tests/test_bad_input.py", "/test_rotation.py", "/test_turn_models.py", "/test_bad_files.py",
+    "/test_widget_accessibility.py", "/test_lifecycle.py", "/test_single_sign_on.py", "/test_corpus.py",
+)  # fmt: skip
 T = TypeVar("T")
 FLOW = pytest.mark.flow
 
@@ -227,6 +234,7 @@ class _OnePlatform(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no t
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _OnePlatform:
+    config.option.loadscopereorder = False  # by the number of tests, which says little of how long they take
     return _OnePlatform(config, log)
 
 
@@ -235,7 +243,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    items.sort(key=lambda item: (_place(item), item.get_closest_marker("last") is not None))
+
+
+def _place(item: pytest.Item) -> int:
+    return next((place for place, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST))
 
 
 def _environment(data_dir: Path, *, port: int, jwt_secret: str, mail_port: int) -> dict[str, str]:

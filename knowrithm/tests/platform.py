@@ -34,6 +34,7 @@ INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 PASSWORD = "correct-horse-battery"
 MAX_FILE_SIZE = 8 * 2**20  # bytes
 LOGIN_FAILURE_LIMIT = 3
+VISITOR_GONE_SECONDS = 40  # the least: who has left counts as present for 35
 BUILTIN = {
     "llm_provider": "builtin",
     "llm_model": "extractive",
@@ -264,6 +265,7 @@ def _environment(data_dir: Path, *, port: int, jwt_secret: str, mail_port: int) 
         "LOGIN_FAILURE_LIMIT": str(LOGIN_FAILURE_LIMIT),
         # Shorter for the crash tests; so short that a machine with too much to do loses leases of the living.
         "LEASE_SECONDS": "10" if os.environ.get("CRASH_SEEDS") else "30",
+        "VISITOR_GONE_SECONDS": str(VISITOR_GONE_SECONDS),
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(mail_port),
         "SMTP_TLS": "false",

@@ -7,8 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 2
 
-.PHONY: help run test check fuzz bench services format lock clean system system-test
+.PHONY: help run test check check-types check-rest fuzz bench services format lock clean system system-test
 
 help:
 	@echo "make run       everything, on http://localhost:$${PORT:-8543} (Ctrl-C stops it)"
@@ -23,12 +24,17 @@ run: $(VENV)/run.stamp system
 	@exec $(BIN)/python -m knowrithm.embedded run
 
 test: check system-test
-	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m pytest -n 2 -q $(ARGS)
+	@$(BIN)/python -m knowrithm.embedded test -- $(BIN)/python -m pytest -n $(WORKERS) -q $(ARGS)
 
 check: $(VENV)/dev.stamp
+	@$(MAKE) --no-print-directory -j 2 check-types check-rest  # the types take as long as all the rest
+
+check-types:
+	@echo "Types"; DEBUG=1 $(BIN)/mypy .
+
+check-rest:
 	@echo "Format and lint"; $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@echo "Imports"; DEBUG=1 $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
-	@echo "Types"; DEBUG=1 $(BIN)/mypy .
 	@echo "Migrations"; DEBUG=1 $(BIN)/python -m knowrithm.embedded test -- $(BIN)/python manage.py makemigrations --check --dry-run > /dev/null
 
 fuzz: $(VENV)/dev.stamp

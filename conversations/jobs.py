@@ -42,7 +42,6 @@ from tenants.enums import Letter
 log = structlog.get_logger(__name__)
 
 UNSEEN_SECONDS = 10  # after which who has the conversation would have seen the message in an open inbox
-GONE_SECONDS = 120  # a visitor who has not listened for so long is mailed
 SUMMARY_SECONDS = 60.0
 DEMO = "demo"  # the source of the demo page's nameless visitors
 

@@ -345,6 +345,7 @@ EMBEDDING_CACHE_SIZE = env.integer("EMBEDDING_CACHE_SIZE", 50_000)  # vectors th
 # Chunks of one embedding model that a question is compared with one by one; a company with more gets indexes.
 EXACT_SEARCH_UP_TO = env.integer("EXACT_SEARCH_UP_TO", 20_000)
 TURN_DEADLINE_SECONDS = env.integer("TURN_DEADLINE_SECONDS", 150)  # below the published clients' 180 s
+VISITOR_GONE_SECONDS = env.integer("VISITOR_GONE_SECONDS", 120)  # who has not listened for so long is mailed
 CRAWLER_CONTACT = env.text("CRAWLER_CONTACT", BASE_URL)  # who a site's owner can turn to, in the User-Agent
 CRAWL_DELAY_MILLISECONDS = env.integer("CRAWL_DELAY_MILLISECONDS", 1000)  # between two requests to one host
 SDK_WAIT_SECONDS = env.integer("SDK_WAIT_SECONDS", 0 if TESTING else 20)  # a synchronous call waits so long at most

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from agents.handover import read_handover
-from conversations import handing, jobs, streams, tasks
+from conversations import handing, streams, tasks
 from conversations.enums import ConversationStatus, HandoverEnd, HandoverReason, Owner
 from conversations.exceptions import HandoverNotOfferedError, HandoverStateError
 from conversations.handover import Act, check_has, check_may, owner_after
@@ -213,7 +214,7 @@ def send_as_person(*, actor: Principal, conversation_id: uuid.UUID, text: str) -
         conversation.read_position = conversation.last_position
         handing.save(conversation)
         _record(actor, "message.sent_by_person", message, conversation)
-        enqueue(tasks.mail_visitor, str(conversation.pk), countdown=jobs.GONE_SECONDS, expires=24 * 3600)
+        enqueue(tasks.mail_visitor, str(conversation.pk), countdown=settings.VISITOR_GONE_SECONDS, expires=24 * 3600)
     return message
 
 

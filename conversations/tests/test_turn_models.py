@@ -66,6 +66,12 @@ def loaded_sdks() -> None:
 
 
 @pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two tries, where the provider asks for none: no test here is about their length."""
+    monkeypatch.setattr(fallback, "FIRST_PAUSE", 0.02)
+
+
+@pytest.fixture(autouse=True)
 def no_circuits() -> Iterator[None]:
     yield
     for key in sync_redis().scan_iter("circuit:*"):

@@ -28,6 +28,7 @@ from knowrithm.net.outbound import Allowance, within
 T = TypeVar("T")
 
 TRIES = 3
+FIRST_PAUSE = 0.6  # seconds between two tries; each that follows is twice as long
 BETWEEN_WORDS = 30.0  # seconds of silence within an answer
 LONGEST_RETRY_AFTER = 8.0  # seconds: who asks for longer is not waited for
 SLOW_FAILURE = 5.0  # seconds: a try that took longer to fail is not repeated
@@ -184,7 +185,7 @@ def _pause(attempt: int, error: ProviderError, took: float) -> float | None:
     """Seconds until another try, with jitter; None where another try is not sensible."""
     if error.permanent or took > SLOW_FAILURE:
         return None
-    pause: float = 0.3 * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, not a secret
+    pause: float = FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, not a secret
     if error.retry_after is None:
         return pause
     return None if error.retry_after > LONGEST_RETRY_AFTER else max(pause, error.retry_after)

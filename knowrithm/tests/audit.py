@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pyotp
@@ -26,7 +27,7 @@ from documents.indexes import hold_or_make_index
 from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchIndex, WebsiteSource, owned_by
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
-from knowrithm.tests.isolation import Treasure, digest_of, fill, fingerprint
+from knowrithm.tests.isolation import Digest, Treasure, fill, fingerprint
 from leads.models import Lead
 from leads.services import start_visit
 from tenants.audit.models import AuditEvent
@@ -97,8 +98,13 @@ def all_rows() -> set[Row]:
 
 def state_of(who: Character) -> str:
     """A hash over what the routes change: the company's rows, and everybody's in the shared tables."""
+    return fingerprint(who) + _shared()()
+
+
+@cache
+def _shared() -> Digest:
     shared = (Company, User, UserSession, ApiKey, Provider, ProviderModel, SystemConfig, ProviderIdentity)
-    return fingerprint(who) + digest_of(*(model._base_manager.all() for model in shared))
+    return Digest.of(*(model._base_manager.all() for model in shared))
 
 
 def block_logs(who: Character) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -231,43 +232,59 @@ def treasure(buried: Treasure, db: None) -> Treasure:
 
 def fingerprint(owner: Character) -> str:
     """A hash over every row that the company has: its own tables, and its rows in the shared ones."""
-    company = owner.company
+    with tenant_context(owner.company):
+        return _everything_of(owner.company)()
+
+
+@cache
+def _everything_of(company: Company) -> Digest:
     labels = [label.split(".")[-1] for label in settings.TENANT_APPS]
     own = [model for label in sorted(labels) for model in apps.get_app_config(label).get_models()]
-    with tenant_context(company):
-        return digest_of(
-            *(model._base_manager.all() for model in own),
-            Company.objects.filter(pk=company.pk),
-            company.users.all(),
-            company.api_keys.all(),
-            company.agent_routes.all(),
-            company.invitations.all(),
-            company.configuration.all(),
-            UsageHour.objects.filter(company=company),
-            TwoFactor.objects.filter(user__company=company),
-            RecoveryCode.objects.filter(user__company=company),
-            SingleSignOn.objects.filter(company=company),
-            EmailDomain.objects.filter(single_sign_on__company=company),
-            ProviderIdentity.objects.filter(single_sign_on__company=company),
-            *(place._base_manager.filter(company=company) for place in (Country, State, City, Address)),
-        )
+    return Digest.of(
+        *(model._base_manager.all() for model in own),
+        Company.objects.filter(pk=company.pk),
+        company.users.all(),
+        company.api_keys.all(),
+        company.agent_routes.all(),
+        company.invitations.all(),
+        company.configuration.all(),
+        UsageHour.objects.filter(company=company),
+        TwoFactor.objects.filter(user__company=company),
+        RecoveryCode.objects.filter(user__company=company),
+        SingleSignOn.objects.filter(company=company),
+        EmailDomain.objects.filter(single_sign_on__company=company),
+        ProviderIdentity.objects.filter(single_sign_on__company=company),
+        *(place._base_manager.filter(company=company) for place in (Country, State, City, Address)),
+    )
 
 
-def digest_of(*sets: QuerySet[Any]) -> str:
-    """Of all columns of all rows, by one statement: the walks ask for it a thousand times."""
-    parts: list[str] = []
-    parameters: list[Any] = []
-    for rows in sets:
-        table, key = rows.model._meta.db_table, rows.model._meta.pk.column
-        chosen, values = rows.order_by().values("pk").query.sql_with_params()
-        parts.append(
-            "(SELECT coalesce(md5(string_agg(kept::text, '|' ORDER BY kept::text)), '')"
-            f' FROM "{table}" AS kept WHERE kept."{key}" IN ({chosen}))'
-        )
-        parameters += values
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT md5(concat_ws('|', {', '.join(parts)}))", parameters)  # our tables' names
-        return str(cursor.fetchone()[0])
+@dataclass(frozen=True)
+class Digest:
+    """A hash of all columns of all rows, asked for by one statement that is made once: the walks ask thousands of
+    times."""
+
+    statement: str
+    parameters: list[Any]
+
+    @classmethod
+    def of(cls, *sets: QuerySet[Any]) -> Digest:
+        parts: list[str] = []
+        parameters: list[Any] = []
+        for rows in sets:
+            table, key = rows.model._meta.db_table, rows.model._meta.pk.column
+            chosen, values = rows.order_by().values("pk").query.sql_with_params()
+            narrowed = f' WHERE kept."{key}" IN ({chosen})' if " WHERE " in chosen else ""
+            parts.append(
+                "(SELECT coalesce(md5(string_agg(kept::text, '|' ORDER BY kept::text)), '')"
+                f' FROM "{table}" AS kept{narrowed})'
+            )
+            parameters += values
+        return cls(f"SELECT md5(concat_ws('|', {', '.join(parts)}))", parameters)  # our tables' names
+
+    def __call__(self) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute(self.statement, self.parameters)
+            return str(cursor.fetchone()[0])
 
 
 @dataclass(frozen=True)

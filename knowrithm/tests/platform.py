@@ -34,12 +34,20 @@ INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 PASSWORD = "correct-horse-battery"
 MAX_FILE_SIZE = 8 * 2**20  # bytes
 LOGIN_FAILURE_LIMIT = 3
+VISITOR_GONE_SECONDS = 40  # the least: who has left counts as present for 35
 BUILTIN = {
     "llm_provider": "builtin",
     "llm_model": "extractive",
     "embedding_provider": "HuggingFace",
     "embedding_model": "all-MiniLM-L6-v2",
 }
+# What takes longest is begun first, so that no worker is left alone with it at the end.
+LONGEST = (
+    "/flows/", "tests/test_audit_walk.py", "tests/test_isolation.py", "/test_widget_browser.py",
+    "/test_widget_visits.py", "/test_schemathesis.py", "/test_page_accessibility.py", "/test_crawl.py",
+    "tests/test_bad_input.py", "/test_rotation.py", "/test_turn_models.py", "/test_bad_files.py",
+    "/test_widget_accessibility.py", "/test_lifecycle.py", "/test_single_sign_on.py", "/test_corpus.py",
+)  # fmt: skip
 T = TypeVar("T")
 FLOW = pytest.mark.flow
 
@@ -227,6 +235,7 @@ class _OnePlatform(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no t
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _OnePlatform:
+    config.option.loadscopereorder = False  # by the number of tests, which says little of how long they take
     return _OnePlatform(config, log)
 
 
@@ -235,7 +244,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    items.sort(key=lambda item: (_place(item), item.get_closest_marker("last") is not None))
+
+
+def _place(item: pytest.Item) -> int:
+    return next((place for place, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST))
 
 
 def _environment(data_dir: Path, *, port: int, jwt_secret: str, mail_port: int) -> dict[str, str]:
@@ -253,6 +266,7 @@ def _environment(data_dir: Path, *, port: int, jwt_secret: str, mail_port: int) 
         # Shorter for the crash tests. So short that a machine with too much to do may lose leases of the living, which
         # costs time and nothing else.
         "LEASE_SECONDS": "10" if os.environ.get("CRASH_SEEDS") else "15",
+        "VISITOR_GONE_SECONDS": str(VISITOR_GONE_SECONDS),
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(mail_port),
         "SMTP_TLS": "false",

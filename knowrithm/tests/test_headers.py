@@ -43,51 +43,54 @@ def policy(answer: Any) -> dict[str, str]:
     return {name: sources for name, _, sources in directives}
 
 
-def in_production(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: os.environ[name] for name in ("PATH", "DATABASE_URL", "REDIS_URL") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=settings.BASE_DIR,
-        env={**inherited, **PRODUCTION, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_the_deployment_check_finds_nothing() -> None:
-    checked = in_production("manage.py", "check", "--deploy", "--fail-level", "WARNING")
-    assert (checked.returncode, checked.stdout) == (0, "System check identified no issues (1 silenced).\n"), checked
-
-
 ANSWER = """
 import json, django
+from io import StringIO
 django.setup()
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
-call_command("collectstatic", interactive=False, verbosity=0)  # the page of a refused host names its files
+checked = StringIO()
+call_command("check", deploy=True, fail_level="WARNING", stdout=checked)
+if not settings.STATIC_ROOT.exists():
+    call_command("collectstatic", interactive=False, verbosity=0)  # the page of a refused host names its files
 answers = []
 for host, scheme in (("knowrithm.example", "https"), ("127.0.0.1", "https"), ("evil.example", "https"),
                      ("knowrithm.example", "http")):
     answer = Client().get("/widget.js", headers={"host": host, "x-forwarded-proto": scheme})
     answers.append([answer.status_code, dict(answer.headers)])
 cookies = [settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE]
-print(json.dumps({"answers": answers, "hosts": settings.ALLOWED_HOSTS, "cookies": cookies}))
+print(json.dumps({
+    "answers": answers, "hosts": settings.ALLOWED_HOSTS, "cookies": cookies, "check": checked.getvalue(),
+}))
 """
 
 
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("production")
+
+
 def answers_of(data_dir: Path, **environment: str) -> dict[str, Any]:
+    inherited = {name: os.environ[name] for name in ("PATH", "DATABASE_URL", "REDIS_URL") if name in os.environ}
     fixed = {"DJANGO_SETTINGS_MODULE": "knowrithm.settings", "LOG_LEVEL": "CRITICAL", "DATA_DIR": str(data_dir)}
-    ran = in_production("-c", ANSWER, **fixed, **environment)
+    ran = subprocess.run(
+        [sys.executable, "-c", ANSWER],
+        cwd=settings.BASE_DIR,
+        env={**inherited, **PRODUCTION, **fixed, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     answered: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return answered
 
 
-def test_production_answers_to_its_own_name_over_https(tmp_path: Path) -> None:
-    found = answers_of(tmp_path)
+def test_production_passes_the_check_and_answers_to_its_own_name_over_https(data_dir: Path) -> None:
+    found = answers_of(data_dir)
+    assert found["check"] == "System check identified no issues (1 silenced).\n"
     assert found["hosts"] == ["knowrithm.example", "localhost", "127.0.0.1", "[::1]"]
     assert found["cookies"] == [True, True]
     (own, headers), (loopback, _), (foreign, _), (plain, redirect) = found["answers"]
@@ -97,8 +100,8 @@ def test_production_answers_to_its_own_name_over_https(tmp_path: Path) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_operator_may_name_other_hosts(tmp_path: Path) -> None:
-    found = answers_of(tmp_path, ALLOWED_HOSTS="evil.example")
+def test_the_operator_may_name_other_hosts(data_dir: Path) -> None:
+    found = answers_of(data_dir, ALLOWED_HOSTS="evil.example")
     assert [status for status, _ in found["answers"]] == [400, 400, 200, 400]
 
 

@@ -114,7 +114,10 @@ def test_a_pdf_that_says_it_has_a_thousand_million_pages(tmp_path: Path) -> None
 
 def with_stream(content: bytes, *, more: str = "") -> bytes:
     """A PDF of one page whose drawing is this compressed stream; `more` are further resources of the page."""
-    packed = zlib.compress(content, 9)
+    return with_packed(zlib.compress(content, 9), more=more)
+
+
+def with_packed(packed: bytes, *, more: str = "") -> bytes:
     head = pdf_of([]).replace(b"/Font <<", f"{more} /Font <<".encode())
     start = head.index(b"5 0 obj")
     stream = (
@@ -123,8 +126,23 @@ def with_stream(content: bytes, *, more: str = "") -> bytes:
     return head[:start] + stream + b"trailer << /Size 6 /Root 1 0 R >>\n%%EOF\n"  # pdfium finds the objects by itself
 
 
+def compressed(head: bytes, piece: bytes, *, times: int) -> bytes:
+    """As zlib would, but for the work: the piece is compressed once, and what that gave is repeated."""
+    compressor = zlib.compressobj()
+    begun = compressor.compress(head) + compressor.flush(zlib.Z_FULL_FLUSH)
+    one = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
+    checksum = zlib.adler32(head)
+    for _ in range(times):
+        checksum = zlib.adler32(piece, checksum)
+    return begun + one * times + b"\x03\x00" + checksum.to_bytes(4, "big")  # an empty last block
+
+
+def test_pieces_are_compressed_as_the_whole() -> None:
+    assert zlib.decompress(compressed(b"head", b"piece", times=3)) == b"headpiecepiecepiece"
+
+
 def test_a_pdf_page_that_unpacks_to_a_gigabyte(tmp_path: Path) -> None:
-    data = with_stream(b"BT /F1 11 Tf 72 700 Td (Text) Tj ET\n" + b" " * 2**30)
+    data = with_packed(compressed(b"BT /F1 11 Tf 72 700 Td (Text) Tj ET\n", b" " * 2**20, times=2**10))
     assert len(data) < 2 * 2**20
     with pytest.raises(IngestionError):
         read(write(tmp_path, "a.pdf", data), "pdf")

@@ -11,9 +11,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agents.tests.widget_stub import running_site
 from agents.tests.widget_visit import CHROMIUM, FLAGS, IN_BROWSER, PAGE
-from conversations.jobs import GONE_SECONDS
 from knowrithm.tests.mailbox import parts
-from knowrithm.tests.platform import FLOW, PASSWORD, Platform, wait_for
+from knowrithm.tests.platform import FLOW, PASSWORD, VISITOR_GONE_SECONDS, Platform, wait_for
 
 pytestmark = [FLOW, pytest.mark.last, *IN_BROWSER]
 
@@ -87,7 +86,7 @@ def test_a_visitor_who_has_gone_is_mailed_and_goes_on_by_the_link(platform: Plat
         texts = [parts(mail)[0] for mail in platform.mailbox.taken if mail["To"] == ADDRESS]
         return texts[0] if texts else None
 
-    text = wait_for(mailed, seconds=GONE_SECONDS + 60, pause=1)
+    text = wait_for(mailed, seconds=VISITOR_GONE_SECONDS + 60, pause=1)
     [mail] = [mail for mail in platform.mailbox.taken if mail["To"] == ADDRESS]
     assert mail["Subject"] == "Ada Lovelace hat Ihnen geantwortet"
     assert ("Sie kommt am Montag." in text, "Hello" in text) == (True, False)

@@ -20,7 +20,7 @@ while kill -0 "$pip" 2> /dev/null; do
     if grep -q '^Installing collected packages' "$log"; then
         step="installing all of them"
     else
-        step="fetched $(grep -cE '^(Collecting|Requirement already)' "$log") of $total"
+        step="fetched $(grep -cE '^(Collecting|Processing|Requirement already)' "$log") of $total"
     fi
     # In a terminal one line that counts, elsewhere a line now and then.
     if [ -t 1 ] || [ "$SECONDS" -ge "$next" ]; then

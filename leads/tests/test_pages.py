@@ -126,7 +126,7 @@ def test_one_lead_s_page_tells_all(
     acme_client.post(f"/leads/{lead.pk}/status", {"status": "lost", "note": "Too dear."})
     acme_client.post(f"/leads/{lead.pk}/note", {"note": "<script>alert(1)</script>"})
     acme_client.post(f"/leads/{lead.pk}/merge", {"other": other.pk})
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         page = read(acme_client, f"/leads/{lead.pk}")
     for text in (
         "New → Lost", "Too dear.", "&lt;script&gt;alert(1)", "Merged with a lead of Acme helper", "Prices",

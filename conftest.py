@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from agents.catalog.seed import seed_catalogue
 from agents.models import Agent
 from agents.services import create_agent
+from knowrithm.db import lease
 from knowrithm.db.schema import leave_company
 from knowrithm.principal import Principal
 from tenants.audit.models import AuditEvent, AuditHead
@@ -36,6 +37,7 @@ from tenants.services import (
 
 pytest_plugins = ["knowrithm.tests.platform", "knowrithm.tests.isolation"]
 PASSWORD = "correct-horse-battery"
+lease.HEARTBEAT_SECONDS = 3600  # its own connection would not see the row of a test, and would give the work up as lost
 
 
 @dataclass(frozen=True)

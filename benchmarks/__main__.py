@@ -28,6 +28,7 @@ NAMES = (
     "retrieval",
     "scale",
     "evidence",
+    "topics",
     "visitors",
     "leads",
     "widget",

@@ -14,12 +14,15 @@ import asyncio
 import io
 import json
 import re
+import signal
+import threading
 import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any
 
 import redis.asyncio
@@ -109,6 +112,7 @@ class Hub:
     def __init__(self) -> None:
         self.client: redis.asyncio.Redis = async_redis()
         self._listeners: dict[str, set[Wake]] = defaultdict(set)
+        self.ending = asyncio.Event()  # the process is to end, and no listener may hold it up
         self._pubsub = self.client.pubsub()
         self._task: asyncio.Task[None] | None = None
 
@@ -156,6 +160,26 @@ def _hub() -> Hub:
     return _hubs.setdefault(asyncio.get_running_loop(), Hub())
 
 
+def end_when_signalled() -> None:
+    """Let the listeners go as soon as the server is asked to end: it waits for them, and they for what never comes.
+
+    Each comes again by itself and goes on after the last event that it saw. Whoever waits for one answer on the
+    connection of its question keeps the server's time of grace.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # signals are another's
+    loop, hub = asyncio.get_running_loop(), _hub()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        server = signal.getsignal(number)
+
+        def end(number: int, frame: FrameType | None, server: Any = server) -> None:
+            loop.call_soon_threadsafe(hub.ending.set)
+            if callable(server):
+                server(number, frame)
+
+        signal.signal(number, end)
+
+
 async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
     try:
         subscription = await sync_to_async(_authorise, thread_sensitive=False)(scope)
@@ -163,8 +187,9 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
         await _send_error(send, error)
         return
     disconnect = asyncio.create_task(wait_for_disconnect(receive))
+    ending = asyncio.create_task(_hub().ending.wait())
     stream = asyncio.create_task(_stream(scope, send, subscription))
-    done, pending = await asyncio.wait({disconnect, stream}, return_when=asyncio.FIRST_COMPLETED)
+    done, pending = await asyncio.wait({disconnect, ending, stream}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
@@ -194,13 +219,15 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
     async def write(text: str) -> None:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
-    await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
-    await asyncio.sleep(HEADER_PAUSE)
-    listen = _followed if subscription.is_followed else _events
-    events = _noting_presence(listen(subscription, _last_event_id(scope)), subscription.presence_key)
-    async for text in _while_allowed(scope, events, _conversation_in(scope)):
-        await write(text)
-    await send({"type": "http.response.body", "body": b""})
+    try:
+        await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
+        await asyncio.sleep(HEADER_PAUSE)
+        listen = _followed if subscription.is_followed else _events
+        events = _noting_presence(listen(subscription, _last_event_id(scope)), subscription.presence_key)
+        async for text in _while_allowed(scope, events, _conversation_in(scope)):
+            await write(text)
+    finally:
+        await send({"type": "http.response.body", "body": b""})
 
 
 def answer_to(turn: Turn, *, scope: Mapping[str, Any], after: str) -> AsyncIterator[str]:

@@ -20,7 +20,7 @@ import re2
 from conversations.engine.detectors import DETECTORS, PERSONAL, SECRETS, Span
 
 MOST_RULES, MOST_VALUES, LONGEST_VALUE = 50, 200, 500
-THRESHOLD = 0.5  # of similarity to the nearest example
+THRESHOLD = 0.35  # of similarity to the nearest example; benchmarks/topics.py measures it
 EXCERPT = 40  # characters before and behind what was found
 REFUSAL = "I cannot help with that here."
 REMOVED = "[text removed]"

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from knowrithm.llm.base import ChatMessage, ChatRequest, Evidence
 
-CHARACTERS_PER_TOKEN = 4  # a safe average for budgeting; providers count exactly
+# For budgeting; providers count exactly. Bytes of UTF-8 hold across scripts: a token is some four letters of English,
+# two of Greek or Arabic, and little more than one character of Chinese.
+BYTES_PER_TOKEN = 4
 
 RULES = """\
 You are {name}, an assistant that answers from its company's own documents.
@@ -130,7 +132,7 @@ def request_with(
     facts = "\n".join(f"{name}: {_one_line(value)[:LONGEST_FACT]}" for name, value in (visitor or {}).items())
     about = VISITOR.format(facts=facts) if facts else ""
     messages = [ChatMessage("system", f"{instructions}{SOURCES}{sources}{END}{about}")]
-    for exchange in _that_fit(history, max_context_tokens * CHARACTERS_PER_TOKEN):
+    for exchange in _that_fit(history, max_context_tokens * BYTES_PER_TOKEN):
         messages += [ChatMessage("user", exchange.question), ChatMessage("assistant", exchange.answer)]
     messages.append(ChatMessage("user", question))
     return ChatRequest(
@@ -193,7 +195,7 @@ def _one_line(text: str) -> str:
 def _that_fit(history: Sequence[Exchange], budget: int) -> list[Exchange]:
     kept: list[Exchange] = []
     for exchange in reversed(history):
-        budget -= len(exchange.question) + len(exchange.answer)
+        budget -= len(exchange.question.encode()) + len(exchange.answer.encode())
         if budget < 0:
             break
         kept.append(exchange)

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from conftest import Character, key_client, page_client
+from conversations.engine.guardrails import THRESHOLD
 from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
 from conversations.records import direct_answer
 from conversations.services import create_conversation, start_turn
@@ -33,7 +34,10 @@ def made(api: APIClient, **fields: Any) -> dict[str, Any]:
 def test_a_guardrail_is_made_changed_tried_and_deleted(acme_api: APIClient, acme: Character) -> None:
     record = made(acme_api, agent_ids=[str(acme.agent.id)], rules=[WORDS, MAIL], refusal_text="Not here.")
     path = f"/api/v1/guardrail/{record['id']}"
-    assert [(rule["name"], rule["threshold"]) for rule in record["rules"]] == [("No lawsuits", 0.5), ("Addresses", 0.5)]
+    assert [(rule["name"], rule["threshold"]) for rule in record["rules"]] == [
+        ("No lawsuits", THRESHOLD),
+        ("Addresses", THRESHOLD),
+    ]
 
     trial = acme_api.post(f"{path}/try", {"text": "A lawsuit by bob@example.org"}, format="json").json()["trial"]
     assert (trial["text"], trial["is_refused"]) == ("Not here.", True)

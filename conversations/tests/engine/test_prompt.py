@@ -42,6 +42,12 @@ def test_history_is_kept_newest_first_while_it_fits() -> None:
     assert kept == ["question 3", "question 4", "How long?"]
 
 
+@pytest.mark.parametrize(("letter", "kept"), [("a", 3), ("я", 1), ("字", 1), ("😀", 0)])
+def test_a_token_is_fewer_letters_of_other_scripts(letter: str, kept: int) -> None:
+    made = request(history=[Exchange("", letter * 100) for _ in range(5)], budget=90)
+    assert [message.content for message in made.messages].count(letter * 100) == kept
+
+
 def test_the_last_two_questions_are_searched_for() -> None:
     assert retrieval_query("And returns?", []) == "And returns?"
     history = [Exchange("old", ""), Exchange("Warranty?", "")]

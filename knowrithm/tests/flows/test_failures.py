@@ -211,3 +211,17 @@ def test_dead_web_process_is_replaced(platform: Platform, owner: Owner) -> None:
     os.kill(web.pid, signal.SIGKILL)
     wait_for(lambda: platform.health() == "healthy" and platform.part("uvicorn").pid != web.pid, seconds=60)
     assert owner.client.users.get_profile(owner.jwt)["user"]["email"] == owner.email
+
+
+def test_a_web_process_that_is_to_end_lets_its_listeners_go(platform: Platform, owner: Owner, agent_id: str) -> None:
+    conversation_id = owner.start_conversation(agent_id)
+    web, said = platform.part("uvicorn"), len(platform.output())
+    path = f"/api/v1/conversation/{conversation_id}/messages/stream?follow=true"
+    with platform.get(path, headers=owner.headers, stream=True) as response:
+        lines = response.iter_lines(decode_unicode=True)
+        assert next(lines) == ": connected"
+        os.kill(web.pid, signal.SIGTERM)
+        assert [line for line in lines if line.startswith("data: ") and line != "data: {}"] == []  # it ends, unbroken
+    wait_for(lambda: web.pid not in [one.pid for one in platform.processes("uvicorn")], seconds=60)
+    wait_for(lambda: platform.health() == "healthy", seconds=60)
+    assert [line for line in platform.output()[said:].splitlines() if "Cancel" in line or "Traceback" in line] == []

@@ -26,7 +26,7 @@ APPS = (
     "analytics",
 )
 
-READERS = {"text", "integer", "boolean", "items", "secret"}  # of knowrithm.env
+READERS = {"text", "web_address", "integer", "boolean", "items", "secret"}  # of knowrithm.env
 OF_THE_SYSTEM = {"PATH"}
 TABLE_ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]*)` \| (.*?) \|", re.MULTILINE)
 

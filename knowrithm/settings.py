@@ -113,7 +113,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "knowrithm.legal.legal_pages",
+                "knowrithm.installation.about_installation",
             ],
         },
     }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from celery import signals
 from django.conf import settings as django_settings
+from django.test import Client
 from pytest_django import Settings
 
 from conftest import Character
@@ -202,3 +203,13 @@ def test_sent_mail_is_in_the_company_s_log(in_acme: Character) -> None:
     mail_link(Letter.RESET_PASSWORD, in_acme.admin.id)
     event = AuditEvent.objects.latest("position")
     assert (event.event_type, event.entity_id) == ("user.reset_password_mailed", str(in_acme.admin.id))
+
+
+@pytest.mark.parametrize("sends_mail", [True, False])
+def test_pages_do_not_say_that_was_mailed_what_was_not(
+    acme: Character, acme_client: Client, settings: Settings, sends_mail: bool
+) -> None:
+    User.objects.filter(pk=acme.admin.pk).update(email_verified=False)
+    settings.EMAIL_BACKEND = BACKENDS["smtp" if sends_mail else "console"]
+    page = acme_client.get("/invitations").content.decode()
+    assert ("that we have mailed to you" in page, "sends no mail" in page) == (sends_mail, not sends_mail)

@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3  # more than the cores: the worker with the flows mostly waits
 
 .PHONY: help run test check check-types check-rest fuzz bench services format lock clean system system-test
 

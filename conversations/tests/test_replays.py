@@ -12,8 +12,6 @@ from django.test import Client
 from django_tenants.utils import tenant_context
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
-from structlog.contextvars import merge_contextvars
-from structlog.testing import capture_logs
 
 from agents.models import LLMSettings
 from agents.services import update_agent
@@ -157,10 +155,13 @@ def test_keeping_it_costs_no_statement(
         turn.run(started.reply.id)
 
 
-def test_the_log_of_a_turn_names_its_trace(taught: Character, conversation: Conversation) -> None:
+def test_the_log_of_a_turn_names_its_trace(
+    taught: Character, conversation: Conversation, caplog: pytest.LogCaptureFixture
+) -> None:
     started = start_turn(actor=taught.principal, conversation_id=conversation.id, text=QUESTION)
-    with capture_logs(processors=[merge_contextvars]) as lines:
+    with caplog.at_level("INFO", logger="conversations.turn"):
         turn.run(started.reply.id)
+    lines: list[Any] = [record.msg for record in caplog.records if record.name == "conversations.turn"]
     assert [line["trace_id"] for line in lines if line["event"] == "turn_answered"] == [str(started.reply.pk)]
 
 

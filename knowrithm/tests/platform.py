@@ -244,7 +244,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (_place(item), item.get_closest_marker("last") is not None))
+    items.sort(key=lambda item: (_place(item), _lateness(item)))
+
+
+def _lateness(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("last")
+    return 0 if marker is None else marker.args[0] if marker.args else 1
 
 
 def _place(item: pytest.Item) -> int:

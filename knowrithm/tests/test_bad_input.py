@@ -178,6 +178,7 @@ def test_charsets_of_a_query(rf: RequestFactory, charset: str) -> None:
     assert AsgiRequest(scope, io.BytesIO()).GET["search"] == "\ufffd"
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/login"])
 def test_a_page_says_it_in_words(anonymous: APIClient, path: str) -> None:
     answer = anonymous.get(path, HTTP_HOST="a b")

@@ -91,9 +91,9 @@ class Installation:
         query = sql.SQL(
             "INSERT INTO {}.leads_lead (id, created_at, updated_at, agent_id, first_name, last_name, email, "
             "email_hash, phone, source, notes, status, consent_marketing, consent_data_processing, user_agent, "
-            "last_activity, phone_hash, tags, metadata, is_nameless, score_revision) "
+            "last_activity, phone_hash, tags, metadata, custom_fields, is_nameless, score_revision) "
             "SELECT gen_random_uuid(), now(), now(), id, %s, '', %s, %s, '', '', '', 'new', false, true, '', now(), "
-            "'', '[]', '{{}}', false, 0 "
+            "'', '[]', '{{}}', '{{}}', false, 0 "
             "FROM {}.agents_agent LIMIT 1"
         ).format(*[sql.Identifier(schema)] * 2)
         rows = []

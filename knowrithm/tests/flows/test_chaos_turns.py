@@ -23,7 +23,7 @@ from knowrithm.tests.flows.files import WARRANTY_QUESTION, library, write_files
 from knowrithm.tests.platform import FLOW, Owner, Platform, wait_for
 from knowrithm.tests.providers import OpenAIServer
 
-pytestmark = [FLOW, pytest.mark.last, pytest.mark.timeout(1200)]
+pytestmark = [FLOW, pytest.mark.last(2), pytest.mark.timeout(1200)]
 
 TURNS = int(os.environ.get("CHAOS_TURNS", "8"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))

@@ -278,7 +278,7 @@ def wrecker(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) 
     valkey.close()
 
 
-@pytest.mark.last
+@pytest.mark.last(2)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("wrecker", range(SEEDS), indirect=True)
 def test_nothing_is_lost_or_doubled_whatever_dies(wrecker: Wrecker) -> None:

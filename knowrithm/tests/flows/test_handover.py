@@ -127,7 +127,7 @@ def test_handed_over_to_a_person_in_a_browser_and_back(owner: Owner, page: Page)
 
     page.locator(".inbox-thread summary").click()
     page.get_by_label("Summary for Desk").fill("The order is looked for.")
-    page.get_by_role("button", name="Hand back").click()
+    page.get_by_role("button", name="Hand back with this summary").click()
     expect(page.get_by_text("The agent answers again.")).to_be_visible()
     accepted = visitor.say("What is your name?")
     assert accepted["assistant_message_id"] is not None

@@ -130,7 +130,7 @@ def test_by_keyboard_from_the_button_to_a_person_and_back(owner: Owner, browser:
         # Back to the agent, and out of the widget.
         team.locator(".inbox-thread summary").click()
         team.get_by_label("Summary for Pump desk").fill("The order is looked for.")
-        team.get_by_role("button", name="Hand back").click()
+        team.get_by_role("button", name="Hand back with this summary").click()
         expect(subtitle).to_have_text("Digital assistant")
         type_and_send(visitor, WARRANTY_QUESTION)
         expect(answers.last).to_have_text(f"{WARRANTY}1")

@@ -96,6 +96,7 @@ function keep() {
   return {
     text: box?.value ?? "", isNote: note?.checked, mine: composer?.dataset.mine, hasFocus: document.activeElement === box, place: box?.selectionStart ?? 0,
     isAtFoot: !log || log.scrollHeight - log.scrollTop - log.clientHeight < 80, top: log?.scrollTop ?? 0,
+    isTyping: parts.thread.querySelector("[data-typing]")?.hidden === false, said: saidByVisitor(),
   };
 }
 
@@ -110,8 +111,14 @@ function restore(before) {
     box.setSelectionRange(before.place, before.place);
   }
   wireComposer();
+  const typing = parts.thread.querySelector("[data-typing]");
+  if (typing) typing.hidden = !before.isTyping || saidByVisitor() > before.said; // what was being written may have come
   if (before.isAtFoot) scrollDown();
   else if (log) log.scrollTop = before.top;
+}
+
+function saidByVisitor() {
+  return parts.thread.querySelectorAll(".line-visitor").length;
 }
 
 /** What agents said, with the marks of its sources. */
@@ -134,11 +141,11 @@ function markRead() {
 }
 
 function showTyping(isTyping) {
-  const line = parts.thread.querySelector("[data-typing]");
-  if (!line) return;
-  line.hidden = !isTyping;
+  const line = () => parts.thread.querySelector("[data-typing]"); // another one after each refresh
+  if (!line()) return;
+  line().hidden = !isTyping;
   clearTimeout(hiddenTimer);
-  if (isTyping) hiddenTimer = setTimeout(() => { line.hidden = true; }, 2000 * TYPING_SECONDS);
+  if (isTyping) hiddenTimer = setTimeout(() => { line()?.setAttribute("hidden", ""); }, 2000 * TYPING_SECONDS);
 }
 
 // --- Writing ---------------------------------------------------------------------------------------------------------

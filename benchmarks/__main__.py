@@ -43,7 +43,8 @@ def main() -> None:
     wanted: list[str] = parser.parse_args().names
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
     django.setup()
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request
+    for name in ("httpx2", "knowrithm.request"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # a line for every request
     results = {}
     for name in wanted or NAMES:
         print(f"{name} …", flush=True)

@@ -178,11 +178,12 @@ class Owner:
         return [document["id"] for document in answer["documents"]]
 
     def document(self, document_id: str) -> dict[str, Any]:
-        """The document with its `chunks`."""
-        answer = self.platform.get(
-            f"/api/v1/document/{document_id}", headers=self.headers, params={"per_page": 100}
-        ).json()
-        return {**answer["document"], "chunks": answer["chunks"]}
+        """The document with its `chunks`. Raises `requests.HTTPError` while the platform cannot tell."""
+        path = f"/api/v1/document/{document_id}"
+        answer = self.platform.get(path, headers=self.headers, params={"per_page": 100})
+        answer.raise_for_status()
+        told = answer.json()
+        return {**told["document"], "chunks": told["chunks"]}
 
     def await_document(self, document_id: str, *, seconds: float = 60) -> dict[str, Any]:
         """The document, once it has ended as processed or failed."""

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 import redis
+import requests
 from knowrithm_py.dataclass.error import KnowrithmAPIError
 from PIL import Image, ImageDraw
 
@@ -50,7 +51,10 @@ def patiently(call: Callable[[], T]) -> T:
         except KnowrithmAPIError as error:
             if error.status_code != 503:
                 raise
-            return None
+        except requests.HTTPError as error:
+            if error.response.status_code != 503:
+                raise
+        return None
 
     return wait_for(taken, seconds=DYING, pause=0.5)
 

@@ -103,5 +103,6 @@ def _delete_file(document: Document) -> None:
     if not name:
         return
     storage.delete(name)
+    # The document's own folder, unless there is more in it. Only storages on this machine have one.
     with suppress(NotImplementedError, OSError):
-        Path(storage.path(name)).parent.rmdir()  # the document's own folder, unless there is more in it
+        Path(storage.path(name)).parent.rmdir()

@@ -148,9 +148,8 @@ class Lead(ArchivableModel):
     notes = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
-    custom_fields = models.JSONField(
-        default=dict, blank=True
-    )  # by the keys of the company's fields: leads.field_values
+    # By the keys of the company's fields, as leads.field_values stores them.
+    custom_fields = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=12, choices=LeadStatus, default=LeadStatus.NEW)
     consent_marketing = models.BooleanField(default=False)
     consent_data_processing = models.BooleanField(default=True)

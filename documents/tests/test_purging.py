@@ -11,6 +11,7 @@ from django.core.files.base import ContentFile
 from django.db.models import Count, Sum
 from django.test import Client
 from django.utils import timezone
+from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
 from conftest import Character
@@ -97,6 +98,25 @@ def test_all_that_belongs_to_it_goes_and_is_written_down(in_acme: Character) -> 
     assert DocumentChunk.everywhere.filter(document=old.pk).count() == 0
     terms = LexicalTerm.objects.exclude(term=ALL_CHUNKS).aggregate(Sum("chunk_count"))
     assert (LexicalTerm.objects.get(term=ALL_CHUNKS).chunk_count, terms["chunk_count__sum"]) == (3, 6)
+
+
+def test_what_another_company_keeps_stays(acme: Character, globex: Character) -> None:
+    keep(acme, versions=5, archived=5)
+    keep(globex, versions=None)
+    with tenant_context(globex.company):
+        old = versions_of(globex, 40, 40, None)
+        before = everything()
+    with tenant_context(acme.company):
+        versions_of(acme, 40, 40, None)
+        assert purge() == ["v2"]
+    with tenant_context(globex.company):
+        assert everything() == before
+        assert [Path(document.file.path).exists() for document in old] == [True] * 3
+
+
+def everything() -> list[Any]:
+    models = (Document, DocumentChunk, LexicalTerm, AuditEvent)
+    return [sorted(map(str, model._base_manager.values_list())) for model in models]
 
 
 def test_the_latest_version_is_no_earlier_one(in_acme: Character) -> None:

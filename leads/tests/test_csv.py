@@ -19,7 +19,7 @@ from conftest import Character
 from knowrithm.celery import app as celery
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.jobs import read_task
-from leads import csv_rows, imports, jobs
+from leads import csv_rows, imports, tasks
 from leads.models import Lead, LeadConsent, LeadImport
 from leads.services import check_import, start_import
 from tenants.audit.models import AuditEvent
@@ -39,8 +39,11 @@ def exported(client: Client, query: str = "") -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(("hours", "is_kept"), [(23, True), (25, False)])
 def test_a_file_that_nobody_imports_is_deleted_after_a_day(
-    in_acme: Character, acme_client: Client, hours: int, is_kept: bool
+    in_acme: Character, globex: Character, acme_client: Client, hours: int, is_kept: bool
 ) -> None:
+    with tenant_context(globex.company):
+        foreign = checked(globex, b"email\na@x.example\n")
+        LeadImport.objects.filter(pk=foreign.pk).update(updated_at=timezone.now() - timedelta(days=9))
     waiting = checked(in_acme, b"email\na@x.example\nno address\n")
     broken, running = (checked(in_acme, b"email\nb@x.example\n") for _ in range(2))
     statuses = {broken.pk: "failed", running.pk: "processing", waiting.pk: "checked"}
@@ -51,7 +54,7 @@ def test_a_file_that_nobody_imports_is_deleted_after_a_day(
     page = acme_client.get(f"/leads/import/{waiting.pk}").content.decode()
     assert "A file that is not imported is deleted after a day" in page
     with tenant_context(in_acme.company):  # the request has left it
-        jobs.purge_imports()
+        tasks.purge_imports(in_acme.company.schema_name)
 
         there = {row.pk: row for row in LeadImport.objects.all()}
         files = [waiting.file.storage.exists(row.file.name or "") for row in rows]
@@ -62,6 +65,9 @@ def test_a_file_that_nobody_imports_is_deleted_after_a_day(
         if not is_kept:
             with pytest.raises(NotFoundError):
                 start_import(actor=in_acme.principal, row=waiting)
+    with tenant_context(globex.company):
+        assert LeadImport.objects.filter(pk=foreign.pk).exists()
+        assert foreign.file.storage.exists(foreign.file.name or "")
 
 
 def test_the_download_holds_what_the_list_does_and_no_formula(acme: Character, acme_client: Client) -> None:

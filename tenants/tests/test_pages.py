@@ -99,7 +99,7 @@ def test_sign_up_asks_for_the_terms_that_the_installation_has_and_keeps_which(
 
     assert links == [True, True, True, True]
     assert refused.context["form"].errors == {"accepts_terms": ["This field is required."]}
-    assert accepted.url == "/home"  # type: ignore[attr-defined]
+    assert accepted.url == "/home"  # type: ignore[attr-defined]  # of a redirect
     with tenant_context(Company.objects.get(name="Initech")):
         event = AuditEvent.objects.get(event_type="company.registered")
     assert event.description == "Accepted the terms of use https://terms.example/2"

@@ -54,7 +54,7 @@ class OpenAIChatModel:
         from openai import Stream
 
         # `chat.completions.create` would first walk through every message of a long history to see whether it is one,
-        # and would make a model with six classes of each piece of the answer: a third of a turn's processor time.
+        # and would make a model with six classes of each piece of the answer, which takes longer than all else here.
         stream: Stream[Any] = self._client.post(
             "/chat/completions",
             body={

@@ -75,7 +75,7 @@ def test_the_history_of_a_row_is_what_the_logs_tell_of_it(acme: Character, globe
     assert told(acme.company)[:2] == ["company.created", "company.updated"]
     assert (told(country), told(other)) == (["country.updated"], [])
     answer = root.get(reverse("admin:audit_auditevent_history", args=[event.pk]))
-    assert answer.url == reverse("admin:audit_auditevent_change", args=[event.pk])  # type: ignore[attr-defined]
+    assert answer.url == reverse("admin:audit_auditevent_change", args=[event.pk])  # type: ignore[attr-defined]  # of a redirect
     assert "No task has failed for good." in root.get(reverse("admin:tenants_deadletter_changelist")).content.decode()
 
 

@@ -21,7 +21,7 @@ from conversations.services import MAX_MESSAGE_LENGTH
 from documents.models import Dataset
 from knowrithm.llm.base import ProviderError
 from tenants.models import ApiKey
-from tenants.pages import PageRequest, admin_page, as_uuid, errors_in, page_of, post_data, query_text
+from tenants.pages import PageRequest, admin_page, as_uuid, errors_in, linked_ids, page_of, post_data, query_text
 from tenants.services import principal_of
 
 PER_PAGE = 30
@@ -106,7 +106,7 @@ class GuardrailForm(forms.Form):
     def values(self) -> dict[str, Any]:
         values = {name: self.cleaned_data[name] for name in guardrails.FIELDS if name in self.cleaned_data}
         for name in ("agent_ids", "api_key_ids", "dataset_ids"):
-            values[name] = [row.pk for row in self.cleaned_data[name]]
+            values[name] = linked_ids(self, name)
         return values if self.cleaned_data["is_limited"] else {**values, "dataset_ids": None}
 
 

@@ -22,6 +22,7 @@ from tenants.pages import (
     admin_page,
     errors_as_messages,
     errors_in,
+    linked_ids,
     page_of,
     post_data,
     query_text,
@@ -62,7 +63,7 @@ class WebhookForm(forms.Form):
         fields["agent_ids"].queryset = Agent.objects.live().order_by("name")
 
     def values(self) -> dict[str, Any]:
-        return {**self.cleaned_data, "agent_ids": [agent.pk for agent in self.cleaned_data["agent_ids"]]}
+        return {**self.cleaned_data, "agent_ids": linked_ids(self, "agent_ids")}
 
 
 @admin_page
@@ -108,11 +109,8 @@ def edit(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = selectors.get_webhook(pk)
     form = WebhookForm(post_data(request), webhook=found)
     if form.is_bound and form.is_valid():
-        values = form.values()
-        shown = set(form.fields["agent_ids"].queryset.values_list("pk", flat=True))  # type: ignore[attr-defined]  # declared as a plain field
-        values["agent_ids"] += [agent_id for agent_id in found.agent_ids if agent_id not in shown]  # archived ones
         with errors_in(form):
-            services.update_webhook(actor=principal_of(request.user), webhook_id=pk, fields=values)
+            services.update_webhook(actor=principal_of(request.user), webhook_id=pk, fields=form.values())
             messages.success(request, "The webhook was saved.")
             return redirect("webhook", pk=pk)
     return render(request, "webhooks/form.html", {"form": form, "webhook": found})

@@ -165,6 +165,15 @@ def way_back(request: HttpRequest, default: str) -> HttpResponse:
     return redirect(default)
 
 
+def linked_ids(form: Form, name: str) -> list[uuid.UUID]:
+    """What is chosen in a field of many rows, and what was linked before and the field does not offer any more: nobody
+    could have taken that away, and should it be restored, its link is there."""
+    field: Any = form.fields[name]
+    offered = set(field.queryset.values_list("pk", flat=True))
+    kept = [pk for pk in form.initial.get(name) or [] if pk not in offered]
+    return [*(row.pk for row in form.cleaned_data[name]), *kept]
+
+
 # --- What a service refused ---------------------------------------------------------------------------------------
 
 

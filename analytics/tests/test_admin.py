@@ -30,7 +30,7 @@ def test_the_first_page_shows_every_company_what_happened_and_how_things_are(
     admin_client.get("/admin/")
     CompanyDaily.objects.all().delete()
 
-    with django_assert_num_queries(28):
+    with django_assert_num_queries(27):
         answer = admin_client.get("/admin/")
 
     context = answer.context

@@ -236,7 +236,7 @@ def test_many_are_archived_in_as_many_statements_as_one(
 ) -> None:
     made = upload(acme_api, acme.agent, *[(f"{n}.txt", TEXT + b"%d" % n) for n in range(count)]).json()["documents"]
     body = {"document_ids": [row["id"] for row in made]}
-    with tenant_context(acme.company), django_assert_num_queries(13):
+    with tenant_context(acme.company), django_assert_num_queries(12):
         services.archive_documents(actor=acme.principal, document_ids=[uuid.UUID(row["id"]) for row in made])
     assert acme_api.delete("/api/v1/document/bulk-delete", body).status_code == 404
     with tenant_context(acme.company):

@@ -1,7 +1,7 @@
-"""Queries that most requests make, compiled once.
+"""Queries that most requests make, compiled and planned once.
 
-Django makes the SQL of a QuerySet anew each time that it is read. For a few rows that takes longer than PostgreSQL
-takes to find them.
+Django makes the SQL of a QuerySet anew each time that it is read, and PostgreSQL its plan. For a few rows both take
+longer than finding them.
 """
 
 from __future__ import annotations
@@ -78,4 +78,10 @@ def _compiler(made: _Compiled[Any], parameters: tuple[Any, ...], using: str, *_:
     compiler = copy.copy(made.compiler)
     compiler.connection = connections[using]
     compiler.as_sql = lambda *_, **__: (made.sql, parameters)
+    compiler.execute_sql = partial(_execute, made.compiler.execute_sql.__func__, compiler)
     return compiler
+
+
+def _execute(execute_sql: Callable[..., Any], compiler: Any, *arguments: Any, **options: Any) -> Any:
+    with compiler.connection.preparing():
+        return execute_sql(compiler, *arguments, **options)

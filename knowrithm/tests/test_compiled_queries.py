@@ -53,3 +53,23 @@ def test_what_was_compiled_for_one_company_reads_the_rows_of_the_next(
         assert BY_ID.get(agents[0].pk) is None
         create_agent(actor=globex.principal, name="Gus")
         assert [agent.name for agent in BY_NAME[0:10]] == ["Gus"]
+
+
+def test_postgresql_plans_it_once_for_a_connection_and_anew_for_the_next_company(
+    acme: Character, globex: Character, agents: list[Agent]
+) -> None:
+    def planned() -> tuple[int, int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*), sum(generic_plans + custom_plans) FROM pg_prepared_statements")
+            (row,) = cursor.fetchall()
+            return row[0], row[1]
+
+    with tenant_context(acme.company):
+        BY_ID.get(agents[0].pk)
+        statements, runs = planned()
+        assert BY_ID.get(agents[1].pk) == agents[1]
+        assert planned() == (statements, runs + 1)
+    with tenant_context(globex.company):
+        assert BY_ID.get(agents[1].pk) is None
+        assert BY_ID.get(globex.agent.pk) == globex.agent
+        assert planned() == (statements, runs + 3)

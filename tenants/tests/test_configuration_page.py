@@ -97,5 +97,5 @@ def test_the_page_costs_the_same_for_one_and_three(
 ) -> None:
     for number in range(count):
         set_config(actor=acme.principal, config_key=f"key-{number}", config_value=number)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         assert len(acme_client.get(URL).context["entries"]) == count

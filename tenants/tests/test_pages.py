@@ -212,7 +212,7 @@ def test_key_list_queries(
 ) -> None:
     for number in range(count):
         create_api_key(actor=acme.principal, name=f"key {number}")
-    with django_assert_num_queries(5):  # two search paths, session, person with company, keys
+    with django_assert_num_queries(4):  # search path, session, person with company, keys
         assert len(acme_client.get("/api-keys").context["keys"]) == count
 
 

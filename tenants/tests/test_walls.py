@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import ProgrammingError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context, tenant_context
 
 from agents.models import Agent
@@ -50,6 +51,20 @@ def test_a_rollback_does_not_leave_the_wall_open(acme: Character, globex: Charac
             transaction.set_rollback(True)
         assert current_role() == globex.company.schema_name
     assert current_role() != globex.company.schema_name
+
+
+def test_a_connection_is_told_of_a_company_only_when_it_is_another_one(acme: Character, globex: Character) -> None:
+    def statements(who: Character) -> list[str]:
+        with tenant_context(who.company), CaptureQueriesContext(connection) as queries:
+            assert list(Agent.objects.values_list("name", flat=True)) == [who.agent.name]
+        return [query["sql"].split()[0] for query in queries]
+
+    statements(acme)
+    assert statements(acme) == ["SELECT"]
+    assert statements(globex) == ["SET", "SELECT"]
+    leave_company()
+    assert current_role() != globex.company.schema_name
+    assert statements(globex) == ["SET", "SELECT"]
 
 
 def test_a_cursor_of_the_server_runs_as_the_company_too(acme: Character) -> None:

@@ -398,7 +398,7 @@ def test_reports_ask_the_same_few_questions(
     with django_assert_num_queries(2):
         selectors.peaks(acme.company.id, days=30)
     client = page_client(acme)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         assert client.get("/api-usage").status_code == 200
 
 

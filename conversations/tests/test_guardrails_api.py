@@ -11,6 +11,7 @@ from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from agents.services import archive_agent, create_agent
 from conftest import Character, key_client, page_client
 from conversations.engine.guardrails import THRESHOLD
 from conversations.models import Citation, Conversation, Guardrail, GuardrailDecision, Message
@@ -242,6 +243,21 @@ def test_the_editor_saves_rules_and_shows_them_again(acme_client: Client, acme: 
     tried = acme_client.post(f"{saved['Location']}/try", {"text": "To court!", "stage": "input"}).content.decode()
     assert "<strong>Refused.</strong>" in tried
     assert "Shop" in acme_client.get("/guardrails").content.decode()
+
+
+def test_the_editor_keeps_what_was_linked_and_is_archived(acme_client: Client, acme: Character) -> None:
+    """It does not offer that, so it has not been taken away: the agent that comes back is guarded as before."""
+    with tenant_context(acme.company):
+        gone = create_agent(actor=acme.principal, name="Gone for now")
+    saved = acme_client.post("/guardrails/new", {**FORM, **rule_form(), "agent_ids": [str(gone.id)]})
+    with tenant_context(acme.company):
+        archive_agent(actor=acme.principal, agent=gone)
+
+    acme_client.post(saved["Location"], {**FORM, **rule_form(), "name": "Store", "agent_ids": [str(acme.agent.id)]})
+
+    with tenant_context(acme.company):
+        row = Guardrail.objects.get()
+        assert (row.name, set(row.agent_ids)) == ("Store", {gone.id, acme.agent.id})
 
 
 def test_the_editor_says_what_is_wrong_with_a_rule(acme_client: Client) -> None:

@@ -76,6 +76,7 @@ def replace(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             file=request.FILES.get("file"),
             url=request.POST.get("url", "").strip(),
             takes_name=bool(request.POST.get("takes_name")),
+            allow_duplicate=bool(request.POST.get("allow_duplicate")),
         )
         # True also when it has been read before anybody sees this.
         messages.success(request, "The new version was taken. It answers once it has been read.")

@@ -55,6 +55,7 @@ class VersionViewSet(ApiViewSet):
             file=data.get("file"),
             url=data.get("url", ""),
             takes_name=data["takes_name"],
+            allow_duplicate=data["allow_duplicate"],
         )
         record = DocumentSerializer(document).data
         return Response(single("document", record, task_ids=selectors.task_ids([document])), status=202)

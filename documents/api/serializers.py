@@ -169,6 +169,9 @@ class ReplaceInput(serializers.Serializer[Any]):
     takes_name = serializers.BooleanField(
         default=False, help_text="Name the document after the new file, instead of keeping its name and title."
     )
+    allow_duplicate = serializers.BooleanField(
+        default=False, help_text="Take the same file too, to have it read again."
+    )
 
 
 class ChunkInput(serializers.Serializer[Any]):

@@ -23,8 +23,12 @@ def replace_document(
     file: UploadedFile[Any] | None = None,
     url: str = "",
     takes_name: bool = False,
+    allow_duplicate: bool = False,
 ) -> Document:
     """Take a file or the address of one as the next version of a live document, with its tags and metadata.
+
+    The file that the document has is not taken again, unless `allow_duplicate`: to have it read anew, such as a scan
+    by other languages.
 
     The document keeps its title, and its name but for the extension, unless it `takes_name` of the new file. What
     comes from an address is always named by it.
@@ -35,8 +39,9 @@ def replace_document(
         raise InvalidInputError("Send the new version as a file (field `file`) or as an address (field `url`).")
     if file is None:
         return _replace(actor, document, document_at(url), takes_name=takes_name)
-    if sha256_of(file) == document.sha256:
-        raise InvalidInputError("This is the same file as before. Send one that has changed.", code="DOC_DUPLICATE")
+    if sha256_of(file) == document.sha256 and not allow_duplicate:
+        text = "This is the same file as before. Send one that has changed, or ask for this one to be read again."
+        raise InvalidInputError(text, code="DOC_DUPLICATE")
     with stored_file(file, clean_filename(file.name or "")) as new:
         return _replace(actor, document, new, takes_name=takes_name)
 

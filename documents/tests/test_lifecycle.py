@@ -566,6 +566,10 @@ def test_a_document_is_replaced_on_its_page(acme_client: Client, acme_api: APICl
     assert [row.version for row in acme_client.get(f"/documents/{new.pk}").context["versions"]] == [2, 1]
     refused = acme_client.post(f"/documents/{new.pk}/replace", {"file": file(NEWER)}, follow=True)
     assert b"This is the same file as before." in refused.content
+    again = acme_client.post(f"/documents/{new.pk}/replace", {"file": file(NEWER), "allow_duplicate": "1"}, follow=True)
+    work_off(acme)
+    [answers] = acme_api.get(DOCUMENT).json()["documents"]
+    assert answers["id"] == str(again.context["document"].pk)
     acme_client.post(f"/documents/{old}/restore")
     assert [row["id"] for row in acme_api.get(DOCUMENT).json()["documents"]] == [old]
 

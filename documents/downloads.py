@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import content_disposition_header
 from django_tenants.utils import tenant_context
 
 from documents.models import Document
 from documents.selectors import get_document
+from knowrithm.downloads import file_download
 from knowrithm.errors import NotFoundError
 from knowrithm.security.signing import sign, signed_value
 from tenants.models import Company
@@ -34,13 +32,8 @@ def download(request: HttpRequest, document: Document) -> HttpResponseBase:
         file = None
     if file is None:
         raise _missing()
-    pieces: Iterator[bytes] = file.chunks()
-    # Under ASGI Django would read a plain iterator to its end before it sends the first byte.
-    content: Any = _in_threads(pieces) if isinstance(request, ASGIRequest) else pieces
-    response = StreamingHttpResponse(content, content_type=BINARY)
-    response._resource_closers.append(file.close)  # type: ignore[attr-defined]  # as Django's FileResponse does
+    response = file_download(request, file, name=document.original_filename, content_type=BINARY)
     response["Content-Length"] = str(file.size)
-    response["Content-Disposition"] = _disposition(document)
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cache-Control"] = "private, no-store"
@@ -73,21 +66,12 @@ def download_by_link(request: HttpRequest, token: str) -> HttpResponseBase:
 def _storage_url(document: Document) -> str:
     if not document.file:
         raise _missing()
-    parameters = {"ResponseContentDisposition": _disposition(document), "ResponseContentType": BINARY}
+    saved_as = content_disposition_header(True, document.original_filename)
+    parameters = {"ResponseContentDisposition": saved_as, "ResponseContentType": BINARY}
     storage: Any = document.file.storage
     url: str = storage.url(document.file.name, parameters=parameters, expire=LINK_SECONDS)
     return url
 
 
-def _disposition(document: Document) -> str:
-    return str(content_disposition_header(True, document.original_filename))
-
-
 def _missing() -> NotFoundError:
     return NotFoundError("The original of this document is not stored.")
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    following = sync_to_async(lambda: next(pieces, None))
-    while (piece := await following()) is not None:
-        yield piece

@@ -1,4 +1,4 @@
-"""Leads, and the rows of a file that were refused, as CSV downloads that never stand in memory as a whole."""
+"""Leads, and the rows of a file that were refused, as CSV downloads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from asgiref.sync import sync_to_async
 from django.core.files import File
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
@@ -20,11 +18,11 @@ from django_tenants.utils import schema_context
 
 from agents.models import LeadField
 from knowrithm.db.schema import release_connection
+from knowrithm.downloads import CSV, cell, csv_download, file_download
 from leads.csv_rows import Row
 from leads.field_values import text_of
 from leads.models import Lead, LeadImport
 from leads.selectors import LeadFilter, leads_list
-from tenants.audit.export import cell
 
 BATCH = 1000
 IN_MEMORY = 1024 * 1024  # bytes
@@ -35,16 +33,12 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def csv_download(
+def leads_download(
     request: HttpRequest, *, schema: str, wanted: LeadFilter, fields: Sequence[LeadField]
 ) -> StreamingHttpResponse:
     """Newest first, whatever the order that is `wanted`. `fields`, which the company has defined, come last."""
-    pieces = csv_pieces(lead_batches(schema, replace(wanted, sort="")), fields)
-    # Under ASGI Django would read a plain iterator to its end before it sends the first byte.
-    content: Any = _in_threads(pieces) if isinstance(request, ASGIRequest) else pieces
-    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="leads-{timezone.now():%Y-%m-%d}.csv"'
-    return response
+    rows = _rows(lead_batches(schema, replace(wanted, sort="")), fields)
+    return csv_download(request, rows, name=f"leads-{timezone.now():%Y-%m-%d}.csv")
 
 
 class RefusedRows:
@@ -73,25 +67,10 @@ class RefusedRows:
 
 def refused_download(request: HttpRequest, row: LeadImport) -> StreamingHttpResponse:
     """All rows of the file that were refused; of an import from before these were kept, the first of them."""
-    pieces: Iterator[Any]
+    name = f"refused-{row.pk}.csv"
     if row.refused:
-        file = row.refused.open("rb")
-        pieces = file.chunks()
-    else:
-        file = None
-        pieces = iter([_lines([list(REFUSED_COLUMNS), *([str(line), cell(text)] for line, text in row.errors)])])
-    content: Any = _in_threads(pieces) if isinstance(request, ASGIRequest) else pieces
-    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="refused-{row.pk}.csv"'
-    if file is not None:
-        response._resource_closers.append(file.close)  # type: ignore[attr-defined]  # as Django's FileResponse does
-    return response
-
-
-async def _in_threads(pieces: Iterator[Any]) -> AsyncIterator[Any]:
-    following = sync_to_async(lambda: next(pieces, None))
-    while (piece := await following()) is not None:
-        yield piece
+        return file_download(request, row.refused.open("rb"), name=name, content_type=CSV)
+    return csv_download(request, [[REFUSED_COLUMNS, *row.errors]], name=name)
 
 
 def lead_batches(schema: str, wanted: LeadFilter) -> Iterator[list[Lead]]:
@@ -111,19 +90,14 @@ def lead_batches(schema: str, wanted: LeadFilter) -> Iterator[list[Lead]]:
         last = batch[-1]
 
 
-def csv_pieces(batches: Iterable[list[Lead]], fields: Sequence[LeadField]) -> Iterator[str]:
+def _rows(batches: Iterable[list[Lead]], fields: Sequence[LeadField]) -> Iterator[Iterable[Sequence[Any]]]:
     keys = [field.key for field in fields]
-    yield _lines([[*COLUMNS, *keys]])
+    yield [(*COLUMNS, *keys)]
     for batch in batches:
-        yield _lines(
-            [
-                [
-                    *(cell(_value(lead, name)) for name in COLUMNS),
-                    *(cell(text_of(lead.custom_fields.get(key))) for key in keys),
-                ]
-                for lead in batch
-            ]
-        )
+        yield [
+            [*(_value(lead, name) for name in COLUMNS), *(text_of(lead.custom_fields.get(key)) for key in keys)]
+            for lead in batch
+        ]
 
 
 def _value(lead: Lead, name: str) -> Any:
@@ -135,9 +109,3 @@ def _value(lead: Lead, name: str) -> Any:
     if name == "metadata":
         return json.dumps(value, ensure_ascii=False) if value else ""
     return value.isoformat() if name in {"last_activity", "created_at"} else value
-
-
-def _lines(rows: list[list[str]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue()

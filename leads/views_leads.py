@@ -23,7 +23,7 @@ from knowrithm.errors import InvalidInputError
 from leads import selectors, services
 from leads.csv_rows import MAX_ROWS
 from leads.enums import LeadStatus
-from leads.export import csv_download, refused_download
+from leads.export import leads_download, refused_download
 from leads.forms_fields import FilterForm, value_fields, value_initials, values_in
 from leads.models import Lead
 from leads.selectors import SORTS, LeadFilter
@@ -148,7 +148,7 @@ def export(request: PageRequest) -> HttpResponse:
     """The leads of the list, as it is filtered."""
     fields = lead_fields()
     wanted = wanted_by(request, FilterForm(request.GET, fields))
-    return cast(HttpResponse, csv_download(request, schema=schema_name(), wanted=wanted, fields=fields))  # a stream
+    return cast(HttpResponse, leads_download(request, schema=schema_name(), wanted=wanted, fields=fields))  # a stream
 
 
 @company_page

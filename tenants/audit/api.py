@@ -20,7 +20,7 @@ from knowrithm.api.views import ApiViewSet
 from knowrithm.db.schema import schema_name
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import CompanyRow
-from tenants.audit.export import csv_download
+from tenants.audit.export import audit_download
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.selectors import AuditFilter, audit_events, moment_from
 from tenants.audit.sentences import sentence
@@ -152,4 +152,4 @@ class AuditLogViewSet(ApiViewSet):
         )
         with log_of(company):
             schema = schema_name()
-        return csv_download(request._request, schema=schema, wanted=wanted)
+        return audit_download(request._request, schema=schema, wanted=wanted)

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from knowrithm.db.schema import schema_name
-from tenants.audit.export import csv_download
+from tenants.audit.export import audit_download
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.retention import MAX_AUDIT_DAYS, set_audit_retention
 from tenants.audit.selectors import AuditFilter, audit_events, moment_from
@@ -71,7 +71,7 @@ def audit_log(request: PageRequest) -> HttpResponse:
 
 @admin_page
 def export(request: PageRequest) -> HttpResponse:
-    return cast(HttpResponse, csv_download(request, schema=schema_name(), wanted=filter_of(request)))  # a stream
+    return cast(HttpResponse, audit_download(request, schema=schema_name(), wanted=filter_of(request)))  # a stream
 
 
 def filter_of(request: HttpRequest) -> AuditFilter:

@@ -13,8 +13,8 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from conftest import PASSWORD, Character, bearer, key_client, page_client
+from knowrithm.downloads import cell
 from knowrithm.principal import Role
-from tenants.audit.export import cell
 from tenants.audit.models import AuditEvent, RiskLevel
 from tenants.audit.selectors import BATCH
 from tenants.audit.services import log_of, record_event

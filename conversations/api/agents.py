@@ -16,7 +16,8 @@ from agents.selectors import get_agent
 from conversations import services
 from conversations.dashboard import agent_figures
 from knowrithm.api.permissions import READ
-from knowrithm.api.schema import answer
+from knowrithm.api.responses import task_fields
+from knowrithm.api.schema import TaskAcceptedSerializer
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from knowrithm.principal import Resource
@@ -43,15 +44,7 @@ class AgentTrialViewSet(ApiViewSet):
 
     @extend_schema(
         request=AgentTestInput,
-        responses={
-            202: answer(
-                "AgentTestAccepted",
-                status=serializers.CharField(),
-                task_id=serializers.UUIDField(),
-                status_url=serializers.CharField(),
-                message=serializers.CharField(),
-            )
-        },
+        responses={202: TaskAcceptedSerializer},
     )
     def test(self, request: Request, agent_id: uuid.UUID) -> Response:
         """Ask it something without leaving a conversation behind; without `query`, its first starter question."""
@@ -62,5 +55,5 @@ class AgentTrialViewSet(ApiViewSet):
             query=data.get("query", ""),
             is_draft=data.get("draft", False),
         )
-        body = {"status": "accepted", "task_id": task_id, "status_url": f"/api/v1/tasks/{task_id}/status"}
-        return Response({**body, "message": "The agent is being asked."}, status=202)
+        body = {"status": "accepted", **task_fields(task_id), "message": "The agent is being asked."}
+        return Response(body, status=202)

@@ -15,8 +15,8 @@ from conversations.api.views import traced
 from conversations.enums import ReplayInputs
 from conversations.inputs import compare_inputs
 from knowrithm.api.permissions import READ, WRITE
-from knowrithm.api.responses import single
-from knowrithm.api.schema import answer
+from knowrithm.api.responses import single, task_fields
+from knowrithm.api.schema import TaskAcceptedSerializer, answer
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 
@@ -83,19 +83,11 @@ class ReplayViewSet(ApiViewSet):
 
     @extend_schema(
         request=ReplayInput,
-        responses={
-            202: answer(
-                "ReplayAccepted",
-                status=serializers.CharField(),
-                task_id=serializers.UUIDField(),
-                status_url=serializers.CharField(),
-                message=serializers.CharField(),
-            )
-        },
+        responses={202: TaskAcceptedSerializer},
     )
     def create(self, request: Request, message_id: uuid.UUID) -> Response:
         """Answer again. The task's result has `original` and `replayed`; the conversation stays as it is."""
         inputs = self.validated(ReplayInput, request)["inputs"]
         reply, task_id = services.start_replay(actor=self.principal(), message_id=message_id, inputs=inputs)
-        body = {"status": "accepted", "task_id": task_id, "status_url": f"/api/v1/tasks/{task_id}/status"}
-        return traced(Response({**body, "message": "The question is being answered again."}, status=202), reply)
+        body = {"status": "accepted", **task_fields(task_id), "message": "The question is being answered again."}
+        return traced(Response(body, status=202), reply)

@@ -35,7 +35,7 @@ from conversations.services import Turn
 from conversations.wording import known_language
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import READ, READ_OR_LEAD, WRITE, WRITE_OR_LEAD
-from knowrithm.api.responses import listing, single
+from knowrithm.api.responses import listing, single, task_fields
 from knowrithm.api.schema import PAGE_PARAMETERS, ErrorSerializer, SentenceSerializer, answer, page
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
@@ -64,8 +64,7 @@ def accepted_turn(turn: Turn) -> dict[str, Any]:
     messages_url = f"/api/v1/conversation/{conversation_id}/messages"
     return {
         "status": "queued",
-        "task_id": turn.task_id,
-        "status_url": f"/api/v1/tasks/{turn.task_id}/status",
+        **task_fields(turn.task_id),
         "poll_url": messages_url,
         "conversation_id": conversation_id,
         "message_id": turn.question.id,

@@ -21,7 +21,7 @@ from documents.enums import CrawlMode, SourceStatus
 from documents.models import WebsitePage, WebsiteSource
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, WRITE
-from knowrithm.api.responses import listing, single
+from knowrithm.api.responses import listing, single, task_fields
 from knowrithm.api.schema import PAGE_PARAMETERS, SentenceSerializer, answer, page
 from knowrithm.api.serializers import RecordSerializer
 from knowrithm.api.throttling import limit
@@ -182,8 +182,7 @@ Accepted = answer(
 def _accepted(task_id: str, source: WebsiteSource, message: str) -> Response:
     body = {
         "status": "queued",
-        "task_id": task_id,
-        "status_url": f"/api/v1/tasks/{task_id}/status",
+        **task_fields(task_id),
         "website_source_id": source.id,
         "message": message,
     }

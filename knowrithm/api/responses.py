@@ -33,6 +33,11 @@ def listing(
     return body
 
 
+def task_fields(task_id: Any) -> dict[str, Any]:
+    """What to ask for the end of work that a worker does."""
+    return {"task_id": task_id, "status_url": f"/api/v1/tasks/{task_id}/status"}
+
+
 class JsonRenderer(JSONRenderer):
     """DRF's, ten times as fast: a list stands under several keys, and is written each time."""
 

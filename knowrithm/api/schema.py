@@ -73,6 +73,15 @@ def page(name: str, key: str, rows: Any) -> Any:
     return answer(name, **{key: rows, "pagination": PaginationSerializer()})
 
 
+class TaskAcceptedSerializer(serializers.Serializer[Any]):
+    """A 202 that says nothing else."""
+
+    status = serializers.CharField()
+    task_id = serializers.UUIDField()
+    status_url = serializers.CharField()
+    message = serializers.CharField()
+
+
 class PaginationSerializer(serializers.Serializer[Any]):
     page = serializers.IntegerField()
     per_page = serializers.IntegerField()

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from knowrithm.api.permissions import READ, WRITE
-from knowrithm.api.responses import single
+from knowrithm.api.responses import single, task_fields
 from knowrithm.api.schema import answer
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
@@ -68,8 +68,7 @@ class LeadImportViewSet(ApiViewSet):
     def start(self, request: Request, import_id: uuid.UUID) -> Response:
         """Have a worker write the rows that have no fault. Leads that are there already stay as they are."""
         row = services.start_import(actor=self.principal(), row=selectors.get_import(import_id))
-        url = f"/api/v1/tasks/{row.task_id}/status"
-        body = {**_record(row), "task_id": row.task_id, "status_url": url, "message": "The leads are being imported."}
+        body = {**_record(row), **task_fields(row.task_id), "message": "The leads are being imported."}
         return Response(body, status=202)
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})

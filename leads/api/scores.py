@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from knowrithm.api.permissions import ADMIN, READ
-from knowrithm.api.responses import single
+from knowrithm.api.responses import single, task_fields
 from knowrithm.api.schema import answer
 from knowrithm.api.views import ApiViewSet
 from leads import selectors, services
@@ -49,6 +47,5 @@ class ScoreRulesViewSet(ApiViewSet):
 
 def _saved(rules: ScoreRules, message: str) -> Response:
     record = rules_record(rules, selectors.scoring_state(rules))
-    task_id = str(rules.task_id) if rules.task_id else None
-    task: dict[str, Any] = {"task_id": task_id, "status_url": f"/api/v1/tasks/{task_id}/status" if task_id else None}
-    return Response(single("score_rules", record, message=message, **task))
+    work = task_fields(rules.task_id) if rules.task_id else {"task_id": None, "status_url": None}
+    return Response(single("score_rules", record, message=message, **work))

@@ -19,8 +19,8 @@ from analytics.api.views.base import QueryViewSet
 from analytics.selectors.companies import company_by_id, lead_statistics, related_data
 from analytics.selectors.health import metrics_of
 from knowrithm.api.permissions import ADMIN, READ, SUPER_ADMIN, WRITE
-from knowrithm.api.responses import single
-from knowrithm.api.schema import answer
+from knowrithm.api.responses import single, task_fields
+from knowrithm.api.schema import TaskAcceptedSerializer, answer
 from knowrithm.api.throttling import limit
 from knowrithm.errors import InvalidInputError, NotFoundError
 from knowrithm.principal import Role
@@ -107,13 +107,7 @@ class MetricViewSet(_OfACompany):
         parameters=[CompanyIdQuery],
         request=None,
         responses={
-            202: answer(
-                "MetricsRequested",
-                status=serializers.CharField(),
-                task_id=serializers.UUIDField(),
-                status_url=serializers.CharField(),
-                message=serializers.CharField(),
-            ),
+            202: TaskAcceptedSerializer,
             200: answer(
                 "MetricsCollected", message=serializers.CharField(), metrics_collected=serializers.IntegerField()
             ),
@@ -127,10 +121,5 @@ class MetricViewSet(_OfACompany):
             return Response({"message": "System metrics were collected.", "metrics_collected": count})
         with tenant_context(company):
             task_id = services.request_metrics(actor=self.principal())
-        body = {
-            "status": "accepted",
-            "task_id": task_id,
-            "status_url": f"/api/v1/tasks/{task_id}/status",
-            "message": "The metrics are being collected.",
-        }
+        body = {"status": "accepted", **task_fields(task_id), "message": "The metrics are being collected."}
         return Response(body, status=202)

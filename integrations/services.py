@@ -23,7 +23,7 @@ from integrations.exceptions import WebhookOffError
 from integrations.models import Webhook, WebhookDelivery
 from integrations.selectors import active_webhooks, get_delivery, get_webhook
 from knowrithm.errors import ConflictError, InvalidInputError, NotFoundError
-from knowrithm.net.policy import OutboundError, OutboundRefusedError, check_host
+from knowrithm.net.policy import OutboundError, OutboundRefusedError, checked_addresses
 from knowrithm.principal import Principal
 from tenants.audit.models import RiskLevel
 from tenants.audit.services import changed_fields, fields_of, record_event
@@ -31,7 +31,6 @@ from tenants.audit.services import changed_fields, fields_of, record_event
 FIELDS = ("name", "url", "is_active", "event_types", "agent_ids")
 MOST_WEBHOOKS = 20
 MAX_OVERLAP_HOURS = 7 * 24
-RESOLVING_SECONDS = 5.0  # for the name of a host
 Payload = Mapping[str, Any]
 FAULTY = re.compile(r"[\s\x00-\x1f\x7f\\]")
 
@@ -230,9 +229,7 @@ def _check_address(webhook: Webhook) -> None:
     if not fault:
         parts = urlsplit(webhook.url)
         try:
-            check_host(
-                parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme], seconds=RESOLVING_SECONDS
-            )
+            checked_addresses(parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme])
         except OutboundError as error:
             fault = str(error)
             if not isinstance(error, OutboundRefusedError):

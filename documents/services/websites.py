@@ -15,7 +15,7 @@ from documents.enums import CrawlMode, PageStatus, SourceStatus
 from documents.ingestion.web.addresses import canonical, site_of
 from documents.models import Crawl, Home, WebsiteSource, owned_by
 from knowrithm.errors import ConflictError, InvalidInputError
-from knowrithm.net.policy import OutboundError, OutboundRefusedError, check_host
+from knowrithm.net.policy import OutboundError, OutboundRefusedError, checked_addresses
 from knowrithm.principal import Principal
 from tenants.audit.services import changed_fields, fields_of, record_event
 
@@ -24,7 +24,6 @@ FIELDS = (
     "is_paused", "notes",
 )  # fmt: skip
 MAX_PAGES, MAX_DEPTH = 5000, 20
-RESOLVING_SECONDS = 5.0  # for the name of a website
 MIN_FREQUENCY = 5  # minutes
 MAX_FREQUENCY = 366 * 24 * 60
 
@@ -188,7 +187,7 @@ def _check_host(source: WebsiteSource) -> None:
     parts = urlsplit(source.base_url)
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     try:
-        check_host(parts.hostname or "", port, seconds=RESOLVING_SECONDS)
+        checked_addresses(parts.hostname or "", port)
     except OutboundError as error:
         code = "CRAWL_REFUSED" if isinstance(error, OutboundRefusedError) else "CRAWL_UNREACHABLE"
         raise InvalidInputError(str(error), code=code, fields={"base_url": [str(error)]}) from error

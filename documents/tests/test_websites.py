@@ -183,7 +183,7 @@ def test_a_name_server_that_never_answers_holds_nobody_up(
         raise socket.gaierror(socket.EAI_AGAIN, "late")
 
     monkeypatch.setattr("knowrithm.net.policy.socket.getaddrinfo", wait)
-    monkeypatch.setattr("documents.services.websites.RESOLVING_SECONDS", 0.05)
+    monkeypatch.setattr("knowrithm.net.policy.RESOLVING_SECONDS", 0.05)
     refused = acme_api.post(SOURCES, {"agent_id": str(acme.agent.pk), "base_url": "https://slow.example"})
     answered.set()
     assert refused.json()["errors"] == {"base_url": ["The host name slow.example could not be found in time."]}

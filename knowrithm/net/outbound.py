@@ -277,7 +277,8 @@ class _CheckedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        addresses = checked_addresses(host, port)[:MAX_ADDRESSES]
+        wait = _until(self._deadline, timeout, httpcore2.ConnectTimeout)
+        addresses = checked_addresses(host, port, seconds=wait)[:MAX_ADDRESSES]
         for address in addresses[:-1]:
             try:
                 return self._connect(address, port, timeout, local_address, socket_options)

@@ -11,13 +11,16 @@ import os
 import socket
 import threading
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from queue import Empty, SimpleQueue
+from typing import Any
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+RESOLVING_SECONDS = 5.0  # longer, and the caller's own deadline is gone before anything was sent
 
 
 class OutboundError(Exception):
@@ -76,17 +79,18 @@ class _AllowList:
     names: frozenset[str]
 
 
-def checked_addresses(host: str, port: int) -> tuple[str, ...]:
+def checked_addresses(host: str, port: int, *, seconds: float | None = None) -> tuple[str, ...]:
     """Resolve `host` and return the addresses that may be connected to, in the resolver's order.
 
-    Raises `OutboundRefusedError` when there are none, `OutboundError` when the name cannot be resolved. Names,
-    addresses and networks listed in the environment variable `OUTBOUND_ALLOW` are permitted although private.
+    Raises `OutboundRefusedError` when there are none, `OutboundError` when the name cannot be resolved in `seconds`,
+    of which there are never more than `RESOLVING_SECONDS`.
+    Names, addresses and networks listed in the environment variable `OUTBOUND_ALLOW` are permitted although private.
     """
     name = host.strip("[]").rstrip(".").lower()
     if not name:
         raise OutboundRefusedError("The address names no host.")
     allow = _allow_list(os.environ.get("OUTBOUND_ALLOW", ""))
-    addresses = _resolve(name, port)
+    addresses = _resolve(name, port, min(RESOLVING_SECONDS, seconds or RESOLVING_SECONDS))
     permitted = tuple(str(a) for a in addresses if name in allow.names or _is_permitted(a, allow.networks))
     if not permitted:
         raise OutboundRefusedError(
@@ -94,28 +98,6 @@ def checked_addresses(host: str, port: int) -> tuple[str, ...]:
             "Who runs this installation can allow it with OUTBOUND_ALLOW."
         )
     return permitted
-
-
-def check_host(host: str, port: int, *, seconds: float) -> None:
-    """Raise what a call to the host would raise, `OutboundError` too when its name is not resolved in `seconds`."""
-    raised: SimpleQueue[OutboundError | None] = SimpleQueue()
-
-    def check() -> None:
-        try:
-            checked_addresses(host, port)
-        except OutboundError as error:
-            raised.put(error)
-        else:
-            raised.put(None)
-
-    # The system's resolver takes no deadline: a thread that it holds is left to it.
-    threading.Thread(target=check, name="check-host", daemon=True).start()
-    try:
-        error = raised.get(timeout=seconds)
-    except Empty:
-        error = OutboundError(f"The host name {host} could not be found in time.")
-    if error is not None:
-        raise error
 
 
 def is_global(address: Address) -> bool:
@@ -129,10 +111,22 @@ def _is_permitted(address: Address, allowed: Iterable[Network]) -> bool:
     return is_global(address) or any(address in network for network in allowed)
 
 
-def _resolve(name: str, port: int) -> list[Address]:
+def _resolve(name: str, port: int, seconds: float) -> list[Address]:
+    answered: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            # The system's resolver also reads decimal, octal and hexadecimal forms: what it says is what is checked.
+            answered.set_result(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # raised below, in the thread that waits
+            answered.set_exception(error)
+
+    # The system's resolver takes no deadline: a thread that it holds is left to it.
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
     try:
-        # The system's resolver also reads decimal, octal and hexadecimal forms: what it says is what is checked.
-        answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        answers = answered.result(seconds)
+    except TimeoutError:
+        raise OutboundError(f"The host name {name} could not be found in time.") from None
     except socket.gaierror as error:
         permanent = error.errno == socket.EAI_NONAME
         raise OutboundError(f"The host name {name} could not be found.", permanent) from error

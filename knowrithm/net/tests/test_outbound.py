@@ -238,6 +238,17 @@ def test_a_name_that_changes_its_address_is_checked_where_it_connects(
     assert (asked, canary.connections) == (["rebind.example", "rebind.example"], 0)
 
 
+def test_a_resolver_that_stays_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr("knowrithm.net.policy.socket.getaddrinfo", lambda *_, **__: release.wait(30))
+    try:
+        with pytest.raises(OutboundError, match="could not be found in time"):
+            fetch("http://silent.example/", max_bytes=100, timeout=0.1)
+        assert not release.is_set()
+    finally:
+        release.set()
+
+
 def test_allowed_name_is_resolved_once_and_kept_as_host(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 

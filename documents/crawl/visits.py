@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +36,15 @@ from knowrithm.net.outbound import FetchedPage, OutboundError
 
 MAX_REDIRECTS = 5
 MAX_FORBIDDEN = 200  # addresses that robots.txt forbids, of which a crawl tells
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An address to be put on the list. `code` says why it is not read, "" that it will be."""
+
+    url: str
+    depth: int
+    code: str = ""
 
 
 class Round:
@@ -89,7 +99,11 @@ class Round:
             addresses = [address for address in found.addresses if is_allowed(address, *own)]
         if self.source.mode == CrawlMode.SINGLE:
             addresses = addresses[:1]
-        self._add(addresses, depth=0)
+        found = self._choose(addresses, depth=0)
+        with transaction.atomic():
+            self._put(found)
+            if not self.crawl.update_if_held(is_cut_short=self.crawl.is_cut_short):
+                raise LostLeaseError
         if not self.counted:
             text = "The site's robots.txt forbids the address that the crawl would begin with."
             raise CrawlError(text, "CRAWL_FORBIDDEN")
@@ -98,9 +112,12 @@ class Round:
         waiting = self.source.pages.filter(found_in=self.crawl.id).exclude(visited_in=self.crawl.id)
         return waiting.select_related("document").order_by("depth", "position").first()
 
-    def _add(self, addresses: Iterable[str], *, depth: int) -> None:
-        """Put addresses on the list, as far as the limits allow."""
-        taken: list[tuple[str, str]] = []  # address, why not
+    def _choose(self, addresses: Iterable[str], *, depth: int) -> list[Found]:
+        """Which of them go on the list, as far as the limits allow.
+
+        Another host's robots.txt may be asked for: call it outside of transactions.
+        """
+        chosen: list[Found] = []
         for address in dict.fromkeys(addresses):
             if address in self.found or is_trap(address):
                 continue
@@ -113,17 +130,21 @@ class Round:
             if self.queries[_without_query(address)] >= MAX_QUERIES:
                 continue
             self._count(address, code)
-            taken.append((address, code))
-        known = {page.url: page for page in self.source.pages.filter(url__in=[address for address, _ in taken])}
+            chosen.append(Found(address, depth, code))
+        return chosen
+
+    def _put(self, chosen: Sequence[Found]) -> None:
+        """Put them on the list. Call in the transaction that says that what they were found on has been visited."""
+        known = {page.url: page for page in self.source.pages.filter(url__in=[found.url for found in chosen])}
         now = timezone.now()
-        for address, code in taken:
+        for found in chosen:
             self.position += 1
-            page = known.get(address) or WebsitePage(source=self.source, url=address)
-            page.depth, page.position, page.last_seen_at, page.found_in = depth, self.position, now, self.crawl.id
+            page = known.get(found.url) or WebsitePage(source=self.source, url=found.url)
+            page.depth, page.position, page.last_seen_at, page.found_in = found.depth, self.position, now, self.crawl.id
             if page.cause_code in NOT_COUNTED:
                 page.status, page.cause, page.cause_code = PageStatus.PENDING, "", ""
-            if code:
-                set_aside(page, "The site's robots.txt forbids reading this page.", code)
+            if found.code:
+                set_aside(page, "The site's robots.txt forbids reading this page.", found.code)
                 page.visited_in = self.crawl.id
             page.save()
 
@@ -191,16 +212,12 @@ class Round:
         """The row of the page that a redirect has led to; None when it was or will be visited for itself."""
         target = canonical(response.url) or response.url
         is_found = target in self.found
-        self._aside(page, f"The page redirects to {target}", REDIRECTED)
         self.counted -= 1
-        if is_found:
-            return None
-        self._count(target, "")
-        row = self.source.pages.select_related("document").filter(url=target).first()
-        row = row or WebsitePage(source=self.source, url=target)
-        row.depth, row.position, row.found_in = page.depth, page.position, self.crawl.id
-        row.last_seen_at = timezone.now()
-        return row
+        if not is_found:
+            self._count(target, "")
+        found = [] if is_found else [Found(target, page.depth)]
+        self._aside(page, f"The page redirects to {target}", REDIRECTED, found=found)
+        return None if is_found else self.source.pages.select_related("document").get(url=target)
 
     def _read_html(self, page: WebsitePage, response: FetchedPage) -> None:
         if len(response.body) > MAX_PAGE_BYTES:
@@ -221,8 +238,8 @@ class Round:
         if read.is_noindex:
             self._aside(page, "The page asks not to be indexed (noindex).", "PAGE_NOINDEX", links)
         elif self._is_copy_of_canonical(page, read):
-            self._aside(page, f"The page names another one as its original: {read.canonical}", "PAGE_COPY", links)
-            self._add([read.canonical], depth=page.depth)
+            text = f"The page names another one as its original: {read.canonical}"
+            self._aside(page, text, "PAGE_COPY", links, found=self._choose([read.canonical], depth=page.depth))
         elif not read.length:
             self._aside(page, "The page holds no text.", "PAGE_EMPTY", links)
         else:
@@ -273,6 +290,7 @@ class Round:
             self._aside(page, f"The page says the same as {other.url}", "PAGE_DUPLICATE", links)
             return
         is_new = content is not None and (page.content_hash != digest or page.document is None)
+        found = self._follow(page, links)
         with transaction.atomic():
             if is_new and content is not None:
                 store(page, content, self.ingest)
@@ -280,14 +298,16 @@ class Round:
             elif page.is_document_out:
                 bring_back(page)
             page.status, page.cause, page.cause_code, page.content_hash = PageStatus.CRAWLED, "", "", digest
-            self._done(page, links, changed=is_new)
-        self._follow(page, links)
+            self._done(page, links, found, changed=is_new)
 
-    def _aside(self, page: WebsitePage, cause: str, code: str, links: list[str] | None = None) -> None:
+    def _aside(
+        self, page: WebsitePage, cause: str, code: str, links: Sequence[str] = (), *, found: Sequence[Found] = ()
+    ) -> None:
+        """`found` is what it leads to besides its links."""
+        found = [*found, *self._follow(page, links)]
         with transaction.atomic():
             self.crawl.archived_count += set_aside(page, cause, code)
-            self._done(page, links or [])
-        self._follow(page, links or [])
+            self._done(page, links, found)
 
     def _failed(self, page: WebsitePage, cause: str, code: str, *, is_outage: bool = False) -> None:
         """What answers come from stays: the site may have a bad day. The page is asked for anew next time."""
@@ -297,8 +317,12 @@ class Round:
         with transaction.atomic():
             self._done(page, page.links)
 
-    def _done(self, page: WebsitePage, links: list[str], *, changed: bool = False) -> None:
-        page.links = links
+    def _done(
+        self, page: WebsitePage, links: Sequence[str], found: Sequence[Found] = (), *, changed: bool = False
+    ) -> None:
+        """It has been visited, and what was `found` on it is on the list: both or neither, should this worker die."""
+        self._put(found)
+        page.links = list(links)
         page.visited_in, page.last_crawled_at = self.crawl.id, timezone.now()
         page.save()
         crawl = self.crawl
@@ -315,12 +339,10 @@ class Round:
         share = 90 * crawl.processed_count // max(min(self.counted, crawl.max_pages), 1)
         task_records.report_progress(str(crawl.task_id), share, f"{crawl.processed_count} pages read")
 
-    def _follow(self, page: WebsitePage, links: list[str]) -> None:
-        if self.source.mode == CrawlMode.LINKS and links:
-            if page.depth < self.source.max_depth:
-                self._add(links, depth=page.depth + 1)
-            if self.crawl.is_cut_short:
-                Crawl.objects.filter(pk=self.crawl.pk).update(is_cut_short=True)
+    def _follow(self, page: WebsitePage, links: Sequence[str]) -> list[Found]:
+        if self.source.mode != CrawlMode.LINKS or page.depth >= self.source.max_depth:
+            return []
+        return self._choose(links, depth=page.depth + 1)
 
 
 def _without_query(url: str) -> str:

@@ -53,7 +53,10 @@ def register(who: Character, web: Website, path: str = "/", **options: Any) -> W
 def go(source: WebsiteSource, *, max_pages: int | None = None) -> Crawl:
     """A whole crawl, its documents included, as the workers would do it."""
     source.refresh_from_db()
-    begun = start_crawl(actor=None, source=source, max_pages=max_pages)
+    return go_on(source, start_crawl(actor=None, source=source, max_pages=max_pages))
+
+
+def go_on(source: WebsiteSource, begun: Crawl) -> Crawl:
     for _ in range(20):
         crawl.run(begun.pk, crawl_website, ingest)
         begun.refresh_from_db()

@@ -1,0 +1,97 @@
+"""Crawling when something goes wrong: a worker dies, its time is over, a site has a bad moment. Nothing may be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from conftest import Character
+from documents import crawl
+from documents.crawl.visits import Round
+from documents.models import Crawl, Document, WebsitePage
+from documents.services import start_crawl
+from documents.tasks import crawl_website, ingest
+from documents.tests.test_crawl import go, go_on, paths, register
+from documents.tests.website import Page, Website, html, redirect, serving
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Website]:
+    monkeypatch.setenv("OUTBOUND_ALLOW", "127.0.0.1")
+    settings.CRAWL_DELAY_MILLISECONDS = 0
+    with serving() as server:
+        yield server
+
+
+class WorkerDiedError(BaseException):
+    pass
+
+
+def die_at(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker dies when it writes down this address, the first time."""
+    real, died = WebsitePage.save, []
+
+    def save(self: WebsitePage, *arguments: Any, **options: Any) -> None:
+        if self.url.endswith(path) and not died:
+            died.append(path)
+            raise WorkerDiedError
+        real(self, *arguments, **options)
+
+    monkeypatch.setattr(WebsitePage, "save", save)
+
+
+@pytest.mark.parametrize(
+    ("mode", "path"), [("links", "/b"), ("links", "/new"), ("links", "/original"), ("sitemap", "/b")]
+)
+def test_what_a_dead_worker_had_not_written_down_is_found_again(
+    in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch, mode: str, path: str
+) -> None:
+    urls = "".join(f"<url><loc>{web.url(path)}</loc></url>" for path in ("/a", "/b", "/moved", "/copy"))
+    web.pages |= {
+        "/sitemap.xml": Page(f"<urlset>{urls}</urlset>".encode(), headers={"Content-Type": "text/xml"}),
+        "/": html("The shop opens at nine.", "/a", "/b", "/moved", "/copy", ETag='"one"'),
+        "/a": html("Page a says this."),
+        "/b": html("Page b says this."),
+        "/moved": redirect("/new"),
+        "/new": html("The page has a new address."),
+        "/copy": html("This is a copy.", head='<link rel="canonical" href="/original">'),
+        "/original": html("This is the original."),
+    }
+    source = register(in_acme, web, mode=mode)
+    go(source)
+    read = paths(source)
+    assert {"/a", "/b", "/new", "/original"} <= read
+
+    begun = start_crawl(actor=None, source=source)
+    die_at(path, monkeypatch)
+    with pytest.raises(WorkerDiedError):
+        crawl.run(begun.pk, crawl_website, ingest)
+    Crawl.objects.filter(pk=begun.pk).update(lease_until=timezone.now())
+    done = go_on(source, begun)
+    assert (done.status, done.archived_count, paths(source)) == ("completed", 0, read)
+    assert Document.objects.live().count() == len(read)
+
+
+def test_a_crawl_that_was_cut_short_at_its_beginning_remembers_it(
+    in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.otherwise = lambda path: html(f"Page {path} says this.")
+    web.pages["/robots.txt"] = Page(b"", 404)
+    source = register(in_acme, web, seed_urls=[web.url(path) for path in ("/a", "/b", "/c")])
+    go(source)
+    begun = start_crawl(actor=None, source=source, max_pages=2)
+    visit = Round._visit
+
+    def die(self: Round, page: WebsitePage) -> None:
+        raise WorkerDiedError
+
+    monkeypatch.setattr(Round, "_visit", die)
+    with pytest.raises(WorkerDiedError):
+        crawl.run(begun.pk, crawl_website, ingest)
+    monkeypatch.setattr(Round, "_visit", visit)
+    Crawl.objects.filter(pk=begun.pk).update(lease_until=timezone.now())
+    done = go_on(source, begun)
+    assert (done.is_cut_short, done.archived_count, len(paths(source))) == (True, 0, 4)

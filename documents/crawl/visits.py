@@ -275,8 +275,8 @@ class Round:
         return is_allowed(url, self.source.allowed_paths, self.source.disallowed_paths)
 
     def _own(self, links: Iterable[str]) -> list[str]:
-        """Those that this source may follow."""
-        return [url for url in links if self.site.is_own(url) and not is_media(url) and self._may_read(url)]
+        """Those that lead to pages of this site."""
+        return [url for url in links if self.site.is_own(url) and not is_media(url)]
 
     # --- What became of it
 
@@ -310,12 +310,16 @@ class Round:
             self._done(page, links, found)
 
     def _failed(self, page: WebsitePage, cause: str, code: str, *, is_outage: bool = False) -> None:
-        """What answers come from stays: the site may have a bad day. The page is asked for anew next time."""
+        """What answers come from stays, and what the page has linked to: the site may have a bad day.
+
+        The page is asked for anew next time.
+        """
         page.status, page.cause, page.cause_code = PageStatus.FAILED, cause.replace("\0", ""), code
         page.etag = page.last_modified = ""
         self.crawl.has_outages |= is_outage
+        found = self._follow(page, page.links)
         with transaction.atomic():
-            self._done(page, page.links)
+            self._done(page, page.links, found)
 
     def _done(
         self, page: WebsitePage, links: Sequence[str], found: Sequence[Found] = (), *, changed: bool = False
@@ -342,7 +346,8 @@ class Round:
     def _follow(self, page: WebsitePage, links: Sequence[str]) -> list[Found]:
         if self.source.mode != CrawlMode.LINKS or page.depth >= self.source.max_depth:
             return []
-        return self._choose(links, depth=page.depth + 1)
+        # By the paths of now: remembered links are older than those.
+        return self._choose(filter(self._may_read, links), depth=page.depth + 1)
 
 
 def _without_query(url: str) -> str:

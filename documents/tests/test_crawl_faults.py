@@ -9,12 +9,12 @@ import pytest
 from django.utils import timezone
 
 from conftest import Character
-from documents import crawl
+from documents import crawl, site
 from documents.crawl.visits import Round
 from documents.models import Crawl, Document, WebsitePage
-from documents.services import start_crawl
+from documents.services import start_crawl, update_website_source
 from documents.tasks import crawl_website, ingest
-from documents.tests.test_crawl import go, go_on, paths, register
+from documents.tests.test_crawl import causes, go, go_on, paths, register
 from documents.tests.website import Page, Website, html, redirect, serving
 
 
@@ -95,3 +95,41 @@ def test_a_crawl_that_was_cut_short_at_its_beginning_remembers_it(
     Crawl.objects.filter(pk=begun.pk).update(lease_until=timezone.now())
     done = go_on(source, begun)
     assert (done.is_cut_short, done.archived_count, len(paths(source))) == (True, 0, 4)
+
+
+# --- What a site answers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer", [Page(b"", 403), Page(b"", 400), Page(b"x" * (site.MAX_PAGE_BYTES + 1)), Page(b"", 500)]
+)
+def test_a_page_that_is_not_shown_today_goes_on_leading_to_others(
+    in_acme: Character, web: Website, answer: Page
+) -> None:
+    web.pages |= {
+        "/": html("The shop opens at nine.", "/hub"),
+        "/hub": html("The hub says this.", "/a", "/b"),
+        "/a": html("Page a says this."),
+        "/b": html("Page b says this."),
+    }
+    source = register(in_acme, web)
+    go(source)
+    web.pages["/hub"] = answer
+    web.pages["/a"] = html("Page a says that.")
+    bad = go(source)
+    assert (bad.archived_count, bad.changed_count, Document.objects.live().count()) == (0, 1, 4)
+    assert source.pages.get(url=web.url("/hub")).status == "failed"
+
+
+def test_links_that_are_remembered_are_followed_by_the_paths_of_now(in_acme: Character, web: Website) -> None:
+    web.pages |= {
+        "/": html("The shop opens at nine.", "/a", "/b", ETag='"one"'),
+        "/a": html("Page a says this."),
+        "/b": html("Page b says this."),
+    }
+    source = register(in_acme, web, disallowed_paths=["/b"])
+    go(source)
+    update_website_source(actor=in_acme.principal, source=source, changes={"disallowed_paths": ["/a"]})
+    go(source)
+    assert source.pages.get(url=web.url("/")).http_status == 304
+    assert (paths(source), causes(source)) == ({"/", "/b"}, {"/a": "PAGE_UNLINKED"})

@@ -202,6 +202,9 @@ class Round:
                 self._failed(page, "The page redirects in a circle, or too many times.", "PAGE_REDIRECT_LOOP")
             elif not self.site.allows(target):
                 self._aside(page, f"The page redirects to one that robots.txt forbids: {target}", "PAGE_ELSEWHERE")
+            elif not self._may_redirect(page, target):
+                text = f"The page redirects to one outside of the paths that are to be read: {target}"
+                self._aside(page, text, "PAGE_ELSEWHERE")
             else:
                 url = target
                 passed.add(url)
@@ -273,6 +276,11 @@ class Round:
 
     def _may_read(self, url: str) -> bool:
         return is_allowed(url, self.source.allowed_paths, self.source.disallowed_paths)
+
+    def _may_redirect(self, page: WebsitePage, target: str) -> bool:
+        """As paths go. Where a crawl begins need not be one of those that are to be read, nor where that leads."""
+        is_start = page.depth == 0 and self.source.mode != CrawlMode.SITEMAP
+        return is_allowed(target, () if is_start else self.source.allowed_paths, self.source.disallowed_paths)
 
     def _own(self, links: Iterable[str]) -> list[str]:
         """Those that lead to pages of this site."""

@@ -308,6 +308,27 @@ def test_own_patterns(in_acme: Character, web: Website) -> None:
     assert paths(source) == {"/", "/docs/a"}
 
 
+def test_own_patterns_hold_for_redirects_too(in_acme: Character, web: Website) -> None:
+    web.pages |= {
+        "/": redirect("/en"),
+        "/en": html("The shop opens at nine.", "/docs/a", "/docs/orders", "/docs/blog"),
+        "/docs/a": redirect("/docs/b"),
+        "/docs/b": html("Page b says this."),
+        "/docs/orders": redirect("/docs/login"),
+        "/docs/login": html("Sign in to go on."),
+        "/docs/blog": redirect("/blog"),
+        "/blog": html("The blog says this."),
+    }
+    source = register(in_acme, web, allowed_paths=["/docs"], disallowed_paths=["/docs/login"])
+    go(source)
+    assert paths(source) == {"/en", "/docs/b"}
+    assert causes(source) == {
+        "/": "PAGE_REDIRECTED", "/docs/a": "PAGE_REDIRECTED", "/docs/orders": "PAGE_ELSEWHERE",
+        "/docs/blog": "PAGE_ELSEWHERE",
+    }  # fmt: skip
+    assert not {"/docs/login", "/blog"} & set(web.asked)
+
+
 def test_a_single_page(in_acme: Character, web: Website) -> None:
     web.pages |= {"/one": html("The one page says this.", "/two"), "/two": html("The second page says this.")}
     source = register(in_acme, web, "/one", mode="single")

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from documents.crawl.base import FORBIDDEN, GONE, NOT_COUNTED, REDIRECTED, LostLeaseError
-from documents.crawl.pages import bring_back, set_aside, store
+from documents.crawl.pages import bring_back, read_again_if_failed, set_aside, store
 from documents.enums import CrawlMode, CrawlStage, PageStatus
 from documents.exceptions import CrawlError
 from documents.ingestion.base import IngestionError
@@ -303,8 +303,10 @@ class Round:
             if is_new and content is not None:
                 store(page, content, self.ingest)
                 page.last_changed_at = timezone.now()
-            elif page.is_document_out:
-                bring_back(page)
+            else:
+                if page.is_document_out:
+                    bring_back(page)
+                read_again_if_failed(page, self.ingest)
             page.status, page.cause, page.cause_code, page.content_hash = PageStatus.CRAWLED, "", "", digest
             self._done(page, links, found, changed=is_new)
 

@@ -11,8 +11,9 @@ from django.utils import timezone
 from conftest import Character
 from documents import crawl, site
 from documents.crawl.visits import Round
+from documents.enums import DocumentStatus
 from documents.models import Crawl, Document, WebsitePage
-from documents.services import start_crawl, update_website_source
+from documents.services import archive_document, start_crawl, update_website_source
 from documents.tasks import crawl_website, ingest
 from documents.tests.test_crawl import causes, go, go_on, paths, register
 from documents.tests.website import Page, Website, html, redirect, serving
@@ -133,3 +134,28 @@ def test_links_that_are_remembered_are_followed_by_the_paths_of_now(in_acme: Cha
     go(source)
     assert source.pages.get(url=web.url("/")).http_status == 304
     assert (paths(source), causes(source)) == ({"/", "/b"}, {"/a": "PAGE_UNLINKED"})
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": '"one"'}])
+@pytest.mark.parametrize(("code", "after"), [("LLM_RATE_LIMITED", "processed"), ("DOC_DAMAGED", "failed")])
+def test_a_document_that_failed_for_another_cause_than_its_file_is_read_with_the_next_crawl(
+    in_acme: Character, web: Website, headers: dict[str, str], code: str, after: str
+) -> None:
+    web.pages["/"] = html("The shop opens at nine.", **headers)
+    source = register(in_acme, web)
+    go(source)
+    Document.objects.update(status=DocumentStatus.FAILED, error_code=code, processing_error="It failed.")
+    done = go(source)
+    assert (done.status, done.changed_count) == ("completed", 0)
+    document = Document.objects.get()
+    assert (document.status, document.error_code) == (after, "" if after == "processed" else code)
+
+
+def test_what_failed_and_was_archived_by_hand_stays_so(in_acme: Character, web: Website) -> None:
+    web.pages["/"] = html("The shop opens at nine.")
+    source = register(in_acme, web)
+    go(source)
+    Document.objects.update(status=DocumentStatus.FAILED, error_code="LLM_RATE_LIMITED")
+    archive_document(actor=in_acme.principal, document=Document.objects.get())
+    go(source)
+    assert Document.objects.get().status == "failed"

@@ -308,6 +308,24 @@ def test_own_patterns(in_acme: Character, web: Website) -> None:
     assert paths(source) == {"/", "/docs/a"}
 
 
+def test_letters_of_every_language_are_known_in_patterns(in_acme: Character, web: Website) -> None:
+    robots = "User-agent: *\nDisallow: /geheim-ü\nDisallow: /%c3%a4*.html$\nDisallow: /suche?q=für\nDisallow: /private"
+    web.otherwise = lambda path: html(f"Page {path} says this.")
+    web.pages |= {
+        "/robots.txt": Page(robots.encode()),
+        "/": html(
+            "The shop opens at nine.", "/geheim-ü/a", "/%c3%a4rger.html", "/suche?q=für", "/%70rivate", "/straße/a",
+            "/stra%c3%9fe/a", "/straße/alt", "/übersicht", "/weiter",
+        ),
+    }  # fmt: skip
+    source = register(in_acme, web, allowed_paths=["/straße", "/%c3%bc", "/geheim", "/ä", "/suche", "/private"],
+                      disallowed_paths=["/straße/alt"])  # fmt: skip
+    go(source)
+    assert paths(source) == {"/", "/stra%C3%9Fe/a", "/%C3%BCbersicht"}
+    forbidden = {"/geheim-%C3%BC/a", "/%C3%A4rger.html", "/suche?q=f%C3%BCr", "/private"}
+    assert causes(source) == dict.fromkeys(forbidden, "PAGE_FORBIDDEN")
+
+
 def test_own_patterns_hold_for_redirects_too(in_acme: Character, web: Website) -> None:
     web.pages |= {
         "/": redirect("/en"),

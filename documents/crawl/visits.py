@@ -348,7 +348,8 @@ class Round:
                 "requests", "processed_count", "changed_count", "archived_count", "is_cut_short", "has_outages",
             )
         }  # fmt: skip
-        if not crawl.update_if_held(attempts=1, updated_at=timezone.now(), **written):
+        crawl.attempts = 1
+        if not crawl.update_if_held(attempts=crawl.attempts, updated_at=timezone.now(), **written):
             raise LostLeaseError
         share = 90 * crawl.processed_count // max(min(self.counted, crawl.max_pages), 1)
         task_records.report_progress(str(crawl.task_id), share, f"{crawl.processed_count} pages read")

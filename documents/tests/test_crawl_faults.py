@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from conftest import Character
 from documents import crawl, site
+from documents.crawl.base import MAX_ATTEMPTS, SliceOverError
 from documents.crawl.visits import Round
-from documents.enums import DocumentStatus
-from documents.models import Crawl, Document, WebsitePage
+from documents.enums import DocumentStatus, JobStatus
+from documents.models import Crawl, Document, WebsitePage, WebsiteSource
 from documents.services import archive_document, start_crawl, update_website_source
 from documents.tasks import crawl_website, ingest
 from documents.tests.test_crawl import causes, go, go_on, paths, register
@@ -159,3 +160,49 @@ def test_what_failed_and_was_archived_by_hand_stays_so(in_acme: Character, web: 
     archive_document(actor=in_acme.principal, document=Document.objects.get())
     go(source)
     assert Document.objects.get().status == "failed"
+
+
+def begun_and_given_back(who: Character, web: Website, monkeypatch: pytest.MonkeyPatch) -> tuple[WebsiteSource, Crawl]:
+    """A crawl that has read the first of three pages when its time was over."""
+    web.pages |= {
+        "/": html("The shop opens at nine.", "/a", "/b"),
+        "/a": html("Page a says this."),
+        "/b": html("Page b says this."),
+    }
+    source = register(who, web)
+    go(source)
+    begun = start_crawl(actor=None, source=source)
+    visit = Round._visit
+
+    def visit_last(self: Round, page: WebsitePage) -> None:
+        visit(self, page)
+        raise SliceOverError
+
+    monkeypatch.setattr(Round, "_visit", visit_last)
+    crawl.run(begun.pk, crawl_website, ingest)
+    monkeypatch.setattr(Round, "_visit", visit)
+    return source, begun
+
+
+def test_a_bad_moment_of_robots_txt_does_not_end_a_crawl_that_goes_on(
+    in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, begun = begun_and_given_back(in_acme, web, monkeypatch)
+    web.pages["/robots.txt"] = Page(b"", 503)
+    crawl.run(begun.pk, crawl_website, ingest)
+    begun.refresh_from_db()
+    assert (begun.status, begun.attempts, begun.due_at is not None) == (JobStatus.PENDING, 1, True)
+    web.pages["/robots.txt"] = Page(b"", 404)
+    done = go_on(source, begun)
+    assert (done.status, done.processed_count, done.archived_count) == ("completed", 3, 0)
+
+
+def test_a_crawl_whose_robots_txt_stays_away_fails_and_takes_nothing_away(
+    in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, begun = begun_and_given_back(in_acme, web, monkeypatch)
+    web.pages["/robots.txt"] = Page(b"", 503)
+    done = go_on(source, begun)
+    assert (done.status, done.error_code, done.attempts) == ("failed", "CRAWL_ROBOTS_UNAVAILABLE", MAX_ATTEMPTS)
+    assert web.asked.count("/robots.txt") == 2 + MAX_ATTEMPTS
+    assert Document.objects.live().count() == 3

@@ -13,7 +13,7 @@ from celery import Task
 from django.db import transaction
 from django.utils import timezone
 
-from documents.crawl.base import FORBIDDEN, GONE, NOT_COUNTED, REDIRECTED, LostLeaseError
+from documents.crawl.base import FORBIDDEN, GONE, MANY_QUERIES, NOT_COUNTED, REDIRECTED, LostLeaseError
 from documents.crawl.pages import bring_back, read_again_if_failed, set_aside, store
 from documents.enums import CrawlMode, CrawlStage, PageStatus
 from documents.exceptions import CrawlError
@@ -37,6 +37,11 @@ from knowrithm.net.outbound import FetchedPage, OutboundError
 MAX_REDIRECTS = 5
 MAX_FORBIDDEN = 200  # addresses that robots.txt forbids, of which a crawl tells
 
+LEFT_OUT = {
+    FORBIDDEN: "The site's robots.txt forbids reading this page.",
+    MANY_QUERIES: f"A crawl reads {MAX_QUERIES} query strings of one path. This one, and perhaps more, were left out.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -56,6 +61,7 @@ class Round:
         self.found: set[str] = set()
         self.counted = self.forbidden = self.position = 0
         self.queries: Counter[str] = Counter()
+        self.left_out: set[str] = set()  # paths with more query strings
 
     def work(self) -> None:
         self._remember()
@@ -80,6 +86,8 @@ class Round:
         self.queries[_without_query(url)] += 1
         self.forbidden += code == FORBIDDEN
         self.counted += code not in NOT_COUNTED
+        if code == MANY_QUERIES:
+            self.left_out.add(_without_query(url))
 
     def _begin(self) -> None:
         now = timezone.now()
@@ -99,7 +107,7 @@ class Round:
             addresses = [address for address in found.addresses if is_allowed(address, *own)]
         if self.source.mode == CrawlMode.SINGLE:
             addresses = addresses[:1]
-        found = self._choose(addresses, depth=0)
+        found = self._choose(addresses, depth=0, are_named=True)
         with transaction.atomic():
             self._put(found)
             if not self.crawl.update_if_held(is_cut_short=self.crawl.is_cut_short):
@@ -112,9 +120,10 @@ class Round:
         waiting = self.source.pages.filter(found_in=self.crawl.id).exclude(visited_in=self.crawl.id)
         return waiting.select_related("document").order_by("depth", "position").first()
 
-    def _choose(self, addresses: Iterable[str], *, depth: int) -> list[Found]:
+    def _choose(self, addresses: Iterable[str], *, depth: int, are_named: bool = False) -> list[Found]:
         """Which of them go on the list, as far as the limits allow.
 
+        `are_named` by a sitemap or a person: they are no calendar that never ends, however many queries there are.
         Another host's robots.txt may be asked for: call it outside of transactions.
         """
         chosen: list[Found] = []
@@ -127,7 +136,8 @@ class Round:
             if not code and self.counted >= self.crawl.max_pages:
                 self.crawl.is_cut_short = True
                 break
-            if self.queries[_without_query(address)] >= MAX_QUERIES:
+            if not are_named and self.queries[_without_query(address)] >= MAX_QUERIES:
+                chosen += [] if code else [Found(address, depth, MANY_QUERIES)]
                 continue
             self._count(address, code)
             chosen.append(Found(address, depth, code))
@@ -138,13 +148,20 @@ class Round:
         known = {page.url: page for page in self.source.pages.filter(url__in=[found.url for found in chosen])}
         now = timezone.now()
         for found in chosen:
-            self.position += 1
             page = known.get(found.url) or WebsitePage(source=self.source, url=found.url)
+            if found.code == MANY_QUERIES:
+                if page.document_id and not page.is_document_out:
+                    self.crawl.has_outages = True
+                    continue
+                if _without_query(found.url) in self.left_out:
+                    continue  # one tells of all
+                self._count(found.url, found.code)
+            self.position += 1
             page.depth, page.position, page.last_seen_at, page.found_in = found.depth, self.position, now, self.crawl.id
             if page.cause_code in NOT_COUNTED:
                 page.status, page.cause, page.cause_code = PageStatus.PENDING, "", ""
             if found.code:
-                set_aside(page, "The site's robots.txt forbids reading this page.", found.code)
+                set_aside(page, LEFT_OUT[found.code], found.code)
                 page.visited_in = self.crawl.id
             page.save()
 

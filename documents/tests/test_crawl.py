@@ -452,6 +452,30 @@ def test_a_calendar_that_never_ends(in_acme: Character, web: Website) -> None:
     assert len(asked) == len(set(asked)) <= 200
 
 
+def test_query_strings_that_are_left_out_are_told_and_take_nothing_away(in_acme: Character, web: Website) -> None:
+    web.otherwise = lambda path: html(f"Item {path} of the list.", *([f"/of{path[-2:]}"] if "?" in path else []))
+    items = [f"/list?page={number}" for number in range(30, 60)]
+    urls = "".join(f"<url><loc>{web.url(item)}</loc></url>" for item in items)
+    web.pages |= {
+        "/robots.txt": Page(b"", 404),
+        "/sitemap.xml": Page(f"<urlset>{urls}</urlset>".encode(), headers={"Content-Type": "text/xml"}),
+        "/": html("The shop opens at nine.", *items),
+    }
+    source = register(in_acme, web)
+    go(source)
+    pages = set(items[:20])
+    assert paths(source) == {"/", *pages, *(f"/of{item[-2:]}" for item in pages)}
+    assert causes(source) == {items[20]: "PAGE_MANY_QUERIES"}
+
+    web.pages["/"] = html("The shop opens at nine.", *reversed(items))
+    again = go(source)
+    assert (again.is_cut_short, again.archived_count, Document.objects.live().count()) == (False, 0, 61)
+
+    update_website_source(actor=in_acme.principal, source=source, changes={"mode": "sitemap"})
+    assert go(source).processed_count == 30
+    assert set(items) <= paths(source)
+
+
 def never_ending(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "text/html")

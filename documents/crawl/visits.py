@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +29,7 @@ from documents.ingestion.web.addresses import (
 from documents.ingestion.web.pages import WebPage
 from documents.ingestion.web.reader import PageReader
 from documents.models import Crawl, WebsitePage
-from documents.site import FILE_TYPES, HTML_TYPES, MAX_PAGE_BYTES, Site
+from documents.site import FILE_TYPES, HTML_TYPES, MAX_PAGE_BYTES, Site, Sitemaps
 from knowrithm import jobs as task_records
 from knowrithm.db.schema import release_connection
 from knowrithm.net.outbound import FetchedPage, OutboundError
@@ -91,7 +91,7 @@ class Round:
 
     def _begin(self) -> None:
         now = timezone.now()
-        if not self.crawl.update_if_held(stage=CrawlStage.CRAWLING, started_at=now):
+        if not self.crawl.update_if_held(stage=CrawlStage.CRAWLING, started_at=self.crawl.started_at or now):
             raise LostLeaseError
         self.site.robots_of(self.source.base_url)  # raises when nothing may be crawled
         starts = [
@@ -99,22 +99,34 @@ class Round:
         ]
         addresses = [address for address in starts if address is not None and self.site.is_own(address)]
         if self.source.mode == CrawlMode.SITEMAP:
-            found = self.site.sitemap_pages(self.crawl.max_pages + 1)
-            if not found.addresses:
-                why = " ".join(found.problems) or "It names no page of this site."
-                raise CrawlError(f"No sitemap with pages was found. {why}", "CRAWL_NO_SITEMAP")
-            own = (self.source.allowed_paths, self.source.disallowed_paths)
-            addresses = [address for address in found.addresses if is_allowed(address, *own)]
+            addresses = self._pages_of_sitemaps()
         if self.source.mode == CrawlMode.SINGLE:
             addresses = addresses[:1]
         found = self._choose(addresses, depth=0, are_named=True)
         with transaction.atomic():
             self._put(found)
-            if not self.crawl.update_if_held(is_cut_short=self.crawl.is_cut_short):
+            if not self.crawl.update_if_held(is_cut_short=self.crawl.is_cut_short, sitemaps={}):
                 raise LostLeaseError
         if not self.counted:
             text = "The site's robots.txt forbids the address that the crawl would begin with."
             raise CrawlError(text, "CRAWL_FORBIDDEN")
+
+    def _pages_of_sitemaps(self) -> list[str]:
+        known = self.crawl.sitemaps  # what an earlier worker has read: some sites need longer than one has
+        found = Sitemaps(**known) if known else self.site.sitemaps()
+
+        def keep() -> None:
+            self.crawl.attempts = 1
+            if not self.crawl.update_if_held(
+                sitemaps=asdict(found), attempts=self.crawl.attempts, updated_at=timezone.now()
+            ):
+                raise LostLeaseError
+
+        self.site.read_sitemaps(found, self.crawl.max_pages + 1, may_read=self._may_read, keep=keep)
+        if not found.pages:
+            why = " ".join(found.problems) or "It names no page of this site that is to be read."
+            raise CrawlError(f"No sitemap with pages was found. {why}", "CRAWL_NO_SITEMAP")
+        return found.pages
 
     def _next(self) -> WebsitePage | None:
         waiting = self.source.pages.filter(found_in=self.crawl.id).exclude(visited_in=self.crawl.id)

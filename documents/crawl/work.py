@@ -112,4 +112,5 @@ def _work_on(crawl: Crawl, task: Task[Any, Any], ingest: Task[Any, Any], slot: s
 
 def _pause(crawl: Crawl) -> float:
     """Seconds until the next attempt: 15, 45, 135."""
-    return 5.0 * 3**crawl.attempts
+    attempts: int = crawl.attempts
+    return 5.0 * float(3**attempts)

@@ -133,6 +133,7 @@ class Crawl(LeasedModel, BaseModel):
     stage = models.CharField(max_length=12, choices=CrawlStage, default=CrawlStage.WAITING)
     task_id = models.UUIDField(default=uuid.uuid4, editable=False)
     max_pages = models.PositiveIntegerField()
+    sitemaps = models.JSONField(default=dict, blank=True, editable=False)  # how far their reading has come
     requests = models.PositiveIntegerField(default=0)  # for pages, redirects included
     processed_count = models.PositiveIntegerField(default=0)
     changed_count = models.PositiveIntegerField(default=0)

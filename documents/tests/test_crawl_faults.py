@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from django.utils import timezone
 
 from conftest import Character
 from documents import crawl, site
+from documents.crawl import work
 from documents.crawl.base import MAX_ATTEMPTS, SliceOverError
 from documents.crawl.visits import Round
 from documents.enums import DocumentStatus, JobStatus
@@ -34,7 +37,8 @@ class WorkerDiedError(BaseException):
 
 def die_at(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker dies when it writes down this address, the first time."""
-    real, died = WebsitePage.save, []
+    real = WebsitePage.save
+    died: list[str] = []
 
     def save(self: WebsitePage, *arguments: Any, **options: Any) -> None:
         if self.url.endswith(path) and not died:
@@ -97,6 +101,51 @@ def test_a_crawl_that_was_cut_short_at_its_beginning_remembers_it(
     Crawl.objects.filter(pk=begun.pk).update(lease_until=timezone.now())
     done = go_on(source, begun)
     assert (done.is_cut_short, done.archived_count, len(paths(source))) == (True, 0, 4)
+
+
+def test_sitemaps_that_take_longer_than_one_worker_has_are_read_once_each(
+    in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*names: str) -> Callable[[BaseHTTPRequestHandler], None]:
+        kind, entry = ("urlset", "url") if "/a" in names else ("sitemapindex", "sitemap")
+        entries = "".join(f"<{entry}><loc>{web.url(name)}</loc></{entry}>" for name in names)
+        page = Page(f"<{kind}>{entries}</{kind}>".encode(), headers={"Content-Type": "text/xml"})
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            time.sleep(work.SLICE)
+            page(handler)
+
+        return answer
+
+    monkeypatch.setattr(work, "SLICE", 1.0)
+    maps = [f"/{number}.xml" for number in range(3)]
+    web.otherwise = lambda path: html(f"Page {path} says this.")
+    web.pages |= {
+        "/robots.txt": Page(b"", 404),
+        "/sitemap.xml": slow(*maps, "/sitemap.xml"),
+        **{path: slow("/a", f"/b{path.removesuffix('.xml')}") for path in maps},
+    }
+    web.pages["/2.xml"] = Page(b"", 500)
+    source = register(in_acme, web, mode="sitemap", disallowed_paths=["/b/0"])
+    done = go(source)
+    assert done.status == "completed"
+    assert sorted(path for path in web.asked if path.endswith(".xml")) == ["/0.xml", "/1.xml", "/2.xml", "/sitemap.xml"]
+    assert (paths(source), done.sitemaps) == ({"/a", "/b/1"}, {})
+
+
+def test_the_limit_of_pages_counts_those_of_a_sitemap_that_are_to_be_read(in_acme: Character, web: Website) -> None:
+    names = [*(f"/blog/{number}" for number in range(9)), "/docs/a", "/docs/b", "/docs/c"]
+    urls = "".join(f"<url><loc>{web.url(name)}</loc></url>" for name in names)
+    web.otherwise = lambda path: html(f"Page {path} says this.")
+    web.pages |= {
+        "/robots.txt": Page(b"", 404),
+        "/sitemap.xml": Page(f"<urlset>{urls}</urlset>".encode(), headers={"Content-Type": "text/xml"}),
+    }
+    source = register(in_acme, web, mode="sitemap", allowed_paths=["/docs"], max_pages=2)
+    done = go(source)
+    assert (done.status, done.is_cut_short, paths(source)) == ("completed", True, {"/docs/a", "/docs/b"})
+    source = register(in_acme, web, "/other", mode="sitemap", allowed_paths=["/other"])
+    assert go(source).error_code == "CRAWL_NO_SITEMAP"
 
 
 # --- What a site answers ------------------------------------------------------------------------------------------

@@ -116,7 +116,10 @@ def is_allowed(address: str, allowed: Sequence[str], disallowed: Sequence[str]) 
 
 
 def matches(pattern: str, path: str) -> bool:
-    """As in robots.txt (RFC 9309), both of them `escaped`. Linear in the path for each `*`: a hostile pattern cannot take long."""
+    """As in robots.txt (RFC 9309), both of them `escaped`.
+
+    Linear in the path for each `*`: a hostile pattern cannot take long.
+    """
     is_end = pattern.endswith("$")
     first, *rest = pattern.removesuffix("$").split("*")
     if not path.startswith(first):

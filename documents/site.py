@@ -54,6 +54,7 @@ class Site:
     ) -> None:
         self.base_url = base_url
         self.reader = reader
+        self.silent: set[str] = set()  # hosts whose robots.txt cannot be had just now
         self.slower = 1.0  # how much longer than usual to wait: the site has complained
         self._check = check
         self._answer_seconds = SECONDS if answer_seconds is None else answer_seconds
@@ -74,6 +75,7 @@ class Site:
             except CrawlError:
                 if host == host_of(self.base_url):
                     raise
+                self.silent.add(host)
                 self._robots[host] = ALLOWS_NOTHING
         return self._robots[host]
 

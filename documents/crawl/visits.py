@@ -21,6 +21,7 @@ from documents.ingestion.base import IngestionError
 from documents.ingestion.web.addresses import (
     MAX_QUERIES,
     canonical,
+    host_of,
     is_allowed,
     is_media,
     is_trap,
@@ -161,10 +162,11 @@ class Round:
         now = timezone.now()
         for found in chosen:
             page = known.get(found.url) or WebsitePage(source=self.source, url=found.url)
+            is_answering = page.document_id is not None and not page.is_document_out
+            if is_answering and (found.code == MANY_QUERIES or host_of(found.url) in self.site.silent):
+                self.crawl.has_outages = True
+                continue
             if found.code == MANY_QUERIES:
-                if page.document_id and not page.is_document_out:
-                    self.crawl.has_outages = True
-                    continue
                 if _without_query(found.url) in self.left_out:
                     continue  # one tells of all
                 self._count(found.url, found.code)
@@ -229,6 +231,9 @@ class Round:
                 self._aside(page, f"The page redirects to another site: {target}", "PAGE_ELSEWHERE")
             elif target in passed or len(passed) > MAX_REDIRECTS:
                 self._failed(page, "The page redirects in a circle, or too many times.", "PAGE_REDIRECT_LOOP")
+            elif not self.site.allows(target) and host_of(target) in self.site.silent:
+                text = f"The page redirects to {target}, and the robots.txt there does not answer."
+                self._failed(page, text, "PAGE_UNREACHABLE", is_outage=True)
             elif not self.site.allows(target):
                 self._aside(page, f"The page redirects to one that robots.txt forbids: {target}", "PAGE_ELSEWHERE")
             elif not self._may_redirect(page, target):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -17,7 +18,7 @@ from documents.crawl.base import MAX_ATTEMPTS, SliceOverError
 from documents.crawl.visits import Round
 from documents.enums import DocumentStatus, JobStatus
 from documents.models import Crawl, Document, WebsitePage, WebsiteSource
-from documents.services import archive_document, start_crawl, update_website_source
+from documents.services import archive_document, create_website_source, start_crawl, update_website_source
 from documents.tasks import crawl_website, ingest
 from documents.tests.test_crawl import causes, go, go_on, paths, register
 from documents.tests.website import Page, Website, html, redirect, serving
@@ -255,3 +256,36 @@ def test_a_crawl_whose_robots_txt_stays_away_fails_and_takes_nothing_away(
     assert (done.status, done.error_code, done.attempts) == ("failed", "CRAWL_ROBOTS_UNAVAILABLE", MAX_ATTEMPTS)
     assert web.asked.count("/robots.txt") == 2 + MAX_ATTEMPTS
     assert Document.objects.live().count() == 3
+
+
+def test_a_bad_moment_of_robots_txt_on_the_other_host_takes_nothing_away(
+    in_acme: Character, web: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The site has two names, with and without `www.`, and pages at both."""
+    port, real = web.server_address[1], socket.getaddrinfo
+
+    def resolve(host: str, *arguments: Any, **options: Any) -> Any:
+        return real("127.0.0.1" if host.endswith("shop.example") else host, *arguments, **options)
+
+    monkeypatch.setattr("knowrithm.net.policy.socket.getaddrinfo", resolve)
+    other = f"http://www.shop.example:{port}"
+    web.otherwise = lambda path: html(f"Page {path} says this.")
+    web.pages |= {
+        "/robots.txt": Page(b"", 404),
+        "/": html("The shop opens at nine.", f"{other}/a", "/moved"),
+        "/a": html("Page a says this.", f"{other}/below"),
+        "/moved": redirect(f"{other}/new"),
+        "/new": html("The page has a new address.", f"{other}/beside"),
+    }
+    address = f"http://shop.example:{port}/"
+    source = create_website_source(actor=in_acme.principal, home=in_acme.agent, base_url=address)
+    go(source)
+    assert paths(source) == {"/", "/a", "/below", "/new", "/beside"}
+
+    def robots(handler: BaseHTTPRequestHandler) -> None:
+        Page(b"", 503 if handler.headers["Host"].startswith("www.") else 404)(handler)
+
+    web.pages["/robots.txt"] = robots
+    done = go(source)
+    assert (done.status, done.archived_count, Document.objects.live().count()) == ("completed", 0, 5)
+    assert source.pages.get(url=f"{address}moved").cause_code == "PAGE_UNREACHABLE"

@@ -71,6 +71,7 @@ EXTRACTED, EMBEDDED = 40, 95
 # fetching and saving, it is less than Celery's time limit, and that less than the time after which Redis hands a
 # message out again.
 LONGEST_EMBEDDING = 3000.0
+LATER_STATUSES = frozenset({408, 425, 429})  # of an address that is to be asked again
 HISTORY = 20  # finished jobs from which the speed of the stages is known
 
 
@@ -281,7 +282,8 @@ def _tell_end(job: IngestionJob) -> None:
 def _fetch(document: Document) -> None:
     page = fetch(document.source_url, max_bytes=settings.MAX_FILE_SIZE, timeout=30)
     if page.status >= 400:
-        raise OutboundError(f"The address answered with status {page.status}.", permanent=page.status < 500)
+        is_permanent = page.status < 500 and page.status not in LATER_STATUSES
+        raise OutboundError(f"The address answered with status {page.status}.", permanent=is_permanent)
     name = page.filename or document.original_filename
     if "html" in page.content_type and not name.lower().endswith((".html", ".htm")):
         name = f"{name}.html"

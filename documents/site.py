@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from documents.ingestion.web import robots
 from documents.ingestion.web.addresses import canonical, host_of, path_of, site_of
 from documents.ingestion.web.reader import PageReader
 from documents.ingestion.web.robots import ALLOWS_ALL, ALLOWS_NOTHING, Robots, parse_robots
+from documents.ingestion.web.sitemaps import Sitemap
 from knowrithm.db.redis import sync_redis
 from knowrithm.net.outbound import FetchedPage, OutboundError, OutboundRefusedError, fetch
 
@@ -30,13 +31,14 @@ FILE_TYPES = {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "m
 _SITEMAP_TYPES = frozenset({"application/octet-stream", "application/gzip", "application/x-gzip", "text/plain", ""})
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPages:
-    """What the sitemaps of a site name. `problems` are sentences."""
+@dataclass(slots=True)
+class Sitemaps:
+    """How far the reading of a site's sitemaps has come. `problems` are sentences."""
 
-    addresses: tuple[str, ...]
-    problems: tuple[str, ...] = ()
-    sitemaps: int = 0
+    waiting: list[str]
+    asked: list[str] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 class Site:
@@ -52,6 +54,7 @@ class Site:
     ) -> None:
         self.base_url = base_url
         self.reader = reader
+        self.silent: set[str] = set()  # hosts whose robots.txt cannot be had just now
         self.slower = 1.0  # how much longer than usual to wait: the site has complained
         self._check = check
         self._answer_seconds = SECONDS if answer_seconds is None else answer_seconds
@@ -72,6 +75,7 @@ class Site:
             except CrawlError:
                 if host == host_of(self.base_url):
                     raise
+                self.silent.add(host)
                 self._robots[host] = ALLOWS_NOTHING
         return self._robots[host]
 
@@ -102,37 +106,46 @@ class Site:
             is_wanted=lambda kind: kind in HTML_TYPES or kind in FILE_TYPES,
         )
 
-    def sitemap_pages(self, limit: int, *, sitemaps: int = MAX_SITEMAPS) -> FoundPages:
-        """The addresses of this site that the first of its sitemaps name, at most `limit` of them."""
+    def sitemaps(self) -> Sitemaps:
+        """Those that robots.txt names, or the usual one; none has been read."""
         named = self.robots_of(self.base_url).sitemaps
         waiting = [address for one in named if (address := canonical(one, self.base_url))]
-        waiting = waiting or [urljoin(self.base_url, "/sitemap.xml")]
-        asked: set[str] = set()
-        found: dict[str, None] = {}
-        problems: list[str] = []
-        while waiting and len(asked) < sitemaps and len(found) < limit:
-            url = waiting.pop(0)
-            if url in asked:
-                continue
-            asked.add(url)
-            try:
-                page = self._ask(
-                    url,
-                    delay=settings.CRAWL_DELAY_MILLISECONDS / 1000,
-                    max_bytes=MAX_PAGE_BYTES,
-                    follow_redirects=True,
-                    is_wanted=lambda kind: "xml" in kind or kind in _SITEMAP_TYPES,
-                )
-                if page.status >= 400 or not page.body:
-                    problems.append(f"{url} is no sitemap (status {page.status}).")
-                    continue
-                read = self.reader.read_sitemap(page.body, url)
-            except (OutboundError, IngestionError) as error:
-                problems.append(f"{url}: {error}")
-                continue
-            waiting += read.sitemaps
-            found |= dict.fromkeys(address for address in read.pages if self.is_own(address))
-        return FoundPages(tuple(found)[:limit], tuple(problems), len(asked) - len(problems))
+        return Sitemaps(waiting or [urljoin(self.base_url, "/sitemap.xml")])
+
+    def read_sitemaps(
+        self,
+        so_far: Sitemaps,
+        limit: int,
+        *,
+        sitemaps: int = MAX_SITEMAPS,
+        may_read: Callable[[str], bool] = lambda url: True,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Go on with `so_far`, until it has `limit` pages of this site that `may_read`. `keep` is called after each."""
+        while so_far.waiting and len(so_far.asked) < sitemaps and len(so_far.pages) < limit:
+            found = self._read_sitemap(so_far.waiting[0], so_far.problems)
+            so_far.asked.append(so_far.waiting.pop(0))
+            own = (address for address in found.pages if self.is_own(address) and may_read(address))
+            so_far.pages = list(dict.fromkeys([*so_far.pages, *own]))[:limit]
+            further = dict.fromkeys([*so_far.waiting, *found.sitemaps])
+            so_far.waiting = [address for address in further if address not in so_far.asked][:sitemaps]
+            keep()
+
+    def _read_sitemap(self, url: str, problems: list[str]) -> Sitemap:
+        try:
+            page = self._ask(
+                url,
+                delay=settings.CRAWL_DELAY_MILLISECONDS / 1000,
+                max_bytes=MAX_PAGE_BYTES,
+                follow_redirects=True,
+                is_wanted=lambda kind: "xml" in kind or kind in _SITEMAP_TYPES,
+            )
+            if page.status < 400 and page.body:
+                return self.reader.read_sitemap(page.body, url)
+            problems.append(f"{url} is no sitemap (status {page.status}).")
+        except (OutboundError, IngestionError) as error:
+            problems.append(f"{url}: {error}")
+        return Sitemap()
 
     def _ask(
         self,

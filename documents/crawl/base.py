@@ -13,7 +13,8 @@ TURNS = "crawls"
 RELATED = ("source__agent", "source__dataset")
 MAX_ATTEMPTS = 4
 GONE, UNLINKED, FORBIDDEN, REDIRECTED = "PAGE_GONE", "PAGE_UNLINKED", "PAGE_FORBIDDEN", "PAGE_REDIRECTED"
-NOT_COUNTED = (FORBIDDEN, REDIRECTED)  # against the limit of pages
+MANY_QUERIES = "PAGE_MANY_QUERIES"
+NOT_COUNTED = (FORBIDDEN, REDIRECTED, MANY_QUERIES)  # against the limit of pages
 
 
 class LostLeaseError(Exception):

@@ -46,7 +46,10 @@ def finish_pages(crawl: Crawl) -> None:
         source.pages_count = source.pages.filter(status=PageStatus.CRAWLED).count()
         WebsiteSource.objects.filter(pk=source.pk).update(pages_count=source.pages_count)
         if not crawl.update_if_held(
-            stage=crawl.stage, pages_done_at=crawl.pages_done_at, archived_count=crawl.archived_count
+            stage=crawl.stage,
+            pages_done_at=crawl.pages_done_at,
+            archived_count=crawl.archived_count,
+            is_cut_short=crawl.is_cut_short,
         ):
             raise LostLeaseError
 

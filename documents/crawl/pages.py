@@ -14,9 +14,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from documents.enums import DocumentStatus, PageStatus
+from documents.ingestion.base import IngestionError
 from documents.jobs import queue_job
 from documents.models import Document, WebsitePage, WebsiteSource, owned_by
 from documents.versions import count_documents, next_version, versions_of
+
+FAULTS_OF_FILES = frozenset(error.code for error in (IngestionError, *IngestionError.__subclasses__()))
 
 
 def store(page: WebsitePage, content: tuple[str, str, bytes], ingest: Task[Any, Any]) -> None:
@@ -49,6 +52,17 @@ def store(page: WebsitePage, content: tuple[str, str, bytes], ingest: Task[Any, 
         transaction.on_commit(lambda: storage.delete(old), robust=True)
     document.save()
     page.document, page.is_document_out = document, False
+    queue_job(document, ingest, is_bulk=True)
+
+
+def read_again_if_failed(page: WebsitePage, ingest: Task[Any, Any]) -> None:
+    """The page is as it was. Its document may have failed for a cause that lies elsewhere, and that may be over."""
+    rows = Document.objects.live().filter(pk=page.document_id, status=DocumentStatus.FAILED)
+    document = rows.exclude(error_code__in=FAULTS_OF_FILES).select_for_update(of=("self",)).first()
+    if document is None:
+        return
+    document.status, document.processing_error, document.error_code = DocumentStatus.PENDING, "", ""
+    document.save(update_fields=["status", "processing_error", "error_code", "updated_at"])
     queue_job(document, ingest, is_bulk=True)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,14 +13,15 @@ from celery import Task
 from django.db import transaction
 from django.utils import timezone
 
-from documents.crawl.base import FORBIDDEN, GONE, NOT_COUNTED, REDIRECTED, LostLeaseError
-from documents.crawl.pages import bring_back, set_aside, store
+from documents.crawl.base import FORBIDDEN, GONE, MANY_QUERIES, NOT_COUNTED, REDIRECTED, LostLeaseError
+from documents.crawl.pages import bring_back, read_again_if_failed, set_aside, store
 from documents.enums import CrawlMode, CrawlStage, PageStatus
 from documents.exceptions import CrawlError
 from documents.ingestion.base import IngestionError
 from documents.ingestion.web.addresses import (
     MAX_QUERIES,
     canonical,
+    host_of,
     is_allowed,
     is_media,
     is_trap,
@@ -28,13 +30,27 @@ from documents.ingestion.web.addresses import (
 from documents.ingestion.web.pages import WebPage
 from documents.ingestion.web.reader import PageReader
 from documents.models import Crawl, WebsitePage
-from documents.site import FILE_TYPES, HTML_TYPES, MAX_PAGE_BYTES, Site
+from documents.site import FILE_TYPES, HTML_TYPES, MAX_PAGE_BYTES, Site, Sitemaps
 from knowrithm import jobs as task_records
 from knowrithm.db.schema import release_connection
 from knowrithm.net.outbound import FetchedPage, OutboundError
 
 MAX_REDIRECTS = 5
 MAX_FORBIDDEN = 200  # addresses that robots.txt forbids, of which a crawl tells
+
+LEFT_OUT = {
+    FORBIDDEN: "The site's robots.txt forbids reading this page.",
+    MANY_QUERIES: f"A crawl reads {MAX_QUERIES} query strings of one path. This one, and perhaps more, were left out.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An address to be put on the list. `code` says why it is not read, "" that it will be."""
+
+    url: str
+    depth: int
+    code: str = ""
 
 
 class Round:
@@ -46,6 +62,7 @@ class Round:
         self.found: set[str] = set()
         self.counted = self.forbidden = self.position = 0
         self.queries: Counter[str] = Counter()
+        self.left_out: set[str] = set()  # paths with more query strings
 
     def work(self) -> None:
         self._remember()
@@ -70,10 +87,12 @@ class Round:
         self.queries[_without_query(url)] += 1
         self.forbidden += code == FORBIDDEN
         self.counted += code not in NOT_COUNTED
+        if code == MANY_QUERIES:
+            self.left_out.add(_without_query(url))
 
     def _begin(self) -> None:
         now = timezone.now()
-        if not self.crawl.update_if_held(stage=CrawlStage.CRAWLING, started_at=now):
+        if not self.crawl.update_if_held(stage=CrawlStage.CRAWLING, started_at=self.crawl.started_at or now):
             raise LostLeaseError
         self.site.robots_of(self.source.base_url)  # raises when nothing may be crawled
         starts = [
@@ -81,26 +100,46 @@ class Round:
         ]
         addresses = [address for address in starts if address is not None and self.site.is_own(address)]
         if self.source.mode == CrawlMode.SITEMAP:
-            found = self.site.sitemap_pages(self.crawl.max_pages + 1)
-            if not found.addresses:
-                why = " ".join(found.problems) or "It names no page of this site."
-                raise CrawlError(f"No sitemap with pages was found. {why}", "CRAWL_NO_SITEMAP")
-            own = (self.source.allowed_paths, self.source.disallowed_paths)
-            addresses = [address for address in found.addresses if is_allowed(address, *own)]
+            addresses = self._pages_of_sitemaps()
         if self.source.mode == CrawlMode.SINGLE:
             addresses = addresses[:1]
-        self._add(addresses, depth=0)
+        found = self._choose(addresses, depth=0, are_named=True)
+        with transaction.atomic():
+            self._put(found)
+            if not self.crawl.update_if_held(is_cut_short=self.crawl.is_cut_short, sitemaps={}):
+                raise LostLeaseError
         if not self.counted:
             text = "The site's robots.txt forbids the address that the crawl would begin with."
             raise CrawlError(text, "CRAWL_FORBIDDEN")
+
+    def _pages_of_sitemaps(self) -> list[str]:
+        known = self.crawl.sitemaps  # what an earlier worker has read: some sites need longer than one has
+        found = Sitemaps(**known) if known else self.site.sitemaps()
+
+        def keep() -> None:
+            self.crawl.attempts = 1
+            if not self.crawl.update_if_held(
+                sitemaps=asdict(found), attempts=self.crawl.attempts, updated_at=timezone.now()
+            ):
+                raise LostLeaseError
+
+        self.site.read_sitemaps(found, self.crawl.max_pages + 1, may_read=self._may_read, keep=keep)
+        if not found.pages:
+            why = " ".join(found.problems) or "It names no page of this site that is to be read."
+            raise CrawlError(f"No sitemap with pages was found. {why}", "CRAWL_NO_SITEMAP")
+        return found.pages
 
     def _next(self) -> WebsitePage | None:
         waiting = self.source.pages.filter(found_in=self.crawl.id).exclude(visited_in=self.crawl.id)
         return waiting.select_related("document").order_by("depth", "position").first()
 
-    def _add(self, addresses: Iterable[str], *, depth: int) -> None:
-        """Put addresses on the list, as far as the limits allow."""
-        taken: list[tuple[str, str]] = []  # address, why not
+    def _choose(self, addresses: Iterable[str], *, depth: int, are_named: bool = False) -> list[Found]:
+        """Which of them go on the list, as far as the limits allow.
+
+        `are_named` by a sitemap or a person: they are no calendar that never ends, however many queries there are.
+        Another host's robots.txt may be asked for: call it outside of transactions.
+        """
+        chosen: list[Found] = []
         for address in dict.fromkeys(addresses):
             if address in self.found or is_trap(address):
                 continue
@@ -110,20 +149,33 @@ class Round:
             if not code and self.counted >= self.crawl.max_pages:
                 self.crawl.is_cut_short = True
                 break
-            if self.queries[_without_query(address)] >= MAX_QUERIES:
+            if not are_named and self.queries[_without_query(address)] >= MAX_QUERIES:
+                chosen += [] if code else [Found(address, depth, MANY_QUERIES)]
                 continue
             self._count(address, code)
-            taken.append((address, code))
-        known = {page.url: page for page in self.source.pages.filter(url__in=[address for address, _ in taken])}
+            chosen.append(Found(address, depth, code))
+        return chosen
+
+    def _put(self, chosen: Sequence[Found]) -> None:
+        """Put them on the list. Call in the transaction that says that what they were found on has been visited."""
+        known = {page.url: page for page in self.source.pages.filter(url__in=[found.url for found in chosen])}
         now = timezone.now()
-        for address, code in taken:
+        for found in chosen:
+            page = known.get(found.url) or WebsitePage(source=self.source, url=found.url)
+            is_answering = page.document_id is not None and not page.is_document_out
+            if is_answering and (found.code == MANY_QUERIES or host_of(found.url) in self.site.silent):
+                self.crawl.has_outages = True
+                continue
+            if found.code == MANY_QUERIES:
+                if _without_query(found.url) in self.left_out:
+                    continue  # one tells of all
+                self._count(found.url, found.code)
             self.position += 1
-            page = known.get(address) or WebsitePage(source=self.source, url=address)
-            page.depth, page.position, page.last_seen_at, page.found_in = depth, self.position, now, self.crawl.id
+            page.depth, page.position, page.last_seen_at, page.found_in = found.depth, self.position, now, self.crawl.id
             if page.cause_code in NOT_COUNTED:
                 page.status, page.cause, page.cause_code = PageStatus.PENDING, "", ""
-            if code:
-                set_aside(page, "The site's robots.txt forbids reading this page.", code)
+            if found.code:
+                set_aside(page, LEFT_OUT[found.code], found.code)
                 page.visited_in = self.crawl.id
             page.save()
 
@@ -179,8 +231,14 @@ class Round:
                 self._aside(page, f"The page redirects to another site: {target}", "PAGE_ELSEWHERE")
             elif target in passed or len(passed) > MAX_REDIRECTS:
                 self._failed(page, "The page redirects in a circle, or too many times.", "PAGE_REDIRECT_LOOP")
+            elif not self.site.allows(target) and host_of(target) in self.site.silent:
+                text = f"The page redirects to {target}, and the robots.txt there does not answer."
+                self._failed(page, text, "PAGE_UNREACHABLE", is_outage=True)
             elif not self.site.allows(target):
                 self._aside(page, f"The page redirects to one that robots.txt forbids: {target}", "PAGE_ELSEWHERE")
+            elif not self._may_redirect(page, target):
+                text = f"The page redirects to one outside of the paths that are to be read: {target}"
+                self._aside(page, text, "PAGE_ELSEWHERE")
             else:
                 url = target
                 passed.add(url)
@@ -191,16 +249,12 @@ class Round:
         """The row of the page that a redirect has led to; None when it was or will be visited for itself."""
         target = canonical(response.url) or response.url
         is_found = target in self.found
-        self._aside(page, f"The page redirects to {target}", REDIRECTED)
         self.counted -= 1
-        if is_found:
-            return None
-        self._count(target, "")
-        row = self.source.pages.select_related("document").filter(url=target).first()
-        row = row or WebsitePage(source=self.source, url=target)
-        row.depth, row.position, row.found_in = page.depth, page.position, self.crawl.id
-        row.last_seen_at = timezone.now()
-        return row
+        if not is_found:
+            self._count(target, "")
+        found = [] if is_found else [Found(target, page.depth)]
+        self._aside(page, f"The page redirects to {target}", REDIRECTED, found=found)
+        return None if is_found else self.source.pages.select_related("document").get(url=target)
 
     def _read_html(self, page: WebsitePage, response: FetchedPage) -> None:
         if len(response.body) > MAX_PAGE_BYTES:
@@ -221,8 +275,8 @@ class Round:
         if read.is_noindex:
             self._aside(page, "The page asks not to be indexed (noindex).", "PAGE_NOINDEX", links)
         elif self._is_copy_of_canonical(page, read):
-            self._aside(page, f"The page names another one as its original: {read.canonical}", "PAGE_COPY", links)
-            self._add([read.canonical], depth=page.depth)
+            text = f"The page names another one as its original: {read.canonical}"
+            self._aside(page, text, "PAGE_COPY", links, found=self._choose([read.canonical], depth=page.depth))
         elif not read.length:
             self._aside(page, "The page holds no text.", "PAGE_EMPTY", links)
         else:
@@ -257,9 +311,14 @@ class Round:
     def _may_read(self, url: str) -> bool:
         return is_allowed(url, self.source.allowed_paths, self.source.disallowed_paths)
 
+    def _may_redirect(self, page: WebsitePage, target: str) -> bool:
+        """As paths go. Where a crawl begins need not be one of those that are to be read, nor where that leads."""
+        is_start = page.depth == 0 and self.source.mode != CrawlMode.SITEMAP
+        return is_allowed(target, () if is_start else self.source.allowed_paths, self.source.disallowed_paths)
+
     def _own(self, links: Iterable[str]) -> list[str]:
-        """Those that this source may follow."""
-        return [url for url in links if self.site.is_own(url) and not is_media(url) and self._may_read(url)]
+        """Those that lead to pages of this site."""
+        return [url for url in links if self.site.is_own(url) and not is_media(url)]
 
     # --- What became of it
 
@@ -273,32 +332,45 @@ class Round:
             self._aside(page, f"The page says the same as {other.url}", "PAGE_DUPLICATE", links)
             return
         is_new = content is not None and (page.content_hash != digest or page.document is None)
+        found = self._follow(page, links)
         with transaction.atomic():
             if is_new and content is not None:
                 store(page, content, self.ingest)
                 page.last_changed_at = timezone.now()
-            elif page.is_document_out:
-                bring_back(page)
+            else:
+                if page.is_document_out:
+                    bring_back(page)
+                read_again_if_failed(page, self.ingest)
             page.status, page.cause, page.cause_code, page.content_hash = PageStatus.CRAWLED, "", "", digest
-            self._done(page, links, changed=is_new)
-        self._follow(page, links)
+            self._done(page, links, found, changed=is_new)
 
-    def _aside(self, page: WebsitePage, cause: str, code: str, links: list[str] | None = None) -> None:
+    def _aside(
+        self, page: WebsitePage, cause: str, code: str, links: Sequence[str] = (), *, found: Sequence[Found] = ()
+    ) -> None:
+        """`found` is what it leads to besides its links."""
+        found = [*found, *self._follow(page, links)]
         with transaction.atomic():
             self.crawl.archived_count += set_aside(page, cause, code)
-            self._done(page, links or [])
-        self._follow(page, links or [])
+            self._done(page, links, found)
 
     def _failed(self, page: WebsitePage, cause: str, code: str, *, is_outage: bool = False) -> None:
-        """What answers come from stays: the site may have a bad day. The page is asked for anew next time."""
+        """What answers come from stays, and what the page has linked to: the site may have a bad day.
+
+        The page is asked for anew next time.
+        """
         page.status, page.cause, page.cause_code = PageStatus.FAILED, cause.replace("\0", ""), code
         page.etag = page.last_modified = ""
         self.crawl.has_outages |= is_outage
+        found = self._follow(page, page.links)
         with transaction.atomic():
-            self._done(page, page.links)
+            self._done(page, page.links, found)
 
-    def _done(self, page: WebsitePage, links: list[str], *, changed: bool = False) -> None:
-        page.links = links
+    def _done(
+        self, page: WebsitePage, links: Sequence[str], found: Sequence[Found] = (), *, changed: bool = False
+    ) -> None:
+        """It has been visited, and what was `found` on it is on the list: both or neither, should this worker die."""
+        self._put(found)
+        page.links = list(links)
         page.visited_in, page.last_crawled_at = self.crawl.id, timezone.now()
         page.save()
         crawl = self.crawl
@@ -310,17 +382,17 @@ class Round:
                 "requests", "processed_count", "changed_count", "archived_count", "is_cut_short", "has_outages",
             )
         }  # fmt: skip
-        if not crawl.update_if_held(attempts=1, updated_at=timezone.now(), **written):
+        crawl.attempts = 1
+        if not crawl.update_if_held(attempts=crawl.attempts, updated_at=timezone.now(), **written):
             raise LostLeaseError
         share = 90 * crawl.processed_count // max(min(self.counted, crawl.max_pages), 1)
         task_records.report_progress(str(crawl.task_id), share, f"{crawl.processed_count} pages read")
 
-    def _follow(self, page: WebsitePage, links: list[str]) -> None:
-        if self.source.mode == CrawlMode.LINKS and links:
-            if page.depth < self.source.max_depth:
-                self._add(links, depth=page.depth + 1)
-            if self.crawl.is_cut_short:
-                Crawl.objects.filter(pk=self.crawl.pk).update(is_cut_short=True)
+    def _follow(self, page: WebsitePage, links: Sequence[str]) -> list[Found]:
+        if self.source.mode != CrawlMode.LINKS or page.depth >= self.source.max_depth:
+            return []
+        # By the paths of now: remembered links are older than those.
+        return self._choose(filter(self._may_read, links), depth=page.depth + 1)
 
 
 def _without_query(url: str) -> str:

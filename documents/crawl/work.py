@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 SLOTS = 4  # crawls at a time
 SLOT_MILLISECONDS = 90_000  # longer than a crawl is silent
+PASSING = ("CRAWL_UNREACHABLE", "CRAWL_ROBOTS_UNAVAILABLE")  # what may be over in a moment
 SLICE = 30.0  # seconds that one worker works on one crawl at a stretch
 
 
@@ -94,7 +95,10 @@ def _work_on(crawl: Crawl, task: Task[Any, Any], ingest: Task[Any, Any], slot: s
     except LostLeaseError:
         log.warning("crawl_lease_lost", crawl=str(crawl.id))
     except CrawlError as error:
-        fail(crawl, str(error), error.code)
+        if error.code in PASSING and crawl.stage == CrawlStage.CRAWLING and crawl.attempts < MAX_ATTEMPTS:
+            go_on_later(crawl, task, _pause(crawl), is_progress=False)  # it has begun, so the site did answer
+        else:
+            fail(crawl, str(error), error.code)
     except OperationalError as error:
         log.warning("crawl_database_unavailable", crawl=str(crawl.id), error=str(error))
         raise  # the lease runs out and the crawl is resumed
@@ -103,4 +107,10 @@ def _work_on(crawl: Crawl, task: Task[Any, Any], ingest: Task[Any, Any], slot: s
         if crawl.attempts >= MAX_ATTEMPTS:
             fail(crawl, "The website could not be crawled because of a fault on our side.", "CRAWL_INTERNAL_ERROR")
         else:
-            go_on_later(crawl, task, 5.0 * 3**crawl.attempts, is_progress=False)
+            go_on_later(crawl, task, _pause(crawl), is_progress=False)
+
+
+def _pause(crawl: Crawl) -> float:
+    """Seconds until the next attempt: 15, 45, 135."""
+    attempts: int = crawl.attempts
+    return 5.0 * float(3**attempts)

@@ -133,12 +133,15 @@ class Crawl(LeasedModel, BaseModel):
     stage = models.CharField(max_length=12, choices=CrawlStage, default=CrawlStage.WAITING)
     task_id = models.UUIDField(default=uuid.uuid4, editable=False)
     max_pages = models.PositiveIntegerField()
+    sitemaps = models.JSONField(default=dict, blank=True, editable=False)  # how far their reading has come
     requests = models.PositiveIntegerField(default=0)  # for pages, redirects included
     processed_count = models.PositiveIntegerField(default=0)
     changed_count = models.PositiveIntegerField(default=0)
     archived_count = models.PositiveIntegerField(default=0)
     is_cut_short = models.BooleanField(default=False)  # there were more pages than the limit
-    has_outages = models.BooleanField(default=False)  # some pages could not be had just now
+    has_outages = models.BooleanField(
+        default=False
+    )  # some pages could not be had just now, or known ones were left out
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)  # not before; None: at once

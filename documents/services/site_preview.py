@@ -53,11 +53,12 @@ def _preview(url: str, deadline: float) -> SitePreview:
     with PageReader(seconds=READING_SECONDS) as reader:
         site = Site(url, reader, check, answer_seconds=ANSWER_SECONDS)
         robots = site.robots_of(url)
-        found = site.sitemap_pages(ADDRESSES, sitemaps=SITEMAPS)
+        found = site.sitemaps()
+        site.read_sitemaps(found, ADDRESSES, sitemaps=SITEMAPS)
     return SitePreview(
         is_allowed=robots.allows(path_of(url)),
         delay=robots.delay,
         rules=len(robots.rules),
-        sitemap_pages=len(found.addresses),
-        examples=found.addresses[:SHOWN],
+        sitemap_pages=len(found.pages),
+        examples=tuple(found.pages[:SHOWN]),
     )

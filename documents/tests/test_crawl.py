@@ -53,7 +53,10 @@ def register(who: Character, web: Website, path: str = "/", **options: Any) -> W
 def go(source: WebsiteSource, *, max_pages: int | None = None) -> Crawl:
     """A whole crawl, its documents included, as the workers would do it."""
     source.refresh_from_db()
-    begun = start_crawl(actor=None, source=source, max_pages=max_pages)
+    return go_on(source, start_crawl(actor=None, source=source, max_pages=max_pages))
+
+
+def go_on(source: WebsiteSource, begun: Crawl) -> Crawl:
     for _ in range(20):
         crawl.run(begun.pk, crawl_website, ingest)
         begun.refresh_from_db()
@@ -305,6 +308,45 @@ def test_own_patterns(in_acme: Character, web: Website) -> None:
     assert paths(source) == {"/", "/docs/a"}
 
 
+def test_letters_of_every_language_are_known_in_patterns(in_acme: Character, web: Website) -> None:
+    robots = "User-agent: *\nDisallow: /geheim-ü\nDisallow: /%c3%a4*.html$\nDisallow: /suche?q=für\nDisallow: /private"
+    web.otherwise = lambda path: html(f"Page {path} says this.")
+    web.pages |= {
+        "/robots.txt": Page(robots.encode()),
+        "/": html(
+            "The shop opens at nine.", "/geheim-ü/a", "/%c3%a4rger.html", "/suche?q=für", "/%70rivate", "/straße/a",
+            "/stra%c3%9fe/a", "/straße/alt", "/übersicht", "/weiter",
+        ),
+    }  # fmt: skip
+    source = register(in_acme, web, allowed_paths=["/straße", "/%c3%bc", "/geheim", "/ä", "/suche", "/private"],
+                      disallowed_paths=["/straße/alt"])  # fmt: skip
+    go(source)
+    assert paths(source) == {"/", "/stra%C3%9Fe/a", "/%C3%BCbersicht"}
+    forbidden = {"/geheim-%C3%BC/a", "/%C3%A4rger.html", "/suche?q=f%C3%BCr", "/private"}
+    assert causes(source) == dict.fromkeys(forbidden, "PAGE_FORBIDDEN")
+
+
+def test_own_patterns_hold_for_redirects_too(in_acme: Character, web: Website) -> None:
+    web.pages |= {
+        "/": redirect("/en"),
+        "/en": html("The shop opens at nine.", "/docs/a", "/docs/orders", "/docs/blog"),
+        "/docs/a": redirect("/docs/b"),
+        "/docs/b": html("Page b says this."),
+        "/docs/orders": redirect("/docs/login"),
+        "/docs/login": html("Sign in to go on."),
+        "/docs/blog": redirect("/blog"),
+        "/blog": html("The blog says this."),
+    }
+    source = register(in_acme, web, allowed_paths=["/docs"], disallowed_paths=["/docs/login"])
+    go(source)
+    assert paths(source) == {"/en", "/docs/b"}
+    assert causes(source) == {
+        "/": "PAGE_REDIRECTED", "/docs/a": "PAGE_REDIRECTED", "/docs/orders": "PAGE_ELSEWHERE",
+        "/docs/blog": "PAGE_ELSEWHERE",
+    }  # fmt: skip
+    assert not {"/docs/login", "/blog"} & set(web.asked)
+
+
 def test_a_single_page(in_acme: Character, web: Website) -> None:
     web.pages |= {"/one": html("The one page says this.", "/two"), "/two": html("The second page says this.")}
     source = register(in_acme, web, "/one", mode="single")
@@ -408,6 +450,30 @@ def test_a_calendar_that_never_ends(in_acme: Character, web: Website) -> None:
     assert len([path for path in asked if path.startswith("/calendar?")]) <= 20
     assert max(path.count("/x") for path in asked) <= 4
     assert len(asked) == len(set(asked)) <= 200
+
+
+def test_query_strings_that_are_left_out_are_told_and_take_nothing_away(in_acme: Character, web: Website) -> None:
+    web.otherwise = lambda path: html(f"Item {path} of the list.", *([f"/of{path[-2:]}"] if "?" in path else []))
+    items = [f"/list?page={number}" for number in range(30, 60)]
+    urls = "".join(f"<url><loc>{web.url(item)}</loc></url>" for item in items)
+    web.pages |= {
+        "/robots.txt": Page(b"", 404),
+        "/sitemap.xml": Page(f"<urlset>{urls}</urlset>".encode(), headers={"Content-Type": "text/xml"}),
+        "/": html("The shop opens at nine.", *items),
+    }
+    source = register(in_acme, web)
+    go(source)
+    pages = set(items[:20])
+    assert paths(source) == {"/", *pages, *(f"/of{item[-2:]}" for item in pages)}
+    assert causes(source) == {items[20]: "PAGE_MANY_QUERIES"}
+
+    web.pages["/"] = html("The shop opens at nine.", *reversed(items))
+    again = go(source)
+    assert (again.is_cut_short, again.archived_count, Document.objects.live().count()) == (False, 0, 61)
+
+    update_website_source(actor=in_acme.principal, source=source, changes={"mode": "sitemap"})
+    assert go(source).processed_count == 30
+    assert set(items) <= paths(source)
 
 
 def never_ending(handler: BaseHTTPRequestHandler) -> None:

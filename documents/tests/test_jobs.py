@@ -6,6 +6,7 @@ import time
 import uuid
 from datetime import timedelta
 
+import pytest
 from django.core.files.base import ContentFile
 from django.test import Client
 from django.utils import timezone
@@ -19,6 +20,7 @@ from documents import jobs, services, tasks
 from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.models import Document, DocumentChunk, IngestionJob, KnownEmbedding
 from documents.services import queue_ingestion
+from documents.tests.website import Page, html, serving
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import read_task, report_progress
 
@@ -119,6 +121,26 @@ def test_a_worker_that_was_cancelled_before_it_began_changes_nothing(in_acme: Ch
     jobs._work_on(claimed, tasks.ingest)
     document.refresh_from_db()
     assert (document.status, DocumentChunk.objects.count()) == ("cancelled", 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "after"), [(404, "failed"), (408, "pending"), (425, "pending"), (429, "pending"), (503, "pending")]
+)
+def test_an_address_that_has_no_time_is_asked_again(
+    in_acme: Character, monkeypatch: pytest.MonkeyPatch, status: int, after: str
+) -> None:
+    monkeypatch.setenv("OUTBOUND_ALLOW", "127.0.0.1")
+    with serving() as web:
+        web.pages["/faq"] = Page(b"", status)
+        document = Document.objects.create(agent=in_acme.agent, original_filename="faq", source_url=web.url("/faq"))
+        queue_ingestion(document)
+        work_off()
+        job = document.jobs.get()
+        assert (job.status, job.error) == (after, f"The address answered with status {status}.")
+        web.pages["/faq"] = html("The shop opens at nine.")
+        work_off()
+        document.refresh_from_db()
+        assert document.status == ("failed" if after == "failed" else "processed")
 
 
 # --- The embedding cache ------------------------------------------------------------------------------------------

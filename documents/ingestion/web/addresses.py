@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
@@ -17,7 +18,9 @@ _TRACKING = re.compile(
 )
 _SESSION_IN_PATH = re.compile(r";jsessionid=[^/?]*", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
-_SAFE = "/:@!$&'()*+,;=-._~%"
+_SAFE = "/:@!$&'()*+,;=-._~%?"
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 # What is no page and no document: not worth asking for.
 _MEDIA = re.compile(
     r"\.(avif|bmp|gif|ico|jpe?g|png|svg|tiff?|webp|css|js|mjs|map|woff2?|ttf|otf|eot|mp[34]|m4[av]|webm|ogg|wav|flac"
@@ -42,11 +45,21 @@ def canonical(address: str, base: str = "") -> str | None:
     if ":" in host:
         host = f"[{host}]"
     place = host if port in {None, _PORTS[scheme]} else f"{host}:{port}"
-    path = _SESSION_IN_PATH.sub("", quote(_without_dots(parts.path), safe=_SAFE)) or "/"
+    path = _SESSION_IN_PATH.sub("", _without_dots(escaped(parts.path))) or "/"
     pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=None)
     query = urlencode(sorted(pair for pair in pairs if not _TRACKING.fullmatch(pair[0])))
     found = urlunsplit((scheme, place, path, query, ""))
     return found if len(found) <= MAX_LENGTH else None
+
+
+def escaped(path: str) -> str:
+    """The one spelling of a path, or of a pattern of paths: ASCII only, escaped where it has to be, in capitals."""
+
+    def spell(found: re.Match[str]) -> str:
+        character = chr(int(found[1], 16))
+        return character if character in _UNRESERVED else found[0].upper()
+
+    return _ESCAPE.sub(spell, quote(path, safe=_SAFE))
 
 
 def _without_dots(path: str) -> str:
@@ -97,13 +110,16 @@ def is_media(address: str) -> bool:
 def is_allowed(address: str, allowed: Sequence[str], disallowed: Sequence[str]) -> bool:
     """By the person's own patterns: a path prefix in which `*` stands for anything and a final `$` for the end."""
     path = path_of(address)
-    if any(matches(pattern, path) for pattern in disallowed):
+    if any(matches(escaped(pattern), path) for pattern in disallowed):
         return False
-    return not allowed or any(matches(pattern, path) for pattern in allowed)
+    return not allowed or any(matches(escaped(pattern), path) for pattern in allowed)
 
 
 def matches(pattern: str, path: str) -> bool:
-    """As in robots.txt (RFC 9309). Linear in the path for each `*`: a hostile pattern cannot take long."""
+    """As in robots.txt (RFC 9309), both of them `escaped`.
+
+    Linear in the path for each `*`: a hostile pattern cannot take long.
+    """
     is_end = pattern.endswith("$")
     first, *rest = pattern.removesuffix("$").split("*")
     if not path.startswith(first):

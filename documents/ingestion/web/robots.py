@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from documents.ingestion.web.addresses import matches
+from documents.ingestion.web.addresses import escaped, matches
 
 MAX_BYTES = 500 * 1024  # what RFC 9309 asks a crawler to read at least
 MAX_RULES = 2000
@@ -57,7 +57,7 @@ def parse_robots(text: str, agent: str) -> Robots:
         elif groups:
             groups[-1].is_open = False
             if name in {"allow", "disallow"} and value:
-                groups[-1].rules.append((name == "allow", value))
+                groups[-1].rules.append((name == "allow", escaped(value)))
             elif name == "crawl-delay":
                 groups[-1].delay = _seconds(value)
     mine = [group for group in groups if agent.lower() in group.agents]

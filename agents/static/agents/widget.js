@@ -1,5 +1,6 @@
-/*!
- * Knowrithm chat widget. One file, no dependencies, no build step:
+/*! Knowrithm chat widget. */
+/**
+ * One file, no dependencies, no build step:
  *
  *   <script async src="https://HOST/api/widget.js" data-agent-id="…" data-api-url="https://HOST/api"></script>
  *

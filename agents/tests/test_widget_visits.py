@@ -638,6 +638,53 @@ def test_what_a_person_says_is_looked_for_where_nothing_can_be_heard(visit: Visi
     expect(visit.answers.nth(2)).to_have_text("Here is Grace.", timeout=20_000)
 
 
+def person_says(visit: Visit, text: str) -> None:
+    """Stored, and told to nobody."""
+    [stored] = visit.stub.conversations.values()
+    author = {"kind": "person", "name": "Grace"}
+    stored.append({**stored[-1], "id": f"g-{len(stored)}", "content": text, "author": author})
+
+
+def wait_until_shown(visit: Visit, text: str, *, seconds: int) -> None:
+    """Within so many seconds of the visitor's clock."""
+    bubble = visit.answers.filter(has_text=text)
+    for _ in range(seconds):
+        visit.page.clock.run_for(1000)
+        visit.page.wait_for_timeout(50)
+        if bubble.count():
+            break
+    expect(bubble).to_have_count(1)
+
+
+def test_what_a_person_says_is_looked_for_where_streams_are_held_back(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.stub.holds_streams_back = True
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    wait_until_shown(visit, "Hello from the agent.", seconds=15)
+    person_says(visit, "Here is Grace.")
+    visit.stub.owner |= {"owner": "person", "person": {"name": "Grace"}}
+    wait_until_shown(visit, "Here is Grace.", seconds=30)
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    person_says(visit, "Are you still there?")
+    wait_until_shown(visit, "Are you still there?", seconds=45)
+
+
+def test_what_was_said_between_two_connections_is_looked_for(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.stub.holds_streams_back = True  # from the next connection on, which is made after 35 s of silence
+    visit.page.clock.run_for(36_000)
+    person_says(visit, "Here is Grace.")
+    visit.page.wait_for_timeout(100)
+    visit.stub.holds_streams_back = False
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+
+
 def test_who_cannot_be_asked_is_said_so(visit: Visit) -> None:
     visit.stub.agent |= {"handover": True}
     visit.embed()

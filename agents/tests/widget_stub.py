@@ -58,6 +58,7 @@ class WidgetStub:
     suggestions: list[str] = field(default_factory=list)
     answer_status: str = "completed"
     stream_available: bool = True
+    holds_streams_back: bool = False  # as a proxy does that hands an answer on when it is whole
     cut_stream_after: int | None = None
     answering: bool = True
     requests: list[RecordedRequest] = field(default_factory=list)
@@ -124,7 +125,7 @@ class WidgetStub:
         stored = self.conversations[conversation_id]
         start = (page - 1) * PAGE_SIZE
         listed = [dict(message) for message in stored[start : start + PAGE_SIZE]]
-        if self.answering and not self.stream_available:
+        if self.answering and (self.holds_streams_back or not self.stream_available):
             for message in stored:
                 if message["status"] == "pending":
                     self.finish(message)
@@ -263,9 +264,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        self.wfile.write(b": open\n")
+        while self.stub.holds_streams_back and not self.stub.has_ended:
+            time.sleep(0.02)
         last_event_id = int(self.headers.get("Last-Event-ID") or 0)
         try:
+            self.wfile.write(b": open\n")
             if "follow=true" in self.path:
                 self._follow(last_event_id)
                 return

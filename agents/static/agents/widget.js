@@ -1903,50 +1903,65 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (listener || !session.get().conversationId) {
         return;
       }
-      const run = { controller: null, stopped: false, lastEventId: '', fails: 0 };
+      const run = { stopped: false, lastEventId: '', fails: 0 };
       listener = run;
-      while (!run.stopped) {
+      for (let isAgain = false; !run.stopped; isAgain = true) {
         const begun = Date.now();
-        await hearStream(run);
-        run.fails = Date.now() - begun < WATCH_MS ? run.fails + 1 : 0;
+        let isHeard = false;
+        const live = () => {
+          if (isAgain && !isHeard) {
+            catchUp(); // what was said since the last connection
+          }
+          isHeard = true;
+        };
+        try {
+          for await (const event of events(run, '?follow=true', live)) {
+            run.lastEventId = event.id || run.lastEventId;
+            if (run.stopped) {
+              return;
+            }
+            hear(event.name, parseJson(event.data));
+          }
+        } catch {
+          // it is tried again
+        }
+        // Where something on the way holds a stream back, not even its beginning comes.
+        run.fails = isHeard && Date.now() - begun >= WATCH_MS ? 0 : run.fails + 1;
         if (!run.stopped && run.fails) {
-          await watch();
-          await loadOwner();
-          askWho();
+          await catchUp();
           await sleep(WATCH_MS * Math.min(run.fails, 8));
         }
       }
     }
 
-    function stopListening() {
-      if (listener) {
-        listener.stopped = true;
-        listener.controller.abort();
-        listener = null;
+    function stop(run) {
+      if (run) {
+        run.stopped = true;
+        run.controller.abort();
       }
     }
 
-    async function hearStream(run) {
+    /** The events of one connection, to its end. The server speaks at once; one that stays silent is given up. */
+    async function* events(run, query, live = () => {}) {
+      const controller = new AbortController();
       let silence = 0;
-      run.controller = new AbortController();
-      const touch = () => {
+      const wait = (ms) => {
         clearTimeout(silence);
-        silence = setTimeout(() => run.controller.abort(), STREAM_SILENCE_MS);
+        silence = setTimeout(() => controller.abort(), ms);
       };
+      run.controller = controller;
+      wait(START_TIMEOUT_MS);
       try {
-        touch();
         const headers = { Accept: 'text/event-stream', ...(run.lastEventId && { 'Last-Event-ID': run.lastEventId }) };
-        const path = `${conversationPath()}/messages/stream?follow=true`;
-        const response = await api.authorized('GET', path, { headers, signal: run.controller.signal });
-        for await (const event of readEvents(response.body, touch)) {
-          run.lastEventId = event.id || run.lastEventId;
-          if (run.stopped) {
-            return;
-          }
-          hear(event.name, parseJson(event.data));
+        const path = `${conversationPath()}/messages/stream${query}`;
+        const response = await api.authorized('GET', path, { headers, signal: controller.signal });
+        if (!response.body || !/event-stream/.test(response.headers.get('Content-Type'))) {
+          throw new ApiError(0, null, null);
         }
-      } catch {
-        // it is tried again
+        yield* readEvents(response.body, () => {
+          wait(STREAM_SILENCE_MS);
+          live();
+        });
       } finally {
         clearTimeout(silence);
       }
@@ -1962,6 +1977,12 @@ textarea.input { min-height: 88px; resize: vertical; }
         view.setTyping('');
         entriesOf([data.message]).forEach(said);
       }
+    }
+
+    async function catchUp() {
+      await watch();
+      await loadOwner();
+      askWho();
     }
 
     /** What was said since the last look. */
@@ -1994,7 +2015,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (follower || !pending().length) {
         return;
       }
-      const run = { controller: new AbortController(), stopped: false, lastEventId: '', fails: 0 };
+      const run = { stopped: false, lastEventId: '', fails: 0 };
       const clock = setInterval(() => expire(run), 1000);
       follower = run;
       try {
@@ -2009,14 +2030,6 @@ textarea.input { min-height: 88px; resize: vertical; }
           follower = null;
           follow(); // a question may have been sent while this run was ending
         }
-      }
-    }
-
-    function stopFollowing() {
-      if (follower) {
-        follower.stopped = true;
-        follower.controller.abort();
-        follower = null;
       }
     }
 
@@ -2035,23 +2048,13 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     /** One connection, to its end. True when another one is worth a try, false when polling has to take over. */
     async function readStream(run) {
-      let silence = 0;
-      const listen = () => {
-        clearTimeout(silence);
-        silence = setTimeout(() => run.controller.abort(), STREAM_SILENCE_MS);
-      };
+      let isNew = !run.lastEventId;
       try {
-        listen();
-        const headers = { Accept: 'text/event-stream', ...(run.lastEventId && { 'Last-Event-ID': run.lastEventId }) };
-        const path = `${conversationPath()}/messages/stream`;
-        const response = await api.authorized('GET', path, { headers, signal: run.controller.signal });
-        if (!response.body || !/event-stream/.test(response.headers.get('Content-Type'))) {
-          return false;
-        }
-        if (!run.lastEventId) {
-          pending().forEach((entry) => { entry.text = ''; }); // the server begins the answer anew
-        }
-        for await (const event of readEvents(response.body, listen)) {
+        for await (const event of events(run, '')) {
+          if (isNew) {
+            pending().forEach((entry) => { entry.text = ''; }); // the server begins the answer anew
+            isNew = false;
+          }
           receive(run, event);
           if (run.stopped || !pending().length) {
             return false;
@@ -2061,8 +2064,6 @@ textarea.input { min-height: 88px; resize: vertical; }
         if (error instanceof ApiError) {
           return false;
         }
-      } finally {
-        clearTimeout(silence);
       }
       run.fails += 1;
       return run.fails <= STREAM_RECONNECTS && !run.controller.signal.aborted;
@@ -2175,8 +2176,10 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     function leaveConversation() {
-      stopFollowing();
-      stopListening();
+      stop(follower);
+      stop(listener);
+      follower = null;
+      listener = null;
       entries = [];
       lastPage = 1;
       owner = 'agent';

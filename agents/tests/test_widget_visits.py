@@ -685,6 +685,73 @@ def test_what_was_said_between_two_connections_is_looked_for(visit: Visit) -> No
     expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
 
 
+def show_tab(visit: Visit, *, is_shown: bool) -> None:
+    visit.page.evaluate(
+        f"Object.defineProperty(document, 'hidden', {{ value: {str(not is_shown).lower()}, configurable: true }});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+
+
+def listened(visit: Visit) -> int:
+    return len([one for one in visit.stub.sent("GET", "/messages/stream") if "follow=true" in one.path])
+
+
+def wait_until_open(visit: Visit, count: int) -> None:
+    """Streams by which visitors follow their conversation."""
+    for _ in range(50):
+        if listened(visit) - visit.stub.gone == count:
+            break
+        visit.page.wait_for_timeout(100)
+    assert listened(visit) - visit.stub.gone == count
+
+
+def test_a_tab_that_nobody_looks_at_does_not_listen(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    show_tab(visit, is_shown=False)
+    visit.page.clock.run_for(20_000)
+    show_tab(visit, is_shown=True)
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 1)  # a look elsewhere is no absence
+
+    show_tab(visit, is_shown=False)
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 0)
+    count = listened(visit)
+    visit.page.clock.run_for(120_000)
+    person_says(visit, "Here is Grace.")
+    visit.page.wait_for_timeout(300)
+    assert listened(visit) == count
+    expect(visit.answers).to_have_count(2)
+
+    visit.stub.owner |= {"owner": "person", "person": {"name": "Grace"}}
+    show_tab(visit, is_shown=True)
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    wait_until_open(visit, 1)
+
+
+def test_a_hidden_tab_that_follows_another_one_does_not_listen_for_long(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+    other = Visit(page=visit.page.context.new_page(), stub=visit.stub, site=visit.site)
+    other.page.goto(visit.site.url)
+    other.launcher.click()
+    expect(other.composer).to_be_visible()
+    show_tab(visit, is_shown=False)
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 1)  # the other's
+    other.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    other.page.close()
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 0)
+
+
 def test_who_cannot_be_asked_is_said_so(visit: Visit) -> None:
     visit.stub.agent |= {"handover": True}
     visit.embed()

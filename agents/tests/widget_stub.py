@@ -6,6 +6,7 @@ port, so that page and API are different origins as they are for a customer.
 
 import json
 import re
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -69,6 +70,7 @@ class WidgetStub:
     # Who has the conversations, and what those who follow them are told outside of turns: (event, data).
     owner: Json = field(default_factory=lambda: {"owner": "agent", "person": None, "agent": {"name": "Acme Support"}})
     told: list[tuple[str, Json]] = field(default_factory=list)
+    gone: int = 0  # of those who followed
     has_ended: bool = False
     # Streaming stops before the second piece, and the answer of a POST …/chat, while these are cleared.
     stream_gate: threading.Event = field(default_factory=threading.Event)
@@ -278,12 +280,15 @@ class _Handler(BaseHTTPRequestHandler):
             return  # the visitor has gone
 
     def _follow(self, sent: int) -> None:
-        """What is told, as it is told, until the stub ends."""
+        """What is told, as it is told, until the visitor goes or the stub ends."""
         while not self.stub.has_ended:
             for number, (name, data) in enumerate(self.stub.told[sent:], start=sent + 1):
                 self.wfile.write(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n".encode())
                 sent = number
-            time.sleep(0.02)
+            if select.select([self.connection], [], [], 0.02)[0]:  # nothing is sent to us but the end
+                with self.stub.lock:
+                    self.stub.gone += 1
+                return
 
     def _send_json(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
         self._send(status, "application/json", json.dumps(body).encode(), headers)

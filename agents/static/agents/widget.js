@@ -28,6 +28,7 @@
   const MOST_CONVERSATIONS = 20;
   const ANSWER_TIMEOUT_MS = 90000;
   const STREAM_SILENCE_MS = 35000; // two heartbeats of the server and some air
+  const HIDDEN_MS = 60000; // then nobody is taken to look at the tab
   const STREAM_RECONNECTS = 3;
   const FAST_POLL_MS = 1000;
   const FAST_POLLS = 10;
@@ -1656,6 +1657,8 @@ textarea.input { min-height: 88px; resize: vertical; }
     let entries = [];
     let follower = null;
     let listener = null;
+    let rest = 0; // the timer of a hidden tab
+    let isResting = false;
     let owner = 'agent';
     let needsEmail = false; // nobody could answer by mail whom the visitor waits for
     let lastPage = 1;
@@ -1899,13 +1902,14 @@ textarea.input { min-height: 88px; resize: vertical; }
      * People write when they like, also where they cannot be asked for: as long as the conversation is shown, it is
      * listened to, or else looked for.
      */
-    async function listen() {
+    async function listen(isBack) {
       if (listener || !session.get().conversationId) {
         return;
       }
       const run = { stopped: false, lastEventId: '', fails: 0 };
       listener = run;
-      for (let isAgain = false; !run.stopped; isAgain = true) {
+      look();
+      for (let isAgain = isBack; !run.stopped; isAgain = true) {
         const begun = Date.now();
         let isHeard = false;
         const live = () => {
@@ -1933,6 +1937,23 @@ textarea.input { min-height: 88px; resize: vertical; }
         }
       }
     }
+
+    /** Who listens counts as here and is sent no mail: a tab that is hidden for long does not, until it is seen. */
+    function look() {
+      clearTimeout(rest);
+      if (document.hidden) {
+        rest = setTimeout(() => {
+          isResting = isResting || Boolean(listener);
+          stop(listener);
+          listener = null;
+        }, HIDDEN_MS);
+      } else if (isResting) {
+        isResting = false;
+        listen(true);
+      }
+    }
+
+    document.addEventListener('visibilitychange', look);
 
     function stop(run) {
       if (run) {
@@ -2180,6 +2201,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       stop(listener);
       follower = null;
       listener = null;
+      isResting = false;
       entries = [];
       lastPage = 1;
       owner = 'agent';
@@ -2342,12 +2364,17 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
     }
 
+    function destroy() {
+      document.removeEventListener('visibilitychange', look);
+      leaveConversation();
+    }
+
     const conversations = () => session.get().conversations
       .map((one) => ({ ...one, isOpen: one.id === session.get().conversationId }));
 
     return {
-      ask, askForPerson, askWho, begin, conversations, identify, leave: outbox.put, newConversation, openConversation,
-      rate, refresh, register, send, skip, stop: leaveConversation, type,
+      ask, askForPerson, askWho, begin, conversations, destroy, identify, leave: outbox.put, newConversation,
+      openConversation, rate, refresh, register, send, skip, type,
     };
   }
 
@@ -2541,7 +2568,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       },
       typed: view.typed,
       destroy() {
-        chat.stop();
+        chat.destroy();
         view.destroy();
       },
     };

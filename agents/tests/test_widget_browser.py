@@ -18,7 +18,7 @@ REGISTERED = {
     "email": "ada@example.com",
     "phone": "",
     "consent_data_processing": True,
-    "consent_text_version": "standard-1",
+    "consent_text_version": "standard-2",
     "agent_id": AGENT_ID,
 }
 

@@ -68,7 +68,7 @@ def test_a_message_left_while_the_service_is_down_is_sent_when_it_is_back(visit:
     [registration] = visit.stub.sent("POST", "/lead/register")
     assert registration.body == {
         "first_name": "", "last_name": "", "email": "ada@example.com", "phone": "", "agent_id": AGENT_ID,
-        "consent_data_processing": True, "consent_text_version": "standard-1",
+        "consent_data_processing": True, "consent_text_version": "standard-2",
     }  # fmt: skip
     assert len(visit.stub.sent("POST", "/chat")) == 1
 

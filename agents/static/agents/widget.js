@@ -157,7 +157,7 @@
       fields: own.fields || {},
       customFields: [].concat(own.custom_fields || []),
       consentText: given(own.consent_text, ''),
-      consentVersion: given(own.consent_version, 'standard-1'),
+      consentVersion: given(own.consent_version, 'standard-2'),
       marketingText: given(own.marketing_text, ''),
       handover: agent.handover === true,
       callbacks: page.callbacks || {},

@@ -73,6 +73,36 @@ def test_a_message_left_while_the_service_is_down_is_sent_when_it_is_back(visit:
     assert len(visit.stub.sent("POST", "/chat")) == 1
 
 
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_two_tabs_send_a_message_that_was_left_once(visit: Visit, has_locks: bool) -> None:
+    if not has_locks:  # as on pages without TLS; the second tab is the slower one
+        visit.page.context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
+        visit.page.context.add_init_script("Math.random = () => 0")
+    other = Visit(page=visit.page.context.new_page(), stub=visit.stub, site=visit.site)
+    for one in (visit, other):
+        go_down(one)
+    visit.embed()
+    visit.launcher.click()
+    leave_message(visit, "How long is the warranty?")
+    expect(visit.page.locator(".info")).to_be_visible()
+    other.page.goto(visit.site.url)
+    other.launcher.click()
+    expect(other.page.locator(".info")).to_be_visible()
+    for one in (visit, other):
+        one.page.unroute(DOWN)
+    if not has_locks:
+        other.page.evaluate("Math.random = () => 1")
+    visit.stub.chat_gate.clear()
+    for one in (visit, other):
+        one.page.evaluate("dispatchEvent(new Event('online'))")
+    visit.page.wait_for_timeout(1000)
+    visit.stub.chat_gate.set()
+    for one in (visit, other):
+        expect(one.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?"])
+    visit.page.wait_for_timeout(3000 if not has_locks else 300)
+    assert len(visit.stub.sent("POST", "/lead/register")) == len(visit.stub.sent("POST", "/chat")) == 1
+
+
 def test_what_was_typed_stays_when_the_service_comes_back_before_it_was_left(visit: Visit) -> None:
     go_down(visit)
     visit.embed()

@@ -2383,7 +2383,8 @@ textarea.input { min-height: 88px; resize: vertical; }
    * registration, and its text as the first question of a conversation.
    */
   function createOutbox({ api, session, config, emit }) {
-    const store = openStore(`knowrithm-outbox::${config.agentId}`, true);
+    const key = `knowrithm-outbox::${config.agentId}`;
+    const store = openStore(key, true);
     let item = store.read();
     let running = false;
     let tries = 0;
@@ -2414,11 +2415,28 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     async function flush() {
-      if (!item || item.problem || running) {
+      if (!running) {
+        clearTimeout(timer);
+        running = true;
+        // One tab at a time. Where there are no locks (pages without TLS), they hardly begin together.
+        const { locks } = navigator;
+        try {
+          await (locks ? locks.request(key, attempt) : sleep(Math.random() * 3000).then(attempt)).catch(attempt);
+        } finally {
+          running = false;
+        }
+      }
+    }
+
+    async function attempt() {
+      const before = item;
+      item = store.read();
+      if (!item || item.problem) {
+        if (before && !before.problem) {
+          onChange(item ? 'refused' : 'delivered'); // by way of another tab
+        }
         return;
       }
-      clearTimeout(timer);
-      running = true;
       try {
         await deliver();
         keep(null);
@@ -2432,8 +2450,6 @@ textarea.input { min-height: 88px; resize: vertical; }
           keep({ ...item, problem: error.message || String(error.status || error) }); // the visitor has to mend it
           onChange('refused');
         }
-      } finally {
-        running = false;
       }
     }
 

@@ -394,6 +394,24 @@ def test_what_the_page_asks_waits_for_the_form(visit: Visit) -> None:
     expect(visit.page.locator(".message.user .bubble")).to_have_text(["Hello?"])
 
 
+@pytest.mark.parametrize("is_declined", [True, False])
+def test_what_the_page_asks_waits_for_the_form_after_answers_too(visit: Visit, is_declined: bool) -> None:
+    configure(visit, ask="after", ask_after=1, fields={"first_name": "hidden", "last_name": "hidden"})
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.page.get_by_label("E-mail")).to_be_visible()
+    visit.page.evaluate("KnowrithmWidget.ask('And the seal?')")
+    if is_declined:
+        visit.page.get_by_role("button", name="Not now").click()
+    else:
+        visit.page.get_by_label("E-mail").fill("ada@example.com")
+        visit.page.get_by_role("checkbox").check()
+        visit.page.get_by_role("button", name="Send").click()
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["Hello", "And the seal?"])
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
+
+
 def test_messages_are_obeyed_from_the_page_and_from_named_origins_alone(visit: Visit) -> None:
     visit.embed()
     expect(visit.launcher).to_be_visible()

@@ -2232,8 +2232,13 @@ textarea.input { min-height: 88px; resize: vertical; }
       askWho();
       follow();
       listen();
-      if (question && view.isReady()) {
-        const text = question;
+      sendAsked();
+    }
+
+    /** What the page has asked before the visitor could. */
+    function sendAsked() {
+      const text = question;
+      if (text && view.isReady()) {
         question = '';
         send(text);
       }
@@ -2313,6 +2318,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         needsEmail = false;
       }
       view.hideGate();
+      sendAsked();
     }
 
     function skip() {
@@ -2321,6 +2327,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         session.note({ declined: asking() });
       }
       view.hideGate();
+      sendAsked();
     }
 
     async function newConversation() {
@@ -2357,11 +2364,7 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     function ask(text) {
       question = String(text).trim().slice(0, MAX_MESSAGE_LENGTH);
-      if (question && view.isReady()) {
-        const asked = question;
-        question = '';
-        send(asked);
-      }
+      sendAsked();
     }
 
     function destroy() {

@@ -565,6 +565,23 @@ def test_a_person_is_heard_where_nobody_can_be_asked_for(visit: Visit) -> None:
     expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
 
 
+def test_the_page_is_told_of_what_a_person_says(visit: Visit) -> None:
+    visit.page.add_init_script(
+        """window.seen = [];
+        window.AIChatWidget = { callbacks: { onMessage: ({ message }) => seen.push(message.content) } };
+        addEventListener('knowrithm:message.received', ({ detail }) => seen.push(detail.conversationId));"""
+    )
+    visit.embed()
+    visit.enter()
+    tell(visit, "chat_message", message={"id": "s", "role": "system", "content": "Joined.", "status": "completed"})
+    for _ in range(2):  # told twice, said once
+        grace = {"id": "g", "role": "assistant", "content": "Here is Grace.", "status": "completed"}
+        tell(visit, "chat_message", message=grace)
+    expect(visit.answers.nth(1)).to_have_text("Here is Grace.")
+    visit.page.wait_for_timeout(100)
+    assert visit.page.evaluate("window.seen") == [next(iter(visit.stub.conversations)), "Here is Grace."]
+
+
 def test_a_person_is_told_that_the_visitor_writes(visit: Visit) -> None:
     visit.page.clock.install()
     visit.embed()

@@ -1725,7 +1725,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       entry.rating = message.user_feedback || null;
       entry.author = message.author && message.author.kind === 'person' ? message.author.name || '' : null;
       if (status === 'completed') {
-        Object.assign(entry, { status, text: message.content || '', sources: citedSources(message), error: null });
+        Object.assign(entry, {
+          status, text: message.content || '', sources: citedSources(message), error: null, message,
+        });
         entry.suggestions = [].concat(message.suggestions || []).map(String);
       } else if (status === 'failed') {
         fail(entry, 'failed', null);
@@ -1894,8 +1896,15 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
       entries.push(entry);
       view.append(entry);
+      received(entry);
+    }
+
+    function received(entry) {
       view.announceAnswer(entry);
       askWho();
+      if (entry.message) {
+        emit('message.received', { conversationId: session.get().conversationId, message: entry.message });
+      }
     }
 
     /**
@@ -2139,13 +2148,11 @@ textarea.input { min-height: 88px; resize: vertical; }
         view.update(entry);
       }
       if (entry.status === 'completed') {
-        view.announceAnswer(entry);
         if (entry === entries[entries.length - 1]) {
           view.suggest(entry.suggestions);
         }
         session.update({ answers: session.get().answers + 1 });
-        askWho();
-        emit('message.received', { conversationId: session.get().conversationId, message });
+        received(entry);
       } else if (entry.status === 'failed') {
         view.announce(t('failed'));
         askWho();

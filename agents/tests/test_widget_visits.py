@@ -412,6 +412,32 @@ def test_what_the_page_asks_waits_for_the_form_after_answers_too(visit: Visit, i
     expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
 
 
+def test_what_is_known_of_the_visit_follows_the_visitor_from_page_to_page(visit: Visit) -> None:
+    visit.embed()
+    visit.page.evaluate("KnowrithmWidget.updateMetadata({ cart: 1 })")
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.page.goto(f"{visit.site.url}/seals?token=secret")
+    visit.page.evaluate("KnowrithmWidget.updateMetadata({ cart: 2 })")
+    visit.launcher.click()
+    for count, text in ((2, "And the seal?"), (3, "Is it in stock?")):
+        visit.say(text)
+        expect(visit.answers.nth(count)).to_have_text("Hello from the agent.")
+    visit.page.evaluate("KnowrithmWidget.updateMetadata({ plan: 'gold' })")
+    visit.say("And now?")
+    expect(visit.answers.nth(4)).to_have_text("Hello from the agent.")
+    [begun] = visit.stub.sent("POST", "/conversation")
+    page = {"page_title": "Acme pumps", "page_url": f"{visit.site.url}/seals"}
+    assert [one.body.get("metadata") for one in [begun, *visit.stub.sent("POST", "/chat")]] == [
+        {"cart": 1, **page, "page_url": f"{visit.site.url}/"},
+        None,  # what has not changed is not said again
+        {"cart": 2, **page},
+        None,
+        {"cart": 2, "plan": "gold", **page},
+    ]
+
+
 def test_messages_are_obeyed_from_the_page_and_from_named_origins_alone(visit: Visit) -> None:
     visit.embed()
     expect(visit.launcher).to_be_visible()

@@ -1665,6 +1665,7 @@ textarea.input { min-height: 88px; resize: vertical; }
     let starting = null;
     let saidTyping = 0; // when the person was told last
     let question = ''; // asked by the page before the visitor could
+    let told = ''; // of the visit, to the conversation
 
     const conversationPath = () => `/conversation/${encodeURIComponent(session.get().conversationId)}`;
     const pending = () => entries.filter((entry) => entry.status === 'pending');
@@ -1772,6 +1773,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
     }
 
+    /** What is known of the visit. */
+    const facts = () => ({ ...metadata, page_title: document.title, page_url: location.origin + location.pathname });
+
     async function post(entry) {
       if (entry.posting) {
         return;
@@ -1783,9 +1787,11 @@ textarea.input { min-height: 88px; resize: vertical; }
       view.setBusy(true);
       try {
         await ready();
+        const visited = JSON.stringify(facts());
         const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, {
-          body: { message: entry.text, language: config.language },
+          body: { message: entry.text, language: config.language, ...(visited !== told && { metadata: facts() }) },
         });
+        told = visited;
         entry.id = body.message_id || null;
         entry.status = 'sent';
         const known = session.get().conversations.find(({ id }) => id === session.get().conversationId);
@@ -2190,14 +2196,15 @@ textarea.input { min-height: 88px; resize: vertical; }
     // -- conversations
 
     async function startConversation() {
-      const facts = { ...metadata, page_title: document.title, page_url: location.origin + location.pathname };
+      const visited = facts();
       const body = await api.authorizedJson('POST', '/conversation', {
-        body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: facts },
+        body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: visited },
       });
       const conversationId = (body.conversation && body.conversation.id) || body.id;
       if (!conversationId) {
         throw new ApiError(500, null, null);
       }
+      told = JSON.stringify(visited);
       session.update({ conversationId });
       session.note({});
       emit('conversation.started', { conversationId });
@@ -2209,6 +2216,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       follower = null;
       listener = null;
       isResting = false;
+      told = '';
       entries = [];
       lastPage = 1;
       owner = 'agent';
@@ -2639,7 +2647,7 @@ textarea.input { min-height: 88px; resize: vertical; }
           }
         }
       }),
-      /** Facts about the visit that are stored with conversations started from now on. */
+      /** Facts about the visit that are stored with the conversation, with the next question at the latest. */
       updateMetadata: safely((facts) => { Object.assign(metadata, facts); }),
     });
     return remote;

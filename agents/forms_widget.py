@@ -55,10 +55,10 @@ class WidgetForm(forms.Form):
         help_text="Empty means a sentence in the visitor's language.",
     )
     consent_version = forms.CharField(
-        label="Version of this text",
+        label="Version of these texts",
         required=False,
         max_length=LENGTHS["consent_version"],
-        help_text="Kept with each consent. Empty means one that changes with the text.",
+        help_text="Kept with each consent, also to marketing. Empty means one that changes with the texts.",
     )
     marketing_text = forms.CharField(
         label="Consent to marketing",

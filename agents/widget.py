@@ -37,14 +37,14 @@ def widget_texts_file(language: str) -> WidgetFile | None:
 
 
 def without_comments(script: str) -> str:
-    """Without comments and empty lines of their own and without indentation, which are a fifth of what is sent.
+    """Without comments, empty lines and indentation, which are a quarter of what is sent.
 
-    The first comment, which says what this is, stays. Line by line: the script's only long text is its style sheet.
+    The first line, which says what this is, stays. No text of the script may have a space before two slashes and one
+    behind: the rest of its line would be taken for a comment.
     """
-    head, begin, code = script.partition("(() => {")
-    code = re.sub(r"^[ ]*/\*\*.*?\*/\n", "", code, flags=re.MULTILINE | re.DOTALL)
-    code = re.sub(r"^[ ]*//.*\n", "", code, flags=re.MULTILINE)
-    return head + begin + re.sub(r"\n\s*", "\n", code)
+    code = re.sub(r"^ */\*\*.*?\*/\n", "", script, flags=re.MULTILINE | re.DOTALL)
+    code = re.sub(r"(^| +)// .*", "", code, flags=re.MULTILINE)
+    return re.sub(r"\n\s*", "\n", code)
 
 
 def _file(body: bytes, content_type: str) -> WidgetFile:

@@ -19,6 +19,7 @@ from knowrithm.errors import InvalidInputError
 DEFAULT_COLOR = "#12634f"
 PERSONAL_FIELDS = ("first_name", "last_name", "email", "phone")
 USUAL_FIELDS = {"first_name": "required", "last_name": "required", "email": "required", "phone": "optional"}
+STANDARD_CONSENT = "standard-2"  # also in widget.js; raised when the widget's own sentence changes in any language
 MOST_DOMAINS, MOST_ANSWERS = 50, 20
 LENGTHS = {"title": 80, "button_text": 40, "consent_text": 1000, "consent_version": 60, "marketing_text": 500}
 CHOICES: dict[str, Sequence[str]] = {
@@ -41,16 +42,25 @@ def widget_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def public_widget_settings(stored: Mapping[str, Any], fields: Iterable[LeadField] = ()) -> dict[str, Any]:
-    """What the widget is told: what its owner chose, and the version of the text that a visitor consents to.
+    """What the widget is told: what its owner chose, and the version of the texts that a visitor consents to.
 
     `fields` are those of the company that it asks for, in their order.
     """
     shown = widget_settings(stored)
     chosen = {name: shown[name] if name in stored else "" for name in ("color", "position", "theme")}
-    text = shown["consent_text"]
-    version = shown["consent_version"] or (hashlib.sha256(text.encode()).hexdigest()[:12] if text else "standard-1")
+    version = shown["consent_version"] or _version_of(shown["consent_text"], shown["marketing_text"])
     asked = [_public_field(field, shown["custom_fields"]) for field in fields]
     return {**shown, **chosen, "consent_version": version, "custom_fields": asked}
+
+
+def _version_of(consent_text: str, marketing_text: str) -> str:
+    """One for both texts, as the widget sends one with both consents."""
+    texts = [_digest(consent_text) if consent_text else STANDARD_CONSENT]
+    return "-".join([*texts, _digest(marketing_text)] if marketing_text else texts)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _public_field(field: LeadField, asked: Mapping[str, str]) -> dict[str, Any]:

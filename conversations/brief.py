@@ -49,7 +49,7 @@ def closed_answer(
 
 
 def visitor_of(conversation: Conversation) -> dict[str, str]:
-    """What the model is told of the visitor: the first name, and the page on which the conversation began.
+    """What the model is told of the visitor: the first name, and the page from which they have asked last.
 
     Nothing else of a lead goes to a provider. What the site has hidden or never asked for is not there.
     """

@@ -65,7 +65,7 @@ class SecurityHeadersMiddleware(CSPMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
-        if response.headers.get("Content-Type", "").startswith("application/json"):
+        if response.headers.get("Content-Type", "").startswith(("application/json", "application/javascript")):
             response.headers.setdefault("Content-Security-Policy", DATA_POLICY)
             return response
         answered: HttpResponseBase = super().process_response(request, response)

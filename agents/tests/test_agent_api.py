@@ -261,8 +261,8 @@ def test_the_widget_is_served_under_each_name(anonymous: APIClient) -> None:
         assert answer.headers["Content-Type"] == "application/javascript; charset=utf-8"
         bodies.add(answer.content)
     (body,) = bodies
-    assert body.startswith(b"/*!\n * Knowrithm chat widget.")
-    assert re.findall(rb"^\s*(?://|/\*\*)", body, re.MULTILINE) == []  # comments are for who reads the source
+    assert body.startswith(b"/*! Knowrithm chat widget. */\n(() => {\n")
+    assert re.findall(rb"(?:^|\s)(?://|/\*\*)", body, re.MULTILINE) == []  # comments are for who reads the source
     unchanged = anonymous.get("/widget.js", HTTP_IF_NONE_MATCH=answer.headers["ETag"])
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     packed = anonymous.get("/widget.js", HTTP_ACCEPT_ENCODING="br, gzip")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +12,8 @@ from django_tenants.utils import tenant_context
 from rest_framework.test import APIClient
 
 from agents.models import Agent
-from agents.widget_settings import clean_domains, is_allowed
+from agents.widget import FOLDER
+from agents.widget_settings import STANDARD_CONSENT, clean_domains, is_allowed, public_widget_settings
 from conftest import Character
 from knowrithm.errors import InvalidInputError
 
@@ -38,7 +42,7 @@ def test_a_visitor_is_told_how_the_widget_looks_and_what_it_asks(
     usual = anonymous.get(f"{API}/agent/{acme.agent.id}").json()["agent"]["widget"]
     assert usual == {
         "color": "", "position": "", "theme": "", "language": "", "title": "", "button_text": "", "ask": "before",
-        "ask_after": 2, "consent_text": "", "consent_version": "standard-1", "marketing_text": "", "custom_fields": [],
+        "ask_after": 2, "consent_text": "", "consent_version": "standard-2", "marketing_text": "", "custom_fields": [],
         "fields": {"first_name": "required", "last_name": "required", "email": "required", "phone": "optional"},
     }  # fmt: skip
     answer = put(acme_api, acme.agent, widget=WIDGET, allowed_domains=["Shop.example.com", "https://*.acme.example/"])
@@ -53,6 +57,33 @@ def test_a_visitor_is_told_how_the_widget_looks_and_what_it_asks(
     }  # fmt: skip
     assert len(record["widget"]["consent_version"]) == 12  # changes with the text
     assert "allowed_domains" not in record
+
+
+def test_the_consent_s_version_names_both_texts() -> None:
+    def version(**texts: str) -> str:
+        named: str = public_widget_settings(texts)["consent_version"]
+        return named
+
+    some: list[dict[str, str]] = [
+        {}, {"marketing_text": "News by mail."}, {"marketing_text": "News by phone."}, {"consent_text": "I agree."},
+        {"consent_text": "I agree.", "marketing_text": "News by mail."},
+        {"consent_text": "News by mail.", "marketing_text": "I agree."},
+    ]  # fmt: skip
+    versions = [version(**texts) for texts in some]
+    assert len(set(versions)) == len(some)
+    assert [one for one in versions if one.startswith(STANDARD_CONSENT)] == versions[:3]
+    assert max(map(len, versions)) <= 60  # as long as the API takes it
+    assert version(consent_text="I agree.", marketing_text="News by mail.", consent_version="2026-11") == "2026-11"
+
+
+def test_the_standard_sentences_belong_to_their_version() -> None:
+    """Whoever changes one raises the number, here and in widget.js, and writes down the new digest."""
+    script = (FOLDER / "widget.js").read_text()
+    english = re.findall(r"consent: '(.*?)'", script)
+    others = [json.loads(path.read_text())["consent"] for path in sorted((FOLDER / "widget").glob("*.json"))]
+    digest = hashlib.sha256("\n".join([*english, *others]).encode()).hexdigest()[:12]
+    assert (STANDARD_CONSENT, digest) == ("standard-2", "a93465a5631f")
+    assert re.findall(r"'(standard-\d+)'", script) == [STANDARD_CONSENT]
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,39 @@ def test_a_message_left_while_the_service_is_down_is_sent_when_it_is_back(visit:
     [registration] = visit.stub.sent("POST", "/lead/register")
     assert registration.body == {
         "first_name": "", "last_name": "", "email": "ada@example.com", "phone": "", "agent_id": AGENT_ID,
-        "consent_data_processing": True, "consent_text_version": "standard-1",
+        "consent_data_processing": True, "consent_text_version": "standard-2",
     }  # fmt: skip
     assert len(visit.stub.sent("POST", "/chat")) == 1
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_two_tabs_send_a_message_that_was_left_once(visit: Visit, has_locks: bool) -> None:
+    if not has_locks:  # as on pages without TLS; the second tab is the slower one
+        visit.page.context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
+        visit.page.context.add_init_script("Math.random = () => 0")
+    other = Visit(page=visit.page.context.new_page(), stub=visit.stub, site=visit.site)
+    for one in (visit, other):
+        go_down(one)
+    visit.embed()
+    visit.launcher.click()
+    leave_message(visit, "How long is the warranty?")
+    expect(visit.page.locator(".info")).to_be_visible()
+    other.page.goto(visit.site.url)
+    other.launcher.click()
+    expect(other.page.locator(".info")).to_be_visible()
+    for one in (visit, other):
+        one.page.unroute(DOWN)
+    if not has_locks:
+        other.page.evaluate("Math.random = () => 1")
+    visit.stub.chat_gate.clear()
+    for one in (visit, other):
+        one.page.evaluate("dispatchEvent(new Event('online'))")
+    visit.page.wait_for_timeout(1000)
+    visit.stub.chat_gate.set()
+    for one in (visit, other):
+        expect(one.page.locator(".message.user .bubble")).to_have_text(["How long is the warranty?"])
+    visit.page.wait_for_timeout(3000 if not has_locks else 300)
+    assert len(visit.stub.sent("POST", "/lead/register")) == len(visit.stub.sent("POST", "/chat")) == 1
 
 
 def test_what_was_typed_stays_when_the_service_comes_back_before_it_was_left(visit: Visit) -> None:
@@ -364,6 +394,50 @@ def test_what_the_page_asks_waits_for_the_form(visit: Visit) -> None:
     expect(visit.page.locator(".message.user .bubble")).to_have_text(["Hello?"])
 
 
+@pytest.mark.parametrize("is_declined", [True, False])
+def test_what_the_page_asks_waits_for_the_form_after_answers_too(visit: Visit, is_declined: bool) -> None:
+    configure(visit, ask="after", ask_after=1, fields={"first_name": "hidden", "last_name": "hidden"})
+    visit.embed()
+    visit.launcher.click()
+    visit.say("Hello")
+    expect(visit.page.get_by_label("E-mail")).to_be_visible()
+    visit.page.evaluate("KnowrithmWidget.ask('And the seal?')")
+    if is_declined:
+        visit.page.get_by_role("button", name="Not now").click()
+    else:
+        visit.page.get_by_label("E-mail").fill("ada@example.com")
+        visit.page.get_by_role("checkbox").check()
+        visit.page.get_by_role("button", name="Send").click()
+    expect(visit.page.locator(".message.user .bubble")).to_have_text(["Hello", "And the seal?"])
+    expect(visit.answers.nth(2)).to_have_text("Hello from the agent.")
+
+
+def test_what_is_known_of_the_visit_follows_the_visitor_from_page_to_page(visit: Visit) -> None:
+    visit.embed()
+    visit.page.evaluate("KnowrithmWidget.updateMetadata({ cart: 1 })")
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.page.goto(f"{visit.site.url}/seals?token=secret")
+    visit.page.evaluate("KnowrithmWidget.updateMetadata({ cart: 2 })")
+    visit.launcher.click()
+    for count, text in ((2, "And the seal?"), (3, "Is it in stock?")):
+        visit.say(text)
+        expect(visit.answers.nth(count)).to_have_text("Hello from the agent.")
+    visit.page.evaluate("KnowrithmWidget.updateMetadata({ plan: 'gold' })")
+    visit.say("And now?")
+    expect(visit.answers.nth(4)).to_have_text("Hello from the agent.")
+    [begun] = visit.stub.sent("POST", "/conversation")
+    page = {"page_title": "Acme pumps", "page_url": f"{visit.site.url}/seals"}
+    assert [one.body.get("metadata") for one in [begun, *visit.stub.sent("POST", "/chat")]] == [
+        {"cart": 1, **page, "page_url": f"{visit.site.url}/"},
+        None,  # what has not changed is not said again
+        {"cart": 2, **page},
+        None,
+        {"cart": 2, "plan": "gold", **page},
+    ]
+
+
 def test_messages_are_obeyed_from_the_page_and_from_named_origins_alone(visit: Visit) -> None:
     visit.embed()
     expect(visit.launcher).to_be_visible()
@@ -517,6 +591,23 @@ def test_a_person_is_heard_where_nobody_can_be_asked_for(visit: Visit) -> None:
     expect(visit.page.get_by_role("button", name="Talk to a person")).to_have_count(0)
 
 
+def test_the_page_is_told_of_what_a_person_says(visit: Visit) -> None:
+    visit.page.add_init_script(
+        """window.seen = [];
+        window.AIChatWidget = { callbacks: { onMessage: ({ message }) => seen.push(message.content) } };
+        addEventListener('knowrithm:message.received', ({ detail }) => seen.push(detail.conversationId));"""
+    )
+    visit.embed()
+    visit.enter()
+    tell(visit, "chat_message", message={"id": "s", "role": "system", "content": "Joined.", "status": "completed"})
+    for _ in range(2):  # told twice, said once
+        grace = {"id": "g", "role": "assistant", "content": "Here is Grace.", "status": "completed"}
+        tell(visit, "chat_message", message=grace)
+    expect(visit.answers.nth(1)).to_have_text("Here is Grace.")
+    visit.page.wait_for_timeout(100)
+    assert visit.page.evaluate("window.seen") == [next(iter(visit.stub.conversations)), "Here is Grace."]
+
+
 def test_a_person_is_told_that_the_visitor_writes(visit: Visit) -> None:
     visit.page.clock.install()
     visit.embed()
@@ -636,6 +727,120 @@ def test_what_a_person_says_is_looked_for_where_nothing_can_be_heard(visit: Visi
     [stored] = visit.stub.conversations.values()
     stored.append({**stored[-1], "id": "from-a-person", "content": "Here is Grace."})
     expect(visit.answers.nth(2)).to_have_text("Here is Grace.", timeout=20_000)
+
+
+def person_says(visit: Visit, text: str) -> None:
+    """Stored, and told to nobody."""
+    [stored] = visit.stub.conversations.values()
+    author = {"kind": "person", "name": "Grace"}
+    stored.append({**stored[-1], "id": f"g-{len(stored)}", "content": text, "author": author})
+
+
+def wait_until_shown(visit: Visit, text: str, *, seconds: int) -> None:
+    """Within so many seconds of the visitor's clock."""
+    bubble = visit.answers.filter(has_text=text)
+    for _ in range(seconds):
+        visit.page.clock.run_for(1000)
+        visit.page.wait_for_timeout(50)
+        if bubble.count():
+            break
+    expect(bubble).to_have_count(1)
+
+
+def test_what_a_person_says_is_looked_for_where_streams_are_held_back(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.stub.holds_streams_back = True
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    wait_until_shown(visit, "Hello from the agent.", seconds=15)
+    person_says(visit, "Here is Grace.")
+    visit.stub.owner |= {"owner": "person", "person": {"name": "Grace"}}
+    wait_until_shown(visit, "Here is Grace.", seconds=30)
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    person_says(visit, "Are you still there?")
+    wait_until_shown(visit, "Are you still there?", seconds=45)
+
+
+def test_what_was_said_between_two_connections_is_looked_for(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    visit.stub.holds_streams_back = True  # from the next connection on, which is made after 35 s of silence
+    visit.page.clock.run_for(36_000)
+    person_says(visit, "Here is Grace.")
+    visit.page.wait_for_timeout(100)
+    visit.stub.holds_streams_back = False
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+
+
+def show_tab(visit: Visit, *, is_shown: bool) -> None:
+    visit.page.evaluate(
+        f"Object.defineProperty(document, 'hidden', {{ value: {str(not is_shown).lower()}, configurable: true }});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+
+
+def listened(visit: Visit) -> int:
+    return len([one for one in visit.stub.sent("GET", "/messages/stream") if "follow=true" in one.path])
+
+
+def wait_until_open(visit: Visit, count: int) -> None:
+    """Streams by which visitors follow their conversation."""
+    for _ in range(50):
+        if listened(visit) - visit.stub.gone == count:
+            break
+        visit.page.wait_for_timeout(100)
+    assert listened(visit) - visit.stub.gone == count
+
+
+def test_a_tab_that_nobody_looks_at_does_not_listen(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+    visit.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    show_tab(visit, is_shown=False)
+    visit.page.clock.run_for(20_000)
+    show_tab(visit, is_shown=True)
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 1)  # a look elsewhere is no absence
+
+    show_tab(visit, is_shown=False)
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 0)
+    count = listened(visit)
+    visit.page.clock.run_for(120_000)
+    person_says(visit, "Here is Grace.")
+    visit.page.wait_for_timeout(300)
+    assert listened(visit) == count
+    expect(visit.answers).to_have_count(2)
+
+    visit.stub.owner |= {"owner": "person", "person": {"name": "Grace"}}
+    show_tab(visit, is_shown=True)
+    expect(visit.answers.nth(2)).to_have_text("Here is Grace.")
+    expect(visit.page.locator(".subtitle")).to_have_text("Grace")
+    wait_until_open(visit, 1)
+
+
+def test_a_hidden_tab_that_follows_another_one_does_not_listen_for_long(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.embed()
+    visit.enter()
+    other = Visit(page=visit.page.context.new_page(), stub=visit.stub, site=visit.site)
+    other.page.goto(visit.site.url)
+    other.launcher.click()
+    expect(other.composer).to_be_visible()
+    show_tab(visit, is_shown=False)
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 1)  # the other's
+    other.say("Hello")
+    expect(visit.answers.nth(1)).to_have_text("Hello from the agent.")
+    other.page.close()
+    visit.page.clock.run_for(61_000)
+    wait_until_open(visit, 0)
 
 
 def test_who_cannot_be_asked_is_said_so(visit: Visit) -> None:

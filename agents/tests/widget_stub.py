@@ -6,6 +6,7 @@ port, so that page and API are different origins as they are for a customer.
 
 import json
 import re
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ class WidgetStub:
     suggestions: list[str] = field(default_factory=list)
     answer_status: str = "completed"
     stream_available: bool = True
+    holds_streams_back: bool = False  # as a proxy does that hands an answer on when it is whole
     cut_stream_after: int | None = None
     answering: bool = True
     requests: list[RecordedRequest] = field(default_factory=list)
@@ -68,6 +70,7 @@ class WidgetStub:
     # Who has the conversations, and what those who follow them are told outside of turns: (event, data).
     owner: Json = field(default_factory=lambda: {"owner": "agent", "person": None, "agent": {"name": "Acme Support"}})
     told: list[tuple[str, Json]] = field(default_factory=list)
+    gone: int = 0  # of those who followed
     has_ended: bool = False
     # Streaming stops before the second piece, and the answer of a POST …/chat, while these are cleared.
     stream_gate: threading.Event = field(default_factory=threading.Event)
@@ -124,7 +127,7 @@ class WidgetStub:
         stored = self.conversations[conversation_id]
         start = (page - 1) * PAGE_SIZE
         listed = [dict(message) for message in stored[start : start + PAGE_SIZE]]
-        if self.answering and not self.stream_available:
+        if self.answering and (self.holds_streams_back or not self.stream_available):
             for message in stored:
                 if message["status"] == "pending":
                     self.finish(message)
@@ -263,9 +266,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        self.wfile.write(b": open\n")
+        while self.stub.holds_streams_back and not self.stub.has_ended:
+            time.sleep(0.02)
         last_event_id = int(self.headers.get("Last-Event-ID") or 0)
         try:
+            self.wfile.write(b": open\n")
             if "follow=true" in self.path:
                 self._follow(last_event_id)
                 return
@@ -275,12 +280,15 @@ class _Handler(BaseHTTPRequestHandler):
             return  # the visitor has gone
 
     def _follow(self, sent: int) -> None:
-        """What is told, as it is told, until the stub ends."""
+        """What is told, as it is told, until the visitor goes or the stub ends."""
         while not self.stub.has_ended:
             for number, (name, data) in enumerate(self.stub.told[sent:], start=sent + 1):
                 self.wfile.write(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n".encode())
                 sent = number
-            time.sleep(0.02)
+            if select.select([self.connection], [], [], 0.02)[0]:  # nothing is sent to us but the end
+                with self.stub.lock:
+                    self.stub.gone += 1
+                return
 
     def _send_json(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
         self._send(status, "application/json", json.dumps(body).encode(), headers)

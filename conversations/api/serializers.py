@@ -86,6 +86,11 @@ class ChatInput(serializers.Serializer[Any]):
     draft = serializers.BooleanField(
         required=False, help_text="Ask the agent's draft, where there is one. Not for visitors."
     )
+    metadata = serializers.DictField(
+        required=False,
+        help_text="Facts about the visit, such as its page, that join those of the conversation. What would make them "
+        "longer than 16,384 characters of JSON is left out.",
+    )
     language = LanguageField()
 
 

@@ -258,6 +258,7 @@ class ConversationViewSet(ApiViewSet):
             text=data["message"],
             is_draft=data.get("draft", False),
             language=data.get("language", ""),
+            metadata=data.get("metadata", {}),
         )
         if not (data.get("stream") or "text/event-stream" in request.headers.get("Accept", "")):
             turn = ask()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ from tenants.audit.services import changed_fields, record_event
 DEFAULT_TEST_QUESTION = "What can you help me with?"
 UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.PROCESSING})
 MAX_MESSAGE_LENGTH = 16_000  # characters
+MAX_METADATA_LENGTH = 16_384  # characters of JSON that a conversation learns
 UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"})  # and marks on nothing
 BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that are drawn as nothing
 
@@ -52,11 +54,17 @@ class Turn:
 
 
 def start_turn(
-    *, actor: Principal, conversation_id: uuid.UUID, text: str, is_draft: bool = False, language: str = ""
+    *,
+    actor: Principal,
+    conversation_id: uuid.UUID,
+    text: str,
+    is_draft: bool = False,
+    language: str = "",
+    metadata: Mapping[str, Any] | None = None,
 ) -> Turn:
     """Save the question and an empty reply, and queue the answering. `is_draft` asks the agent's draft, if it has one.
 
-    From now on the platform speaks `language` in the conversation, if it can.
+    From now on the platform speaks `language` in the conversation, if it can. `metadata` joins the conversation's.
 
     Raises `InvalidInputError`, `NotFoundError`, and `ForbiddenError` for a visitor who asks for a draft.
     """
@@ -67,6 +75,7 @@ def start_turn(
         # The row's lock puts two messages at once into an order.
         conversation = lock_conversation(actor, conversation_id)
         conversation.language = known_language(language) or conversation.language
+        _learn(conversation, metadata or {})
         if conversation.owner != Owner.PERSON:  # who answers whether the agent does or not
             check_available(actor, conversation.agent, conversation.language)
         before = {"owner": conversation.owner}
@@ -74,6 +83,14 @@ def start_turn(
         changes = changed_fields(before, {"owner": conversation.owner})
         record(actor, "message.sent", turn.question, conversation.agent, changes=changes)
     return turn
+
+
+def _learn(conversation: Conversation, facts: Mapping[str, Any]) -> None:
+    """Visitors go from page to page. Facts that are too many are left out: no question is refused for them."""
+    known = {**conversation.metadata, **facts}
+    if known != conversation.metadata and len(json.dumps(known)) <= MAX_METADATA_LENGTH:
+        conversation.metadata = known
+        Conversation.objects.filter(pk=conversation.pk).update(metadata=known)
 
 
 @transaction.atomic

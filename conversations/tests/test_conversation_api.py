@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from conftest import Character
 from conversations import turn
-from conversations.models import Message
+from conversations.models import Conversation, Message
 from leads.models import Lead
 
 
@@ -41,6 +41,25 @@ def test_a_question_is_accepted_with_all_that_clients_poll(acme_api: APIClient, 
     (question,) = messages(acme_api, conversation)
     assert (question["id"], question["role"]) == (body["message_id"], "user")
     assert acme_api.get(body["status_url"]).json()["status"] == "pending"
+
+
+def test_a_question_brings_what_is_new_of_the_visit(acme_api: APIClient, acme: Character, conversation: str) -> None:
+    def known_after(**metadata: Any) -> dict[str, Any]:
+        body = {"message": "How long?", "metadata": metadata}
+        answer = acme_api.post(f"/api/v1/conversation/{conversation}/chat", body, format="json")
+        assert answer.status_code == 202, answer.content
+        with tenant_context(acme.company):
+            found: dict[str, Any] = Conversation.objects.get(pk=conversation).metadata
+            return found
+
+    assert known_after(page_title="Pumps", cart=1) == {"page_title": "Pumps", "cart": 1}
+    assert known_after() == {"page_title": "Pumps", "cart": 1}
+    assert known_after(page_title="Seals") == {"page_title": "Seals", "cart": 1}
+    assert known_after(page_title="x" * 16_384) == {"page_title": "Seals", "cart": 1}  # too long; asked all the same
+    refused = acme_api.post(
+        f"/api/v1/conversation/{conversation}/chat", {"message": "How?", "metadata": ["x"]}, format="json"
+    )
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["metadata"])
 
 
 def test_an_answer_is_listed_when_it_is_finished(acme_api: APIClient, acme: Character, conversation: str) -> None:

@@ -128,7 +128,7 @@ def test_a_visitor_says_later_who_they_are(acme: Character, acme_api: APIClient,
 def test_a_consent_that_was_not_asked_for_is_not_written_down(
     acme: Character, acme_client: Client, agent: Agent, format: str
 ) -> None:
-    asked = {**ADA, "agent_id": str(agent.id), "consent_data_processing": True, "consent_text_version": "standard-1"}
+    asked = {**ADA, "agent_id": str(agent.id), "consent_data_processing": True, "consent_text_version": "standard-2"}
     answer = APIClient().post(f"{API}/lead/register", asked, format=format, headers={"origin": SHOP})
     lead_id = answer.json()["lead"]["id"]
     with tenant_context(acme.company):

@@ -1,5 +1,6 @@
-/*!
- * Knowrithm chat widget. One file, no dependencies, no build step:
+/*! Knowrithm chat widget. */
+/**
+ * One file, no dependencies, no build step:
  *
  *   <script async src="https://HOST/api/widget.js" data-agent-id="…" data-api-url="https://HOST/api"></script>
  *
@@ -27,6 +28,7 @@
   const MOST_CONVERSATIONS = 20;
   const ANSWER_TIMEOUT_MS = 90000;
   const STREAM_SILENCE_MS = 35000; // two heartbeats of the server and some air
+  const HIDDEN_MS = 60000; // then nobody is taken to look at the tab
   const STREAM_RECONNECTS = 3;
   const FAST_POLL_MS = 1000;
   const FAST_POLLS = 10;
@@ -155,7 +157,7 @@
       fields: own.fields || {},
       customFields: [].concat(own.custom_fields || []),
       consentText: given(own.consent_text, ''),
-      consentVersion: given(own.consent_version, 'standard-1'),
+      consentVersion: given(own.consent_version, 'standard-2'),
       marketingText: given(own.marketing_text, ''),
       handover: agent.handover === true,
       callbacks: page.callbacks || {},
@@ -1655,12 +1657,15 @@ textarea.input { min-height: 88px; resize: vertical; }
     let entries = [];
     let follower = null;
     let listener = null;
+    let rest = 0; // the timer of a hidden tab
+    let isResting = false;
     let owner = 'agent';
     let needsEmail = false; // nobody could answer by mail whom the visitor waits for
     let lastPage = 1;
     let starting = null;
     let saidTyping = 0; // when the person was told last
     let question = ''; // asked by the page before the visitor could
+    let told = ''; // of the visit, to the conversation
 
     const conversationPath = () => `/conversation/${encodeURIComponent(session.get().conversationId)}`;
     const pending = () => entries.filter((entry) => entry.status === 'pending');
@@ -1721,7 +1726,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       entry.rating = message.user_feedback || null;
       entry.author = message.author && message.author.kind === 'person' ? message.author.name || '' : null;
       if (status === 'completed') {
-        Object.assign(entry, { status, text: message.content || '', sources: citedSources(message), error: null });
+        Object.assign(entry, {
+          status, text: message.content || '', sources: citedSources(message), error: null, message,
+        });
         entry.suggestions = [].concat(message.suggestions || []).map(String);
       } else if (status === 'failed') {
         fail(entry, 'failed', null);
@@ -1766,6 +1773,9 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
     }
 
+    /** What is known of the visit. */
+    const facts = () => ({ ...metadata, page_title: document.title, page_url: location.origin + location.pathname });
+
     async function post(entry) {
       if (entry.posting) {
         return;
@@ -1777,9 +1787,11 @@ textarea.input { min-height: 88px; resize: vertical; }
       view.setBusy(true);
       try {
         await ready();
+        const visited = JSON.stringify(facts());
         const body = await api.authorizedJson('POST', `${conversationPath()}/chat`, {
-          body: { message: entry.text, language: config.language },
+          body: { message: entry.text, language: config.language, ...(visited !== told && { metadata: facts() }) },
         });
+        told = visited;
         entry.id = body.message_id || null;
         entry.status = 'sent';
         const known = session.get().conversations.find(({ id }) => id === session.get().conversationId);
@@ -1890,62 +1902,102 @@ textarea.input { min-height: 88px; resize: vertical; }
       }
       entries.push(entry);
       view.append(entry);
+      received(entry);
+    }
+
+    function received(entry) {
       view.announceAnswer(entry);
       askWho();
+      if (entry.message) {
+        emit('message.received', { conversationId: session.get().conversationId, message: entry.message });
+      }
     }
 
     /**
      * People write when they like, also where they cannot be asked for: as long as the conversation is shown, it is
      * listened to, or else looked for.
      */
-    async function listen() {
+    async function listen(isBack) {
       if (listener || !session.get().conversationId) {
         return;
       }
-      const run = { controller: null, stopped: false, lastEventId: '', fails: 0 };
+      const run = { stopped: false, lastEventId: '', fails: 0 };
       listener = run;
-      while (!run.stopped) {
+      look();
+      for (let isAgain = isBack; !run.stopped; isAgain = true) {
         const begun = Date.now();
-        await hearStream(run);
-        run.fails = Date.now() - begun < WATCH_MS ? run.fails + 1 : 0;
+        let isHeard = false;
+        const live = () => {
+          if (isAgain && !isHeard) {
+            catchUp(); // what was said since the last connection
+          }
+          isHeard = true;
+        };
+        try {
+          for await (const event of events(run, '?follow=true', live)) {
+            run.lastEventId = event.id || run.lastEventId;
+            if (run.stopped) {
+              return;
+            }
+            hear(event.name, parseJson(event.data));
+          }
+        } catch {
+          // it is tried again
+        }
+        // Where something on the way holds a stream back, not even its beginning comes.
+        run.fails = isHeard && Date.now() - begun >= WATCH_MS ? 0 : run.fails + 1;
         if (!run.stopped && run.fails) {
-          await watch();
-          await loadOwner();
-          askWho();
+          await catchUp();
           await sleep(WATCH_MS * Math.min(run.fails, 8));
         }
       }
     }
 
-    function stopListening() {
-      if (listener) {
-        listener.stopped = true;
-        listener.controller.abort();
-        listener = null;
+    /** Who listens counts as here and is sent no mail: a tab that is hidden for long does not, until it is seen. */
+    function look() {
+      clearTimeout(rest);
+      if (document.hidden) {
+        rest = setTimeout(() => {
+          isResting = isResting || Boolean(listener);
+          stop(listener);
+          listener = null;
+        }, HIDDEN_MS);
+      } else if (isResting) {
+        isResting = false;
+        listen(true);
       }
     }
 
-    async function hearStream(run) {
+    document.addEventListener('visibilitychange', look);
+
+    function stop(run) {
+      if (run) {
+        run.stopped = true;
+        run.controller.abort();
+      }
+    }
+
+    /** The events of one connection, to its end. The server speaks at once; one that stays silent is given up. */
+    async function* events(run, query, live = () => {}) {
+      const controller = new AbortController();
       let silence = 0;
-      run.controller = new AbortController();
-      const touch = () => {
+      const wait = (ms) => {
         clearTimeout(silence);
-        silence = setTimeout(() => run.controller.abort(), STREAM_SILENCE_MS);
+        silence = setTimeout(() => controller.abort(), ms);
       };
+      run.controller = controller;
+      wait(START_TIMEOUT_MS);
       try {
-        touch();
         const headers = { Accept: 'text/event-stream', ...(run.lastEventId && { 'Last-Event-ID': run.lastEventId }) };
-        const path = `${conversationPath()}/messages/stream?follow=true`;
-        const response = await api.authorized('GET', path, { headers, signal: run.controller.signal });
-        for await (const event of readEvents(response.body, touch)) {
-          run.lastEventId = event.id || run.lastEventId;
-          if (run.stopped) {
-            return;
-          }
-          hear(event.name, parseJson(event.data));
+        const path = `${conversationPath()}/messages/stream${query}`;
+        const response = await api.authorized('GET', path, { headers, signal: controller.signal });
+        if (!response.body || !/event-stream/.test(response.headers.get('Content-Type'))) {
+          throw new ApiError(0, null, null);
         }
-      } catch {
-        // it is tried again
+        yield* readEvents(response.body, () => {
+          wait(STREAM_SILENCE_MS);
+          live();
+        });
       } finally {
         clearTimeout(silence);
       }
@@ -1961,6 +2013,12 @@ textarea.input { min-height: 88px; resize: vertical; }
         view.setTyping('');
         entriesOf([data.message]).forEach(said);
       }
+    }
+
+    async function catchUp() {
+      await watch();
+      await loadOwner();
+      askWho();
     }
 
     /** What was said since the last look. */
@@ -1993,7 +2051,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (follower || !pending().length) {
         return;
       }
-      const run = { controller: new AbortController(), stopped: false, lastEventId: '', fails: 0 };
+      const run = { stopped: false, lastEventId: '', fails: 0 };
       const clock = setInterval(() => expire(run), 1000);
       follower = run;
       try {
@@ -2008,14 +2066,6 @@ textarea.input { min-height: 88px; resize: vertical; }
           follower = null;
           follow(); // a question may have been sent while this run was ending
         }
-      }
-    }
-
-    function stopFollowing() {
-      if (follower) {
-        follower.stopped = true;
-        follower.controller.abort();
-        follower = null;
       }
     }
 
@@ -2034,23 +2084,13 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     /** One connection, to its end. True when another one is worth a try, false when polling has to take over. */
     async function readStream(run) {
-      let silence = 0;
-      const listen = () => {
-        clearTimeout(silence);
-        silence = setTimeout(() => run.controller.abort(), STREAM_SILENCE_MS);
-      };
+      let isNew = !run.lastEventId;
       try {
-        listen();
-        const headers = { Accept: 'text/event-stream', ...(run.lastEventId && { 'Last-Event-ID': run.lastEventId }) };
-        const path = `${conversationPath()}/messages/stream`;
-        const response = await api.authorized('GET', path, { headers, signal: run.controller.signal });
-        if (!response.body || !/event-stream/.test(response.headers.get('Content-Type'))) {
-          return false;
-        }
-        if (!run.lastEventId) {
-          pending().forEach((entry) => { entry.text = ''; }); // the server begins the answer anew
-        }
-        for await (const event of readEvents(response.body, listen)) {
+        for await (const event of events(run, '')) {
+          if (isNew) {
+            pending().forEach((entry) => { entry.text = ''; }); // the server begins the answer anew
+            isNew = false;
+          }
           receive(run, event);
           if (run.stopped || !pending().length) {
             return false;
@@ -2060,8 +2100,6 @@ textarea.input { min-height: 88px; resize: vertical; }
         if (error instanceof ApiError) {
           return false;
         }
-      } finally {
-        clearTimeout(silence);
       }
       run.fails += 1;
       return run.fails <= STREAM_RECONNECTS && !run.controller.signal.aborted;
@@ -2116,13 +2154,11 @@ textarea.input { min-height: 88px; resize: vertical; }
         view.update(entry);
       }
       if (entry.status === 'completed') {
-        view.announceAnswer(entry);
         if (entry === entries[entries.length - 1]) {
           view.suggest(entry.suggestions);
         }
         session.update({ answers: session.get().answers + 1 });
-        askWho();
-        emit('message.received', { conversationId: session.get().conversationId, message });
+        received(entry);
       } else if (entry.status === 'failed') {
         view.announce(t('failed'));
         askWho();
@@ -2160,22 +2196,27 @@ textarea.input { min-height: 88px; resize: vertical; }
     // -- conversations
 
     async function startConversation() {
-      const facts = { ...metadata, page_title: document.title, page_url: location.origin + location.pathname };
+      const visited = facts();
       const body = await api.authorizedJson('POST', '/conversation', {
-        body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: facts },
+        body: { agent_id: config.agentId, title: 'Website Chat', language: config.language, metadata: visited },
       });
       const conversationId = (body.conversation && body.conversation.id) || body.id;
       if (!conversationId) {
         throw new ApiError(500, null, null);
       }
+      told = JSON.stringify(visited);
       session.update({ conversationId });
       session.note({});
       emit('conversation.started', { conversationId });
     }
 
     function leaveConversation() {
-      stopFollowing();
-      stopListening();
+      stop(follower);
+      stop(listener);
+      follower = null;
+      listener = null;
+      isResting = false;
+      told = '';
       entries = [];
       lastPage = 1;
       owner = 'agent';
@@ -2206,8 +2247,13 @@ textarea.input { min-height: 88px; resize: vertical; }
       askWho();
       follow();
       listen();
-      if (question && view.isReady()) {
-        const text = question;
+      sendAsked();
+    }
+
+    /** What the page has asked before the visitor could. */
+    function sendAsked() {
+      const text = question;
+      if (text && view.isReady()) {
         question = '';
         send(text);
       }
@@ -2287,6 +2333,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         needsEmail = false;
       }
       view.hideGate();
+      sendAsked();
     }
 
     function skip() {
@@ -2295,6 +2342,7 @@ textarea.input { min-height: 88px; resize: vertical; }
         session.note({ declined: asking() });
       }
       view.hideGate();
+      sendAsked();
     }
 
     async function newConversation() {
@@ -2331,19 +2379,20 @@ textarea.input { min-height: 88px; resize: vertical; }
 
     function ask(text) {
       question = String(text).trim().slice(0, MAX_MESSAGE_LENGTH);
-      if (question && view.isReady()) {
-        const asked = question;
-        question = '';
-        send(asked);
-      }
+      sendAsked();
+    }
+
+    function destroy() {
+      document.removeEventListener('visibilitychange', look);
+      leaveConversation();
     }
 
     const conversations = () => session.get().conversations
       .map((one) => ({ ...one, isOpen: one.id === session.get().conversationId }));
 
     return {
-      ask, askForPerson, askWho, begin, conversations, identify, leave: outbox.put, newConversation, openConversation,
-      rate, refresh, register, send, skip, stop: leaveConversation, type,
+      ask, askForPerson, askWho, begin, conversations, destroy, identify, leave: outbox.put, newConversation,
+      openConversation, rate, refresh, register, send, skip, type,
     };
   }
 
@@ -2352,7 +2401,8 @@ textarea.input { min-height: 88px; resize: vertical; }
    * registration, and its text as the first question of a conversation.
    */
   function createOutbox({ api, session, config, emit }) {
-    const store = openStore(`knowrithm-outbox::${config.agentId}`, true);
+    const key = `knowrithm-outbox::${config.agentId}`;
+    const store = openStore(key, true);
     let item = store.read();
     let running = false;
     let tries = 0;
@@ -2383,11 +2433,28 @@ textarea.input { min-height: 88px; resize: vertical; }
     }
 
     async function flush() {
-      if (!item || item.problem || running) {
+      if (!running) {
+        clearTimeout(timer);
+        running = true;
+        // One tab at a time. Where there are no locks (pages without TLS), they hardly begin together.
+        const { locks } = navigator;
+        try {
+          await (locks ? locks.request(key, attempt) : sleep(Math.random() * 3000).then(attempt)).catch(attempt);
+        } finally {
+          running = false;
+        }
+      }
+    }
+
+    async function attempt() {
+      const before = item;
+      item = store.read();
+      if (!item || item.problem) {
+        if (before && !before.problem) {
+          onChange(item ? 'refused' : 'delivered'); // by way of another tab
+        }
         return;
       }
-      clearTimeout(timer);
-      running = true;
       try {
         await deliver();
         keep(null);
@@ -2401,8 +2468,6 @@ textarea.input { min-height: 88px; resize: vertical; }
           keep({ ...item, problem: error.message || String(error.status || error) }); // the visitor has to mend it
           onChange('refused');
         }
-      } finally {
-        running = false;
       }
     }
 
@@ -2537,7 +2602,7 @@ textarea.input { min-height: 88px; resize: vertical; }
       },
       typed: view.typed,
       destroy() {
-        chat.stop();
+        chat.destroy();
         view.destroy();
       },
     };
@@ -2582,7 +2647,7 @@ textarea.input { min-height: 88px; resize: vertical; }
           }
         }
       }),
-      /** Facts about the visit that are stored with conversations started from now on. */
+      /** Facts about the visit that are stored with the conversation, with the next question at the latest. */
       updateMetadata: safely((facts) => { Object.assign(metadata, facts); }),
     });
     return remote;

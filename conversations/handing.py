@@ -191,7 +191,7 @@ def mail_address_of(conversation: Conversation, handover: Handover | None) -> st
     """The visitor's; empty if none is known. What they left last counts."""
     if handover is not None and handover.contact_email:
         return str(handover.contact_email)
-    known = conversation.lead.email if conversation.lead else ""
+    known = conversation.lead.person.email if conversation.lead else ""
     return "" if known.endswith(NO_MAILBOX) else known
 
 

@@ -129,7 +129,7 @@ def return_unanswered() -> None:
 
 @transaction.atomic
 def _return(found: Conversation, *, reason: HandoverReason, end: HandoverEnd) -> None:
-    rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
+    rows = Conversation.objects.live().select_related("agent", "lead__merged_into").select_for_update(of=("self",))
     as_it_was = {"owner": Owner.PERSON, "person_id": found.person_id, "last_position": found.last_position}
     conversation = rows.filter(pk=found.pk, **as_it_was).first()
     if conversation is None:
@@ -186,7 +186,7 @@ def mail_visitor(conversation_id: uuid.UUID) -> None:
 
     To a visitor who still listens nothing is mailed: they have read it.
     """
-    rows = Conversation.objects.live().select_related("agent", "lead")
+    rows = Conversation.objects.live().select_related("agent", "lead__merged_into")
     conversation = rows.filter(pk=conversation_id).exclude(lead=None).first()
     if conversation is None:
         return
@@ -204,7 +204,8 @@ def mail_visitor(conversation_id: uuid.UUID) -> None:
     if not mine.update(mailed_position=said[-1].position) or is_here:
         return  # another worker's, or read
     language = conversation.language
-    name = conversation.lead.first_name if conversation.lead else ""
+    person = conversation.lead.person if conversation.lead else None
+    name = person.first_name if person and not person.is_nameless else ""
     try:
         mail.send(
             Letter.REPLY, to=address, subject=sentence("mail_subject", language, name=said[-1].author_name),

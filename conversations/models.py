@@ -77,11 +77,12 @@ class Conversation(ArchivableModel):
 
     @property
     def who(self) -> str:
-        """With whom the agent talks, as the company's people read it. Reads `lead`."""
+        """With whom the agent talks, as the company's people read it. Reads `lead`, and what that is merged into."""
         if self.lead is None:
             return "Your team"
-        if not self.lead.is_nameless:
-            return str(self.lead)
+        person = self.lead.person
+        if not person.is_nameless:
+            return str(person)
         page = self.metadata.get("page_title") or self.metadata.get("page_url")
         return f"Visitor on {page[:80]}" if page and isinstance(page, str) else "Visitor"
 

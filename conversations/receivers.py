@@ -54,7 +54,7 @@ def leave_their_conversations(*, user: User, company: Company | None, **_: Any) 
     if company is None:
         return
     with tenant_context(company):
-        rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
+        rows = Conversation.objects.live().select_related("agent", "lead__merged_into").select_for_update(of=("self",))
         for conversation in rows.filter(owner=Owner.PERSON, person_id=user.pk):
             handing.leave(conversation)
 

@@ -30,7 +30,7 @@ def conversations_for(actor: Principal) -> QuerySet[Conversation]:
     A lead's token may have been issued to anybody who typed the lead's address, so it opens a conversation only
     together with that conversation's unguessable id, and no endpoint lists conversations to leads.
     """
-    return _open_to(actor, Conversation.objects.live().select_related("agent", "lead"))
+    return _open_to(actor, Conversation.objects.live().select_related("agent", "lead__merged_into"))
 
 
 def _open_to(actor: Principal, rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
@@ -80,7 +80,7 @@ def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversat
 
 def conversations_with(actor: Principal, *, search: str = "", status: str = "active") -> QuerySet[Conversation]:
     """Of `conversations_for`: those whose title or any message holds `search`. `status` may be deleted, or all."""
-    rows: QuerySet[Conversation] = _open_to(actor, Conversation.objects.select_related("agent", "lead"))
+    rows: QuerySet[Conversation] = _open_to(actor, Conversation.objects.select_related("agent", "lead__merged_into"))
     if status == ConversationStatus.DELETED:
         rows = rows.exclude(archived_at=None)
     elif status != "all":

@@ -55,7 +55,8 @@ def merge_leads(*, actor: Principal, lead: Lead, other_ids: Collection[uuid.UUID
 @transaction.atomic
 def unmerge_lead(*, actor: Principal, lead: Lead) -> Lead:
     """A lead of its own again, with those that it had brought along; the other loses what it was given, unless that
-    has been changed since. Returns the lead. Raises `ConflictError` when it is not merged.
+    has been changed since. A visitor who gave the other's address and nothing else has no name again. Returns the lead.
+    Raises `ConflictError` when it is not merged.
     """
     lead = Lead.objects.select_related("agent").select_for_update(of=("self",)).get(pk=lead.pk)
     target: Lead | None = (
@@ -65,8 +66,8 @@ def unmerge_lead(*, actor: Principal, lead: Lead) -> Lead:
         raise ConflictError("This lead is not merged with another one.", code="LEAD_NOT_MERGED")
     event = target.events.filter(kind=EventKind.MERGED, data__lead=str(lead.pk)).first()
     data: dict[str, Any] = event.data if event else {}
-    lead.merged_into = None
-    lead.save(update_fields=["merged_into", "updated_at"])
+    lead.merged_into, lead.is_nameless = None, lead.is_nameless or lead.is_made_up
+    lead.save(update_fields=["merged_into", "is_nameless", "updated_at"])
     Lead.objects.filter(pk__in=data.get("moved", []), merged_into=target).update(merged_into=lead)
     given = dict(data.get("given", {}))
     before, after = given.pop("custom_fields", [{}, {}])

@@ -102,6 +102,8 @@ class Conversation(ArchivableModel):
 
 
 SAID = models.Q(archived_at=None, status=MessageStatus.COMPLETED)
+# Answers to questions that the documents leave open. What a guardrail refuses is no gap in them.
+UNANSWERED = models.Q(role=MessageRole.ASSISTANT, is_refusal=True, is_blocked=False)
 
 
 class Message(LeasedModel, ArchivableModel):

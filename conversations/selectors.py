@@ -11,6 +11,7 @@ from conversations.engine.prompt import Exchange
 from conversations.enums import ConversationStatus, MessageRole, MessageStatus
 from conversations.models import (
     SAID,
+    UNANSWERED,
     UNTITLED,
     CannedReply,
     Citation,
@@ -101,11 +102,11 @@ def with_first_questions(rows: QuerySet[Conversation]) -> QuerySet[Conversation]
 
 
 def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
-    """With what a list shows of the answers: `has_refusal`, `has_failure`, `best_feedback` and `worst_feedback`."""
+    """With what a list shows of the answers: `has_unanswered`, `has_failure`, `best_feedback` and `worst_feedback`."""
     answers = Message.objects.live().filter(conversation=OuterRef("pk"), role=MessageRole.ASSISTANT)
     rated = answers.exclude(user_feedback=None)
     return rows.annotate(
-        has_refusal=Exists(answers.filter(is_refusal=True)),
+        has_unanswered=Exists(answers.filter(UNANSWERED)),
         has_failure=Exists(answers.filter(status=MessageStatus.FAILED)),
         best_feedback=Subquery(rated.order_by("-user_feedback").values("user_feedback")[:1]),
         worst_feedback=Subquery(rated.order_by("user_feedback").values("user_feedback")[:1]),

@@ -67,7 +67,7 @@ def conversations(request: PageRequest) -> HttpResponse:
 
 def _narrowed(rows: QuerySet[Conversation], show: str) -> QuerySet[Conversation]:
     wanted = {
-        "unanswered": Q(has_refusal=True),
+        "unanswered": Q(has_unanswered=True),
         "failed": Q(has_failure=True),
         "good": Q(best_feedback=Feedback.GOOD),
         "bad": Q(worst_feedback=Feedback.BAD),

@@ -179,6 +179,13 @@ class Message(LeasedModel, ArchivableModel):
         return in_words(self.notices) if self.notices and self.role == MessageRole.SYSTEM else self.content
 
     @property
+    def is_taken_up(self) -> bool:
+        """Whether it answers what a person has left open. Every other answer stands behind its question or replaces
+        one. Reads `reply_to`.
+        """
+        return self.reply_to is not None and self.replaces_id is None and self.position > self.reply_to.position + 1
+
+    @property
     def trace_id(self) -> str:
         """By which the logs, the header `X-Agent-Trace-Id` and the stored trace name one turn: its answer's id."""
         return str(self.pk)

@@ -10,7 +10,6 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from agents.enums import AgentStatus
 from agents.exceptions import AgentUnavailableError
 from agents.models import Agent
 from conversations import handing
@@ -64,9 +63,7 @@ def create_conversation(
 
 
 def check_available(actor: Principal, agent: Agent, language: str) -> None:
-    """The team may try an agent at any time until it is archived, visitors talk to active ones."""
-    is_closed = actor.kind == PrincipalKind.LEAD and agent.status != AgentStatus.ACTIVE
-    if is_closed or agent.archived_at is not None:
+    if not handing.is_available(agent, to_visitors=actor.kind == PrincipalKind.LEAD):
         raise AgentUnavailableError(sentence("unavailable", language))
 
 

@@ -82,7 +82,7 @@ def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversat
 def conversations_with(actor: Principal, *, search: str = "", status: str = "active") -> QuerySet[Conversation]:
     """Of `conversations_for`: those whose title or any message holds `search`. `status` may be deleted, or all."""
     rows: QuerySet[Conversation] = _open_to(actor, Conversation.objects.select_related("agent", "lead__merged_into"))
-    if status == ConversationStatus.DELETED:
+    if status == ConversationStatus.ARCHIVED:
         rows = rows.exclude(archived_at=None)
     elif status != "all":
         rows = rows.filter(archived_at=None, status=status)

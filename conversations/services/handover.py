@@ -169,7 +169,7 @@ def close_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conve
     _check(Act.CLOSE, actor, conversation)
     before = _owner_of(conversation)
     conversation.owner = owner_after(conversation.owner, Act.CLOSE)
-    conversation.status = ConversationStatus.ARCHIVED
+    conversation.status = ConversationStatus.CLOSED
     handover = handing.open_handover(conversation)
     text = extract_summary(conversation, handover) if handover else ""
     conversation.handover_summary = text or conversation.handover_summary

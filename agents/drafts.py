@@ -11,6 +11,7 @@ from django.db import transaction
 from agents.catalog.models import ModelKind
 from agents.catalog.selectors import find_model, find_provider
 from agents.exceptions import NoDraftError, SettingsGoneError, VersionUnchangedError
+from agents.hours import check_hours
 from agents.models import Agent, AgentVersion, LLMSettings
 from agents.services import (
     COPIED_FIELDS,
@@ -56,6 +57,7 @@ def save_draft(
     A value equal to the published one leaves the draft, and a draft without any is none. The parameters are those of
     `update_agent`, except `status`, the widget and the sizes of passages, which no draft holds.
     """
+    check_hours(changes)
     _lock(agent)
     before = _shown(agent)
     if "specialists" in changes:

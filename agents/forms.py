@@ -304,6 +304,7 @@ class AgentForm(forms.Form):
 
     def _hours(self) -> dict[str, Any]:
         data, stored = self.cleaned_data, self.agent.operating_hours if self.agent else {}
+        stored = stored if read_hours(stored) else {}
         hours: dict[str, Any] = {"timezone": data["timezone"] or "UTC", "outside": data["outside"] or ANSWER}
         for day in DAYS:
             span = (data[f"{day}_from"], data[f"{day}_to"])

@@ -16,6 +16,7 @@ from agents.catalog.seed import MINILM, seed_catalogue
 from agents.catalog.selectors import find_model, find_provider
 from agents.enums import AgentStatus
 from agents.exceptions import DefaultSettingsError, SettingsInUseError, UnknownModelError
+from agents.hours import check_hours
 from agents.models import Agent, LeadField, LLMSettings
 from agents.signals import (
     agent_archiving,
@@ -288,6 +289,7 @@ def create_agent(
     Raises `ForbiddenError` for a person who is no admin.
     """
     check_may_configure(actor)
+    check_hours(fields)
     agent = _make_agent(actor, name, settings_id, choices, fields)
     freeze(agent, actor=actor, note="Created.")
     agent_created.send(sender=Agent, agent=agent)
@@ -336,6 +338,7 @@ def update_agent(
 
     `choices` change its own settings, and give it a copy when it shares them with others.
     """
+    check_hours(changes)
     before = recorded(agent)
     change_agent(actor, agent, changes, settings_id, choices)
     freeze(agent, actor=actor, note=note)

@@ -54,9 +54,11 @@ def visitor_of(conversation: Conversation) -> dict[str, str]:
     Nothing else of a lead goes to a provider. What the site has hidden or never asked for is not there.
     """
     lead = conversation.lead if conversation.entity_type == EntityType.LEAD else None
+    # Nor the name of a known lead whose address a nameless visitor has given: anybody can type it.
+    is_named = lead is not None and not lead.is_nameless and not lead.is_made_up
     title, address = (conversation.metadata.get(name) for name in ("page_title", "page_url"))
     facts = {
-        "First name": lead.first_name if lead and not lead.is_nameless else "",
+        "First name": lead.first_name if lead and is_named else "",
         "Page": title if isinstance(title, str) else "",
         "Path": _path_of(address) if isinstance(address, str) else "",
     }

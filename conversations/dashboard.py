@@ -9,8 +9,8 @@ from django.db.models import Avg, Count, Q, Sum
 
 from agents.models import Agent
 from agents.ratings import stars
-from conversations.enums import MessageRole, MessageStatus
-from conversations.models import Citation, Conversation, Message
+from conversations.enums import MessageStatus
+from conversations.models import UNANSWERED, Citation, Conversation, Message
 from documents.models import Document, DocumentChunk
 from leads.models import Lead
 
@@ -58,12 +58,12 @@ def company_stats() -> CompanyStats:
 def agent_stats(agent: Agent) -> AgentStats:
     documents = Document.objects.live().filter(agent=agent)
     conversations = Conversation.objects.live().filter(agent=agent)
-    refusals = Message.objects.live().filter(role=MessageRole.ASSISTANT, is_refusal=True, is_blocked=False)
+    unanswered = Message.objects.live().filter(UNANSWERED, conversation__in=conversations)
     return AgentStats(
         documents=documents.count(),
         chunks=DocumentChunk.objects.live().filter(document__in=documents).count(),
         conversations=conversations.count(),
-        unanswered=refusals.filter(conversation__in=conversations).count(),
+        unanswered=unanswered.count(),
     )
 
 
@@ -78,7 +78,7 @@ def agent_figures(agent: Agent) -> dict[str, Any]:
             seconds=Avg("processing_time"),
             rating_sum=Sum("user_feedback"),
             ratings=Count("user_feedback"),
-            refusals=Count("pk", filter=Q(role=MessageRole.ASSISTANT, is_refusal=True)),
+            unanswered=Count("pk", filter=UNANSWERED),
             failures=Count("pk", filter=Q(status=MessageStatus.FAILED)),
         )
     )
@@ -90,7 +90,7 @@ def agent_figures(agent: Agent) -> dict[str, Any]:
         "version": agent.version or None,
         "total_conversations": conversations["count"],
         "total_messages": messages["count"],
-        "unanswered": messages["refusals"],
+        "unanswered": messages["unanswered"],
         "failed": messages["failures"],
         "average_rating": stars(messages["rating_sum"] or 0, messages["ratings"]),
         "rated_messages": messages["ratings"],

@@ -2,9 +2,11 @@ from django.db import models
 
 
 class ConversationStatus(models.TextChoices):
+    """The values are those of the published clients, to whom `archived` is what may be opened again by writing."""
+
     ACTIVE = "active"
-    ARCHIVED = "archived"
-    DELETED = "deleted"
+    CLOSED = "archived", "Archived"
+    ARCHIVED = "deleted", "Deleted"  # of no stored row: one with `archived_at`
 
 
 class EntityType(models.TextChoices):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from agents.enums import AgentStatus
 from agents.handover import read_handover
 from agents.hours import read_hours
 from agents.models import Agent
@@ -24,15 +25,17 @@ from conversations.enums import (
     MessageStatus,
     Owner,
 )
+from conversations.guarding import Guard
 from conversations.handover import Act, owner_after
 from conversations.models import Conversation, Handover, Message
 from conversations.outbox import publish_handover
 from conversations.records import message_record
+from conversations.selectors import newest_question
 from conversations.wording import Notice, in_words, notice
 from integrations.enums import EventType
 from integrations.notifications.enums import Kind
 from integrations.notifications.services import notify
-from knowrithm.jobs import complete_task, current_schema
+from knowrithm.jobs import complete_task, create_task, current_schema
 
 CHANGED = (
     "owner", "person_id", "person_name", "status", "message_count", "last_position", "last_activity",
@@ -191,12 +194,95 @@ def mail_address_of(conversation: Conversation, handover: Handover | None) -> st
     """The visitor's; empty if none is known. What they left last counts."""
     if handover is not None and handover.contact_email:
         return str(handover.contact_email)
-    known = conversation.lead.email if conversation.lead else ""
+    known = conversation.lead.person.email if conversation.lead else ""
     return "" if known.endswith(NO_MAILBOX) else known
 
 
 def inbox_path(conversation: Conversation) -> str:
     return f"{reverse('inbox')}?conversation={conversation.pk}"
+
+
+# --- Answers that are to be made ----------------------------------------------------------------------------------
+
+
+def begin_reply(
+    conversation: Conversation,
+    question: Message,
+    *,
+    is_draft: bool = False,
+    refusal: str = "",
+    instead_of: Message | None = None,
+) -> Message:
+    """An empty reply, which whoever calls this has filled. The question is saved with it when it is new.
+
+    `refusal` is that of a guardrail: no model will hear of the question.
+    """
+    conversation.last_position += 1
+    reply = Message(
+        conversation=conversation,
+        position=conversation.last_position,
+        role=MessageRole.ASSISTANT,
+        status=MessageStatus.PENDING,
+        content=refusal,
+        is_blocked=bool(refusal),
+        reply_to=question,
+        replaces=instead_of,
+        task_id=uuid.UUID(create_task()),
+        is_draft=is_draft and conversation.agent.has_draft,
+        author_name=conversation.agent.name,
+    )
+    new = [question, reply] if question._state.adding else [reply]
+    Message.objects.bulk_create(new)
+    was_closed = conversation.owner == Owner.CLOSED
+    conversation.owner = owner_after(conversation.owner, Act.WRITE)
+    conversation.status = ConversationStatus.ACTIVE
+    conversation.message_count += len(new)
+    Conversation.objects.filter(pk=conversation.pk).update(
+        message_count=conversation.message_count,
+        last_position=conversation.last_position,
+        last_activity=timezone.now(),
+        title=conversation.title,
+        language=conversation.language,
+        owner=conversation.owner,
+        status=conversation.status,
+    )
+    if was_closed:
+        announce_owner(conversation)
+    elif conversation.owner == Owner.WAITING:
+        tell_inbox_later(conversation, "message")
+    announce_turn(question, reply)
+    return reply
+
+
+def announce_turn(question: Message, reply: Message) -> None:
+    schema, conversation_id = current_schema(), reply.conversation_id
+    data = {"status": "queued", "message_id": str(question.pk), "task_id": str(reply.task_id)}
+    say_later(lambda: streams.publish(schema, conversation_id, streams.STATUS, data))
+
+
+def take_up_question(conversation: Conversation) -> Message | None:
+    """When its person has gone, the agent's reply to what the visitor has written last and nobody has answered.
+
+    An empty one, which whoever calls this has filled; None where nothing is open, or the agent would not take a new
+    question either.
+    """
+    question = newest_question(conversation)
+    is_visitors = conversation.entity_type == EntityType.LEAD
+    if question is None or not is_available(conversation.agent, to_visitors=is_visitors):
+        return None
+    said = Message.objects.live().filter(conversation=conversation)
+    is_answered = Q(reply_to=question) | Q(author_id__isnull=False, position__gt=question.position)
+    if said.filter(is_answered).exists():
+        return None
+    guard = Guard.of(conversation, conversation.agent)
+    reply = begin_reply(conversation, question, refusal=guard.take_question(question.content).refusal)
+    guard.save_decisions(reply)
+    return reply
+
+
+def is_available(agent: Agent, *, to_visitors: bool) -> bool:
+    """The team may try an agent at any time until it is archived, visitors talk to active ones."""
+    return agent.archived_at is None and (not to_visitors or agent.status == AgentStatus.ACTIVE)
 
 
 # --- Answers that come too late -----------------------------------------------------------------------------------

@@ -105,8 +105,9 @@ def tell_person(message_id: uuid.UUID) -> None:
     )  # fmt: skip
 
 
-def return_unanswered() -> None:
-    """Conversations whose person does not answer wait again, so that the agent and other people can.
+def return_unanswered() -> list[uuid.UUID]:
+    """Conversations whose person does not answer wait again, so that the agent and other people can. Returns the
+    agent's replies to what is open, which are to be made.
 
     Also those of people who may not sign in any more: who was suspended at the instant of taking one has kept it. The
     others after the agent's `wait_minutes`, and twice as many while the person is online. Whatever the hours: outside
@@ -115,30 +116,33 @@ def return_unanswered() -> None:
     now = timezone.now()
     taken: list[Any] = list(taken_conversations())
     active = set(active_people(current_schema(), among={row.person_id for row in taken if row.person_id}))
+    replies: list[Message | None] = []
     for conversation in taken:
         if conversation.person_id is None or conversation.person_id not in active:
-            _return(conversation, reason=HandoverReason.LEFT, end=HandoverEnd.LEFT)
+            replies.append(_return(conversation, reason=HandoverReason.LEFT, end=HandoverEnd.LEFT))
             continue
         since = conversation.taken_at or conversation.asked_at
         if since is None:
             continue
         patience = timedelta(minutes=read_handover(conversation.agent.handover).wait_minutes)
         if since < now - patience * (2 if _is_online(conversation.person_id) else 1):
-            _return(conversation, reason=HandoverReason.SILENT, end=HandoverEnd.SILENT)
+            replies.append(_return(conversation, reason=HandoverReason.SILENT, end=HandoverEnd.SILENT))
+    return [reply.pk for reply in replies if reply is not None]
 
 
 @transaction.atomic
-def _return(found: Conversation, *, reason: HandoverReason, end: HandoverEnd) -> None:
-    rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
+def _return(found: Conversation, *, reason: HandoverReason, end: HandoverEnd) -> Message | None:
+    rows = Conversation.objects.live().select_related("agent", "lead__merged_into").select_for_update(of=("self",))
     as_it_was = {"owner": Owner.PERSON, "person_id": found.person_id, "last_position": found.last_position}
     conversation = rows.filter(pk=found.pk, **as_it_was).first()
     if conversation is None:
-        return  # answered, handed on or asked once more meanwhile
+        return None  # answered, handed on or asked once more meanwhile
     handover = handing.leave(conversation, reason=reason, end=end)
     record_event(
         actor=None, event_type="handover.returned", entity=handover, entity_label=f"with {conversation.agent.name}",
         changes={"owner": (Owner.PERSON, Owner.WAITING), "person_id": (found.person_id, None)},
     )  # fmt: skip
+    return handing.take_up_question(conversation)
 
 
 def _is_online(user_id: uuid.UUID) -> bool:
@@ -186,7 +190,7 @@ def mail_visitor(conversation_id: uuid.UUID) -> None:
 
     To a visitor who still listens nothing is mailed: they have read it.
     """
-    rows = Conversation.objects.live().select_related("agent", "lead")
+    rows = Conversation.objects.live().select_related("agent", "lead__merged_into")
     conversation = rows.filter(pk=conversation_id).exclude(lead=None).first()
     if conversation is None:
         return
@@ -204,7 +208,8 @@ def mail_visitor(conversation_id: uuid.UUID) -> None:
     if not mine.update(mailed_position=said[-1].position) or is_here:
         return  # another worker's, or read
     language = conversation.language
-    name = conversation.lead.first_name if conversation.lead else ""
+    person = conversation.lead.person if conversation.lead else None
+    name = person.first_name if person and not person.is_nameless else ""
     try:
         mail.send(
             Letter.REPLY, to=address, subject=sentence("mail_subject", language, name=said[-1].author_name),

@@ -77,11 +77,12 @@ class Conversation(ArchivableModel):
 
     @property
     def who(self) -> str:
-        """With whom the agent talks, as the company's people read it. Reads `lead`."""
+        """With whom the agent talks, as the company's people read it. Reads `lead`, and what that is merged into."""
         if self.lead is None:
             return "Your team"
-        if not self.lead.is_nameless:
-            return str(self.lead)
+        person = self.lead.person
+        if not person.is_nameless:
+            return str(person)
         page = self.metadata.get("page_title") or self.metadata.get("page_url")
         return f"Visitor on {page[:80]}" if page and isinstance(page, str) else "Visitor"
 
@@ -101,6 +102,8 @@ class Conversation(ArchivableModel):
 
 
 SAID = models.Q(archived_at=None, status=MessageStatus.COMPLETED)
+# Answers to questions that the documents leave open. What a guardrail refuses is no gap in them.
+UNANSWERED = models.Q(role=MessageRole.ASSISTANT, is_refusal=True, is_blocked=False)
 
 
 class Message(LeasedModel, ArchivableModel):
@@ -174,6 +177,13 @@ class Message(LeasedModel, ArchivableModel):
     def for_team(self) -> str:
         """The content; in English where the platform has told a visitor something in another language."""
         return in_words(self.notices) if self.notices and self.role == MessageRole.SYSTEM else self.content
+
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether it answers what a person has left open. Every other answer stands behind its question or replaces
+        one. Reads `reply_to`.
+        """
+        return self.reply_to is not None and self.replaces_id is None and self.position > self.reply_to.position + 1
 
     @property
     def trace_id(self) -> str:

@@ -50,13 +50,15 @@ def keep_what_answers_cite(*, document_ids: Sequence[uuid.UUID], **_: Any) -> se
 
 @receiver(person_left)
 def leave_their_conversations(*, user: User, company: Company | None, **_: Any) -> None:
-    """Or the visitors would go on writing to somebody who cannot read it."""
+    """Or the visitors would go on writing to somebody who cannot read it. The agent answers what they asked last."""
     if company is None:
         return
     with tenant_context(company):
-        rows = Conversation.objects.live().select_related("agent", "lead").select_for_update(of=("self",))
+        rows = Conversation.objects.live().select_related("agent", "lead__merged_into").select_for_update(of=("self",))
         for conversation in rows.filter(owner=Owner.PERSON, person_id=user.pk):
             handing.leave(conversation)
+            if reply := handing.take_up_question(conversation):
+                enqueue(tasks.answer, str(reply.pk), expires=3600)
 
 
 @receiver(lead_registered)

@@ -11,6 +11,7 @@ from conversations.engine.prompt import Exchange
 from conversations.enums import ConversationStatus, MessageRole, MessageStatus
 from conversations.models import (
     SAID,
+    UNANSWERED,
     UNTITLED,
     CannedReply,
     Citation,
@@ -30,7 +31,7 @@ def conversations_for(actor: Principal) -> QuerySet[Conversation]:
     A lead's token may have been issued to anybody who typed the lead's address, so it opens a conversation only
     together with that conversation's unguessable id, and no endpoint lists conversations to leads.
     """
-    return _open_to(actor, Conversation.objects.live().select_related("agent", "lead"))
+    return _open_to(actor, Conversation.objects.live().select_related("agent", "lead__merged_into"))
 
 
 def _open_to(actor: Principal, rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
@@ -80,8 +81,8 @@ def lock_conversation(actor: Principal, conversation_id: uuid.UUID) -> Conversat
 
 def conversations_with(actor: Principal, *, search: str = "", status: str = "active") -> QuerySet[Conversation]:
     """Of `conversations_for`: those whose title or any message holds `search`. `status` may be deleted, or all."""
-    rows: QuerySet[Conversation] = _open_to(actor, Conversation.objects.select_related("agent", "lead"))
-    if status == ConversationStatus.DELETED:
+    rows: QuerySet[Conversation] = _open_to(actor, Conversation.objects.select_related("agent", "lead__merged_into"))
+    if status == ConversationStatus.ARCHIVED:
         rows = rows.exclude(archived_at=None)
     elif status != "all":
         rows = rows.filter(archived_at=None, status=status)
@@ -101,11 +102,11 @@ def with_first_questions(rows: QuerySet[Conversation]) -> QuerySet[Conversation]
 
 
 def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
-    """With what a list shows of the answers: `has_refusal`, `has_failure`, `best_feedback` and `worst_feedback`."""
+    """With what a list shows of the answers: `has_unanswered`, `has_failure`, `best_feedback` and `worst_feedback`."""
     answers = Message.objects.live().filter(conversation=OuterRef("pk"), role=MessageRole.ASSISTANT)
     rated = answers.exclude(user_feedback=None)
     return rows.annotate(
-        has_refusal=Exists(answers.filter(is_refusal=True)),
+        has_unanswered=Exists(answers.filter(UNANSWERED)),
         has_failure=Exists(answers.filter(status=MessageStatus.FAILED)),
         best_feedback=Subquery(rated.order_by("-user_feedback").values("user_feedback")[:1]),
         worst_feedback=Subquery(rated.order_by("user_feedback").values("user_feedback")[:1]),

@@ -62,7 +62,8 @@ def tell_of_lead(lead_id: str) -> None:
 
 @company_task(name="conversations.alert_unanswered")
 def alert_unanswered() -> None:
-    jobs.return_unanswered()
+    for reply_id in jobs.return_unanswered():  # those of a killed worker are found by resume_abandoned
+        enqueue(answer, str(reply_id), expires=3600)
     jobs.alert_unanswered()
 
 

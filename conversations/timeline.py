@@ -34,7 +34,9 @@ def timeline_of(lead: Lead, merged: Collection[Lead]) -> list[Moment]:
     events = list(LeadEvent.objects.filter(lead__in=ids).order_by("-created_at")[:SHOWN])
     added = {event.lead_id for event in events if event.kind in {EventKind.CREATED, EventKind.IMPORTED}}
     moments = [_registration(one) for one in everybody if one.pk not in added]
-    talks = Conversation.objects.filter(lead__in=ids).select_related("agent", "lead").order_by("-created_at")
+    talks = (
+        Conversation.objects.filter(lead__in=ids).select_related("agent", "lead__merged_into").order_by("-created_at")
+    )
     conversations = with_first_questions(talks)
     moments += [_conversation(one) for one in conversations[:SHOWN]]
     moments += [_event(one) for one in events]

@@ -391,7 +391,7 @@ class _Turn:
 _TOLD: CompiledQuery[Message] = CompiledQuery(
     lambda: (
         Message.objects.filter(pk=ANY_ID)
-        .select_related("conversation", "answered_by")
+        .select_related("conversation", "answered_by", "reply_to")
         .prefetch_related("citations")
         .order_by()
     )
@@ -414,6 +414,9 @@ def announce(reply_id: uuid.UUID) -> None:
     else:
         complete_task(str(reply.task_id), task_result(reply))
     streams.publish(current_schema(), reply.conversation_id, streams.RESPONSE, event)
+    if reply.is_taken_up and reply.status == MessageStatus.COMPLETED:
+        # Nobody waits for it who has asked: they were told that a person has the question.
+        streams.publish(current_schema(), reply.conversation_id, streams.MESSAGE, {"message": record})
     Message.objects.filter(pk=reply_id).update(lease_until=None)
 
 

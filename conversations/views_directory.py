@@ -43,7 +43,7 @@ WITH = {"": "Anybody", EntityType.LEAD.value: "Visitors", EntityType.USER.value:
 def conversations(request: PageRequest) -> HttpResponse:
     show, whose = query_text(request, "show"), query_text(request, "with")
     agent, tag = as_uuid(query_text(request, "agent")), query_text(request, "tag")
-    status = show if show in {ConversationStatus.ARCHIVED, ConversationStatus.DELETED} else ConversationStatus.ACTIVE
+    status = show if show in {ConversationStatus.CLOSED, ConversationStatus.ARCHIVED} else ConversationStatus.ACTIVE
     rows = selectors.with_highlights(
         selectors.conversations_with(principal_of(request.user), search=query_text(request, "q"), status=status)
     )
@@ -67,7 +67,7 @@ def conversations(request: PageRequest) -> HttpResponse:
 
 def _narrowed(rows: QuerySet[Conversation], show: str) -> QuerySet[Conversation]:
     wanted = {
-        "unanswered": Q(has_refusal=True),
+        "unanswered": Q(has_unanswered=True),
         "failed": Q(has_failure=True),
         "good": Q(best_feedback=Feedback.GOOD),
         "bad": Q(worst_feedback=Feedback.BAD),
@@ -132,7 +132,7 @@ def _shown(message: Message) -> dict[str, Any]:
 @require_POST
 @company_page
 def close(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    return _set_status(request, pk, ConversationStatus.ARCHIVED, "Closed.")
+    return _set_status(request, pk, ConversationStatus.CLOSED, "Closed.")
 
 
 @require_POST

@@ -82,7 +82,8 @@ def _thread(request: PageRequest, conversation_id: uuid.UUID) -> dict[str, Any]:
         "facts": _facts(conversation),
         "address": mail_address_of(conversation, handover),
     }
-    if lead := conversation.lead:
+    if conversation.lead:
+        lead = conversation.lead.person
         merged = list(lead.merged.all())
         context |= {
             "lead": lead,

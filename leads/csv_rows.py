@@ -24,6 +24,7 @@ MAX_BYTES = 50 * 1024 * 1024
 SHOWN = 120  # characters of a cell in a preview
 MAX_FIELD = 20_000  # characters; more is a quotation mark that is never closed
 PIECE = 256 * 1024
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"  # what bytes become that are no letter in the file's encoding
 LIMITS = {"first_name": 100, "last_name": 100, "email": 254, "phone": 40, "source": 100, "notes": 5000}
 NAMES = {
     "first_name": ("firstname", "first", "givenname", "vorname", "prenom", "name", "fullname"),
@@ -58,21 +59,34 @@ class Row:
 
 
 def encoding_of(file: IO[bytes]) -> str:
-    """UTF-8 if all of it is, what a byte order mark says, or else what Western spreadsheets write."""
+    """What a byte order mark says, UTF-8 if it is that but for some damage, or else what Western spreadsheets write.
+
+    Letters of an encoding with one byte for each are next to never UTF-8 by chance.
+    """
     file.seek(0)
     head = file.read(4)
     for mark, name in BOMS.items():
         if head.startswith(mark):
             return name
-    file.seek(0)
-    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        while piece := file.read(PIECE):
-            decoder.decode(piece)
-        decoder.decode(b"", final=True)
+        for _ in _as_utf8(file, "strict"):
+            pass
     except UnicodeDecodeError:
-        return "cp1252"
+        whole = damaged = 0
+        for text in _as_utf8(file, "replace"):
+            lost = text.count(UNREADABLE)
+            whole += len(text) - len(text.encode("ascii", "ignore")) - lost
+            damaged += lost
+        return "utf-8" if damaged <= whole else "cp1252"
     return "utf-8"
+
+
+def _as_utf8(file: IO[bytes], errors: str) -> Iterator[str]:
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    while piece := file.read(PIECE):
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +209,11 @@ def _row(line: int, cells: dict[str, str], own: Mapping[str, LeadField]) -> Row:
             errors.append(f"The consent to {what} must be yes or no.")
     values["tags"] = list(dict.fromkeys(tag.strip()[:50] for tag in given.get("tags", "").split(",") if tag.strip()))[
         :20
+    ]
+    errors += [
+        f"{own[name].name if name in own else name.replace('_', ' ').capitalize()} has a letter that cannot be read."
+        for name, text in given.items()
+        if UNREADABLE in text
     ]
     values["custom_fields"] = {}
     for name, known in own.items():

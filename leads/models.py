@@ -23,6 +23,7 @@ from leads.score_rules import Choices, RuleChoice
 from tenants.selectors import encrypts_lead_data
 
 MIN_DIGITS = 6
+MADE_UP = "@visitor.invalid"  # the end of the addresses that nameless visitors are given
 # While many leads are written by one statement: whether the company encrypts, asked once and not twice a row.
 _encrypts: ContextVar[bool | None] = ContextVar("encrypts", default=None)
 
@@ -201,6 +202,16 @@ class Lead(ArchivableModel):
     @property
     def full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def is_made_up(self) -> bool:
+        """Whether its name and address are the platform's own: nobody has ever given any in this row."""
+        return str(self.email).endswith(MADE_UP)
+
+    @property
+    def person(self) -> Lead:
+        """Who this is, as the company's people read it: the known lead whose address a nameless visitor has given."""
+        return self.merged_into if self.is_made_up and self.merged_into else self
 
 
 class LeadEvent(BaseModel):

@@ -256,7 +256,8 @@ def merge(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 def unmerge(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     with errors_as_messages(request):
         lead = services.unmerge_lead(actor=principal_of(request.user), lead=selectors.get_lead(pk))
-        messages.success(request, f"{lead} is a lead of its own again.")
+        told = "The visitor was taken out and has no name again." if lead.is_nameless else ""
+        messages.success(request, told or f"{lead} is a lead of its own again.")
     return way_back(request, "leads")
 
 

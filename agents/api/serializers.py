@@ -209,7 +209,8 @@ class AgentFields(serializers.Serializer[Any]):
     capabilities = serializers.ListField(required=False)
     operating_hours = serializers.DictField(
         required=False,
-        help_text="`timezone`; by day, spans like 09:00 to 17:00; `outside`, answer or closed; `closed_text`.",
+        help_text="`timezone`; by day, spans like 09:00 to 17:00; `outside`, answer or closed; `closed_text`. "
+        "Spans that make no sense are refused; another shape is kept and has no effect.",
     )
     handover = HandoverInput(required=False)
     languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False)

@@ -7,8 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django_tenants.utils import tenant_context
+from rest_framework.test import APIClient
 
 from agents.hours import read_hours
+from agents.models import Agent
+from conftest import Character
 
 WEEK = {"timezone": "Europe/Berlin", "monday": [["09:00", "12:00"], ["13:00", "17:30"]], "sunday": [["00:00", "23:59"]]}
 
@@ -54,3 +58,50 @@ def test_hours_in_words() -> None:
 )  # fmt: skip
 def test_what_has_another_shape_is_no_hours(value: Any) -> None:
     assert read_hours(value) is None
+
+
+SPANS = "{} needs spans such as"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ({"friday": [["18:00", "02:00"]], "outside": "closed"}, SPANS.format("Friday")),
+        ({"monday": [["09:00", "12:00"], ["13:00", "24:00"]]}, SPANS.format("Monday")),
+        ({"monday": [["nine", "five"]]}, SPANS.format("Monday")),
+        ({"monday": [["09:00"]]}, SPANS.format("Monday")),
+        ({"monday": "09:00-17:00", "outside": "closed"}, SPANS.format("Monday")),
+        ({**WEEK, "tuesday": "all day"}, SPANS.format("Tuesday")),
+        ({**WEEK, "timezone": "Mars/Olympus"}, "There is no such time zone."),
+        ({**WEEK, "outside": "close"}, "Outside of the hours an agent says either answer or closed."),
+        ({**WEEK, "outside": ["closed"]}, "Outside of the hours an agent says either answer or closed."),
+    ],
+)
+def test_hours_that_would_mean_none_are_refused(
+    acme: Character, acme_api: APIClient, value: dict[str, Any], fault: str
+) -> None:
+    path = f"/api/v1/agent/{acme.agent.pk}"
+    for answer in (
+        acme_api.post("/api/v1/agent", {"name": "Night", "operating_hours": value}, format="json"),
+        acme_api.put(path, {"operating_hours": value}, format="json"),
+        acme_api.put(path, {"operating_hours": value, "draft": True}, format="json"),
+    ):
+        assert answer.status_code == 400
+        assert [text.startswith(fault) for text in answer.json()["errors"]["operating_hours"]] == [True]
+    with tenant_context(acme.company):
+        agent = Agent.objects.get()
+        assert (agent.operating_hours, agent.has_draft) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {}, {"monday": "09:00-17:00"}, {"monday": {"open": "09:00", "close": "17:00"}, "timezone": "Berlin"},
+        {"monday": [{"start": "09:00", "end": "17:00"}]}, {"monday": ["09:00", "17:00"]}, {"always": True},
+        {"outside": "closed"}, {**WEEK, "outside": "closed", "closed_text": "Back soon."},
+    ],
+)  # fmt: skip
+def test_hours_of_other_clients_are_kept(acme: Character, acme_api: APIClient, value: dict[str, Any]) -> None:
+    assert acme_api.put(f"/api/v1/agent/{acme.agent.pk}", {"operating_hours": value}, format="json").status_code == 200
+    with tenant_context(acme.company):
+        assert Agent.objects.get().operating_hours == value

@@ -99,6 +99,15 @@ def test_hours_that_the_form_cannot_show_survive_an_edit_elsewhere(acme: Charact
     assert current(acme).operating_hours == hours | {"outside": "answer", "tuesday": [["09:00", "15:00"]]}
 
 
+def test_stored_hours_that_mean_none_give_way_to_the_form_s(acme: Character, acme_client: Client) -> None:
+    with tenant_context(acme.company):
+        Agent.objects.update(operating_hours={"friday": [["18:00", "02:00"]]})
+    edit(acme_client, acme, **HOURS, then="publish")
+    assert current(acme).operating_hours == {
+        "timezone": "Europe/Berlin", "outside": "answer", "monday": [["09:00", "17:00"]],
+    }  # fmt: skip
+
+
 def test_the_key_of_a_draft_is_kept_and_not_shown(acme: Character, acme_client: Client) -> None:
     acme_client.post(f"/agents/{acme.agent.pk}/edit", openai(name="Acme helper"))
     acme_client.post(f"/agents/{acme.agent.pk}/edit", openai(name="Acme helper", api_key="", temperature="0.4"))

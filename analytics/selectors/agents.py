@@ -192,7 +192,7 @@ def conversation_report(conversation: Conversation) -> Report:
     roles = dict(messages.values_list("role").annotate(count=Count("pk")).order_by())
     days = messages.values_list(TruncDay("created_at", tzinfo=UTC)).annotate(count=Count("pk")).order_by()
     rating = stars(figures["rating_sum"], figures["ratings"])
-    lead = conversation.lead
+    lead = conversation.lead.person if conversation.lead else None
     duration = (figures["last"] - figures["first"]).total_seconds() if figures["total"] else 0.0
     return {
         "conversation_id": conversation.pk,

@@ -79,7 +79,7 @@ class InboxRowSerializer(RecordSerializer[Conversation]):
         read_only_fields = fields
 
     def get_visitor(self, conversation: Conversation) -> str:
-        return conversation.lead.full_name if conversation.lead else ""
+        return conversation.lead.person.full_name if conversation.lead else ""
 
 
 class NoteSerializer(RecordSerializer[PrivateNote]):

@@ -30,7 +30,7 @@ class ConversationSerializer(RecordSerializer[Conversation]):
         return {"id": str(conversation.agent_id), "name": conversation.agent.name}
 
     def get_status(self, conversation: Conversation) -> str:
-        return ConversationStatus.DELETED if conversation.archived_at else conversation.status
+        return ConversationStatus.ARCHIVED if conversation.archived_at else conversation.status
 
     def get_context_strategy(self, conversation: Conversation) -> str:
         return "sliding_window"

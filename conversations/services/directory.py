@@ -10,7 +10,6 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from agents.enums import AgentStatus
 from agents.exceptions import AgentUnavailableError
 from agents.models import Agent
 from conversations import handing
@@ -64,9 +63,7 @@ def create_conversation(
 
 
 def check_available(actor: Principal, agent: Agent, language: str) -> None:
-    """The team may try an agent at any time until it is archived, visitors talk to active ones."""
-    is_closed = actor.kind == PrincipalKind.LEAD and agent.status != AgentStatus.ACTIVE
-    if is_closed or agent.archived_at is not None:
+    if not handing.is_available(agent, to_visitors=actor.kind == PrincipalKind.LEAD):
         raise AgentUnavailableError(sentence("unavailable", language))
 
 
@@ -87,7 +84,7 @@ def update_conversation(
         "metadata": dict(metadata) if metadata is not None else None,
         "status": status,
     }
-    if status not in {None, ConversationStatus.ACTIVE, ConversationStatus.ARCHIVED}:
+    if status not in {None, ConversationStatus.ACTIVE, ConversationStatus.CLOSED}:
         raise InvalidInputError("A conversation is active or archived.", fields={"status": ["active or archived"]})
     if status is not None:  # it may change hands at this moment
         conversation = lock_conversation(actor, conversation.pk)
@@ -95,7 +92,7 @@ def update_conversation(
     changed = [name for name, value in given.items() if value is not None]
     for name in changed:
         setattr(conversation, name, given[name])
-    is_put_away = conversation.status == ConversationStatus.ARCHIVED != before["status"]
+    is_put_away = conversation.status == ConversationStatus.CLOSED != before["status"]
     if is_put_away:
         changed += _let_go_of_people(conversation)
     conversation.save(update_fields=[*changed, "updated_at"])
@@ -121,7 +118,7 @@ def close_conversations(*, actor: Principal, agent: Agent) -> tuple[int, int]:
     rows = active.select_for_update(of=("self",)).order_by("last_activity", "pk")[:MOST_CLOSED]
     closed = 0
     for conversation in rows:
-        conversation.status = ConversationStatus.ARCHIVED
+        conversation.status = ConversationStatus.CLOSED
         conversation.save(update_fields=["status", *_let_go_of_people(conversation), "updated_at"])
         publish_conversation(EventType.CONVERSATION_ENDED, conversation)
         closed += 1

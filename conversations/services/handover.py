@@ -136,8 +136,9 @@ def _give(conversation: Conversation, user: User, act: Act) -> Handover:
 
 @transaction.atomic
 def hand_back(*, actor: Principal, conversation_id: uuid.UUID, summary: str = "") -> Conversation:
-    """The agent answers again, and knows what was settled: by `summary`, or else by one that is made.
+    """The agent answers again, first what the visitor has asked last if nobody has answered it.
 
+    It knows what was settled: by `summary`, or else by one that is made.
     One is taken from the messages at once; the agent's model, where it has one, writes a better one afterwards.
     """
     conversation = lock_conversation(actor, conversation_id)
@@ -153,6 +154,8 @@ def hand_back(*, actor: Principal, conversation_id: uuid.UUID, summary: str = ""
     text = given or (extract_summary(conversation, handover) if handover else "")
     conversation.handover_summary = text or conversation.handover_summary
     _end(conversation, handover, HandoverEnd.HANDED_BACK, text, notice("handed_back", agent=conversation.agent.name))
+    if reply := handing.take_up_question(conversation):
+        enqueue(tasks.answer, str(reply.pk), expires=3600)
     if handover is not None and text and not given:
         enqueue(tasks.summarise, str(handover.pk), expires=3600)
     _record(actor, "handover.handed_back", conversation, conversation, before)
@@ -166,7 +169,7 @@ def close_conversation(*, actor: Principal, conversation_id: uuid.UUID) -> Conve
     _check(Act.CLOSE, actor, conversation)
     before = _owner_of(conversation)
     conversation.owner = owner_after(conversation.owner, Act.CLOSE)
-    conversation.status = ConversationStatus.ARCHIVED
+    conversation.status = ConversationStatus.CLOSED
     handover = handing.open_handover(conversation)
     text = extract_summary(conversation, handover) if handover else ""
     conversation.handover_summary = text or conversation.handover_summary

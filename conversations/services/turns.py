@@ -16,10 +16,9 @@ from agents.handover import read_handover
 from agents.models import Agent
 from agents.selectors import get_agent
 from conversations import handing, jobs, streams, tasks
-from conversations.enums import ConversationStatus, EntityType, HandoverReason, MessageRole, MessageStatus, Owner
+from conversations.enums import EntityType, HandoverReason, MessageRole, MessageStatus, Owner
 from conversations.exceptions import ConversationTakenError, NotNewestError, StillAnsweringError
 from conversations.guarding import Guard
-from conversations.handover import Act, owner_after
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_message
 from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
@@ -237,7 +236,7 @@ def _deliver(conversation: Conversation, question: Message) -> Turn:
         content=in_words([told], conversation.language), task_id=uuid.UUID(create_task()),
     )  # fmt: skip
     turn = Turn(question, reply, delivered_to=conversation.person_name)
-    _announce(turn)
+    handing.announce_turn(question, reply)
     handing.announce_message(conversation, question)
     enqueue(tasks.tell_person, str(question.pk), countdown=jobs.UNSEEN_SECONDS, expires=3600)
     handing.end_turn(conversation, reply.task_id, told)
@@ -256,43 +255,9 @@ def _answer_to(
 
     `refusal` is that of a guardrail: no model will hear of the question.
     """
-    conversation.last_position += 1
-    reply = Message(
-        conversation=conversation,
-        position=conversation.last_position,
-        role=MessageRole.ASSISTANT,
-        status=MessageStatus.PENDING,
-        content=refusal,
-        is_blocked=bool(refusal),
-        reply_to=question,
-        replaces=instead_of,
-        task_id=uuid.UUID(create_task()),
-        is_draft=is_draft and conversation.agent.has_draft,
-        author_name=conversation.agent.name,
-    )
-    new = [question, reply] if question._state.adding else [reply]
-    Message.objects.bulk_create(new)
-    was_closed = conversation.owner == Owner.CLOSED
-    conversation.owner = owner_after(conversation.owner, Act.WRITE)
-    conversation.status = ConversationStatus.ACTIVE
-    conversation.message_count += len(new)
-    Conversation.objects.filter(pk=conversation.pk).update(
-        message_count=conversation.message_count,
-        last_position=conversation.last_position,
-        last_activity=timezone.now(),
-        title=conversation.title,
-        language=conversation.language,
-        owner=conversation.owner,
-        status=conversation.status,
-    )
-    if was_closed:
-        handing.announce_owner(conversation)
-    elif conversation.owner == Owner.WAITING:
-        handing.tell_inbox_later(conversation, "message")
-    turn = Turn(question, reply)
-    _announce(turn)
+    reply = handing.begin_reply(conversation, question, is_draft=is_draft, refusal=refusal, instead_of=instead_of)
     enqueue(tasks.answer, str(reply.id), expires=3600)
-    return turn
+    return Turn(question, reply)
 
 
 @transaction.atomic
@@ -347,9 +312,3 @@ def clean_message(text: str) -> str:
             fields={"message": [f"At most {MAX_MESSAGE_LENGTH:,} characters."]},
         )
     return cleaned
-
-
-def _announce(turn: Turn) -> None:
-    schema, conversation_id = current_schema(), turn.reply.conversation_id
-    data = {"status": "queued", "message_id": str(turn.question.id), "task_id": turn.task_id}
-    transaction.on_commit(lambda: streams.publish(schema, conversation_id, streams.STATUS, data), robust=True)

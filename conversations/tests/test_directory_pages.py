@@ -31,6 +31,7 @@ def test_conversations_are_found_by_what_became_of_them(acme: Character, acme_cl
         exchange(good, content="Yes.", user_feedback=1)
         exchange(bad, content="No.", user_feedback=-1)
         exchange(silent, content="I do not know.", is_refusal=True)
+        exchange(good, number=1, content="Not here.", is_refusal=True, is_blocked=True)  # no gap in the documents
         exchange(broken, status="failed", error="The model is down.")
         Conversation.objects.filter(pk=visitor.pk).update(entity_type=EntityType.LEAD, lead=lead, tags=["vip"])
     assert len(titles(acme_client)) == 5

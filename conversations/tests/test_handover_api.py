@@ -18,12 +18,16 @@ from django_tenants.utils import tenant_context
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from agents.models import Agent
+from analytics.selectors.agents import conversation_report
 from conftest import Character, bearer, key_client, page_client
 from conversations import jobs, sse, streams
+from conversations.brief import visitor_of
 from conversations.models import CannedReply, Conversation, Handover, Message, PrivateNote
 from conversations.reply_links import reply_link
 from conversations.services import (
     add_note,
+    create_conversation,
     hand_back,
     request_handover,
     send_as_person,
@@ -32,9 +36,10 @@ from conversations.services import (
 )
 from conversations.tests.test_handover import colleague, visitor
 from knowrithm.db.redis import sync_redis
-from knowrithm.principal import Principal
+from knowrithm.principal import Principal, PrincipalKind
 from knowrithm.tests.within import Within
 from leads.models import Lead
+from leads.services import identify_visitor, register_lead, start_visit
 
 QUERIES_OF_THE_INBOX = 3
 QUERIES_OF_THE_PAGE = 7
@@ -163,6 +168,59 @@ def test_who_listens_hears_that_an_address_is_wanted(
     assert [(data["owner"], data["needs_email"]) for data in told] == [
         ("waiting", True), ("waiting", False), ("person", False),
     ]  # fmt: skip
+
+
+def known_visitor(who: Character, name: str) -> Conversation:
+    """Of a visitor who gave the address of a known lead in the midst of it."""
+    Agent.objects.filter(pk=who.agent.pk).update(widget={"ask": "none"})
+    who.agent.refresh_from_db()
+    common: dict[str, Any] = {"agent": who.agent, "company_id": who.company.id}
+    address = f"{name.lower()}@example.org"
+    known = register_lead(**common, email=address, first_name=name, phone="+49 89 1").lead
+    Lead.objects.filter(pk=known.pk).update(status="converted")
+    visit = start_visit(**common).lead
+    actor = Principal(kind=PrincipalKind.LEAD, id=visit.pk, company=who.company, agent_id=who.agent.pk, label="")
+    conversation = create_conversation(actor=actor, agent=who.agent)
+    identify_visitor(actor=actor, email=address, first_name="Mallory")
+    return Conversation.objects.get(pk=conversation.pk)
+
+
+def test_a_visitor_who_gives_a_known_address_is_that_lead_for_people_and_nobody_for_the_model(
+    in_acme: Character, acme_api: Within, acme_client: Within
+) -> None:
+    conversation = known_visitor(in_acme, "Ada")
+    assert (conversation.who, visitor_of(conversation)) == ("Ada", {})
+    request_handover(actor=in_acme.principal, conversation_id=conversation.pk)
+    said = Message.objects.get(conversation=conversation)
+    assert [one["code"] for one in said.notices] == ["waiting", "agent_goes_on"]  # and no wish for an address
+    assert acme_api.get(f"/api/v1/conversation/{conversation.pk}/handover").json()["needs_email"] is False
+    [row] = acme_api.get("/api/v1/inbox").json()["conversations"]
+    assert row["visitor"] == "Ada"
+    page = acme_client.get(f"/inbox?conversation={conversation.pk}").content.decode()
+    facts = dict(re.findall(r"<dt>([^<]*)</dt><dd[^>]*>(?:<[^>]*>)*([^<]*)", page))
+    assert (facts["E-mail"], facts["Telephone"], facts["Status"]) == ("ada@example.org", "+49 89 1", "Converted")
+    report = conversation_report(conversation)
+    assert [(one["lead_name"], one["lead_email"]) for one in report["top_conversations"]] == [
+        ("Ada", "ada@example.org")
+    ]
+
+    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
+    send_as_person(actor=in_acme.principal, conversation_id=conversation.pk, text="It comes on Monday.")
+    jobs.mail_visitor(conversation.pk)
+    [letter] = mail.outbox
+    assert (letter.to, "Ada" in letter.body, "Visitor" in letter.body) == (["ada@example.org"], True, False)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_who_visitors_are_costs_no_query_each(
+    acme_api: Within, in_acme: Character, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(count):
+        request_handover(actor=in_acme.principal, conversation_id=known_visitor(in_acme, f"Ada{number}").pk)
+    acme_api.get("/api/v1/inbox")
+    with django_assert_num_queries(QUERIES_OF_THE_INBOX):
+        rows = acme_api.get("/api/v1/inbox").json()["conversations"]
+    assert sorted(row["visitor"] for row in rows) == [f"Ada{number}" for number in range(count)]
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -15,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from agents.models import Agent
 from conftest import Character, page_client
+from conversations.dashboard import agent_figures
 from conversations.demo import create_demo, demo_agent
 from conversations.enums import EntityType, MessageRole, MessageStatus
 from conversations.models import Citation, Conversation, Message
@@ -136,8 +137,11 @@ def test_overview_counts_what_the_agent_has_and_could_not_answer(acme: Character
     conversation = conversation_of(acme)
     with tenant_context(acme.company):
         exchange(conversation, is_refusal=True)
+        exchange(conversation, number=1, is_refusal=True, is_blocked=True)  # by a guardrail: no gap in the documents
+        figures = agent_figures(acme.agent)
     stats = acme_client.get(f"/agents/{acme.agent.pk}").context["stats"]
     assert (stats.documents, stats.chunks, stats.conversations, stats.unanswered) == (1, 1, 2, 1)
+    assert figures["unanswered"] == 1
 
 
 def test_documents_tab_lists_this_agent_s_documents(acme: Character, acme_client: Client) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -55,7 +55,8 @@ def merge_leads(*, actor: Principal, lead: Lead, other_ids: Collection[uuid.UUID
 @transaction.atomic
 def unmerge_lead(*, actor: Principal, lead: Lead) -> Lead:
     """A lead of its own again, with those that it had brought along; the other loses what it was given, unless that
-    has been changed since. Returns the lead. Raises `ConflictError` when it is not merged.
+    has been changed since. A visitor who gave the other's address and nothing else has no name again. Returns the lead.
+    Raises `ConflictError` when it is not merged.
     """
     lead = Lead.objects.select_related("agent").select_for_update(of=("self",)).get(pk=lead.pk)
     target: Lead | None = (
@@ -65,17 +66,10 @@ def unmerge_lead(*, actor: Principal, lead: Lead) -> Lead:
         raise ConflictError("This lead is not merged with another one.", code="LEAD_NOT_MERGED")
     event = target.events.filter(kind=EventKind.MERGED, data__lead=str(lead.pk)).first()
     data: dict[str, Any] = event.data if event else {}
-    lead.merged_into = None
-    lead.save(update_fields=["merged_into", "updated_at"])
+    lead.merged_into, lead.is_nameless = None, lead.is_nameless or lead.is_made_up
+    lead.save(update_fields=["merged_into", "is_nameless", "updated_at"])
     Lead.objects.filter(pk__in=data.get("moved", []), merged_into=target).update(merged_into=lead)
-    given = dict(data.get("given", {}))
-    before, after = given.pop("custom_fields", [{}, {}])
-    target.custom_fields = {
-        key: value for key, value in target.custom_fields.items() if key in before or value != after.get(key)
-    }
-    for name, (before, after) in given.items():
-        if getattr(target, name) == after:
-            setattr(target, name, before)
+    _take_back(target, data.get("given", {}))
     target.save(update_fields=[*GIVEN, "updated_at"])
     add_event(actor=actor, lead=target, kind=EventKind.UNMERGED, note=label_of(lead), data={"lead": str(lead.pk)})
     lead_updated.send(Lead, lead=target, fields=["merged"])
@@ -93,3 +87,14 @@ def _take_over(lead: Lead, other: Lead) -> dict[str, list[Any]]:
     lead.metadata = {**other.metadata, **lead.metadata}
     lead.custom_fields = {**other.custom_fields, **lead.custom_fields}
     return {name: [was, getattr(lead, name)] for name, was in before.items() if was != getattr(lead, name)}
+
+
+def _take_back(lead: Lead, given: Mapping[str, list[Any]]) -> None:
+    """Tag by tag and key by key, as others may have been merged and taken out since, and people may have changed it."""
+    for name, (before, after) in given.items():
+        now = getattr(lead, name)
+        if name == "tags":
+            lead.tags = [tag for tag in now if tag in before or tag not in after]
+        else:
+            kept = {key: value for key, value in now.items() if key in before or (key, value) not in after.items()}
+            setattr(lead, name, kept)

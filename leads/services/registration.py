@@ -15,7 +15,7 @@ from agents.widget_settings import widget_settings
 from knowrithm.errors import ForbiddenError, InvalidInputError
 from knowrithm.principal import Principal
 from leads.enums import EventKind
-from leads.models import Lead
+from leads.models import MADE_UP, Lead
 from leads.services.consents import note_consents, record_consents
 from leads.services.fields import values_of_visitor
 from leads.services.records import add_event, label_of
@@ -82,7 +82,7 @@ def start_visit(*, agent: Agent, company_id: uuid.UUID, origin: str = "", **fiel
         raise ForbiddenError("This agent wants to know first who you are. Register with your name and e-mail address.")
     lead = Lead.objects.create(
         agent=agent,
-        email=f"visitor-{uuid.uuid4().hex}@visitor.invalid",
+        email=f"visitor-{uuid.uuid4().hex}{MADE_UP}",
         first_name=NAMELESS,
         is_nameless=True,
         consent_data_processing=False,

@@ -95,6 +95,28 @@ def test_encodings_and_delimiters(in_acme: Character, encoding: str, found: str,
     assert (one.values["first_name"], one.values["phone"]) == ("Jürgen", "+49 89 1")
 
 
+@pytest.mark.parametrize(
+    ("damage", "field", "names"),
+    [
+        # One cell of another program, and a file that ends in the midst of a letter.
+        (b"Ren\xe9,r@x.example,", "First name", ["Müller", "Zoë"]),
+        (b"R,r@x.example,caf\xc3", "Notes", ["Müller", "Zoë"]),
+        (b"R,r@x.example,,\xe9", "", ["Müller", "R", "Zoë"]),  # in no column that is read
+    ],
+)
+def test_some_damage_makes_no_other_encoding(in_acme: Character, damage: bytes, field: str, names: list[str]) -> None:
+    row = checked(in_acme, "name,email,notes\nMüller,m@x.example,\nZoë,z@x.example,\n".encode() + damage)
+    faults = [[4, f"{field} has a letter that cannot be read."]] if field else []
+    assert (row.encoding, row.total, row.errors) == ("utf-8", 3, faults)
+    imports.run(str(start_import(actor=in_acme.principal, row=row).pk))
+    assert list(Lead.objects.order_by("email").values_list("first_name", flat=True)) == names
+
+
+def test_a_letter_that_windows_does_not_know_is_a_fault(in_acme: Character) -> None:
+    row = checked(in_acme, b"name,email\nM\xfcller,m@x.example\nB\x81b,b@x.example\n")
+    assert (row.encoding, row.errors) == ("cp1252", [[3, "First name has a letter that cannot be read."]])
+
+
 def test_each_fault_is_told_with_its_line(in_acme: Character) -> None:
     row = checked(
         in_acme,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -74,13 +75,32 @@ def test_merged_and_taken_apart_all_is_as_it_was(acme: Character, acme_api: APIC
         assert [event.kind for event in one.events.all()] == ["unmerged", "merged"]
 
 
+@pytest.mark.parametrize("merged", ["bcd", "dcb"])
+@pytest.mark.parametrize("taken", [*map("".join, permutations("bcd"))])
+def test_taken_apart_in_any_order_all_is_as_it_was(in_acme: Character, merged: str, taken: str) -> None:
+    own = {"tags": ["x"], "metadata": {"team": "one"}, "custom_fields": {"size": 1}}
+    one = lead_of("a", **own)
+    others = {
+        name: lead_of(name, tags=["x", name, "all"], metadata={"team": name, name: None, "all": [name]})
+        for name in "bcd"
+    }
+    for name in merged:
+        merge_leads(actor=in_acme.principal, lead=one, other_ids=[others[name].pk])
+    for name in taken:
+        unmerge_lead(actor=in_acme.principal, lead=others[name])
+        one.refresh_from_db()
+        assert name not in one.tags
+        assert name not in one.metadata
+    assert {name: getattr(one, name) for name in own} == own
+
+
 def test_what_was_changed_since_stays(in_acme: Character) -> None:
-    one, two = lead_of("a", tags=["x"]), lead_of("b", tags=["y"])
+    one, two = lead_of("a", tags=["x"]), lead_of("b", tags=["y"], metadata={"size": 5})
     merge_leads(actor=in_acme.principal, lead=one, other_ids=[two.pk])
-    Lead.objects.filter(pk=one.pk).update(tags=["new"])
+    Lead.objects.filter(pk=one.pk).update(tags=["new"], metadata={"size": 6, "new": None})
     unmerge_lead(actor=in_acme.principal, lead=two)
     one.refresh_from_db()
-    assert one.tags == ["new"]
+    assert (one.tags, one.metadata) == (["new"], {"size": 6, "new": None})
 
 
 def test_a_merged_visitor_goes_on_with_their_agent(in_acme: Character) -> None:

@@ -152,8 +152,13 @@ def test_the_address_of_a_known_lead_makes_the_visitor_a_part_of_it(
         assert list(said.values_list("kind", "is_given")) == [("marketing", True)]
         other = Lead.objects.exclude(pk=known).get()
     ask(agent, token)  # the token stays
-    acme_api.post(f"{API}/lead/{other.pk}/unmerge")
-    assert len(acme_api.get(f"{API}/lead/company").json()["leads"]) == 2
+    acme_api.post(f"{API}/lead/{other.pk}/unmerge")  # nobody whose name or address is known
+    assert [lead["id"] for lead in acme_api.get(f"{API}/lead/company").json()["leads"]] == [known]
+    assert identify(token, email="eve@example.com", first_name="Eve").status_code == 200
+    assert {lead["email"] for lead in acme_api.get(f"{API}/lead/company").json()["leads"]} == {
+        ADA["email"],
+        "eve@example.com",
+    }
 
 
 def test_only_visitors_say_who_they_are(acme_api: APIClient) -> None:

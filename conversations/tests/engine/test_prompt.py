@@ -48,6 +48,13 @@ def test_a_token_is_fewer_letters_of_other_scripts(letter: str, kept: int) -> No
     assert [message.content for message in made.messages].count(letter * 100) == kept
 
 
+def test_the_numbers_of_earlier_sources_are_not_read_again() -> None:
+    made = request(history=[Exchange("Returns?", "Within 30 days. [Source 2] Unopened [Source 1, 3].")])
+    assert [message.content for message in made.messages if message.role == "assistant"] == [
+        "Within 30 days. Unopened."
+    ]
+
+
 def test_the_last_two_questions_are_searched_for() -> None:
     assert retrieval_query("And returns?", []) == "And returns?"
     history = [Exchange("old", ""), Exchange("Warranty?", "")]

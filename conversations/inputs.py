@@ -218,5 +218,5 @@ def _state(
 
 
 def question_of(reply: Message) -> Message:
-    assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+    assert reply.reply_to is not None  # noqa: S101  # get_answer finds no others
     return reply.reply_to

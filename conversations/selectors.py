@@ -130,6 +130,8 @@ def get_answer(actor: Principal, message_id: uuid.UUID) -> Message:
             raise NotFoundError("This question has no answer.")
         reply.conversation, reply.reply_to = message.conversation, message
         return reply
+    if message.reply_to is None:
+        raise NotFoundError("This message is no answer of an agent: a person or the platform has written it.")
     return message
 
 
@@ -233,7 +235,7 @@ def exchanges_named(reply_ids: Iterable[uuid.UUID]) -> Sequence[Exchange]:
 
 
 def _exchange(reply: Message) -> Exchange:
-    assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+    assert reply.reply_to is not None  # noqa: S101  # both queries leave out what replies to nothing
     return Exchange(reply.reply_to.content, reply.content, str(reply.pk))
 
 

@@ -128,7 +128,7 @@ def _make(reply: Message) -> None:
 
 class _Turn:
     def __init__(self, reply: Message) -> None:
-        assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+        assert reply.reply_to is not None  # noqa: S101  # only what a turn fills is ever unfinished, and that replies to a question
         self.reply = reply
         self.question = reply.reply_to
         self.conversation = reply.conversation

@@ -31,6 +31,7 @@ TRIES = 3
 FIRST_PAUSE = 0.6  # seconds between two tries; each that follows is twice as long
 BETWEEN_WORDS = 30.0  # seconds of silence within an answer
 LONGEST_RETRY_AFTER = 8.0  # seconds: who asks for longer is not waited for
+LOOK_SECONDS = 0.5  # between two looks, in a pause, whether the answer is still wanted
 SLOW_FAILURE = 5.0  # seconds: a try that took longer to fail is not repeated
 EMBEDDING_SECONDS = 15.0
 CUT_REASONS = frozenset({"length", "max_tokens"})
@@ -116,6 +117,9 @@ class AnswerStream:
 
     def _tries(self, candidate: Candidate, *, is_last: bool) -> Generator[ChatDelta, None, None]:
         for attempt in range(1, TRIES + 1):
+            if not self._is_wanted():
+                self.is_stopped = True
+                return
             if refusal := self._breaker.refusal(candidate.config):
                 raise ProviderPausedError(refusal)
             started = time.monotonic()
@@ -135,7 +139,12 @@ class AnswerStream:
                 is_too_late = pause is None or time.monotonic() + pause >= self._deadline
                 if self.has_begun or not is_last or attempt == TRIES or pause is None or is_too_late:
                     raise
-            time.sleep(pause)
+            self._wait(pause)
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self._is_wanted():
+            time.sleep(min(left, LOOK_SECONDS))
 
     def _once(self, candidate: Candidate, patience: float) -> Generator[ChatDelta, None, None]:
         model = chat_model(candidate.config)  # loading its SDK is not the provider's silence

@@ -140,7 +140,7 @@ def _ask(asking: Asking, guard: Guard, started: float) -> dict[str, Any]:
         "cost": format(price.of(usage), "f") if price else None,
         "currency": price.currency if price else None,
         "model_failures": [asdict(failure) for failure in (*asking.failures, *stream.failures)],
-        "warnings": list(checked.warnings),
+        "warnings": [*checked.warnings, *([stream.ended_early] if stream.ended_early else [])],
     }
 
 

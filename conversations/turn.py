@@ -240,8 +240,8 @@ class _Turn:
             answer.warnings.append("The answer was stopped and ends early.")
         elif not answer.text.strip():
             raise ProviderError("The model returned an empty answer. Please try again.")
-        if stream.is_cut:
-            answer.warnings.append("The answer was longer than allowed and ends early.")
+        elif stream.ended_early:
+            answer.warnings.append(stream.ended_early)
         return answer
 
     def _account(self, answer: _Answer, row: LLMSettings) -> None:

@@ -493,6 +493,21 @@ def test_only_one_caller_probes(taught: Character) -> None:
     assert breaker.refusal(config) is None
 
 
+def test_a_probe_that_takes_long_to_fail_opens_the_circuit_again(
+    taught: Character, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"WINDOW": 1, "PAUSE": 1, "LONGEST_SILENCE": 4}.items():
+        monkeypatch.setattr(circuits, name, seconds)
+    breaker, config = circuits.Circuits("c_1"), ProviderConfig("openai", "m", api_key="k")
+    for _ in range(circuits.FAILURES):
+        breaker.failed(config, ProviderError("It hangs."))
+    let_the_pause_pass()
+    assert breaker.refusal(config) is None
+    time.sleep(2.5)  # longer than window and pause together
+    breaker.failed(config, ProviderError("It hangs."))
+    assert breaker.refusal(config) is not None
+
+
 @pytest.mark.parametrize("change", ["schema", "api_key", "model", "base_url"])
 def test_a_circuit_is_of_one_company_key_model_and_address(taught: Character, change: str) -> None:
     config = ProviderConfig("openai", "m", api_key="k", base_url="http://a.example")

@@ -428,6 +428,8 @@ def resume_abandoned(task: Task[Any, Any]) -> None:
             claimed = Message.claim(reply.pk, *RELATED)
             if claimed is not None:
                 _Turn(claimed).fail("The answer could not be made. Please try again.", "TURN_ABANDONED")
+                if (waiting := next_in_line(claimed)) is not None:
+                    enqueue(task, str(waiting), expires=3600)
             continue
         Message.objects.filter(pk=reply.pk).update(updated_at=timezone.now())
         enqueue(task, str(reply.id), expires=3600)

@@ -20,6 +20,7 @@ from conversations.services import create_conversation, start_turn
 from documents.chunks import replace_chunks
 from documents.ingestion.base import Chunk
 from documents.models import Document
+from knowrithm.celery import app as celery
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import TaskRecord, read_task
 from knowrithm.llm.base import ProviderConfig
@@ -240,19 +241,33 @@ def test_the_turn_of_a_dead_worker_is_taken_up(taught: Character, conversation: 
     assert not dead.update_if_held(content="too late")
 
 
-def test_a_turn_that_kills_every_worker_ends_failed(
-    taught: Character, conversation: Conversation, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+@pytest.fixture
+def eager_worker() -> Iterator[None]:
+    celery.conf.task_always_eager = True
+    yield
+    celery.conf.task_always_eager = False
+
+
+def test_a_turn_that_kills_every_worker_ends_failed_and_the_next_is_answered(
+    taught: Character,
+    conversation: Conversation,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    eager_worker: None,
 ) -> None:
     from conversations.tasks import answer
 
-    started = start_turn(
-        actor=taught.principal, conversation_id=conversation.id, text="How long is the pump's warranty?"
-    )
-    Message.objects.filter(pk=started.reply.pk).update(
+    first, second = [
+        start_turn(actor=taught.principal, conversation_id=conversation.id, text="How long is the warranty?").reply
+        for _ in range(2)
+    ]
+    Message.objects.filter(pk=first.pk).update(
         status="processing", attempts=3, lease_until=timezone.now() - timedelta(seconds=1)
     )
-    turn.resume_abandoned(answer)
-    assert Message.objects.get(pk=started.reply.pk).error_code == "TURN_ABANDONED"
+    with django_capture_on_commit_callbacks(execute=True):
+        turn.resume_abandoned(answer)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.error_code, second.status) == ("TURN_ABANDONED", "completed")
 
 
 def test_two_messages_at_once_get_different_places(taught: Character, conversation: Conversation) -> None:

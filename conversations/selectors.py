@@ -206,8 +206,8 @@ def next_in_line(reply: Message) -> uuid.UUID | None:
     return later.order_by("position").values_list("pk", flat=True).first()
 
 
-def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
-    """The answered questions before `message`, oldest first, without those that a guardrail refused."""
+def exchanges_before(message: Message, *, limit: int) -> Sequence[Exchange]:
+    """The last answered questions before `message`, oldest first, without those that a guardrail refused."""
     if message.position == 1:
         return []
     replies = (

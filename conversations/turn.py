@@ -30,7 +30,7 @@ from conversations import streams
 from conversations.asking import prepare
 from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
-from conversations.engine.prompt import Exchange
+from conversations.engine.prompt import Exchange, most_exchanges
 from conversations.engine.suggestions import suggestions_from
 from conversations.enums import EntityType, MessageStatus, Owner
 from conversations.guarding import Guard
@@ -154,7 +154,7 @@ class _Turn:
         if closed := closed_answer(self.agent, self.conversation):
             self._say(closed[0], [], notices=closed[1])
             return
-        history = exchanges_before(self.question)
+        history = exchanges_before(self.question, limit=most_exchanges(self.conversation.max_context_length))
         question = self.question.content
         # The reply holds the refusal where the question was refused by its words, when it was sent.
         refusal = self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question)

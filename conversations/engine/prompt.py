@@ -14,6 +14,8 @@ from knowrithm.llm.base import ChatMessage, ChatRequest, Evidence
 # For budgeting; providers count exactly. Bytes of UTF-8 hold across scripts: a token is some four letters of English,
 # two of Greek or Arabic, and little more than one character of Chinese.
 BYTES_PER_TOKEN = 4
+TOKENS_PER_EXCHANGE = 660  # at which the usual budget of 4,000 holds the six exchanges that are always looked at
+FEWEST_EXCHANGES, MOST_EXCHANGES = 6, 50
 
 RULES = """\
 You are {name}, an assistant that answers from its company's own documents.
@@ -193,6 +195,11 @@ def _as_data(text: str) -> str:
 def _one_line(text: str) -> str:
     """Of what visitors say of themselves and pages of theirs."""
     return " ".join(re.sub(r"[<>＜＞]", "'", _as_data(" ".join(text.split()))).split())
+
+
+def most_exchanges(max_context_tokens: int) -> int:
+    """How many earlier exchanges are looked at for this budget, before it is seen which of them fit."""
+    return min(max(FEWEST_EXCHANGES, max_context_tokens // TOKENS_PER_EXCHANGE), MOST_EXCHANGES)
 
 
 def _that_fit(history: Sequence[Exchange], budget: int) -> list[Exchange]:

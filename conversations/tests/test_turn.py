@@ -157,6 +157,22 @@ def test_the_prompt_holds_passages_as_data_and_the_history(
     assert messages[1]["content"] == "How long does the warranty of the pump last?"
 
 
+@pytest.mark.parametrize(("budget", "read"), [(4000, 6), (6000, 9)])
+def test_as_many_exchanges_are_read_as_the_conversation_has_room_for(
+    taught: Character, conversation: Conversation, server: OpenAIServer, budget: int, read: int
+) -> None:
+    Conversation.objects.filter(pk=conversation.pk).update(max_context_length=budget)
+    for number in range(12):
+        place = 2 * number + 1
+        asked = Message.objects.create(conversation=conversation, position=place, role="user", content="Returns?")
+        Message.objects.create(
+            conversation=conversation, position=place + 1, role="assistant", content="30 days.", reply_to=asked
+        )
+    Conversation.objects.filter(pk=conversation.pk).update(last_position=24)
+    ask(taught, conversation, "How long does the warranty of the pump last?")
+    assert len(server.requests[-1].json["messages"]) == 2 + 2 * read
+
+
 def test_questions_sent_at_once_are_answered_in_order_each_with_the_answer_before(
     taught: Character, conversation: Conversation, server: OpenAIServer
 ) -> None:

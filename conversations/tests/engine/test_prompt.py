@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from conversations.engine.prompt import AgentBrief, Exchange, build_request, retrieval_query
+from conversations.engine.prompt import AgentBrief, Exchange, build_request, most_exchanges, retrieval_query
 from knowrithm.llm.base import ChatRequest, Evidence
 
 
@@ -40,6 +40,11 @@ def test_history_is_kept_newest_first_while_it_fits() -> None:
     history = [Exchange(f"question {n}", "a" * 100) for n in range(5)]
     kept = [message.content for message in request(history=history, budget=60).messages if message.role == "user"]
     assert kept == ["question 3", "question 4", "How long?"]
+
+
+@pytest.mark.parametrize(("budget", "most"), [(1, 6), (4000, 6), (8000, 12), (32_000, 48), (1_000_000, 50)])
+def test_a_larger_budget_looks_at_more_exchanges(budget: int, most: int) -> None:
+    assert most_exchanges(budget) == most
 
 
 @pytest.mark.parametrize(("letter", "kept"), [("a", 3), ("я", 1), ("字", 1), ("😀", 0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from knowrithm.jobs import TaskRecord, read_task
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.providers.extractive import NO_ANSWER
 from knowrithm.llm.registry import embedder
+from knowrithm.room import FEW, ROOM
 from knowrithm.tests.providers import OpenAIServer
 
 TEXTS = (
@@ -284,6 +286,30 @@ def test_a_turn_that_kills_every_worker_ends_failed_and_the_next_is_answered(
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.error_code, second.status) == ("TURN_ABANDONED", "completed")
+
+
+def test_a_question_for_which_there_is_no_room_is_tried_again_later(
+    taught: Character,
+    conversation: Conversation,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from conversations.tasks import answer
+
+    reply = start_turn(actor=taught.principal, conversation_id=conversation.id, text="How long is the warranty?").reply
+    schema = taught.company.schema_name
+    monkeypatch.setattr(ROOM, "threads", 4)
+    with ExitStack() as holding:
+        for number in range(FEW):
+            holding.enter_context(ROOM.place_for(schema, str(number)))
+        with django_capture_on_commit_callbacks() as queued:
+            for _ in range(2):  # delivered twice
+                answer.run(schema, str(reply.pk))
+        reply.refresh_from_db()
+        assert (reply.status, reply.attempts, len(queued)) == ("pending", 0, 1)
+    answer.run(schema, str(reply.pk))
+    reply.refresh_from_db()
+    assert (reply.status, reply.attempts) == ("completed", 1)
 
 
 def test_two_messages_at_once_get_different_places(taught: Character, conversation: Conversation) -> None:

@@ -13,6 +13,7 @@ from knowrithm.circuits import Circuits
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema
 from knowrithm.llm.base import ChatMessage, ChatModel, ChatRequest, Embedder, Evidence, ProviderError
+from knowrithm.llm.fallback import empty_answer
 from knowrithm.llm.registry import chat_model, embedder
 from knowrithm.net.outbound import Allowance, within
 
@@ -20,7 +21,6 @@ M = TypeVar("M")
 
 SECONDS = 20.0  # for each of the two
 MOST_BYTES = 2_000_000
-MOST_TOKENS = 300
 LONGEST_REPLY = 500  # characters
 SENTENCE = "The model is ready."
 
@@ -52,18 +52,21 @@ def try_chat(settings: LLMSettings) -> Trial:
             ChatMessage("user", f"Say: {SENTENCE}"),
         ],
         temperature=settings.llm_temperature,
-        max_tokens=min(settings.llm_max_tokens, MOST_TOKENS),
+        max_tokens=settings.llm_max_tokens,  # what a model thinks counts too
         question="Is the model ready?",
         evidence=[Evidence(1, SENTENCE, "Test")],
     )
 
     def ask(model: ChatModel) -> dict[str, Any]:
-        text = ""
+        text, reason = "", ""
         with closing(cast(Any, model.stream(request))) as stream:
             for delta in stream:
                 text += delta.text
+                reason = delta.finish_reason or reason
                 if len(text) > LONGEST_REPLY:
                     break
+        if not text.strip():
+            raise empty_answer(reason, request.max_tokens)
         return {"response": text[:LONGEST_REPLY]}
 
     trial = _trial(names, lambda: chat_model(config), ask)

@@ -62,7 +62,7 @@ class _Searches:
 
     def __init__(self, agent: Agent, queries: Sequence[str]) -> None:
         [self.space] = retrieval._spaces(agent, NO_FILTERS)
-        self.prepared = [retrieval._prepare(query, query, self.space.model) for query in queries]
+        self.prepared = [retrieval._prepare(query, query, self.space) for query in queries]
 
     def __len__(self) -> int:
         return len(self.prepared)

@@ -32,10 +32,11 @@ from conversations.engine.safety import host_of, make_safe
 from conversations.enums import TopicEmbedder
 from conversations.models import Conversation, Guardrail, GuardrailDecision, Message
 from conversations.wording import sentence
-from documents.embeddings import embed
+from documents.embeddings import Vector, embed, release_before
 from documents.retrieval import NO_FILTERS, Filters, Passage
 from knowrithm.db.compiled import CompiledQuery
 from knowrithm.llm.base import ChatDelta, ChatRequest, ProviderConfig
+from knowrithm.llm.fallback import with_retry
 from knowrithm.llm.registry import embedder
 
 BUILTIN_EMBEDDER = ProviderConfig(provider="builtin", model="all-MiniLM-L6-v2")
@@ -121,9 +122,14 @@ class Guard:
         is_own = row is not None and row.topic_embedder == TopicEmbedder.COMPANY
         config = self.agent.llm_settings.embedding_config() if is_own else BUILTIN_EMBEDDER
         model = embedder(config)
-        examples, _ = embed(model, config, rule.values, on_progress=lambda _: None)
-        vector = np.asarray(model.embed_documents([text])[0])
-        return float(max(np.asarray(examples) @ vector))
+
+        def vectors() -> tuple[list[Vector], list[float]]:
+            examples, _ = embed(model, config, rule.values, on_progress=lambda _: None)
+            release_before(config)
+            return examples, model.embed_documents([text])[0]
+
+        examples, asked = with_retry(vectors)
+        return float(max(np.asarray(examples) @ np.asarray(asked)))
 
     def fact(self, text: str) -> str:
         """What is known of who asks, as a question with it would go on; empty where that is refused."""

@@ -134,7 +134,7 @@ def _kept_changes(reply: Message, agent: Agent) -> list[Change]:
 
 
 def _live_exchanges(reply: Message, ids: Sequence[str]) -> set[str]:
-    return {exchange.id for exchange in exchanges_before(question_of(reply))} & set(ids)
+    return {exchange.id for exchange in exchanges_before(question_of(reply), limit=len(ids))} & set(ids)
 
 
 def _model_changes(kept: Mapping[str, Any], now: LLMSettings) -> list[Change]:
@@ -218,5 +218,5 @@ def _state(
 
 
 def question_of(reply: Message) -> Message:
-    assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+    assert reply.reply_to is not None  # noqa: S101  # get_answer finds no others
     return reply.reply_to

@@ -17,7 +17,7 @@ from agents.models import Agent
 from agents.versions import model_again
 from conversations.asking import Asking, as_id, evidence_of, prepare
 from conversations.engine.citations import CheckedAnswer
-from conversations.engine.prompt import Exchange, fingerprint, request_with
+from conversations.engine.prompt import Exchange, fingerprint, most_exchanges, request_with
 from conversations.enums import ReplayInputs
 from conversations.exceptions import NotReplayableError
 from conversations.guarding import Guard
@@ -79,7 +79,7 @@ def _is_same_prompt(reply: Message, asking: Asking) -> bool:
 
 
 def _as_it_is(reply: Message, question: str, agent: Agent, guard: Guard) -> Asking:
-    history = exchanges_before(question_of(reply))
+    history = exchanges_before(question_of(reply), limit=most_exchanges(reply.conversation.max_context_length))
     return prepare(agent, question, history, guard, reply.conversation)
 
 
@@ -140,7 +140,7 @@ def _ask(asking: Asking, guard: Guard, started: float) -> dict[str, Any]:
         "cost": format(price.of(usage), "f") if price else None,
         "currency": price.currency if price else None,
         "model_failures": [asdict(failure) for failure in (*asking.failures, *stream.failures)],
-        "warnings": list(checked.warnings),
+        "warnings": [*checked.warnings, *([stream.ended_early] if stream.ended_early else [])],
     }
 
 

@@ -127,15 +127,16 @@ def _asked_of_model(
     except ProviderError as error:
         log.warning("routing_without_model", code=error.code)
         asked.failure = f"The model could not say: {error}"
-        return asked
+        if not asked.usage.total_tokens:
+            return asked  # nobody knows what it cost
     if price := supervisor.llm_settings.price:
         asked.cost, asked.currency = price.of(asked.usage), price.currency
     asked.is_stopped = stream.is_stopped
     place = named_in(said, len(specialists))
-    if place is None:
-        asked.failure = "The model named none of the list."
-    else:
+    if place is not None:
         asked.specialist = specialists[place]
+    elif not asked.failure:
+        asked.failure = "The model named none of the list."
     return asked
 
 

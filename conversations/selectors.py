@@ -131,6 +131,8 @@ def get_answer(actor: Principal, message_id: uuid.UUID) -> Message:
             raise NotFoundError("This question has no answer.")
         reply.conversation, reply.reply_to = message.conversation, message
         return reply
+    if message.reply_to is None:
+        raise NotFoundError("This message is no answer of an agent: a person or the platform has written it.")
     return message
 
 
@@ -205,8 +207,8 @@ def next_in_line(reply: Message) -> uuid.UUID | None:
     return later.order_by("position").values_list("pk", flat=True).first()
 
 
-def exchanges_before(message: Message, *, limit: int = 6) -> Sequence[Exchange]:
-    """The answered questions before `message`, oldest first, without those that a guardrail refused."""
+def exchanges_before(message: Message, *, limit: int) -> Sequence[Exchange]:
+    """The last answered questions before `message`, oldest first, without those that a guardrail refused."""
     if message.position == 1:
         return []
     replies = (
@@ -234,7 +236,7 @@ def exchanges_named(reply_ids: Iterable[uuid.UUID]) -> Sequence[Exchange]:
 
 
 def _exchange(reply: Message) -> Exchange:
-    assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+    assert reply.reply_to is not None  # noqa: S101  # both queries leave out what replies to nothing
     return Exchange(reply.reply_to.content, reply.content, str(reply.pk))
 
 

@@ -5,13 +5,18 @@ import uuid
 from celery import shared_task
 
 from conversations import jobs, replays, scores, trial, turn
-from knowrithm.jobs import company_task, enqueue, for_each_company
+from knowrithm.jobs import company_task, current_schema, enqueue, for_each_company
+from knowrithm.room import ROOM
 from tenants.mail import MailNotSentError
 
 
 @company_task(name="conversations.answer")
 def answer(reply_id: str) -> None:
-    turn.run(uuid.UUID(reply_id))
+    with ROOM.place_for(current_schema(), reply_id) as is_free:
+        if is_free:
+            turn.run(uuid.UUID(reply_id))
+        elif (seconds := ROOM.pause_before(reply_id)) is not None:
+            enqueue(answer, reply_id, countdown=seconds, expires=3600)
 
 
 @company_task(name="conversations.test_agent")

@@ -30,7 +30,7 @@ from conversations import streams
 from conversations.asking import prepare
 from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
-from conversations.engine.prompt import Exchange
+from conversations.engine.prompt import Exchange, most_exchanges
 from conversations.engine.suggestions import suggestions_from
 from conversations.enums import EntityType, MessageStatus, Owner
 from conversations.guarding import Guard
@@ -128,7 +128,7 @@ def _make(reply: Message) -> None:
 
 class _Turn:
     def __init__(self, reply: Message) -> None:
-        assert reply.reply_to is not None  # noqa: S101  # every assistant message replies to a question
+        assert reply.reply_to is not None  # noqa: S101  # only what a turn fills is ever unfinished, and that replies to a question
         self.reply = reply
         self.question = reply.reply_to
         self.conversation = reply.conversation
@@ -154,7 +154,7 @@ class _Turn:
         if closed := closed_answer(self.agent, self.conversation):
             self._say(closed[0], [], notices=closed[1])
             return
-        history = exchanges_before(self.question)
+        history = exchanges_before(self.question, limit=most_exchanges(self.conversation.max_context_length))
         question = self.question.content
         # The reply holds the refusal where the question was refused by its words, when it was sent.
         refusal = self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question)
@@ -240,8 +240,8 @@ class _Turn:
             answer.warnings.append("The answer was stopped and ends early.")
         elif not answer.text.strip():
             raise ProviderError("The model returned an empty answer. Please try again.")
-        if stream.is_cut:
-            answer.warnings.append("The answer was longer than allowed and ends early.")
+        elif stream.ended_early:
+            answer.warnings.append(stream.ended_early)
         return answer
 
     def _account(self, answer: _Answer, row: LLMSettings) -> None:
@@ -431,6 +431,8 @@ def resume_abandoned(task: Task[Any, Any]) -> None:
             claimed = Message.claim(reply.pk, *RELATED)
             if claimed is not None:
                 _Turn(claimed).fail("The answer could not be made. Please try again.", "TURN_ABANDONED")
+                if (waiting := next_in_line(claimed)) is not None:
+                    enqueue(task, str(waiting), expires=3600)
             continue
         Message.objects.filter(pk=reply.pk).update(updated_at=timezone.now())
         enqueue(task, str(reply.id), expires=3600)

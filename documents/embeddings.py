@@ -19,7 +19,9 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from documents.models import KnownEmbedding
+from knowrithm.db.schema import release_connection
 from knowrithm.llm.base import Embedder, ProviderConfig
+from knowrithm.llm.registry import embeds_here
 
 BATCH = 16  # texts that are embedded at a time
 ROWS = 1000  # that are read at a time
@@ -37,12 +39,22 @@ def embed(
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
     for batch in _pieces(list(missing), BATCH):
         on_progress(len(vectors) / (len(vectors) + len(missing)))
+        release_before(config)
         made = model.embed_documents([missing.pop(key) for key in batch])
         fresh = {key: np.array(vector, dtype=np.float32) for key, vector in zip(batch, made, strict=True)}
         vectors |= fresh
         _keep(fresh)
     on_progress(1.0)
     return [vectors[key] for key in keys], known
+
+
+def release_before(config: ProviderConfig) -> None:
+    """To be called before a model embeds: a provider may hang for long, and connections are few.
+
+    The built-in model does not, and taking a connection again costs statements.
+    """
+    if not embeds_here(config):
+        release_connection()
 
 
 @transaction.atomic

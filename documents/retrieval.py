@@ -22,6 +22,7 @@ from pgvector import Vector
 from agents.models import Agent
 from documents.candidates import DENSE, LEXICAL, Candidate, Words, find
 from documents.chunks import ALL_CHUNKS
+from documents.embeddings import release_before
 from documents.follow_ups import is_self_contained as is_self_contained
 from documents.indexes import indexes_that_answer
 from documents.ingestion.lexical import idf, term_id, terms
@@ -29,7 +30,7 @@ from documents.ingestion.locators import describe
 from documents.models import AgentReranker, LexicalTerm
 from documents.selectors import get_reranker_of
 from knowrithm.db.schema import release_connection
-from knowrithm.llm.base import Embedder, ProviderError
+from knowrithm.llm.base import Embedder, ProviderConfig, ProviderError
 from knowrithm.llm.fallback import Failure
 from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder, reranker
@@ -135,16 +136,25 @@ class _Space:
     """Documents that were embedded by one model, whose vectors can be compared."""
 
     model: Embedder
+    config: ProviderConfig
     agent_id: uuid.UUID
     dataset_ids: list[uuid.UUID]
     index_ids: list[uuid.UUID]
+
+    def vector_of(self, query: str) -> Vector:
+        release_before(self.config)
+        return Vector(self.model.embed_query(query))
+
+    def vectors_of(self, texts: Sequence[str]) -> list[list[float]]:
+        release_before(self.config)
+        return self.model.embed_documents(texts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Query:
     """What is searched for and what evidence is asked of: the same, but for questions that lean on the one before."""
 
-    model: Embedder
+    space: _Space
     vector: Vector
     words: Words
     asked_vector: Vector
@@ -186,7 +196,7 @@ def _spaces(agent: Agent, filters: Filters) -> list[_Space]:
         if not is_wanted:
             continue
         if index.embedding_identity not in spaces:
-            spaces[index.embedding_identity] = _Space(embedder(config), agent.id, [], [])
+            spaces[index.embedding_identity] = _Space(embedder(config), config, agent.id, [], [])
         space = spaces[index.embedding_identity]
         space.index_ids.append(index.id)
         if index.dataset_id:
@@ -223,7 +233,7 @@ def search(
     settings = settings or RetrievalSettings.of(agent)
     found: list[_Found] = []
     for space in _spaces(agent, filters):
-        prepared = _prepare(query, question, space.model)
+        prepared = _prepare(query, question, space)
         found += _fuse(_candidates(space, prepared, filters), prepared, settings.dense_weight)
     ranked, failure = sorted(found, key=attrgetter("score"), reverse=True), None
     if ranked and (choice := get_reranker_of(agent.id)) is not None:
@@ -256,17 +266,17 @@ def has_evidence(passages: Sequence[Passage], threshold: float = EVIDENCE_THRESH
     return any(passage.evidence >= threshold for passage in passages)
 
 
-def _prepare(query: str, question: str, model: Embedder) -> _Query:
+def _prepare(query: str, question: str, space: _Space) -> _Query:
     ids = {term_id(term) for term in terms(query)}
     known = _chunk_counts([ALL_CHUNKS, *ids])
     total = known.get(ALL_CHUNKS, 0)
     weights = {identifier: idf(known.get(identifier, 0), total) for identifier in ids}
     words = Words(weights, known, total)
-    vector = Vector(model.embed_query(query))
+    vector = space.vector_of(query)
     if question == query or not is_self_contained(question):
-        return _Query(model, vector, words, vector, weights)
+        return _Query(space, vector, words, vector, weights)
     asked_weights = {identifier: weights.get(identifier, 0.0) for identifier in map(term_id, terms(question))}
-    return _Query(model, vector, words, Vector(model.embed_query(question)), asked_weights)
+    return _Query(space, vector, words, space.vector_of(question), asked_weights)
 
 
 def _chunk_counts(term_ids: Sequence[int]) -> dict[int, int]:
@@ -352,9 +362,9 @@ def _read_closely(passages: Sequence[Passage], queries: Sequence[_Query]) -> lis
         for text in _telling_sentences(passages[place].content, queries[place].asked_weights)
     ]
     told = list(passages)
-    for model in {id(query.model): query.model for query in queries}.values():
-        own = [(place, text) for place, text in sentences if queries[place].model is model]
-        vectors = model.embed_documents([text for _, text in own]) if own else []
+    for space in {id(query.space): query.space for query in queries}.values():
+        own = [(place, text) for place, text in sentences if queries[place].space is space]
+        vectors = space.vectors_of([text for _, text in own]) if own else []
         for (place, _), vector in zip(own, vectors, strict=True):
             passage, nearness = passages[place], float(queries[place].asked_vector.to_numpy() @ np.asarray(vector))
             evidence = READ_MEANING * passage.asked + READ_TERMS * passage.coverage + READ_SENTENCE * nearness

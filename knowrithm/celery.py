@@ -4,8 +4,10 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import celeryd_after_setup, setup_logging, worker_ready
 from kombu import Exchange, Queue
+
+from knowrithm.room import ROOM
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
 
@@ -16,6 +18,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # Each with an exchange and key of its own: queues that share them get a copy of every message.
 app.conf.task_queues = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]
 app.autodiscover_tasks()
+
+
+@celeryd_after_setup.connect
+def know_how_many_threads_there_are(instance: Any, **_: Any) -> None:
+    ROOM.threads = instance.concurrency
 
 
 @worker_ready.connect

@@ -15,7 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from knowrithm.db.redis import impatient_redis
-from knowrithm.llm.base import ProviderConfig, ProviderError
+from knowrithm.llm.base import LONGEST_SILENCE, ProviderConfig, ProviderError
 from knowrithm.llm.fallback import LONGEST_RETRY_AFTER
 from knowrithm.security.hashing import keyed_hash
 
@@ -40,7 +40,7 @@ redis.call('HSET', KEYS[1], 'probe_until', now + ARGV[1] * 1000)
 return false
 """
 )
-# ARGV: cause, failures that open, window, pause, at once ('1': whatever the count).
+# ARGV: cause, failures that open, window, pause, at once ('1': whatever the count), longest that a try takes to fail.
 _FAILED = (
     _NOW
     + """
@@ -54,7 +54,7 @@ if open or failures >= tonumber(ARGV[2]) or ARGV[5] == '1' then
     redis.call('HSET', KEYS[1], 'open_until', now + ARGV[4] * 1000)
     redis.call('HDEL', KEYS[1], 'probe_until')
 end
-redis.call('EXPIRE', KEYS[1], ARGV[3] + ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[3] + ARGV[4] + ARGV[6])
 """
 )
 _LEFT = (
@@ -91,7 +91,8 @@ class Circuits:
         asked = error.retry_after or 0.0
         pause = math.ceil(min(max(PAUSE, asked), LONGEST_PAUSE))
         at_once = "1" if asked > LONGEST_RETRY_AFTER else "0"
-        self._run(_FAILED, config, str(error), FAILURES, WINDOW, pause, at_once)
+        silence = math.ceil(LONGEST_SILENCE)  # a probe that hangs for so long still finds that the circuit was open
+        self._run(_FAILED, config, str(error), FAILURES, WINDOW, pause, at_once, silence)
 
     def paused(self, configs: Sequence[ProviderConfig]) -> list[bool]:
         """For each, whether its circuit is open. Changes nothing."""

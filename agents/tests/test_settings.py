@@ -80,6 +80,14 @@ def test_a_trial_tells_the_provider_s_own_error(acme_api: APIClient, server: Ope
     assert len(server.requests) == 2, "a trial is one try"
 
 
+def test_a_model_that_says_nothing_fails_the_trial(acme_api: APIClient, server: OpenAIServer) -> None:
+    made = create(acme_api, **choices(server, llm_max_tokens=2000))
+    server.reply, server.finish_reason = "", "length"
+    tried = acme_api.post(f"{SETTINGS}/test/{made['id']}").json()
+    assert (tried["status"], tried["error_code"]) == ("failed", "LLM_EMPTY")
+    assert tried["error"].startswith("The model used up its limit of 2,000 tokens before it said anything.")
+
+
 def test_values_are_tried_before_they_are_saved(acme: Character, acme_api: APIClient, server: OpenAIServer) -> None:
     assert acme_api.post(f"{SETTINGS}/test", choices(server), format="json").json()["status"] == "success"
     wrong = acme_api.post(f"{SETTINGS}/test", choices(server, llm_api_key="sk-wrong-1234567890"), format="json")

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from conversations import services, streams
 from conversations.api.serializers import ChatAccepted
-from conversations.api.views import accepted_turn, traced
+from conversations.api.views import accepted_turn, traced, wants_events
 from conversations.direct import TURN, DirectTurn
 from conversations.enums import MessageRole
 from conversations.records import direct_answer
@@ -79,7 +79,8 @@ class DirectChatViewSet(ApiViewSet):
         },
     )
     def create(self, request: Request) -> Response:
-        """Ask an agent and be answered at once, or with `stream` by server-sent events as the answer is made.
+        """Ask an agent and be answered at once, or by server-sent events as the answer is made: with `stream`, or with
+        `Accept: text/event-stream`.
 
         The last message of the user is the question. `session_id` goes on with a conversation, whose own memory then
         counts: earlier messages that are sent along are not read. 202 when the answer takes too long, or where the
@@ -100,7 +101,12 @@ class DirectChatViewSet(ApiViewSet):
         scope = getattr(request._request, "scope", None)
         if scope is not None:
             scope[TURN] = DirectTurn(
-                current_schema(), turn.reply.conversation_id, turn.reply.pk, turn.task_id, data["stream"], after
+                current_schema(),
+                turn.reply.conversation_id,
+                turn.reply.pk,
+                turn.task_id,
+                is_streamed=data["stream"] or wants_events(request),
+                after=after,
             )
         body = {**accepted_turn(turn), "session_id": turn.reply.conversation_id}
         return traced(Response(body, status=202), turn.reply)

@@ -74,6 +74,10 @@ def accepted_turn(turn: Turn) -> dict[str, Any]:
     }
 
 
+def wants_events(request: Request) -> bool:
+    return "text/event-stream" in request.headers.get("Accept", "")
+
+
 class ConversationViewSet(ApiViewSet):
     access = {
         "create": WRITE_OR_LEAD,
@@ -260,7 +264,7 @@ class ConversationViewSet(ApiViewSet):
             language=data.get("language", ""),
             metadata=data.get("metadata", {}),
         )
-        if not (data.get("stream") or "text/event-stream" in request.headers.get("Accept", "")):
+        if not (data.get("stream") or wants_events(request)):
             turn = ask()
             return traced(Response(accepted_turn(turn), status=202), turn.reply)
         if not isinstance(request._request, ASGIRequest):

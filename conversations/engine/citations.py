@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MARKER = re.compile(r"\s?\[\s*(?:sources?\s*)?(\d{1,3}(?:\s*[,;&]\s*(?:source\s*)?\d{1,3})*)\s*\]", re.IGNORECASE)
@@ -21,6 +23,9 @@ _STRAIGHT = (r"(?<!\w)\"([^\"\n]{1,2000}?)\"(?!\w)", r"(?<!\w)['‘]((?:[^'‘�
 QUOTATION = re.compile(
     "|".join([*(f"{o}([^{o}{c}\n]{{1,2000}})[{c}]" for o, c in _MARKS.items()), *_STRAIGHT])
 )  # fmt: skip
+# With the closing marks and the markers that belong to the sentence.
+_CLOSED = r"[\"'”’“‘»«›‹」』)]*(?:\s?\[Source [\d, ]+\])*[.!?…。]?"
+SENTENCE_END = re.compile(rf"[.!?…]{_CLOSED}(?:\s+|$)|[。！？]{_CLOSED}\s*")
 LEFT_OUT = re.compile(r"\[?(?:…|\.\.\.)\]?")
 LIKE = str.maketrans({**dict.fromkeys("‘’‚ʼ`", "'"), **dict.fromkeys("“”„«»", '"'), **dict.fromkeys("‐‑‒–—−", "-")})
 EDGES = " \t.,;:!?*_'\"()-…。，、！？"
@@ -67,28 +72,40 @@ def check_citations(answer: str, passages: Mapping[int, str]) -> CheckedAnswer:
 
 
 def invented_quotations(text: str, passages: Mapping[int, str]) -> list[tuple[int, ...]]:
-    """For each quotation that stands in none of the sources which the marker in or behind it names: their numbers.
+    """For each quotation that stands in none of the sources which its marker names: their numbers.
 
-    `text` has its markers in the form `[Source N]`. What is left out of a quotation by an ellipsis may be anything.
+    Its marker is the nearest one in its sentence. Where that has none, any source of the paragraph will do. `text` has
+    its markers in the form `[Source N]`. What is left out of a quotation by an ellipsis may be anything.
     """
     invented = []
     plain: dict[int, str] = {}
     for paragraph in text.split("\n"):
         markers = list(OWN_MARKER.finditer(paragraph))
+        ends = [end.end() for end in SENTENCE_END.finditer(paragraph)] if markers else []
         for found in QUOTATION.finditer(paragraph) if markers else ():
-            marker = next((one for one in markers if one.start() >= found.start()), None)
-            if marker is None:
-                break
             quoted = OWN_MARKER.sub("", next(filter(None, found.groups()), ""))
             parts = [part for piece in LEFT_OUT.split(quoted) if (part := _plain(piece).strip(EDGES))]
             if sum(map(len, parts)) < SHORTEST_SPAN:
                 continue
-            numbers = tuple(int(number) for number in NUMBER.findall(marker.group(1)))
+            numbers = _sources_of(found, markers, ends)
             for number in numbers:
                 plain.setdefault(number, _plain(passages[number]))
             if not any(all(part in plain[number] for part in parts) for number in numbers):
                 invented.append(numbers)
     return invented
+
+
+def _sources_of(found: re.Match[str], markers: Sequence[re.Match[str]], ends: Sequence[int]) -> tuple[int, ...]:
+    """Of a quotation. `ends` are where the sentences of its paragraph end; what is quoted may have some of its own."""
+    before, after = bisect_right(ends, found.start()), bisect_left(ends, found.end())
+    start, end = ends[before - 1] if before else 0, ends[after] if after < len(ends) else math.inf
+    own = [marker for marker in markers if start <= marker.start() and marker.end() <= end]
+
+    def distance(marker: re.Match[str]) -> int:
+        return max(found.start() - marker.end(), marker.start() - found.end(), 0)
+
+    named = [min(own, key=distance)] if own else markers
+    return tuple(dict.fromkeys(int(number) for marker in named for number in NUMBER.findall(marker.group(1))))
 
 
 def _plain(text: str) -> str:

@@ -262,7 +262,7 @@ def _answer_to(
 
 @transaction.atomic
 def start_test(*, actor: Principal, agent: Agent, query: str = "", is_draft: bool = False) -> str:
-    """Put a question to an agent as a visitor would. Returns the task's id.
+    """Put a question to an agent as a visitor would, guardrails and all. Returns the task's id.
 
     Its conversation is archived from the start and deleted at its end, so it is in no list and no figure. Without
     `query` it is the agent's first starter question. Raises `InvalidInputError`.
@@ -279,12 +279,16 @@ def start_test(*, actor: Principal, agent: Agent, query: str = "", is_draft: boo
         last_position=2,
         archived_at=timezone.now(),
     )
-    question = Message(conversation=conversation, position=1, role=MessageRole.USER, content=text)
+    guard = Guard.of(conversation, agent)
+    taken = guard.take_question(text)
+    question = Message(conversation=conversation, position=1, role=MessageRole.USER, content=taken.text)
     reply = Message(
         conversation=conversation,
         position=2,
         role=MessageRole.ASSISTANT,
         status=MessageStatus.PENDING,
+        content=taken.refusal,
+        is_blocked=bool(taken.refusal),
         reply_to=question,
         task_id=uuid.UUID(create_task()),
         is_draft=is_draft and agent.has_draft,

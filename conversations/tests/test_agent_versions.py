@@ -20,7 +20,7 @@ from conversations import tasks, trial, turn
 from conversations.brief import brief_of, closed_answer
 from conversations.engine.prompt import AgentBrief
 from conversations.enums import EntityType
-from conversations.models import Citation, Conversation, Message
+from conversations.models import Citation, Conversation, Guardrail, Message
 from conversations.records import message_record
 from conversations.services import create_conversation, start_test, start_turn
 from conversations.tests.test_turn import TEXTS, taught
@@ -186,6 +186,19 @@ def test_the_draft_can_be_tested(taught: Character) -> None:
     assert run_test(taught, query=QUESTION, is_draft=True)["agent"] == {
         "id": str(taught.agent.pk), "name": "Drafted", "version": None, "is_draft": True,
     }  # fmt: skip
+
+
+def test_guardrails_hold_in_a_test_as_for_a_visitor(taught: Character) -> None:
+    rules = [
+        {"name": "No", "kind": "words", "action": "refuse", "on": "input", "values": ["lawsuit"]},
+        {"name": "Data", "kind": "personal", "action": "mask", "on": "input", "values": ["email"]},
+    ]
+    Guardrail.objects.create(name="Shop", applies_to_all=True, rules=rules, refusal_text="Not here.")
+    refused = run_test(taught, query="What about my lawsuit?")
+    assert (refused["response"], refused["model_used"], refused["is_refusal"]) == ("Not here.", "none", True)
+    assert run_test(taught, query=f"I am ada@example.org. {QUESTION}")["query"] == (
+        f"I am [e-mail address removed]. {QUESTION}"
+    )
 
 
 def test_the_endpoint_of_the_test(

@@ -339,6 +339,20 @@ def test_the_api_tells_and_replays(
     assert acme_api.post(f"/api/v1/message/{reply.pk}/replay", {"inputs": "x"}, format="json").status_code == 400
 
 
+@pytest.mark.parametrize("role", ["assistant", "system"])
+def test_what_no_agent_has_said_is_no_answer(
+    taught: Character, conversation: Conversation, acme_api: APIClient, acme_client: Client, role: str
+) -> None:
+    author = taught.admin.pk if role == "assistant" else None
+    said = Message.objects.create(conversation=conversation, position=1, role=role, content="Hello", author_id=author)
+    told = [acme_api.get(f"/api/v1/message/{said.pk}/replay"), acme_api.post(f"/api/v1/message/{said.pk}/replay")]
+    assert [(one.status_code, one.json()["error"]) for one in told] == [
+        (404, "This message is no answer of an agent: a person or the platform has written it.")
+    ] * 2
+    assert acme_api.post(f"/api/v1/message/{said.pk}/regenerate").status_code == 409
+    assert acme_client.get(f"/conversations/messages/{said.pk}").status_code == 404
+
+
 def test_the_page_shows_how_an_answer_was_made(
     acme_client: Client, taught: Character, conversation: Conversation, unknown_id: uuid.UUID
 ) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 from agents.tests.widget_visit import CHROMIUM, FLAGS, IN_BROWSER
 from conftest import Character
 from conversations.enums import EntityType, Owner
-from conversations.models import Citation, Conversation
+from conversations.models import Citation, Conversation, Message
 from conversations.tests.test_pages import conversation_of, exchange, lead_of
 
 pytestmark = IN_BROWSER
@@ -76,6 +76,17 @@ def test_marks_are_counted_from_1_and_lead_to_their_passages(
         listed = [source.get_attribute("data-passage") for source in page.locator(".sources .source").all()]
     assert marks == [passages[3], passages[2], passages[3]]
     assert listed == [passages[3], passages[2]]
+
+
+def test_what_is_to_be_checked_names_the_sources_as_they_are_counted(
+    conversation: Conversation, acme_client: Client, acme: Character
+) -> None:
+    told = "The answer puts words in quotation marks that do not stand in source 3 or 2."
+    with tenant_context(acme.company):
+        Message.objects.filter(conversation=conversation, role="assistant").update(warnings=[told])
+    path = f"/conversations/{conversation.pk}"
+    with shown(path, acme_client.get(path).content) as page:
+        expect(page.locator(".message-warnings li")).to_have_text([told.replace("3 or 2", "1 or 2")])
 
 
 @pytest.mark.parametrize("width", [390, 1280])

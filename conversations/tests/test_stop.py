@@ -25,6 +25,15 @@ class Answer(Protocol):
     def __call__(self, *, first_delay: float, token_delay: float) -> Message: ...
 
 
+def ask(who: Character, server: OpenAIServer) -> Turn:
+    choices = {
+        "llm_provider": "openai", "llm_model": "gpt-4o-mini", "llm_api_key": "k", "llm_api_base_url": server.base_url,
+    }  # fmt: skip
+    update_agent(actor=who.principal, agent=who.agent, changes={}, choices=choices)
+    conversation = create_conversation(actor=who.principal, agent=who.agent)
+    return start_turn(actor=who.principal, conversation_id=conversation.id, text=QUESTION)
+
+
 @pytest.fixture
 def stopped(taught: Character) -> Answer:
     """The reply to a question whose reader had enough soon after the model had been asked."""
@@ -38,20 +47,11 @@ def stopped(taught: Character) -> Answer:
             return LONG
 
         with OpenAIServer(reply=reply_of, first_delay=first_delay, token_delay=token_delay) as server:
-            started = ask(server)
+            started = ask(taught, server)
             turn.run(started.reply.pk)
         for timer in timers:
             timer.join()
         return Message.objects.get(pk=started.reply.pk)
-
-    def ask(server: OpenAIServer) -> Turn:
-        choices = {
-            "llm_provider": "openai", "llm_model": "gpt-4o-mini", "llm_api_key": "k",
-            "llm_api_base_url": server.base_url,
-        }  # fmt: skip
-        update_agent(actor=taught.principal, agent=taught.agent, changes={}, choices=choices)
-        conversation = create_conversation(actor=taught.principal, agent=taught.agent)
-        return start_turn(actor=taught.principal, conversation_id=conversation.id, text=QUESTION)
 
     return answer
 
@@ -67,6 +67,24 @@ def test_a_model_that_is_silent_is_not_waited_for(stopped: Answer) -> None:
     reply = stopped(first_delay=8, token_delay=0)
     assert (reply.status, reply.error_code, reply.content) == ("failed", "STOPPED", "")
     assert reply.model_failures == []
+
+
+def test_between_two_tries_nobody_is_asked_again(taught: Character) -> None:
+    timers: list[threading.Timer] = []
+
+    def refuse(handler: Any) -> None:
+        timers.append(threading.Timer(1, streams.ask_to_stop, (taught.company.schema_name, started.reply.pk)))
+        timers[-1].start()
+        handler.send_json(429, server.error_body(429, "Slow down"), {"Retry-After": "3"})
+
+    with OpenAIServer() as server:
+        server.by_hand = refuse
+        started = ask(taught, server)
+        turn.run(started.reply.pk)
+        for timer in timers:
+            timer.join()
+        reply = Message.objects.get(pk=started.reply.pk)
+        assert (reply.status, reply.error_code, len(server.requests)) == ("failed", "STOPPED", 1)
 
 
 def test_an_answer_is_stopped_by_the_api_and_one_that_ended_stays(acme_api: APIClient, taught: Character) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -20,11 +21,13 @@ from conversations.services import create_conversation, start_turn
 from documents.chunks import replace_chunks
 from documents.ingestion.base import Chunk
 from documents.models import Document
+from knowrithm.celery import app as celery
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import TaskRecord, read_task
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.providers.extractive import NO_ANSWER
 from knowrithm.llm.registry import embedder
+from knowrithm.room import FEW, ROOM
 from knowrithm.tests.providers import OpenAIServer
 
 TEXTS = (
@@ -156,6 +159,22 @@ def test_the_prompt_holds_passages_as_data_and_the_history(
     assert messages[1]["content"] == "How long does the warranty of the pump last?"
 
 
+@pytest.mark.parametrize(("budget", "read"), [(4000, 6), (6000, 9)])
+def test_as_many_exchanges_are_read_as_the_conversation_has_room_for(
+    taught: Character, conversation: Conversation, server: OpenAIServer, budget: int, read: int
+) -> None:
+    Conversation.objects.filter(pk=conversation.pk).update(max_context_length=budget)
+    for number in range(12):
+        place = 2 * number + 1
+        asked = Message.objects.create(conversation=conversation, position=place, role="user", content="Returns?")
+        Message.objects.create(
+            conversation=conversation, position=place + 1, role="assistant", content="30 days.", reply_to=asked
+        )
+    Conversation.objects.filter(pk=conversation.pk).update(last_position=24)
+    ask(taught, conversation, "How long does the warranty of the pump last?")
+    assert len(server.requests[-1].json["messages"]) == 2 + 2 * read
+
+
 def test_questions_sent_at_once_are_answered_in_order_each_with_the_answer_before(
     taught: Character, conversation: Conversation, server: OpenAIServer
 ) -> None:
@@ -240,19 +259,57 @@ def test_the_turn_of_a_dead_worker_is_taken_up(taught: Character, conversation: 
     assert not dead.update_if_held(content="too late")
 
 
-def test_a_turn_that_kills_every_worker_ends_failed(
-    taught: Character, conversation: Conversation, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+@pytest.fixture
+def eager_worker() -> Iterator[None]:
+    celery.conf.task_always_eager = True
+    yield
+    celery.conf.task_always_eager = False
+
+
+def test_a_turn_that_kills_every_worker_ends_failed_and_the_next_is_answered(
+    taught: Character,
+    conversation: Conversation,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    eager_worker: None,
 ) -> None:
     from conversations.tasks import answer
 
-    started = start_turn(
-        actor=taught.principal, conversation_id=conversation.id, text="How long is the pump's warranty?"
-    )
-    Message.objects.filter(pk=started.reply.pk).update(
+    first, second = [
+        start_turn(actor=taught.principal, conversation_id=conversation.id, text="How long is the warranty?").reply
+        for _ in range(2)
+    ]
+    Message.objects.filter(pk=first.pk).update(
         status="processing", attempts=3, lease_until=timezone.now() - timedelta(seconds=1)
     )
-    turn.resume_abandoned(answer)
-    assert Message.objects.get(pk=started.reply.pk).error_code == "TURN_ABANDONED"
+    with django_capture_on_commit_callbacks(execute=True):
+        turn.resume_abandoned(answer)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.error_code, second.status) == ("TURN_ABANDONED", "completed")
+
+
+def test_a_question_for_which_there_is_no_room_is_tried_again_later(
+    taught: Character,
+    conversation: Conversation,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from conversations.tasks import answer
+
+    reply = start_turn(actor=taught.principal, conversation_id=conversation.id, text="How long is the warranty?").reply
+    schema = taught.company.schema_name
+    monkeypatch.setattr(ROOM, "threads", 4)
+    with ExitStack() as holding:
+        for number in range(FEW):
+            holding.enter_context(ROOM.place_for(schema, str(number)))
+        with django_capture_on_commit_callbacks() as queued:
+            for _ in range(2):  # delivered twice
+                answer.run(schema, str(reply.pk))
+        reply.refresh_from_db()
+        assert (reply.status, reply.attempts, len(queued)) == ("pending", 0, 1)
+    answer.run(schema, str(reply.pk))
+    reply.refresh_from_db()
+    assert (reply.status, reply.attempts) == ("completed", 1)
 
 
 def test_two_messages_at_once_get_different_places(taught: Character, conversation: Conversation) -> None:

@@ -289,6 +289,54 @@ def test_an_answer_without_end_is_cut(first: First) -> None:
     assert first.server.disconnected.wait(10)
 
 
+LIMIT = {"openai": "length", "anthropic": "max_tokens", "google": "MAX_TOKENS"}
+FILTER = {"openai": "content_filter", "anthropic": "refusal", "google": "SAFETY"}
+OTHER = {"openai": "tool_calls", "anthropic": "pause_turn", "google": "OTHER"}
+
+
+def test_why_an_answer_ended_early_is_told(first: First) -> None:
+    told = {}
+    for reasons in (LIMIT, FILTER, OTHER):
+        reason = first.server.finish_reason = reasons[first.kind]
+        reply = first.ask()
+        assert reply.content == REPLY
+        told[reason] = reply.warnings
+    limit, held_back, other = (reasons[first.kind] for reasons in (LIMIT, FILTER, OTHER))
+    assert told == {
+        limit: ["The answer was longer than allowed and ends early."],
+        held_back: [f"The provider's own filter has ended the answer early ({held_back.lower()})."],
+        other: [f"The model may have ended the answer early ({other.lower()})."],
+    }
+
+
+def test_why_an_answer_is_empty_is_told(first: First) -> None:
+    first.server.reply = " "
+    first.configure(llm_max_tokens=100)
+    told = []
+    for reasons in (LIMIT, FILTER, {}):
+        first.server.finish_reason = reasons.get(first.kind)
+        reply = first.ask()
+        assert failure_of(reply) == ("failed", "LLM_EMPTY")
+        told.append(reply.error)
+    assert told == [
+        "The model used up its limit of 100 tokens before it said anything. Raise the limit in its settings "
+        "(max_tokens): models that think before they answer need more.",
+        f"The provider's own filter has held the answer back ({FILTER[first.kind].lower()}).",
+        "The model returned an empty answer. Please try again.",
+    ]
+    assert len(first.server.requests) == 3, "no other try: it would most likely end the same, and be paid for"
+
+
+def test_when_the_first_model_says_nothing_the_next_answers(
+    first: First, second: tuple[AnthropicServer, LLMSettings]
+) -> None:
+    first.configure(fallback_models=[second[1].id])
+    first.server.reply, first.server.finish_reason = "", FILTER[first.kind]
+    reply = first.ask()
+    assert (reply.content, reply.model_used) == (REPLY, "claude-haiku-4-5")
+    assert [failure["code"] for failure in reply.model_failures] == ["LLM_EMPTY"]
+
+
 def test_one_endless_line_is_cut(first: First, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fallback, "FEWEST_BYTES", 300_000)
 
@@ -443,6 +491,21 @@ def test_only_one_caller_probes(taught: Character) -> None:
     assert [breaker.refusal(config) is None for _ in range(3)] == [True, False, False]
     breaker.succeeded(config)
     assert breaker.refusal(config) is None
+
+
+def test_a_probe_that_takes_long_to_fail_opens_the_circuit_again(
+    taught: Character, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"WINDOW": 1, "PAUSE": 1, "LONGEST_SILENCE": 4}.items():
+        monkeypatch.setattr(circuits, name, seconds)
+    breaker, config = circuits.Circuits("c_1"), ProviderConfig("openai", "m", api_key="k")
+    for _ in range(circuits.FAILURES):
+        breaker.failed(config, ProviderError("It hangs."))
+    let_the_pause_pass()
+    assert breaker.refusal(config) is None
+    time.sleep(2.5)  # longer than window and pause together
+    breaker.failed(config, ProviderError("It hangs."))
+    assert breaker.refusal(config) is not None
 
 
 @pytest.mark.parametrize("change", ["schema", "api_key", "model", "base_url"])

@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
-from pgvector import Vector
 
 from documents.candidates import Words
 from documents.ingestion.lexical import term_id, terms
-from documents.retrieval import Passage, _Query, _read_closely, is_self_contained
+from documents.retrieval import Passage, _Query, _read_closely, _Space, is_self_contained
+from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.providers.builtin import MiniLMEmbedder
 
 
@@ -62,10 +62,10 @@ ROWS = [f"Article {number} costs {number} euros in the shop in Lyon." for number
 
 def read(*passages: tuple[float, Sequence[str]]) -> list[float]:
     """The evidence of passages of this evidence and these lines once they were read."""
-    model = MiniLMEmbedder()
-    vector = Vector(model.embed_query(ASKED))
+    space = _Space(MiniLMEmbedder(), ProviderConfig("builtin", "all-MiniLM-L6-v2"), uuid.uuid4(), [], [])
+    vector = space.vector_of(ASKED)
     weights = {term_id(term): 1.0 for term in terms(ASKED)}
-    query = _Query(model, vector, Words(weights, {}, 0), vector, weights)
+    query = _Query(space, vector, Words(weights, {}, 0), vector, weights)
     given = [
         Passage(uuid.uuid4(), uuid.uuid4(), "a.txt", "", "\n".join(lines), (), {}, 0.5, 0.3, 1.0, evidence, 0.3, 0.3)
         for evidence, lines in passages

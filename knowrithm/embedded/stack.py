@@ -18,7 +18,8 @@ from knowrithm.embedded.valkey import EmbeddedValkey
 
 DATABASE_VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "POSTGRES_HOST")
 REDIS_VARIABLES = ("REDIS_URL", "REDIS_URL_FILE")
-THREADS = 64  # turns mostly wait on a model: with 16 two hundred at once would wait for half a minute
+# Turns mostly wait on a model: with 16 two hundred at once would wait for half a minute. One company has 64 at most.
+THREADS = 80
 PROCESSES = 2
 
 

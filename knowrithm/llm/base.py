@@ -155,6 +155,13 @@ class ProviderRequestError(ProviderError):
     permanent = True
 
 
+class ProviderEmptyError(ProviderError):
+    """It answered without a word. Asked the same once more it would most likely do so again, and be paid for it."""
+
+    code = "LLM_EMPTY"
+    permanent = True
+
+
 class UnknownProviderError(ProviderError):
     code = "LLM_UNKNOWN_PROVIDER"
     permanent = True

@@ -19,6 +19,7 @@ from knowrithm.llm.base import (
     ChatDelta,
     ChatRequest,
     ProviderConfig,
+    ProviderEmptyError,
     ProviderError,
     ProviderPausedError,
 )
@@ -31,9 +32,16 @@ TRIES = 3
 FIRST_PAUSE = 0.6  # seconds between two tries; each that follows is twice as long
 BETWEEN_WORDS = 30.0  # seconds of silence within an answer
 LONGEST_RETRY_AFTER = 8.0  # seconds: who asks for longer is not waited for
+LOOK_SECONDS = 0.5  # between two looks, in a pause, whether the answer is still wanted
 SLOW_FAILURE = 5.0  # seconds: a try that took longer to fail is not repeated
 EMBEDDING_SECONDS = 15.0
-CUT_REASONS = frozenset({"length", "max_tokens"})
+LONGEST_REASON = 40  # characters
+# Why an answer ended, in the words of the protocols (and of servers that speak OpenAI's).
+WHOLE_REASONS = frozenset({"", "stop", "end_turn", "stop_sequence", "eos", "eos_token"})
+CUT_REASONS = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded"})
+FILTERED_REASONS = frozenset(
+    {"content_filter", "refusal", "safety", "recitation", "blocklist", "prohibited_content", "spii"}
+)
 
 # A provider that ignores the limit on tokens. The longest words of any language keep far below this.
 CHARACTERS_PER_TOKEN = 12
@@ -92,7 +100,7 @@ class AnswerStream:
         """
         self.place = 0  # of the candidate that is speaking, or has been asked last
         self.has_begun = False
-        self.is_cut = False  # the answer was longer than allowed
+        self.ended_early = ""  # why the answer ends before its end, in a sentence for its reader
         self.is_stopped = False  # before its end, because nobody wants it
         self.failures: list[Failure] = []
         self._candidates = candidates
@@ -116,6 +124,9 @@ class AnswerStream:
 
     def _tries(self, candidate: Candidate, *, is_last: bool) -> Generator[ChatDelta, None, None]:
         for attempt in range(1, TRIES + 1):
+            if not self._is_wanted():
+                self.is_stopped = True
+                return
             if refusal := self._breaker.refusal(candidate.config):
                 raise ProviderPausedError(refusal)
             started = time.monotonic()
@@ -135,7 +146,12 @@ class AnswerStream:
                 is_too_late = pause is None or time.monotonic() + pause >= self._deadline
                 if self.has_begun or not is_last or attempt == TRIES or pause is None or is_too_late:
                     raise
-            time.sleep(pause)
+            self._wait(pause)
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self._is_wanted():
+            time.sleep(min(left, LOOK_SECONDS))
 
     def _once(self, candidate: Candidate, patience: float) -> Generator[ChatDelta, None, None]:
         model = chat_model(candidate.config)  # loading its SDK is not the provider's silence
@@ -146,6 +162,7 @@ class AnswerStream:
             is_wanted=self._is_wanted,
         )
         request = replace(self._request, temperature=candidate.temperature, max_tokens=candidate.max_tokens)
+        reason = ""
         stream = cast("Generator[ChatDelta, None, None]", model.stream(request))
         with closing(stream):
             while True:
@@ -154,16 +171,44 @@ class AnswerStream:
                 with within(allowance):
                     delta = next(stream, None)
                 if delta is None:
+                    if not self.has_begun:
+                        raise empty_answer(reason, candidate.max_tokens)
+                    self.ended_early = _ended_early(reason)
                     return
                 if not self._is_wanted():
                     self.is_stopped = True
                     return
-                self.has_begun = self.has_begun or bool(delta.text)
+                self.has_begun = self.has_begun or bool(delta.text.strip())
+                reason = delta.finish_reason or reason
                 most -= len(delta.text)
-                self.is_cut = self.is_cut or most < 0 or delta.finish_reason in CUT_REASONS
                 yield delta if most >= 0 else replace(delta, text=delta.text[:most])
                 if most < 0:
+                    self.ended_early = _ended_early("length")
                     return
+
+
+def empty_answer(reason: str, max_tokens: int) -> ProviderEmptyError:
+    """The error for an answer without a word; `reason` is what the provider gave for its end."""
+    if reason in CUT_REASONS:
+        return ProviderEmptyError(
+            f"The model used up its limit of {max_tokens:,} tokens before it said anything. Raise the limit in its "
+            "settings (max_tokens): models that think before they answer need more."
+        )
+    if reason in FILTERED_REASONS:
+        return ProviderEmptyError(f"The provider's own filter has held the answer back ({reason}).")
+    return ProviderEmptyError(f"The model returned an empty answer{_in_brackets(reason)}. Please try again.")
+
+
+def _ended_early(reason: str) -> str:
+    if reason in CUT_REASONS:
+        return "The answer was longer than allowed and ends early."
+    if reason in FILTERED_REASONS:
+        return f"The provider's own filter has ended the answer early ({reason})."
+    return "" if reason in WHOLE_REASONS else f"The model may have ended the answer early{_in_brackets(reason)}."
+
+
+def _in_brackets(reason: str) -> str:
+    return "" if reason in WHOLE_REASONS else f" ({reason[:LONGEST_REASON]})"
 
 
 def with_retry(call: Callable[[], T], *, seconds: float = EMBEDDING_SECONDS) -> T:

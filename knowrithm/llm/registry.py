@@ -20,6 +20,11 @@ def embedder(config: ProviderConfig) -> Embedder:
     return _builder(_EMBEDDERS, config.provider, purpose="to compute embeddings")(config)
 
 
+def embeds_here(config: ProviderConfig) -> bool:
+    """Whether its embedding model runs in this process: it is there, and answers in milliseconds."""
+    return _EMBEDDERS.get(config.provider.strip().lower()) is _builtin_embedder
+
+
 def reranker(config: ProviderConfig) -> Reranker:
     """The reranker of a provider. Raises as `chat_model` does, and `ProviderRequestError` without an address."""
     return _builder(_RERANKERS, config.provider, purpose="to put passages in order")(config)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from conversations.engine.prompt import AgentBrief, Exchange, build_request, retrieval_query
+from conversations.engine.prompt import AgentBrief, Exchange, build_request, most_exchanges, retrieval_query
 from knowrithm.llm.base import ChatRequest, Evidence
 
 
@@ -42,10 +42,22 @@ def test_history_is_kept_newest_first_while_it_fits() -> None:
     assert kept == ["question 3", "question 4", "How long?"]
 
 
+@pytest.mark.parametrize(("budget", "most"), [(1, 6), (4000, 6), (8000, 12), (32_000, 48), (1_000_000, 50)])
+def test_a_larger_budget_looks_at_more_exchanges(budget: int, most: int) -> None:
+    assert most_exchanges(budget) == most
+
+
 @pytest.mark.parametrize(("letter", "kept"), [("a", 3), ("я", 1), ("字", 1), ("😀", 0)])
 def test_a_token_is_fewer_letters_of_other_scripts(letter: str, kept: int) -> None:
     made = request(history=[Exchange("", letter * 100) for _ in range(5)], budget=90)
     assert [message.content for message in made.messages].count(letter * 100) == kept
+
+
+def test_the_numbers_of_earlier_sources_are_not_read_again() -> None:
+    made = request(history=[Exchange("Returns?", "Within 30 days. [Source 2] Unopened [Source 1, 3].")])
+    assert [message.content for message in made.messages if message.role == "assistant"] == [
+        "Within 30 days. Unopened."
+    ]
 
 
 def test_the_last_two_questions_are_searched_for() -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from knowrithm.llm.base import ChatModel, Embedder, ProviderConfig, UnknownProviderError
-from knowrithm.llm.registry import chat_model, embedder
+from knowrithm.llm.registry import chat_model, embedder, embeds_here
 
 
 @pytest.mark.parametrize("slug", ["builtin", "google", "gemini", "openai", "anthropic", "OpenAI", " GOOGLE "])
@@ -23,6 +23,7 @@ def test_embedders_by_slug(slug: str) -> None:
     made = embedder(ProviderConfig(slug, model, api_key="k"))
     assert isinstance(made, Embedder)
     assert made.name == model
+    assert embeds_here(ProviderConfig(slug, model)) == (model != "any")
 
 
 @pytest.mark.parametrize("slug", ["", "mistral", "huggingface"])

@@ -59,8 +59,11 @@ def test_the_call_that_asks_is_answered(shop: Shop, prefix: str) -> None:
     assert (again["session_id"], WARRANTY in again["message"]["content"]) == (body["session_id"], True)
 
 
-def test_as_events(shop: Shop) -> None:
-    with shop.ask(WARRANTY_QUESTION, stream=True) as answer:
+@pytest.mark.parametrize("by_header", [False, True])
+def test_as_events(shop: Shop, by_header: bool) -> None:
+    headers = {**shop.owner.headers, "Accept": "text/event-stream"}
+    asked = shop.ask(WARRANTY_QUESTION, headers=headers) if by_header else shop.ask(WARRANTY_QUESTION, stream=True)
+    with asked as answer:
         assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         found = list(events(answer))
     kinds = [event["type"] for event in found]

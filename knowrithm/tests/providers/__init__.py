@@ -12,6 +12,7 @@ it runs:
 * `required_key`: answer 401 to any other API key,
 * `dimension`: length of the embeddings, which are made of the text's words (shared words: higher cosine),
 * `cut_after`: drop the connection after so many words,
+* `finish_reason`: why the answer ends, in the protocol's own word (None: its word for an ordinary end),
 * `by_hand`: a function of the request's handler that writes whatever it likes, after which the connection is closed,
 * `stream_error_after`: send the protocol's own error event after so many words.
 

@@ -55,7 +55,7 @@ class AnthropicServer(ProviderServer):
 
     def closing_events(self, request: RecordedRequest, words: int) -> Iterator[str]:
         yield _event("content_block_stop", {"index": 0})
-        delta = {"stop_reason": "end_turn", "stop_sequence": None}
+        delta = {"stop_reason": self.finish_reason or "end_turn", "stop_sequence": None}
         yield _event("message_delta", {"delta": delta, "usage": {"output_tokens": words}})
         yield _event("message_stop", {})
 

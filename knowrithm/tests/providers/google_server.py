@@ -44,7 +44,11 @@ class GoogleServer(ProviderServer):
     def closing_events(self, request: RecordedRequest, words: int) -> Iterator[str]:
         asked = count_words(request.json["contents"])
         usage = {"promptTokenCount": asked, "candidatesTokenCount": words, "totalTokenCount": asked + words}
-        candidate = {"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "STOP", "index": 0}
+        candidate = {
+            "content": {"role": "model", "parts": [{"text": ""}]},
+            "finishReason": self.finish_reason or "STOP",
+            "index": 0,
+        }
         yield _event({"candidates": [candidate], "usageMetadata": usage})
 
 

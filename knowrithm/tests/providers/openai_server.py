@@ -46,7 +46,7 @@ class OpenAIServer(ProviderServer):
         return f"data: {json.dumps(self.error_body(500, 'The engine is out of memory'))}\n\n"
 
     def closing_events(self, request: RecordedRequest, words: int) -> Iterator[str]:
-        yield _event(delta={}, finish_reason="stop")
+        yield _event(delta={}, finish_reason=self.finish_reason or "stop")
         if request.json.get("stream_options", {}).get("include_usage"):
             asked = count_words(request.json["messages"])
             usage = {"prompt_tokens": asked, "completion_tokens": words, "total_tokens": asked + words}

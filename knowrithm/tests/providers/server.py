@@ -55,6 +55,7 @@ class ProviderServer(ABC):
         self.dimension = dimension
         self.cut_after = cut_after
         self.stream_error_after = stream_error_after
+        self.finish_reason: str | None = None
         self.by_hand: Callable[[_Handler], None] | None = None
         self.requests: list[RecordedRequest] = []
         self.disconnected = threading.Event()

@@ -185,7 +185,7 @@ function wireChat(root) {
         const inside = message.querySelector("[data-inside]");
         if (inside) inside.href = inside.dataset.inside + value.message.id;
         if (value.status === "failed") fail(message, value.error);
-        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message), suggestions: value.message.suggestions });
+        else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message), suggestions: value.message.suggestions, warnings: value.message.metadata.citation_warnings });
         keepInView(message);
         return true;
       }
@@ -229,12 +229,14 @@ function versionOf({ is_draft: isDraft, agent_version: number, answered_by: spec
   return number ? `Version ${number}` : "";
 }
 
-function show(message, { text, sources, state, version, suggestions }) {
+function show(message, { text, sources, state, version, suggestions, warnings = [] }) {
   message.dataset.state = state;
   if (suggestions) message.querySelector("[data-suggestions]").replaceChildren(...suggestions.map(suggestionButton));
   const place = message.querySelector("[data-version]");
   if (place && version !== undefined) place.textContent = version;
-  renderCited(message.querySelector("[data-message-text]"), message.querySelector("[data-sources]"), { text, sources, isOpen: state === "streaming" });
+  const withShownNumbers = renderCited(message.querySelector("[data-message-text]"), message.querySelector("[data-sources]"), { text, sources, isOpen: state === "streaming" });
+  const lines = warnings.map((warning) => Object.assign(document.createElement("li"), { textContent: withShownNumbers(warning) }));
+  message.querySelector("[data-warnings]")?.replaceChildren(...lines);
   keepInView(message);
 }
 

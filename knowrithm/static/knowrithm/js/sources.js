@@ -5,6 +5,7 @@ import { openDrawer } from "./drawer.js";
 /**
  * Sources are counted from 1 in the order in which the text names them; `source_number`, by which the text names them, is
  * their place among all passages that were read. Before the sources are known (`isOpen`) every number counts as one.
+ * Returns what says of a text about the answer the same with the numbers that are shown.
  */
 export function renderCited(textNode, sourcesNode, { text, sources, isOpen }) {
   const byNumber = new Map(sources.map((source) => [source.source_number, source]));
@@ -13,14 +14,15 @@ export function renderCited(textNode, sourcesNode, { text, sources, isOpen }) {
   renderAnswer(textNode, text, (number) => (isOpen || byNumber.has(number) ? citeButton(shown(number), byNumber.get(number)) : document.createTextNode(`[${number}]`)));
   const listed = sources.map((source) => [shown(source.source_number), source]).sort(([one], [other]) => one - other);
   sourcesNode.replaceChildren(...listed.map(([number, source]) => sourceButton(number, source)));
+  return (about) => about.replace(/\bsource \d+(?: or \d+)*/g, (named) => named.replace(/\d+/g, (number) => order.get(Number(number)) ?? number));
 }
 
-/** What the server rendered into `place`: the text and the list of sources. */
+/** What the server rendered into `place`: the text, the list of sources, and what is to be known of the answer. */
 export function storedAnswer(place) {
   const sources = [...place.querySelectorAll("[data-sources] .source")].map(({ dataset }) => ({
     source_number: Number(dataset.number), document_name: dataset.name, passage_url: dataset.passage, locator_label: dataset.place,
   }));
-  return { text: place.querySelector("[data-message-text]").textContent.trim(), sources };
+  return { text: place.querySelector("[data-message-text]").textContent.trim(), sources, warnings: [...place.querySelectorAll("[data-warnings] li")].map((line) => line.textContent) };
 }
 
 /** Pressed marks and sources within `root` open their passage. */

@@ -74,13 +74,14 @@ def prepare(
         "query": query,
         "retrieval": asdict(ranking),
         "passages": [_legs(passage) for passage in passages],
+        "reranker": found.reranker,
         "guardrails": guardrails_kept(guard.rows),
     }
     if not has_evidence(passages, ranking.threshold):
         return Asking(passages, failures=failures, kept=kept)
     in_order = settings_in_order(agent.llm_settings)
     told, max_context_tokens = from_person(conversation), conversation.max_context_length
-    visitor = _visitor(conversation, guard) if any(_reads(row) for row in in_order) else {}
+    visitor = visitor_facts(conversation, guard) if any(_reads(row) for row in in_order) else {}
     request = build_request(
         agent=brief_of(agent),
         question=question,
@@ -107,7 +108,7 @@ def prepare(
     return Asking(passages, in_order, request, failures, kept)
 
 
-def _visitor(conversation: Conversation, guard: Guard) -> dict[str, str]:
+def visitor_facts(conversation: Conversation, guard: Guard) -> dict[str, str]:
     return {name: fact for name, value in visitor_of(conversation).items() if (fact := guard.fact(value))}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -32,11 +33,13 @@ from conversations.outbox import publish_handover
 from conversations.records import message_record
 from conversations.selectors import newest_question
 from conversations.wording import Notice, in_words, notice
+from documents.follow_ups import is_self_contained
 from integrations.enums import EventType
 from integrations.notifications.enums import Kind
 from integrations.notifications.services import notify
 from knowrithm.jobs import complete_task, create_task, current_schema
 
+ASKS = re.compile(r"[?？؟;]")  # the last one is the Greek mark
 CHANGED = (
     "owner", "person_id", "person_name", "status", "message_count", "last_position", "last_activity",
     "handover_summary", "read_position", "mailed_position", "language",
@@ -263,12 +266,14 @@ def announce_turn(question: Message, reply: Message) -> None:
 def take_up_question(conversation: Conversation) -> Message | None:
     """When its person has gone, the agent's reply to what the visitor has written last and nobody has answered.
 
-    An empty one, which whoever calls this has filled; None where nothing is open, or the agent would not take a new
-    question either.
+    An empty one, which whoever calls this has filled; None where nothing is open, which a "Thank you!" does not leave,
+    or the agent would not take a new question either.
     """
     question = newest_question(conversation)
     is_visitors = conversation.entity_type == EntityType.LEAD
     if question is None or not is_available(conversation.agent, to_visitors=is_visitors):
+        return None
+    if not (ASKS.search(question.content) or is_self_contained(question.content)):
         return None
     said = Message.objects.live().filter(conversation=conversation)
     is_answered = Q(reply_to=question) | Q(author_id__isnull=False, position__gt=question.position)

@@ -7,15 +7,15 @@ instructions, which earlier exchanges were read, and a digest of the whole promp
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.models import Agent, AgentVersion, LLMSettings
-from agents.selectors import agent_to_answer
+from agents.selectors import agent_to_answer, settings_in_order
 from agents.versions import LABELS, compare, configuration_of, model_again, model_kept
-from conversations.asking import guardrails_kept
-from conversations.brief import brief_of
+from conversations.asking import guardrails_kept, visitor_facts
+from conversations.brief import brief_of, from_person
 from conversations.engine.prompt import instructions_for, template_fingerprint
 from conversations.enums import MessageStatus
 from conversations.guarding import Guard
@@ -24,6 +24,7 @@ from conversations.selectors import exchanges_before
 from documents.indexes import indexes_that_answer
 from documents.models import Document, DocumentChunk
 from documents.retrieval import RetrievalSettings
+from documents.selectors import get_reranker_of
 
 RETRIEVAL_LABELS = {"top_k": "Passages", "dense_weight": "Share of meaning", "threshold": "Evidence needed"}
 MODEL_FIELDS = ("provider", "model", "api_base_url", "temperature", "max_tokens", "additional_params")
@@ -107,7 +108,7 @@ def _version_changes(reply: Message, agent: Agent) -> list[Change]:
 
 
 def _kept_changes(reply: Message, agent: Agent) -> list[Change]:
-    kept, found = reply.trace, []
+    kept, found, guard = reply.trace, [], Guard.of(reply.conversation, agent)
     if "retrieval" in kept:
         now = asdict(RetrievalSettings.of(agent))
         found += [
@@ -115,22 +116,42 @@ def _kept_changes(reply: Message, agent: Agent) -> list[Change]:
             for name, label in RETRIEVAL_LABELS.items()
             if kept["retrieval"].get(name) != now[name]
         ]
-        found += _guardrail_changes(
-            kept.get("guardrails", {}), guardrails_kept(Guard.of(reply.conversation, agent).rows)
-        )
+        reranker = str(get_reranker_of(agent.pk) or "")
+        if kept["passages"] and kept.get("reranker", reranker) != reranker:
+            found.append(Change("reranker", "Reranker", kept["reranker"] or None, reranker or None))
+        found += _guardrail_changes(kept.get("guardrails", {}), guardrails_kept(guard.rows))
     if "model" in kept:
         found += _model_changes(kept["model"], agent.llm_settings)
     if prompt := kept.get("prompt"):
-        instructions = instructions_for(brief_of(agent))
-        if prompt["template"] != template_fingerprint():
-            found.append(Change("template", "The platform's prompt", prompt["template"], template_fingerprint()))
-        if prompt["instructions"] != instructions:
-            found.append(Change("instructions", "Instructions to the model", prompt["instructions"], instructions))
-        gone = len(prompt["history"]) - len(_live_exchanges(reply, prompt["history"]))
-        if gone:
-            before = len(prompt["history"])
-            found.append(Change("history", "Earlier exchanges that were read", before, before - gone))
+        found += _prompt_changes(reply, prompt, agent, guard)
     return found
+
+
+def _prompt_changes(reply: Message, kept: Mapping[str, Any], agent: Agent, guard: Guard) -> list[Change]:
+    """Of what the model read beside the passages. What an older answer did not keep is not compared."""
+    history, conversation = kept["history"], reply.conversation
+    # By name: label, before, after. Models that only quote are not told of the visitor.
+    read: dict[str, tuple[str, Any, Any]] = {
+        "template": ("The platform's prompt", kept["template"], template_fingerprint()),
+        "instructions": ("Instructions to the model", kept["instructions"], instructions_for(brief_of(agent))),
+    }
+    if "max_context_tokens" in kept:
+        label = "Tokens of the conversation that are read"
+        read["max_context_tokens"] = label, kept["max_context_tokens"], conversation.max_context_length
+    if "told" in kept:
+        settled = [one.answer for one in from_person(conversation)]
+        read["told"] = "What a person has settled", [said for _, said in kept["told"]], settled
+    if kept.get("visitor"):
+        facts = visitor_facts(conversation, guard)
+        read["visitor"] = "What is known of the visitor", _lines(kept["visitor"]), _lines(facts.items())
+    found = [Change(name, label, before, after) for name, (label, before, after) in read.items() if before != after]
+    if gone := len(history) - len(_live_exchanges(reply, history)):
+        found.append(Change("history", "Earlier exchanges that were read", len(history), len(history) - gone))
+    return found
+
+
+def _lines(facts: Iterable[Sequence[str]]) -> list[str]:
+    return [f"{name}: {value}" for name, value in facts]
 
 
 def _live_exchanges(reply: Message, ids: Sequence[str]) -> set[str]:
@@ -143,7 +164,8 @@ def _model_changes(kept: Mapping[str, Any], now: LLMSettings) -> list[Change]:
         found.append(Change("settings", "Settings of the model that answered", kept["settings_id"], None))
     if model_again(kept) is None:
         found.append(Change("model", "Model that answered", f"{kept['provider']} / {kept['model']}", None))
-    current = model_kept(now)
+    # Whichever of the agent's models has answered, such as one that it falls back on, is compared with itself.
+    current = model_kept(next((row for row in settings_in_order(now) if str(row.pk) == kept["settings_id"]), now))
     found += [
         Change(f"settings.{name}", LABELS.get(f"llm_{name}", name), kept[name], current[name])
         for name in MODEL_FIELDS

@@ -174,10 +174,11 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """The best passages, best first; perhaps none. `failure` is of the reranker, for the company alone."""
+    """The best passages, best first; perhaps none. `failure` is of the `reranker`, for the company alone."""
 
     passages: list[Passage]
     failure: Failure | None = None
+    reranker: str = ""
 
     @property
     def warning(self) -> str:
@@ -236,10 +237,12 @@ def search(
         prepared = _prepare(query, question, space)
         found += _fuse(_candidates(space, prepared, filters), prepared, settings.dense_weight)
     ranked, failure = sorted(found, key=attrgetter("score"), reverse=True), None
-    if ranked and (choice := get_reranker_of(agent.id)) is not None:
+    choice = get_reranker_of(agent.id) if ranked else None
+    if choice is not None:
         ranked, failure = _reranked(choice, question if is_self_contained(question) else query, ranked)
     best = _without_repeats(ranked, settings.top_k)
-    return Retrieval(_read_closely([_passage(one) for one in best], [one.query for one in best]), failure)
+    passages = _read_closely([_passage(one) for one in best], [one.query for one in best])
+    return Retrieval(passages, failure, str(choice or ""))
 
 
 def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tuple[list[_Found], Failure | None]:

@@ -728,6 +728,9 @@ def test_what_was_answered_or_never_asked_is_not_taken_up(in_acme: Character) ->
     start_turn(actor=actor, conversation_id=settled.pk, text="Where is my order?")
     send_as_person(actor=in_acme.principal, conversation_id=settled.pk, text="It comes on Monday.")
     hand_back(actor=in_acme.principal, conversation_id=settled.pk)
+    take_conversation(actor=in_acme.principal, conversation_id=settled.pk)
+    start_turn(actor=actor, conversation_id=settled.pk, text="Thank you!")
+    hand_back(actor=in_acme.principal, conversation_id=settled.pk)
     assert not Message.objects.filter(status="pending").exists()
 
 
@@ -747,7 +750,7 @@ def test_a_guardrail_holds_for_what_was_left_open(in_acme: Character) -> None:
     Guardrail.objects.create(name="Shop", applies_to_all=True, rules=[rule], refusal_text="Not here.")
     actor, conversation, _ = visitor(in_acme)
     take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
-    start_turn(actor=actor, conversation_id=conversation.pk, text="A lawsuit")
+    start_turn(actor=actor, conversation_id=conversation.pk, text="A lawsuit?")
     hand_back(actor=in_acme.principal, conversation_id=conversation.pk)
     reply = Message.objects.get(conversation=conversation, role="assistant")
     turn.run(reply.pk)

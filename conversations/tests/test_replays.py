@@ -14,7 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
 from agents.models import LLMSettings
-from agents.services import update_agent
+from agents.services import create_settings, update_agent
 from conftest import Character
 from conversations import replays, turn
 from conversations.engine.prompt import fingerprint
@@ -28,6 +28,7 @@ from conversations.tests.test_turn import TEXTS
 from documents.chunks import replace_chunks, rewrite_chunk
 from documents.ingestion.base import Chunk
 from documents.models import Document, DocumentChunk
+from documents.services import set_reranker
 from knowrithm.jobs import create_task, read_task
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.providers.extractive import NO_ANSWER
@@ -209,6 +210,47 @@ def test_an_archived_exchange_is_told(taught: Character, conversation: Conversat
     assert changed(reply) == {"history": (1, 0)}
 
 
+def test_a_model_that_it_falls_back_on_is_compared_with_itself(
+    taught: Character, conversation: Conversation, server: OpenAIServer
+) -> None:
+    with OpenAIServer(reply=REPLY) as other:
+        own = {"llm_provider": "openai", "llm_model": "gpt-4o-mini", "llm_api_key": "k"}
+        second = create_settings(
+            actor=taught.principal, choices={**own, "llm_api_base_url": other.base_url, "name": "Second"}
+        )
+        update_agent(actor=taught.principal, agent=taught.agent, changes={}, choices={"fallback_models": [second.pk]})
+        server.fail(401, "No credit.")
+        reply = ask(taught, conversation)
+
+        assert reply.trace["model"]["settings_id"] == str(second.pk)
+        assert changed(reply) == {}
+        LLMSettings.objects.filter(pk=second.pk).update(llm_temperature=0.1)
+        assert set(changed(reply)) == {"settings.temperature"}
+
+
+def test_what_else_the_model_read_is_compared_too(
+    taught: Character, conversation: Conversation, server: OpenAIServer
+) -> None:
+    conversation.metadata = {"page_title": "Pumps", "page_url": "https://acme.example/pumps"}
+    conversation.save()
+    reply = ask(taught, conversation)
+    assert changed(reply) == {}
+
+    conversation.metadata = {}
+    conversation.max_context_length, conversation.handover_summary = 100, "It was sent back."
+    conversation.save()
+    set_reranker(
+        actor=taught.principal, agent=taught.agent,
+        choices={"provider": "vllm", "model": "m", "base_url": server.base_url},
+    )  # fmt: skip
+
+    found = changed(reply)
+    assert set(found) == {"visitor", "max_context_tokens", "told", "reranker"}
+    assert found["max_context_tokens"][1] == 100
+    assert found["told"] == ([], ["It was sent back."])
+    assert (found["reranker"][0], "m" in found["reranker"][1]) == (None, True)
+
+
 def test_what_became_of_each_passage_is_told(taught: Character, conversation: Conversation) -> None:
     reply = ask(taught, conversation)
     chunk = DocumentChunk.objects.get(content=TEXTS[0])
@@ -247,7 +289,7 @@ def test_however_many_passages_it_takes_as_many_queries(
     read(document, tuple(f"{TEXTS[0]} {'It is red. ' * n}{n}" for n in range(count)) if count > 1 else TEXTS[:1])
     reply = get_answer_again(ask(taught, conversation))
     assert reply.citations.count() >= min(count, 1)
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         compare_inputs(reply)
 
 

@@ -24,9 +24,9 @@ from conversations.guarding import Guard
 from conversations.models import Conversation, Guardrail
 from conversations.wording import sentence
 from documents.neighbours import merge_neighbours
-from documents.retrieval import Passage, Retrieval, RetrievalSettings, has_evidence, is_self_contained, search
+from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search_in_context
 from knowrithm.llm.base import ChatRequest, Evidence
-from knowrithm.llm.fallback import Failure, with_retry
+from knowrithm.llm.fallback import Failure
 
 LEGS = ("dense", "dense_rank", "lexical", "lexical_rank", "fused_rank", "rerank", "score", "evidence", "coverage")
 
@@ -60,15 +60,8 @@ def prepare(
     """
     in_context = retrieval_query(question, history)
     ranking = RetrievalSettings.of(agent)
-
-    def look_for(query: str) -> Retrieval:
-        return with_retry(lambda: search(agent, query, question=question, settings=ranking, filters=guard.filters))
-
-    query, found = in_context, look_for(in_context)
+    query, found = search_in_context(agent, in_context, question, settings=ranking, filters=guard.filters)
     passages = merge_neighbours(found.passages)
-    if not has_evidence(passages, ranking.threshold) and query != question and is_self_contained(question):
-        query, found = question, look_for(question)  # what was asked before may have led the search astray
-        passages = merge_neighbours(found.passages)
     failures = [found.failure] if found.failure else []
     kept = {
         "query": query,

@@ -31,7 +31,7 @@ from documents.models import AgentReranker, LexicalTerm
 from documents.selectors import get_reranker_of
 from knowrithm.db.schema import release_connection
 from knowrithm.llm.base import Embedder, ProviderConfig, ProviderError
-from knowrithm.llm.fallback import Failure
+from knowrithm.llm.fallback import Failure, with_retry
 from knowrithm.llm.providers.sentences import split_sentences
 from knowrithm.llm.registry import embedder, reranker
 
@@ -243,6 +243,22 @@ def search(
     best = _without_repeats(ranked, settings.top_k)
     passages = _read_closely([_passage(one) for one in best], [one.query for one in best])
     return Retrieval(passages, failure, str(choice or ""))
+
+
+def search_in_context(
+    agent: Agent, query: str, question: str, *, settings: RetrievalSettings, filters: Filters = NO_FILTERS
+) -> tuple[str, Retrieval]:
+    """As a turn searches: what was searched for, and what was found. `query` holds the question before, where there is
+    one. It may lead the search astray: a question that says enough is looked for alone then.
+    """
+
+    def look_for(query: str) -> Retrieval:
+        return with_retry(lambda: search(agent, query, question=question, settings=settings, filters=filters))
+
+    found = look_for(query)
+    if query != question and is_self_contained(question) and not has_evidence(found.passages, settings.threshold):
+        return question, look_for(question)
+    return query, found
 
 
 def _reranked(choice: AgentReranker, query: str, found: Sequence[_Found]) -> tuple[list[_Found], Failure | None]:

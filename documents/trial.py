@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.models import Agent
-from documents.retrieval import NO_FILTERS, Filters, Passage, RetrievalSettings, has_evidence, search
+from documents.retrieval import NO_FILTERS, Filters, Passage, RetrievalSettings, has_evidence, search_in_context
 from knowrithm.errors import UnavailableError
 from knowrithm.llm.base import ProviderError
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`searched` is what was searched for: with the question before, as in a conversation. `seconds` for all of it."""
+    """`searched` is what was searched for: with the question before, if that did not lead astray. `seconds` for all."""
 
     searched: str
     settings: RetrievalSettings
@@ -39,10 +39,10 @@ def try_search(
     *, agent: Agent, question: str, settings: RetrievalSettings, previous: str = "", filters: Filters = NO_FILTERS
 ) -> Trial:
     """As a turn searches. Raises `UnavailableError` when the embedder does not answer."""
-    searched = f"{previous}\n{question}" if previous else question
+    in_context = f"{previous}\n{question}" if previous else question
     started = time.perf_counter()
     try:
-        found = search(agent, searched, question=question, settings=settings, filters=filters)
+        searched, found = search_in_context(agent, in_context, question, settings=settings, filters=filters)
     except ProviderError as error:
         raise UnavailableError(str(error), code=error.code) from error
     seconds = round(time.perf_counter() - started, 4)

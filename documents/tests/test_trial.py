@@ -58,6 +58,13 @@ def test_both_legs_are_shown_with_rank_and_score(acme_api: APIClient, taught: Ag
     assert found["evidence"] == first["evidence"]
 
 
+def test_a_question_before_it_hides_no_more_than_in_a_conversation(acme_api: APIClient, taught: Agent) -> None:
+    before = "When does the office in Lyon open, and how long is the office in Lyon open?"
+    found = tried(acme_api, taught, previous=before, top_k=1)
+    assert [one["content"] for one in found["results"]] == [WARRANTY]
+    assert (found["searched"], found["has_evidence"]) == ("How long is the warranty of the X200?", True)
+
+
 def test_each_setting_does_what_it_says(acme_api: APIClient, taught: Agent) -> None:
     assert len(tried(acme_api, taught, top_k=1)["results"]) == 1
     assert not tried(acme_api, taught, threshold=1.0)["has_evidence"]

@@ -106,7 +106,8 @@ class Round:
         found = self._choose(addresses, depth=0, are_named=True)
         with transaction.atomic():
             self._put(found)
-            if not self.crawl.update_if_held(is_cut_short=self.crawl.is_cut_short, sitemaps={}):
+            known = {"is_cut_short": self.crawl.is_cut_short, "has_outages": self.crawl.has_outages}
+            if not self.crawl.update_if_held(**known, sitemaps={}):
                 raise LostLeaseError
         if not self.counted:
             text = "The site's robots.txt forbids the address that the crawl would begin with."

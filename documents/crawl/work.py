@@ -24,7 +24,7 @@ from knowrithm.turns import anyone_waits, ask_for_turn, free_slot, next_in_turn
 
 log = structlog.get_logger(__name__)
 
-SLOTS = 4  # crawls at a time
+SLOT, SLOTS = "crawl", 4  # crawls at a time
 SLOT_MILLISECONDS = 90_000  # longer than a crawl is silent
 PASSING = ("CRAWL_UNREACHABLE", "CRAWL_ROBOTS_UNAVAILABLE")  # what may be over in a moment
 SLICE = 30.0  # seconds that one worker works on one crawl at a stretch
@@ -70,7 +70,7 @@ def run(crawl_id: uuid.UUID, task: Task[Any, Any], ingest: Task[Any, Any]) -> No
 
 def _slot() -> AbstractContextManager[str | None]:
     """The right to crawl now: the threads that crawl are those that answer questions. None: too many crawl already."""
-    return free_slot("crawl", count=SLOTS, milliseconds=SLOT_MILLISECONDS)
+    return free_slot(SLOT, count=SLOTS, milliseconds=SLOT_MILLISECONDS)
 
 
 def _work_on(crawl: Crawl, task: Task[Any, Any], ingest: Task[Any, Any], slot: str) -> None:

@@ -24,7 +24,8 @@ from tenants.models import Company
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "SLOT", "crawl-in-turn")  # other processes of the run crawl too: they keep their places
     for pattern in ("turns:*", "crawl-*"):
         for key in sync_redis().scan_iter(pattern):
             sync_redis().delete(key)
@@ -106,10 +107,10 @@ def test_without_a_free_slot_nothing_is_done_and_whoever_has_one_goes_on(
 ) -> None:
     add(acme, web, "a1")
     for number in range(work.SLOTS):
-        sync_redis().set(f"crawl-slot:{number}", "1")
+        sync_redis().set(f"{work.SLOT}-slot:{number}", "1")
     assert work.work_in_turn(acme.company.schema_name, crawl_website, ingest) is False
     assert web.asked == []
-    sync_redis().delete("crawl-slot:2")
+    sync_redis().delete(f"{work.SLOT}-slot:2")
     add(globex, web, "g1")
     assert work.work_in_turn(globex.company.schema_name, crawl_website, ingest) is True
     assert work.work_in_turn(globex.company.schema_name, crawl_website, ingest) is True

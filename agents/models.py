@@ -8,7 +8,7 @@ from typing import Any, Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from agents.catalog.models import Provider, ProviderModel
+from agents.catalog.models import Protocol, Provider, ProviderModel
 from agents.enums import AgentKind, AgentStatus, AnswerLength, FieldKind
 from agents.ratings import stars
 from knowrithm.db.fields import EncryptedTextField
@@ -111,6 +111,11 @@ class LLMSettings(EmbedderChoice, BaseModel):
 
     def candidate(self) -> Candidate:
         return Candidate(self.chat_config(), self.llm_temperature, self.llm_max_tokens, self.fallback_after)
+
+    @property
+    def only_quotes(self) -> bool:
+        """The built-in model does, and reads nothing but what it quotes from."""
+        return bool(self.llm_provider.protocol == Protocol.BUILTIN)
 
     @property
     def price(self) -> Price | None:

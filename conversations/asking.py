@@ -74,7 +74,7 @@ def prepare(
         return Asking(passages, failures=failures, kept=kept)
     in_order = settings_in_order(agent.llm_settings)
     told, max_context_tokens = from_person(conversation), conversation.max_context_length
-    visitor = visitor_facts(conversation, guard) if any(_reads(row) for row in in_order) else {}
+    visitor = visitor_facts(conversation, guard) if not all(row.only_quotes for row in in_order) else {}
     request = build_request(
         agent=brief_of(agent),
         question=question,
@@ -103,11 +103,6 @@ def prepare(
 
 def visitor_facts(conversation: Conversation, guard: Guard) -> dict[str, str]:
     return {name: fact for name, value in visitor_of(conversation).items() if (fact := guard.fact(value))}
-
-
-def _reads(row: LLMSettings) -> bool:
-    """The built-in model quotes and reads nothing else, so nothing is looked up for it."""
-    return row.llm_provider.protocol != "builtin"
 
 
 def evidence_of(passages: Iterable[Passage]) -> list[Evidence]:

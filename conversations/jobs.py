@@ -57,7 +57,7 @@ def summarise(handover_id: uuid.UUID) -> None:
         return
     conversation = handover.conversation
     in_order = settings_in_order(agent_to_answer(conversation.agent_id).llm_settings)
-    models = [row for row in in_order if row.llm_provider.protocol != "builtin"]  # which only quotes
+    models = [row for row in in_order if not row.only_quotes]
     messages = spoken(conversation, handover)
     if not models or not messages:
         return

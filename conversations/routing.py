@@ -76,7 +76,7 @@ def route(
     if before is not None and not is_self_contained(question):
         return _route(before, "follow_up", f"The question leans on the one before, which {before.name} answered.")
     asked = question if is_self_contained(question) else retrieval_query(question, history)
-    if supervisor.llm_settings.llm_provider.protocol == "builtin":
+    if supervisor.llm_settings.only_quotes:
         return _nearest(asked, specialists, before)
     told = _asked_of_model(supervisor, asked, specialists, is_wanted)
     if told.is_stopped:

@@ -46,6 +46,7 @@ from documents.retrieval import Passage
 from integrations.enums import EventType
 from knowrithm.circuits import Circuits
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
+from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
 from knowrithm.llm.base import ProviderError, Usage
@@ -65,10 +66,6 @@ class TurnTimeoutError(ProviderError):
 
 class StoppedError(ProviderError):
     code = "STOPPED"
-
-
-class LostLeaseError(Exception):
-    """Another worker has taken the turn over."""
 
 
 @dataclass(slots=True)
@@ -140,6 +137,7 @@ class _Turn:
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
         self.asked: Asked | None = None  # for a specialist
+        self.is_written = False  # by a model that does more than quote
         self.is_wanted = streams.StopFlag(self.schema, reply.pk).is_wanted
         self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
         self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
@@ -247,6 +245,7 @@ class _Turn:
     def _account(self, answer: _Answer, row: LLMSettings) -> None:
         answer.model = row.llm_model.name
         self.trace["model"] = model_kept(row)
+        self.is_written = not row.only_quotes
         if price := row.price:
             answer.cost, answer.currency = price.of(answer.usage), price.currency
 
@@ -331,7 +330,7 @@ class _Turn:
         """Made of what was found and not used: no model is asked, so nobody waits for them."""
         wanted = self.agent.suggests_follow_ups
         if wanted is None:
-            wanted = self.trace.get("model", {}).get("provider", "builtin") != "builtin"
+            wanted = self.is_written
         if not wanted or not checked.cited:
             return []
         shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.question.content)

@@ -7,14 +7,10 @@ more to do. A worker gives a long build back now and then, so that others have t
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -45,6 +41,8 @@ from documents.ingestion.extract import OcrOptions
 from documents.ingestion.sandbox import Chunking, ExtractionCancelledError, extract_limited, limits_for
 from documents.ingestion.split import embedding_text
 from documents.models import EMBEDDER_FIELDS, Document, Home, IndexBuild, SearchIndex, owned_by
+from documents.originals import local_copy
+from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema, enqueue
 from knowrithm.llm.base import ProviderError
@@ -62,10 +60,6 @@ MAX_ATTEMPTS = 4  # without getting on
 SLICE = 20.0  # seconds that one worker works on one build at a stretch, and the document that it is at
 KEPT_FOR = timedelta(days=7)  # the index before, for a way back
 CHUNKS_AT_ONCE = 500  # that are deleted
-
-
-class LostLeaseError(Exception):
-    """The build was cancelled, or another worker has taken it over: this one must not write any more."""
 
 
 class SliceOverError(Exception):
@@ -247,7 +241,7 @@ def _chunks(build: IndexBuild, document: Document, held: threading.Event) -> tup
     if source is not None and (cut == wanted or not index.is_cut_anew):
         return now, cut, ""
     try:
-        with _local_copy(document) as path:
+        with local_copy(document) as path:
             result = extract_limited(
                 path,
                 document.document_type,
@@ -260,16 +254,6 @@ def _chunks(build: IndexBuild, document: Document, held: threading.Event) -> tup
         cause = str(error) if isinstance(error, IngestionError) else "Its original file is not there any more."
         return now, cut, f"It keeps its passages as they were: it could not be read once more. {cause}"
     return carry(now, result.chunks), wanted, ""
-
-
-@contextmanager
-def _local_copy(document: Document) -> Iterator[Path]:
-    """The original as a file on this machine. Raises `ValueError` or `OSError` where there is none."""
-    with document.file.open() as original, tempfile.NamedTemporaryFile(suffix=f".{document.document_type}") as copy:
-        for piece in original.chunks():
-            copy.write(piece)
-        copy.flush()
-        yield Path(copy.name)
 
 
 def _finish(build: IndexBuild) -> bool:

@@ -11,7 +11,6 @@ with its cause in words.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 import time
 import uuid
@@ -49,9 +48,11 @@ from documents.ingestion.sandbox import (
 )
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
+from documents.originals import local_copy
 from documents.signals import document_failed, document_processed
 from documents.versions import settle
 from knowrithm import jobs as task_records
+from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema, enqueue, is_usable
 from knowrithm.llm.base import ProviderError
@@ -76,10 +77,6 @@ HISTORY = 20  # finished jobs from which the speed of the stages is known
 
 
 Identity = tuple[object, ...]  # LLMSettings.embedding_identity
-
-
-class LostLeaseError(Exception):
-    """Another worker has taken the job over: this one must not write any more."""
 
 
 class EmbedderChangedError(Exception):
@@ -261,7 +258,7 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
             _fetch(document)
             IngestionJob.objects.filter(pk=job.pk).update(fetches=False)  # a retry reads what is there now
     clock.expected = _expected(document)
-    with clock.stage(Stage.EXTRACTING), _local_copy(document) as path:
+    with clock.stage(Stage.EXTRACTING), local_copy(document) as path:
         result = _extract(path, document, clock, held)
     result = replace(result, chunks=with_edits(document, result.chunks))
     with clock.stage(Stage.EMBEDDING):
@@ -295,26 +292,6 @@ def _fetch(document: Document) -> None:
     document.save(update_fields=["original_filename", "document_type", "file_size", "sha256", "file", "updated_at"])
     if old and old != document.file.name:
         document.file.storage.delete(old)
-
-
-@contextmanager
-def _local_copy(document: Document) -> Iterator[Path]:
-    """The document as a file on this machine, whatever the storage."""
-    try:
-        path = Path(document.file.path)
-    except NotImplementedError:
-        path = None
-    if path is not None:
-        yield path
-    else:
-        with (
-            document.file.open() as original,
-            tempfile.NamedTemporaryFile(suffix=f".{document.document_type}") as copy,
-        ):
-            for piece in original.chunks():
-                copy.write(piece)
-            copy.flush()
-            yield Path(copy.name)
 
 
 def _extract(path: Path, document: Document, clock: _Clock, held: threading.Event) -> IngestionResult:

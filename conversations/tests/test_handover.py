@@ -51,6 +51,7 @@ from conversations.tests.test_turn_models import QUESTION, no_circuits, taught
 from integrations.models import Webhook, WebhookDelivery
 from integrations.notifications.models import Notification
 from knowrithm.celery import app as celery
+from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.redis import sync_redis
 from knowrithm.db.schema import leave_company
 from knowrithm.errors import ServiceError
@@ -246,7 +247,7 @@ def test_a_late_answer_does_not_appear_after_the_take_over(in_acme: Character) -
     assert claimed is not None
     working = turn._Turn(claimed)
     take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
-    with pytest.raises(turn.LostLeaseError):
+    with pytest.raises(LostLeaseError):
         working._say("Too late.", [])
     reply = Message.objects.get(pk=started.reply.pk)
     assert (reply.content, reply.status, reply.error_code, reply.is_archived) == ("", "failed", "TAKEN_OVER", True)
@@ -265,7 +266,7 @@ def test_after_the_take_over_a_turn_that_still_holds_its_lease_writes_nothing(in
     claimed = Message.claim(started.reply.pk, *turn.RELATED)
     assert claimed is not None
     Conversation.objects.filter(pk=conversation.pk).update(owner="person", person_name="Ada")
-    with pytest.raises(turn.LostLeaseError):
+    with pytest.raises(LostLeaseError):
         turn._Turn(claimed)._say("Too late.", [])
     assert Message.objects.get(pk=started.reply.pk).content == ""
 
@@ -844,7 +845,7 @@ def test_an_answer_and_a_take_over_at_the_same_instant(committed: Character) -> 
 
             outcomes = _at_once(answer, take)
             assert outcomes[1] is None, repr(outcomes[1])
-            assert outcomes[0] is None or isinstance(outcomes[0], turn.LostLeaseError), repr(outcomes[0])
+            assert outcomes[0] is None or isinstance(outcomes[0], LostLeaseError), repr(outcomes[0])
             reply = Message.objects.get(pk=started.reply.pk)
             taken = Message.objects.get(conversation=conversation, role="system")
             if reply.is_archived:

@@ -17,10 +17,6 @@ MANY_QUERIES = "PAGE_MANY_QUERIES"
 NOT_COUNTED = (FORBIDDEN, REDIRECTED, MANY_QUERIES)  # against the limit of pages
 
 
-class LostLeaseError(Exception):
-    """The crawl was cancelled, or another worker has taken it over: this one must not write any more."""
-
-
 class SliceOverError(Exception):
     """Somebody else's turn."""
 

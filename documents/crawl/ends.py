@@ -10,12 +10,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from documents.crawl.base import GONE, NOT_COUNTED, REDIRECTED, UNLINKED, LostLeaseError, ask_for_worker
+from documents.crawl.base import GONE, NOT_COUNTED, REDIRECTED, UNLINKED, ask_for_worker
 from documents.crawl.pages import set_aside
 from documents.enums import UNFINISHED_JOBS, CrawlStage, DocumentStatus, JobStatus, PageStatus, SourceStatus
 from documents.exceptions import CrawlError
 from documents.models import Crawl, WebsitePage, WebsiteSource
 from knowrithm import jobs as task_records
+from knowrithm.db.lease import LostLeaseError
 from tenants.audit.services import record_event
 
 INDEXING_PATIENCE = timedelta(minutes=15)

@@ -13,7 +13,7 @@ from celery import Task
 from django.db import transaction
 from django.utils import timezone
 
-from documents.crawl.base import FORBIDDEN, GONE, MANY_QUERIES, NOT_COUNTED, REDIRECTED, LostLeaseError
+from documents.crawl.base import FORBIDDEN, GONE, MANY_QUERIES, NOT_COUNTED, REDIRECTED
 from documents.crawl.pages import bring_back, read_again_if_failed, set_aside, store
 from documents.enums import CrawlMode, CrawlStage, PageStatus
 from documents.exceptions import CrawlError
@@ -32,6 +32,7 @@ from documents.ingestion.web.reader import PageReader
 from documents.models import Crawl, WebsitePage
 from documents.site import FILE_TYPES, HTML_TYPES, MAX_PAGE_BYTES, Site, Sitemaps
 from knowrithm import jobs as task_records
+from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.schema import release_connection
 from knowrithm.net.outbound import FetchedPage, OutboundError
 

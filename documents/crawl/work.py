@@ -11,13 +11,14 @@ import structlog
 from celery import Task
 from django.db import OperationalError
 
-from documents.crawl.base import MAX_ATTEMPTS, RELATED, TURNS, LostLeaseError, SliceOverError
+from documents.crawl.base import MAX_ATTEMPTS, RELATED, TURNS, SliceOverError
 from documents.crawl.ends import await_documents, complete, fail, finish_pages, go_on_later
 from documents.crawl.visits import Round
 from documents.enums import CrawlStage
 from documents.exceptions import CrawlError
 from documents.ingestion.web.reader import PageReader
 from documents.models import Crawl
+from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import current_schema, is_usable
 from knowrithm.turns import anyone_waits, ask_for_turn, free_slot, next_in_turn

@@ -20,6 +20,7 @@ from documents.enums import IndexState
 from documents.models import Document, DocumentChunk, IndexBuild, SearchIndex
 from documents.retrieval import Passage, retrieve
 from documents.tests.test_lifecycle import counts, learn, only_chunk, work_off
+from knowrithm.db.lease import LostLeaseError
 from knowrithm.tests.providers import GoogleServer, OpenAIServer
 
 AGENT = "/api/v1/agent"
@@ -278,7 +279,7 @@ def test_a_worker_that_died_is_followed_by_one_that_does_only_the_rest(acme_api:
             assert DocumentChunk.objects.count() == 4
             assert DocumentChunk.everywhere.count() == 8
             # The dead one comes back: it must not write.
-            with row.kept_alive() as held, pytest.raises(builds.LostLeaseError):
+            with row.kept_alive() as held, pytest.raises(LostLeaseError):
                 builds._bring(row, Document.objects.select_related("agent", "dataset").all()[0], held)
         assert len(server.requests) == 4
     assert states(acme)["answering"] == "text-embedding-3-small"

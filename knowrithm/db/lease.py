@@ -31,6 +31,10 @@ LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 HEARTBEAT_SECONDS = settings.LEASE_SECONDS / 4
 
 
+class LostLeaseError(Exception):
+    """The work was cancelled, or another worker has taken it over: this one must not write any more."""
+
+
 _CLAIM = """
 UPDATE {} SET status = %(working)s, lease_id = %(lease_id)s, lease_until = %(until)s, attempts = attempts + 1
 WHERE id = %(pk)s AND (status = %(waiting)s OR (status = %(working)s AND lease_until < %(now)s))

@@ -41,6 +41,7 @@ from conversations.records import message_record, task_result
 from conversations.routing import Asked, route
 from conversations.selectors import exchanges_before, is_behind_another, next_in_line
 from conversations.wording import Notice, notice, sentence
+from documents.embeddings import expect_query
 from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage
 from integrations.enums import EventType
@@ -147,6 +148,8 @@ class _Turn:
         streams.publish(self.schema, self.conversation.id, name, {**of, **data})
 
     def answer(self, is_held: Any) -> None:
+        if not self.reply.is_blocked:
+            expect_query(self.agent.llm_settings.embedding_config(), self.question.content)
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
         report_progress(str(self.reply.task_id), 10, "Searching")
         if closed := closed_answer(self.agent, self.conversation):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from documents.models import KnownEmbedding
 from knowrithm.db.schema import release_connection
 from knowrithm.llm.base import Embedder, ProviderConfig
+from knowrithm.llm.providers.builtin import embed_ahead
 from knowrithm.llm.registry import embeds_here
 
 BATCH = 16  # texts that are embedded at a time
@@ -46,6 +47,15 @@ def embed(
         _keep(fresh)
     on_progress(1.0)
     return [vectors[key] for key in keys], known
+
+
+def expect_query(config: ProviderConfig, text: str) -> None:
+    """Begin to embed what will be searched for, while the rest that the search needs is read.
+
+    With the built-in model alone: a provider is asked once, and by who waits for it.
+    """
+    if embeds_here(config):
+        embed_ahead(text)
 
 
 def release_before(config: ProviderConfig) -> None:

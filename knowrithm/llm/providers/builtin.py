@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,8 +73,21 @@ def _embed(text: str) -> Vector:
     return model.embed(model.tokenizer.encode(text))
 
 
-_embed_short = lru_cache(maxsize=2048)(_embed)  # 3 MB
+def _embed_short(text: str) -> Vector:
+    # Who asks for what is being embedded waits for that; now and then it waits for another text's sake.
+    with _in_work[hash(text) % len(_in_work)]:
+        return _remembered(text)
 
+
+def embed_ahead(text: str) -> None:
+    """Begin to embed a short text that `embed_query` will be asked for in a moment."""
+    if len(text) <= SHORT:
+        _ahead.submit(_embed_short, text)
+
+
+_remembered = lru_cache(maxsize=2048)(_embed)  # 3 MB
+_in_work = [threading.Lock() for _ in range(64)]
+_ahead = ThreadPoolExecutor(1, "embed-ahead")
 _lock = threading.Lock()
 _model: _Model | None = None
 
@@ -88,7 +102,9 @@ def _loaded_model() -> _Model:
 
 def _forget_model() -> None:
     """A forked worker process has none of the threads that the model's session counts on: it loads its own."""
-    global _lock, _model
+    global _ahead, _in_work, _lock, _model
+    _in_work = [threading.Lock() for _ in range(64)]
+    _ahead = ThreadPoolExecutor(1, "embed-ahead")
     _lock = threading.Lock()
     _model = None
 

@@ -124,6 +124,16 @@ def test_minilm_counts_the_first_256_tokens() -> None:
     assert MINILM.embed_query(start + "banana " * 50) == MINILM.embed_query(start)
 
 
+def test_minilm_embeds_once_what_was_begun_ahead() -> None:
+    text = "Is what was begun ahead embedded once more?"
+    before = builtin._remembered.cache_info().misses
+    builtin.embed_ahead(text)
+    vector = builtin.MiniLMEmbedder().embed_query(text)
+    builtin._ahead.submit(int).result()  # what was begun is over
+    assert builtin._remembered.cache_info().misses == before + 1
+    assert vector == builtin._embed(text).tolist()
+
+
 def test_minilm_takes_nothing_and_odd_texts() -> None:
     assert MINILM.embed_documents([]) == []
     vectors = MINILM.embed_documents(["", " \n\t", "\x00\ufffe", "日本語のテキスト", "🙂" * 1000])

@@ -789,7 +789,7 @@ def listened(visit: Visit) -> int:
 
 def wait_until_open(visit: Visit, count: int) -> None:
     """Streams by which visitors follow their conversation."""
-    for _ in range(50):
+    for _ in range(200):  # the server hears of who has gone when it writes to them
         if listened(visit) - visit.stub.gone == count:
             break
         visit.page.wait_for_timeout(100)

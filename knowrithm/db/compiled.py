@@ -62,7 +62,8 @@ class CompiledQuery(Generic[Row]):
         rows = self._rows() if part == slice(None) else self._rows()[part]
         compiler = rows.query.get_compiler(rows.db)
         sql, parameters = compiler.as_sql()
-        return _Compiled(rows, compiler, sql, tuple(parameters))
+        converters = compiler.get_converters([column for column, *_ in compiler.select])
+        return _Compiled(rows, compiler, sql, tuple(parameters), converters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class _Compiled(Generic[Row]):
     compiler: Any
     sql: str
     parameters: tuple[Any, ...]
+    converters: dict[int, Any]
 
 
 def _compiler(made: _Compiled[Any], parameters: tuple[Any, ...], using: str, *_: Any, **__: Any) -> Any:
@@ -78,6 +80,7 @@ def _compiler(made: _Compiled[Any], parameters: tuple[Any, ...], using: str, *_:
     compiler = copy.copy(made.compiler)
     compiler.connection = connections[using]
     compiler.as_sql = lambda *_, **__: (made.sql, parameters)
+    compiler.get_converters = lambda _: made.converters
     compiler.execute_sql = partial(_execute, made.compiler.execute_sql.__func__, compiler)
     return compiler
 

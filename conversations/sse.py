@@ -112,9 +112,22 @@ class Hub:
     def __init__(self) -> None:
         self.client: redis.asyncio.Redis = async_redis()
         self._listeners: dict[str, set[Wake]] = defaultdict(set)
-        self.ending = asyncio.Event()  # the process is to end, and no listener may hold it up
+        self._open: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self._pubsub = self.client.pubsub()
         self._task: asyncio.Task[None] | None = None
+
+    def add(self, stream: asyncio.Task[None]) -> None:
+        """A stream that is cancelled when the process is to end: it may not hold that up."""
+        self._open.add(stream)
+        stream.add_done_callback(self._open.discard)
+        if self._is_ending:
+            stream.cancel()
+
+    def end(self) -> None:
+        self._is_ending = True
+        for stream in self._open:
+            stream.cancel()
 
     @asynccontextmanager
     async def listening(self, key: str) -> AsyncIterator[Wake]:
@@ -173,7 +186,7 @@ def end_when_signalled() -> None:
         server = signal.getsignal(number)
 
         def end(number: int, frame: FrameType | None, server: Any = server) -> None:
-            loop.call_soon_threadsafe(hub.ending.set)
+            loop.call_soon_threadsafe(hub.end)
             if callable(server):
                 server(number, frame)
 
@@ -187,14 +200,14 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
         await _send_error(send, error)
         return
     disconnect = asyncio.create_task(wait_for_disconnect(receive))
-    ending = asyncio.create_task(_hub().ending.wait())
     stream = asyncio.create_task(_stream(scope, send, subscription))
-    done, pending = await asyncio.wait({disconnect, ending, stream}, return_when=asyncio.FIRST_COMPLETED)
+    _hub().add(stream)
+    done, pending = await asyncio.wait({disconnect, stream}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
     for task in done:
-        fault = task.exception()
+        fault = None if task.cancelled() else task.exception()
         if fault is not None and not isinstance(fault, OSError):
             log.error("stream_failed", exc_info=fault)
 

@@ -218,16 +218,10 @@ async def wait_for_disconnect(receive: Receive) -> None:
 
 
 async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> None:
-    headers = [
-        *((name.lower().encode(), value.encode()) for name, value in subscription.headers.items()),
-        *((name.lower().encode(), value.encode()) for name, value in UNBUFFERED.items()),
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"access-control-allow-origin", b"*"),
-    ]
     if subscription.is_followed:  # before it is said that we listen, or what comes before we do would be lost
         newest = await _hub().client.xrevrange(subscription.key, count=1)
         subscription = replace(subscription, since=newest[0][0] if newest else streams.BEGINNING)
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": 200, "headers": _headers(subscription)})
 
     async def write(text: str) -> None:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
@@ -241,6 +235,15 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
             await write(text)
     finally:
         await send({"type": "http.response.body", "body": b""})
+
+
+def _headers(subscription: Subscription) -> list[tuple[bytes, bytes]]:
+    return [
+        *((name.lower().encode(), value.encode()) for name, value in subscription.headers.items()),
+        *((name.lower().encode(), value.encode()) for name, value in UNBUFFERED.items()),
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"access-control-allow-origin", b"*"),
+    ]
 
 
 def answer_to(turn: Turn, *, scope: Mapping[str, Any], after: str) -> AsyncIterator[str]:

@@ -49,6 +49,7 @@ from documents.ingestion.sandbox import (
 from documents.ingestion.split import embedding_text
 from documents.models import Document, IngestionJob
 from documents.originals import local_copy
+from documents.selectors import documents_with_content
 from documents.signals import document_failed, document_processed
 from documents.versions import settle
 from knowrithm import jobs as task_records
@@ -260,7 +261,8 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
     clock.expected = _expected(document)
     with clock.stage(Stage.EXTRACTING), local_copy(document) as path:
         result = _extract(path, document, clock, held)
-    result = replace(result, chunks=with_edits(document, result.chunks))
+    remarks = _remarks(document) if document.source_url and document.sha256 else []
+    result = replace(result, chunks=with_edits(document, result.chunks), warnings=(*result.warnings, *remarks))
     with clock.stage(Stage.EMBEDDING):
         vectors, model_name, identity = _embed(result, document, clock)
     with clock.stage(Stage.SAVING):
@@ -292,6 +294,15 @@ def _fetch(document: Document) -> None:
     document.save(update_fields=["original_filename", "document_type", "file_size", "sha256", "file", "updated_at"])
     if old and old != document.file.name:
         document.file.storage.delete(old)
+
+
+def _remarks(document: Document) -> list[str]:
+    """Of what an address has: whether it is a duplicate was not to be known when the address was taken."""
+    others = documents_with_content(document.home, document.sha256).exclude(pk=document.pk)
+    if document.lineage:
+        others = others.exclude(lineage=document.lineage)
+    twin = others.first()
+    return [f"The document {twin.name} has the same content. Archive one of the two."] if twin else []
 
 
 def _extract(path: Path, document: Document, clock: _Clock, held: threading.Event) -> IngestionResult:

@@ -23,6 +23,7 @@ from documents.models import (
     IngestionJob,
     WebsitePage,
     WebsiteSource,
+    owned_by,
 )
 from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import NotFoundError
@@ -67,6 +68,12 @@ def documents_list(
         rows = rows.filter(Q(original_filename__icontains=search) | Q(title__icontains=search))
     found: QuerySet[Document] = rows.defer("pages")  # a long scan has many
     return found
+
+
+def documents_with_content(home: Home, sha256: str) -> QuerySet[Document]:
+    """What the agent or dataset has of a file, the oldest first. What could not be read, or was cancelled, is none."""
+    rows: QuerySet[Document] = Document.objects.with_progress().live().filter(**owned_by(home), sha256=sha256)
+    return rows.exclude(status__in=(DocumentStatus.FAILED, DocumentStatus.CANCELLED)).order_by("created_at")
 
 
 def languages_found() -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from documents.ingestion.base import IngestionError
 from documents.ingestion.detect import detect_type
 from documents.jobs import queue_job
 from documents.models import Document, Home, IngestionJob, WebsitePage, owned_by
+from documents.selectors import documents_with_content
 from documents.services.metadata import check_size
 from documents.services.records import record_documents
 from documents.services.tags import clean_tags
@@ -105,17 +106,11 @@ def upload(
 
 
 def _known(home: Home, file: UploadedFile[Any], beside: Sequence[Document]) -> Document | None:
-    """What the agent or dataset has of the same content, or what comes `beside` it.
-
-    One that could not be read, or whose reading was cancelled, is none.
-    """
+    """What the agent or dataset has of the same content, or what comes `beside` it."""
     if not file.size or file.size > settings.MAX_FILE_SIZE:
         return None
     sha256 = sha256_of(file)
-    rows = Document.objects.with_progress().live().filter(**owned_by(home), sha256=sha256)
-    known: Document | None = (
-        rows.exclude(status__in=(DocumentStatus.FAILED, DocumentStatus.CANCELLED)).order_by("created_at").first()
-    )
+    known: Document | None = documents_with_content(home, sha256).first()
     return known or next((document for document in beside if document.sha256 == sha256), None)
 
 

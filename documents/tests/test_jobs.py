@@ -143,6 +143,27 @@ def test_an_address_that_has_no_time_is_asked_again(
         assert document.status == ("failed" if after == "failed" else "processed")
 
 
+def test_an_address_with_the_content_of_another_document_says_so(
+    in_acme: Character, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_ALLOW", "127.0.0.1")
+    with serving() as web:
+        web.pages["/faq"] = web.pages["/copy"] = html("The shop opens at nine.")
+        web.pages["/other"] = html("The shop closes at six.")
+        warnings = {}
+        for name in ("faq", "copy", "other"):
+            document = Document.objects.create(
+                agent=in_acme.agent, original_filename=name, source_url=web.url(f"/{name}")
+            )
+            queue_ingestion(document)
+            work_off()
+            document.refresh_from_db()
+            warnings[name] = document.warnings
+    assert warnings == {
+        "faq": [], "copy": ["The document The shop opens at nine has the same content. Archive one of the two."], "other": [],
+    }  # fmt: skip
+
+
 # --- The embedding cache ------------------------------------------------------------------------------------------
 
 

@@ -159,9 +159,8 @@ def test_an_address_with_the_content_of_another_document_says_so(
             work_off()
             document.refresh_from_db()
             warnings[name] = document.warnings
-    assert warnings == {
-        "faq": [], "copy": ["The document The shop opens at nine has the same content. Archive one of the two."], "other": [],
-    }  # fmt: skip
+    told = "The document The shop opens at nine has the same content. Archive one of the two."
+    assert warnings == {"faq": [], "copy": [told], "other": []}
 
 
 # --- The embedding cache ------------------------------------------------------------------------------------------

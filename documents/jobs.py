@@ -302,7 +302,7 @@ def _remarks(document: Document) -> list[str]:
     if document.lineage:
         others = others.exclude(lineage=document.lineage)
     twin = others.first()
-    return [f"The document {twin.name} has the same content. Archive one of the two."] if twin else []
+    return [f"The document {twin.name} has the same content."] if twin else []
 
 
 def _extract(path: Path, document: Document, clock: _Clock, held: threading.Event) -> IngestionResult:

@@ -138,8 +138,8 @@ def _give(conversation: Conversation, user: User, act: Act) -> Handover:
 def hand_back(*, actor: Principal, conversation_id: uuid.UUID, summary: str = "") -> Conversation:
     """The agent answers again, first what the visitor has asked last if nobody has answered it.
 
-    It knows what was settled: by `summary`, or else by one that is made.
-    One is taken from the messages at once; the agent's model, where it has one, writes a better one afterwards.
+    It knows what was settled: by `summary`, or else by one that is taken from the messages at once, and for which the
+    agent's model, where it has one, writes a better one afterwards.
     """
     conversation = lock_conversation(actor, conversation_id)
     _check(Act.HAND_BACK, actor, conversation)

@@ -139,9 +139,8 @@ class Crawl(LeasedModel, BaseModel):
     changed_count = models.PositiveIntegerField(default=0)
     archived_count = models.PositiveIntegerField(default=0)
     is_cut_short = models.BooleanField(default=False)  # there were more pages than the limit
-    has_outages = models.BooleanField(
-        default=False
-    )  # some pages could not be had just now, or known ones were left out
+    # Some pages could not be had just now, or known ones were left out.
+    has_outages = models.BooleanField(default=False)
     error = models.TextField(blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)  # not before; None: at once

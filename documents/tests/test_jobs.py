@@ -159,7 +159,7 @@ def test_an_address_with_the_content_of_another_document_says_so(
             work_off()
             document.refresh_from_db()
             warnings[name] = document.warnings
-    told = "The document The shop opens at nine has the same content. Archive one of the two."
+    told = "The document The shop opens at nine has the same content."
     assert warnings == {"faq": [], "copy": [told], "other": []}
 
 

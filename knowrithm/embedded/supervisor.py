@@ -26,7 +26,7 @@ from knowrithm.embedded.errors import EmbeddedError
 from knowrithm.embedded.process import Account, kill_group, spawn
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0  # seconds between a crash and the restart
-STEADY = 30.0  # seconds; a part that ran this long is sound, and its next crash counts as the first
+STEADY = 10.0  # seconds; a part that ran this long is sound, and its next crash counts as the first
 TICK = 0.1  # seconds between two looks at the children
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_BYTES = 10_000_000  # a part's log file is put aside when it is so large, and the one before that is deleted

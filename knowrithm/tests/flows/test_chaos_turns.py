@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -29,6 +29,9 @@ TURNS = int(os.environ.get("CHAOS_TURNS", "8"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 A_SECOND = 4  # turns that are asked in one
 BETWEEN_KILLS = (1.0, 4.0)  # seconds
+# A part that is killed whenever it is up pauses ever longer before it starts, and in the end nothing runs: no chaos,
+# an outage. So each runs for a while first; the kills of different parts still overlap.
+UP_FOR = 8.0  # seconds
 PARTS = ("worker@", "valkey", "uvicorn")
 TAKEN_WITHIN = 120  # seconds in which a client that comes back is listened to
 # A message that Valkey lost is found after two minutes; a lease of 30 seconds may run out three times after that.
@@ -74,9 +77,11 @@ def kill_parts(platform: Platform, until: threading.Event, killed: list[str]) ->
     chance = random.Random(SEED)  # moments, not secrets
     while not until.wait(chance.uniform(*BETWEEN_KILLS)) or len(killed) < len(PARTS):
         name = PARTS[len(killed) % len(PARTS)]
-        with suppress(ValueError, ProcessLookupError):  # it is being started again
-            os.kill(platform.part(name).pid, signal.SIGKILL)
-            killed.append(name)
+        with suppress(ValueError, psutil.NoSuchProcess):  # it is being started again
+            part = psutil.Process(platform.part(name).pid)
+            if time.time() - part.create_time() > UP_FOR:
+                part.kill()
+                killed.append(name)
 
 
 def turns_of(owner: Owner, conversation_id: str) -> list[dict[str, Any]]:
@@ -95,10 +100,10 @@ def test_every_turn_ends_answered_or_failed_with_its_cause(platform: Platform, o
         for conversation_id in conversations:
             asking.append(pool.submit(ask, owner, conversation_id))
             time.sleep(1 / A_SECOND)
-        faults = [future.exception() for future in asking]
+        faults = [fault for future in asking if (fault := future.exception())]
     done.set()
     killer.join()
-    assert (faults, set(killed)) == ([None] * TURNS, set(PARTS))
+    assert (faults, set(killed)) == ([], set(PARTS))
     wait_for(lambda: platform.health() == "healthy", seconds=TAKEN_WITHIN)
 
     def ended() -> list[list[dict[str, Any]]] | None:

@@ -93,8 +93,8 @@ def get_agent(agent_id: uuid.UUID, *, include_archived: bool = False) -> Agent:
     return agent
 
 
-def agent_for_visitor(agent_id: uuid.UUID) -> Agent:
-    """`get_agent` without its settings, which no visitor is shown."""
+def agent_without_settings(agent_id: uuid.UUID) -> Agent:
+    """`get_agent` for who only wants to talk to it."""
     agent = _AGENT.get(agent_id)
     if agent is None:
         raise NotFoundError("There is no such agent.")

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -29,12 +30,13 @@ from integrations.notifications.enums import Kind
 from integrations.notifications.selectors import active_people
 from integrations.notifications.services import notify
 from knowrithm.circuits import Circuits
+from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import current_schema
 from knowrithm.llm.base import ProviderError
 from knowrithm.llm.fallback import AnswerStream
 from leads.enums import EventKind
-from leads.models import Lead
+from leads.models import Lead, LeadEvent
 from tenants import mail
 from tenants.audit.services import record_event
 from tenants.enums import Letter
@@ -235,15 +237,23 @@ def mail_visitor(conversation_id: uuid.UUID) -> None:
 # --- Leads --------------------------------------------------------------------------------------------------------
 
 
+_LEAD_AND_AGENT: CompiledQuery[Any] = CompiledQuery(
+    lambda: Lead.objects.live().exclude(source=DEMO).annotate(agent_name=F("agent__name")).filter(pk=ANY_ID).order_by()
+)
+_ADDITION: CompiledQuery[LeadEvent] = CompiledQuery(
+    lambda: LeadEvent.objects.filter(lead=ANY_ID, kind=EventKind.CREATED).order_by()
+)
+
+
 @transaction.atomic
 def tell_of_lead(lead_id: uuid.UUID) -> None:
-    lead = Lead.objects.live().select_related("agent").filter(pk=lead_id).exclude(source=DEMO).first()
+    lead = _LEAD_AND_AGENT.get(lead_id)
     if lead is None:
         return
-    added = lead.events.filter(kind=EventKind.CREATED).first()
+    added = next(iter(_ADDITION.of(lead_id)), None)
     who, people = lead.full_name or "A visitor", None
     if added is None:
-        text = f"{who} registered" + (f" with {lead.agent.name}" if lead.agent else "")
+        text = f"{who} registered" + (f" with {lead.agent_name}" if lead.agent_name else "")
     else:
         text = f"{who} was added by {added.actor_label or 'your team'}"
         people = [one for one in active_people(current_schema()) if one != added.actor_id]  # who did it knows it

@@ -203,8 +203,13 @@ def is_behind_another(reply: Message) -> bool:
 
 def next_in_line(reply: Message) -> uuid.UUID | None:
     """The reply of the conversation that waits for this one to end."""
-    later = _unfinished(reply.conversation_id).filter(status=MessageStatus.PENDING, position__gt=reply.position)
-    return later.order_by("position").values_list("pk", flat=True).first()
+    waiting = _WAITING.of(reply.conversation_id)
+    return next((other.pk for other in waiting if other.position > reply.position), None)
+
+
+_WAITING: CompiledQuery[Message] = CompiledQuery(
+    lambda: _unfinished(ANY_ID).filter(status=MessageStatus.PENDING).order_by("position").only("pk", "position")
+)
 
 
 def exchanges_before(message: Message, *, limit: int) -> Sequence[Exchange]:

@@ -9,35 +9,13 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
 
 import django
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
-
-from knowrithm.charset import AsgiRequest
 
 django.setup(set_prefix=False)
 
-
-class SyncHandler(ASGIHandler):
-    """Django's handler with one hop to a thread for the whole request.
-
-    Every view and middleware of ours is synchronous. In Django's asynchronous chain each middleware of the old
-    style would go to a thread and back by itself, twice: about a third of a small request's time.
-    """
-
-    request_class = AsgiRequest
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
-
+from conversations import direct, sse  # noqa: E402  # models may be imported once Django is set up
+from knowrithm.handler import SyncHandler  # noqa: E402  # as well as what needs the settings
 
 django_application = SyncHandler()
-
-from conversations import direct, sse  # noqa: E402  # models may be imported once Django is set up
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

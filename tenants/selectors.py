@@ -10,6 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
+from knowrithm.db.compiled import ANY_TEXT, CompiledQuery
 from knowrithm.db.schema import schema_name
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind, Role
@@ -164,14 +165,18 @@ def _as_uuid(text: object) -> uuid.UUID | None:
 
 def encrypts_lead_data() -> bool:
     """Whether the company whose schema is set wants it, as the database says now."""
-    found = Company.objects.filter(schema_name=schema_name()).values_list("encrypts_lead_data", flat=True).first()
-    return bool(found)
+    return any(company.encrypts_lead_data for company in _WISHES.of(text=schema_name()))
 
 
 def ocr_languages() -> tuple[str, ...]:
     """In which the scanned pages of the company whose schema is set are read."""
-    found = Company.objects.filter(schema_name=schema_name()).values_list("ocr_languages", flat=True).first()
-    return tuple(found or default_languages())
+    found = next(iter(_WISHES.of(text=schema_name())), None)
+    return tuple((found and found.ocr_languages) or default_languages())
+
+
+_WISHES: CompiledQuery[Company] = CompiledQuery(
+    lambda: Company.objects.filter(schema_name=ANY_TEXT).order_by().only("encrypts_lead_data", "ocr_languages")
+)
 
 
 def reaches_every_company(actor: Principal) -> bool:

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from agents.selectors import agent_for_visitor, get_agent
+from agents.selectors import agent_without_settings, get_agent
 from conversations import selectors, services, sse, streams
 from conversations.api.serializers import (
     ChatAccepted,
@@ -107,7 +107,7 @@ class ConversationViewSet(ApiViewSet):
     )
     def create(self, request: Request) -> Response:
         data = self.validated(ConversationInput, request)
-        agent = agent_for_visitor(data.pop("agent_id"))
+        agent = agent_without_settings(data.pop("agent_id"))
         conversation = services.create_conversation(actor=self.principal(), agent=agent, **data)
         return Response(single("conversation", ConversationSerializer(conversation).data), status=201)
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from agents.handover import read_handover
 from agents.models import Agent
-from agents.selectors import get_agent
+from agents.selectors import agent_without_settings
 from conversations import handing, jobs, streams, tasks
 from conversations.enums import EntityType, HandoverReason, MessageRole, MessageStatus, Owner
 from conversations.exceptions import ConversationTakenError, NotNewestError, StillAnsweringError
@@ -103,7 +103,7 @@ def ask_agent(
 ) -> Turn:
     """`start_turn` in a conversation with this agent, which begins here without `conversation_id`."""
     if conversation_id is None:
-        agent = get_agent(agent_id)
+        agent = agent_without_settings(agent_id)
         conversation_id = create_conversation(actor=actor, agent=agent, metadata=metadata).id
     elif get_conversation(actor, conversation_id).agent_id != agent_id:
         raise NotFoundError("There is no such conversation.")

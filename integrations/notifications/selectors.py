@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from integrations.notifications.enums import MAILED_UNASKED, Kind
 from integrations.notifications.models import Notification, Preference
+from knowrithm.db.compiled import ANY_TEXT, CompiledQuery
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, Role
 from tenants.enums import UserStatus
@@ -39,10 +40,18 @@ def get_notification(actor: Principal, notification_id: uuid.UUID) -> Notificati
 
 def active_people(schema: str, *, among: Collection[uuid.UUID] | None = None) -> list[uuid.UUID]:
     """Of the company with this schema."""
-    rows = User.objects.filter(company__schema_name=schema, status=UserStatus.ACTIVE).exclude(role=Role.SUPER_ADMIN)
-    if among is not None:
-        rows = rows.filter(pk__in=among)
-    return list(rows.order_by("created_at").values_list("pk", flat=True))
+    people = [user.pk for user in _ACTIVE_PEOPLE.of(text=schema)]
+    return people if among is None else [one for one in people if one in among]
+
+
+_ACTIVE_PEOPLE: CompiledQuery[User] = CompiledQuery(
+    lambda: (
+        User.objects.filter(company__schema_name=ANY_TEXT, status=UserStatus.ACTIVE)
+        .exclude(role=Role.SUPER_ADMIN)
+        .order_by("created_at")
+        .only("pk")
+    )
+)
 
 
 def wishes_of(user_id: uuid.UUID) -> list[Wish]:
@@ -55,7 +64,9 @@ def wishes_of(user_id: uuid.UUID) -> list[Wish]:
 
 
 def wishes_for(kind: Kind, user_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Wish]:
-    ids = list(user_ids)
-    chosen = {row.user_id: row for row in Preference.objects.filter(user_id__in=ids, kind=kind)}
+    chosen = {row.user_id: row for row in _PREFERENCES.of(text=kind.value)}
     usual = Wish(kind, True, kind in MAILED_UNASKED)
-    return {one: Wish(kind, row.in_app, row.mail) if (row := chosen.get(one)) else usual for one in ids}
+    return {one: Wish(kind, row.in_app, row.mail) if (row := chosen.get(one)) else usual for one in user_ids}
+
+
+_PREFERENCES: CompiledQuery[Preference] = CompiledQuery(lambda: Preference.objects.filter(kind=ANY_TEXT))

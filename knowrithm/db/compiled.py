@@ -18,14 +18,15 @@ from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
 
-# Where a `CompiledQuery` is to put the id that it is asked for, and a second one.
+# Where a `CompiledQuery` is to put the id that it is asked for, a second one, and a text.
 ANY_ID = uuid.UUID("a11ce5ed-0000-4000-8000-00000000a11d")
 OTHER_ID = uuid.UUID("07e21d00-0000-4000-8000-0000000a11ce")
+ANY_TEXT = str(uuid.UUID("7e7e0000-0000-4000-8000-0000000a117e"))
 
 
 class CompiledQuery(Generic[Row]):
-    """The rows of the QuerySet that `rows` makes, any slice of them, or those of the ids that `ANY_ID` and `OTHER_ID`
-    stand for.
+    """The rows of the QuerySet that `rows` makes, any slice of them, or those of what `ANY_ID`, `OTHER_ID` and
+    `ANY_TEXT` stand for.
 
     Nothing else in the QuerySet may change from one call to the next. What is kept is the text of the SQL, which names
     no schema: whose rows it finds is the connection's matter.
@@ -44,17 +45,19 @@ class CompiledQuery(Generic[Row]):
     def get(self, row_id: uuid.UUID) -> Row | None:
         return next(iter(self.of(row_id)), None)
 
-    def of(self, row_id: uuid.UUID, other_id: uuid.UUID | None = None) -> list[Row]:
-        return list(self._read(slice(None), row_id, other_id))
+    def of(
+        self, row_id: uuid.UUID | None = None, other_id: uuid.UUID | None = None, *, text: str | None = None
+    ) -> list[Row]:
+        return list(self._read(slice(None), row_id, other_id, text))
 
-    def _read(self, part: slice, *ids: uuid.UUID | None) -> QuerySet[Row]:
+    def _read(self, part: slice, *asked: uuid.UUID | str | None) -> QuerySet[Row]:
         key = part.start, part.stop
         if key not in self._compiled:
             self._compiled[key] = self._compile(part)
         compiled = self._compiled[key]
         rows = compiled.rows.all()
-        places = tuple(zip((ANY_ID, OTHER_ID), ids, strict=False))
-        given = tuple(next((id_ for place, id_ in places if value == place), value) for value in compiled.parameters)
+        places = tuple(zip((ANY_ID, OTHER_ID, ANY_TEXT), asked, strict=False))
+        given = tuple(next((one for place, one in places if value == place), value) for value in compiled.parameters)
         rows.query.get_compiler = partial(_compiler, compiled, given)  # type: ignore[method-assign]  # this one query's
         return rows
 

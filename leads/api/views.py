@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from agents.models import LeadField
-from agents.selectors import agent_for_visitor, company_of_agent, lead_fields
+from agents.selectors import agent_without_settings, company_of_agent, lead_fields
 from agents.widget_settings import check_active, check_origin
 from knowrithm.api.pagination import paginate
 from knowrithm.api.permissions import PUBLIC, READ, VISITOR, WRITE
@@ -148,7 +148,7 @@ class LeadViewSet(ApiViewSet):
         sent = dict(data)
         company = company_of_agent(data["agent_id"])
         with tenant_context(company):
-            agent = agent_for_visitor(data.pop("agent_id"))
+            agent = agent_without_settings(data.pop("agent_id"))
             check_origin(agent, request.headers)
             check_active(agent)
             registered = services.register_lead(
@@ -179,7 +179,7 @@ class LeadViewSet(ApiViewSet):
         data = self.validated(VisitInput, request)
         company = company_of_agent(data["agent_id"])
         with tenant_context(company):
-            agent = agent_for_visitor(data["agent_id"])
+            agent = agent_without_settings(data["agent_id"])
             check_origin(agent, request.headers)
             who: dict[str, Any] = {"agent": agent, "company_id": company.id, "origin": _origin(request)}
             if token := data.get("refresh_token"):

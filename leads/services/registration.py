@@ -12,10 +12,11 @@ from django.utils import timezone
 from agents.enums import Ask
 from agents.models import Agent
 from agents.widget_settings import widget_settings
+from knowrithm.db.compiled import ANY_ID, ANY_TEXT, CompiledQuery
 from knowrithm.errors import ForbiddenError, InvalidInputError
 from knowrithm.principal import Principal
 from leads.enums import EventKind
-from leads.models import MADE_UP, Lead
+from leads.models import MADE_UP, Lead, email_hashes
 from leads.services.consents import note_consents, record_consents
 from leads.services.fields import values_of_visitor
 from leads.services.records import add_event, label_of
@@ -160,5 +161,10 @@ def _tokens(lead: Lead, agent: Agent, company_id: uuid.UUID, origin: str) -> Tok
 
 
 def _existing(agent: Agent, email: str) -> Lead | None:
-    lead: Lead | None = Lead.objects.filter(agent=agent).with_email(email).first()
-    return lead
+    found = (_WITH_ADDRESS.of(agent.pk, text=value) for value in email_hashes(email))
+    return next((lead for leads in found for lead in leads), None)
+
+
+_WITH_ADDRESS: CompiledQuery[Lead] = CompiledQuery(
+    lambda: Lead.objects.filter(agent=ANY_ID, email_hash=ANY_TEXT).order_by()
+)

@@ -496,15 +496,16 @@ def _render(document: pypdfium2.PdfDocument, number: int) -> PageImage:
     finally:
         page.close()
     image = stored.rotate(-turned, expand=True) if turned else stored
-    shown = Upright(image, -turned, stored.size)
+    stored_height = stored.height
+    shown = Upright(image.size, -turned, stored.size)
 
     def in_points(box: Box) -> Box:
         x0, y0, x1, y1 = shown.back(box)
         return (
             left + x0 / scale,
-            bottom + (stored.height - y1) / scale,
+            bottom + (stored_height - y1) / scale,
             left + x1 / scale,
-            bottom + (stored.height - y0) / scale,
+            bottom + (stored_height - y0) / scale,
         )
 
     return PageImage(number, image, in_points)

@@ -71,13 +71,8 @@ def _ingest(order: dict[str, Any], answer: IO[str]) -> dict[str, Any]:
             _write(answer, {"kind": "progress", "share": round(share, 3), "what": what})
 
     ocr = OcrOptions(enabled=order["ocr"]["enabled"], languages=tuple(order["ocr"]["languages"]))
-    times = [time.perf_counter()]
     extraction = extract(Path(order["path"]), order["document_type"], ocr=ocr, progress=progress)
-    times.append(time.perf_counter())
-    blocks = clean_blocks(extraction.blocks)
-    times.append(time.perf_counter())
-    chunks = split(blocks, **order["chunking"])
-    times.append(time.perf_counter())
+    chunks = split(clean_blocks(extraction.blocks), **order["chunking"])
     if not chunks:
         raise EmptyDocumentError(" ".join(["No text was found in this document.", *extraction.warnings]))
     return {
@@ -87,10 +82,7 @@ def _ingest(order: dict[str, Any], answer: IO[str]) -> dict[str, Any]:
         "title": extraction.title,
         "warnings": extraction.warnings,
         "metadata": extraction.metadata,
-        "timings": {
-            name: round(end - start, 4)
-            for name, start, end in zip(("extract", "clean", "split"), times, times[1:], strict=False)
-        },
+        "ocr_seconds": extraction.ocr_seconds,
     }
 
 

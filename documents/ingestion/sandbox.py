@@ -74,14 +74,14 @@ def limits_for(document_type: str, size: int, *, memory_mb: int) -> Limits:
 
 @dataclass(frozen=True, slots=True)
 class IngestionResult:
-    """`warnings` are sentences for the user; `timings` seconds by step: extract (with OCR), clean, split."""
+    """`warnings` are sentences for the user; `ocr_seconds` is None where nothing was to be recognised."""
 
     chunks: list[Chunk]
     page_count: int | None = None
     title: str = ""
     warnings: tuple[str, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    ocr_seconds: float | None = None
 
 
 class ExtractionCancelledError(Exception):
@@ -221,8 +221,8 @@ def _result(message: Mapping[str, Any]) -> IngestionResult:
         page_count=message["page_count"],
         title=message["title"],
         warnings=tuple(message["warnings"]),
-        timings=message["timings"],
         metadata=message["metadata"],
+        ocr_seconds=message["ocr_seconds"],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ def extract(path: Path, *, ocr: OcrOptions, progress: Callable[[float, str], Non
         blocks: list[Block] = []
         sentences: list[str] = []
         results = []
+        started = time.perf_counter()
         for done, result in enumerate(recognise(_pages(image, page_count), ocr=ocr, warnings=sentences), 1):
             results.append(result)
             blocks += [_block(result.page, paragraph) for paragraph in result.paragraphs]
@@ -47,6 +49,7 @@ def extract(path: Path, *, ocr: OcrOptions, progress: Callable[[float, str], Non
         page_count=page_count,
         warnings=(*sentences, *doubtful_warnings(results)),
         metadata={"pages": [result.record for result in results]},
+        ocr_seconds=time.perf_counter() - started,
     )
 
 

@@ -204,6 +204,11 @@ class _Clock:
         yield
         self.timings[stage] = round(time.monotonic() - self._stage_began, 3)
 
+    def part(self, stage: Stage, part: Stage, seconds: float) -> None:
+        """So much of a stage that is over belongs to another one."""
+        self.timings[part] = round(min(seconds, self.timings[stage]), 3)
+        self.timings[stage] = round(self.timings[stage] - self.timings[part], 3)
+
     def report(self, progress: int, stage: Stage, *, share: float = 0.0, is_urgent: bool = False) -> None:
         """`share` of the stage is done, from 0 to 1."""
         now = time.monotonic()
@@ -218,11 +223,12 @@ class _Clock:
     def _seconds_left(self, stage: Stage, share: float) -> int | None:
         """Of this stage as fast as it has gone so far, else as such documents went; of the later ones like those."""
         spent = time.monotonic() - self._stage_began
-        known = Stage.EXTRACTING if stage == Stage.OCR else stage
+        # Recognition has no beginning of its own that is told: its first page is done when it is heard of.
+        running = (Stage.EXTRACTING, Stage.OCR) if stage == Stage.OCR else (stage,)
         if share >= 0.02:
             left = spent * (1 - share) / share
-        elif known in self.expected:
-            left = max(self.expected[known] - spent, 0.0)
+        elif all(name in self.expected for name in running):
+            left = max(sum(self.expected[name] for name in running) - spent, 0.0)
         else:
             return None
         later = LATER.get(stage, ())
@@ -233,7 +239,7 @@ class _Clock:
 
 
 LATER = {
-    Stage.EXTRACTING: (Stage.EMBEDDING, Stage.SAVING),
+    Stage.EXTRACTING: (Stage.OCR, Stage.EMBEDDING, Stage.SAVING),
     Stage.OCR: (Stage.EMBEDDING, Stage.SAVING),
 }
 
@@ -245,7 +251,7 @@ def _expected(document: Document) -> dict[str, float]:
     total = sum(size for _, size in last)
     if not total:
         return {}
-    stages = (Stage.EXTRACTING, Stage.EMBEDDING, Stage.SAVING)
+    stages = (Stage.EXTRACTING, Stage.OCR, Stage.EMBEDDING, Stage.SAVING)
     return {
         stage.value: document.file_size * sum(timings.get(stage, 0.0) for timings, _ in last) / total
         for stage in stages
@@ -261,6 +267,8 @@ def _ingest(job: IngestionJob, document: Document, held: threading.Event) -> Non
     clock.expected = _expected(document)
     with clock.stage(Stage.EXTRACTING), local_copy(document) as path:
         result = _extract(path, document, clock, held)
+    if result.ocr_seconds is not None:
+        clock.part(Stage.EXTRACTING, Stage.OCR, result.ocr_seconds)
     remarks = _remarks(document) if document.source_url and document.sha256 else []
     result = replace(result, chunks=with_edits(document, result.chunks), warnings=(*result.warnings, *remarks))
     with clock.stage(Stage.EMBEDDING):

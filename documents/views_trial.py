@@ -17,14 +17,16 @@ from agents.versions import drafted
 from documents.enums import DocumentType
 from documents.retrieval import Filters, RetrievalSettings
 from documents.selectors import datasets_of, get_reranker_of, latest_documents_of
+from documents.services import metadata_filter_of_text
 from documents.trial import try_search
 from documents.views_reranking import reranker_form
 from knowrithm.api.throttling import check_rate
+from knowrithm.errors import InvalidInputError
 from tenants.pages import PageRequest, company_page, errors_in
 from tenants.services import principal_of
 
 NAMES = ("top_k", "dense_weight", "threshold")
-FILTERS = ("tags", "document_type", "dataset", "document")
+FILTERS = ("tags", "metadata", "document_type", "dataset", "document")
 DOCUMENTS = 200  # that can be chosen from
 CALIBRATED = {"builtin", "huggingface"}  # they offer the one model that the usual threshold was found with
 
@@ -65,6 +67,12 @@ class TrialForm(SettingsForm):
     tags = forms.CharField(
         max_length=2000, required=False, help_text="Only in documents that have all of these, with commas."
     )
+    metadata = forms.CharField(
+        max_length=30_000,
+        required=False,
+        widget=forms.Textarea({"rows": 2, "placeholder": "team: sales"}),
+        help_text="Only in documents that have all of these: a name, a colon and a value, one pair a line.",
+    )
     document_type = forms.ChoiceField(
         label="Type", required=False, choices=[("", "Documents of every type"), *DocumentType.choices]
     )
@@ -81,6 +89,12 @@ class TrialForm(SettingsForm):
         ):
             self.fields[name].choices = [("", every), *((str(row.pk), row.name) for row in rows)]  # type: ignore[attr-defined]  # declared above
 
+    def clean_metadata(self) -> dict[str, Any]:
+        try:
+            return metadata_filter_of_text(self.cleaned_data["metadata"])
+        except InvalidInputError as error:
+            raise forms.ValidationError(str(error)) from error
+
     @property
     def is_filtered(self) -> bool:
         return self.is_bound and any(self.data.get(name) for name in FILTERS)
@@ -88,6 +102,7 @@ class TrialForm(SettingsForm):
     def filters(self) -> Filters:
         data = self.cleaned_data
         return Filters(
+            metadata=data["metadata"],
             tags=[tag.strip() for tag in data["tags"].split(",") if tag.strip()],
             document_types=[data["document_type"]] if data["document_type"] else (),
             dataset_ids=[uuid.UUID(data["dataset"])] if data["dataset"] else (),

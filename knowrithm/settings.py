@@ -341,7 +341,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 
 LEASE_SECONDS = env.integer("LEASE_SECONDS", 30)  # then the work of a worker that has died is taken up again
-INGESTION_MEMORY_MB = env.integer("INGESTION_MEMORY_MB", 1536)  # one document's parsers may take at most this
+INGESTION_MEMORY_MB = env.integer("INGESTION_MEMORY_MB", 1536)  # the most for one document's reader
 EMBEDDING_CACHE_SIZE = env.integer("EMBEDDING_CACHE_SIZE", 50_000)  # vectors that are kept for each company
 # Chunks of one embedding model that a question is compared with one by one; a company with more gets indexes.
 EXACT_SEARCH_UP_TO = env.integer("EXACT_SEARCH_UP_TO", 20_000)

@@ -13,7 +13,7 @@ from documents.ingestion.base import Chunk
 from documents.ingestion.locators import describe
 from documents.models import Dataset, Document, DocumentChunk
 from documents.retrieval import Passage
-from documents.services import MAX_METADATA, metadata_of_json
+from documents.services import MAX_METADATA, NOT_COMPARABLE, is_comparable, metadata_of_json
 from knowrithm.api.serializers import RecordSerializer
 
 FILE_FIELDS = ("files", "file", "files[]")
@@ -246,10 +246,6 @@ class DatasetUpdateInput(DatasetInput):
     name = serializers.CharField(max_length=200, required=False)
 
 
-def is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
-
-
 class FiltersInput(serializers.Serializer[Any]):
     """A document has all the tags, is one of each list, and has each pair of the metadata."""
 
@@ -262,8 +258,8 @@ class FiltersInput(serializers.Serializer[Any]):
     metadata = serializers.DictField(required=False)
 
     def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
-        if not all(map(is_scalar, metadata.values())):
-            raise serializers.ValidationError("Compare with a text, a number, true, false or null.")
+        if not all(map(is_comparable, metadata.values())):
+            raise serializers.ValidationError(NOT_COMPARABLE)
         return metadata
 
 

@@ -107,8 +107,8 @@ class Round:
         found = self._choose(addresses, depth=0, are_named=True)
         with transaction.atomic():
             self._put(found)
-            known = {"is_cut_short": self.crawl.is_cut_short, "has_outages": self.crawl.has_outages}
-            if not self.crawl.update_if_held(**known, sitemaps={}):
+            names = ("archived_count", "is_cut_short", "has_outages")
+            if not self.crawl.update_if_held(**{name: getattr(self.crawl, name) for name in names}, sitemaps={}):
                 raise LostLeaseError
         if not self.counted:
             text = "The site's robots.txt forbids the address that the crawl would begin with."
@@ -177,7 +177,7 @@ class Round:
             if page.cause_code in NOT_COUNTED:
                 page.status, page.cause, page.cause_code = PageStatus.PENDING, "", ""
             if found.code:
-                set_aside(page, LEFT_OUT[found.code], found.code)
+                self.crawl.archived_count += set_aside(page, LEFT_OUT[found.code], found.code)
                 page.visited_in = self.crawl.id
             page.save()
 
@@ -289,11 +289,14 @@ class Round:
         own = read.canonical
         if not own or own == page.url or not self.site.is_own(own) or not self._may_read(own):
             return False
-        if self.source.mode == CrawlMode.SINGLE or (own not in self.found and self.counted > self.crawl.max_pages):
+        if self.source.mode == CrawlMode.SINGLE or not self.site.allows(own):
+            return False
+        if own not in self.found and self.counted >= self.crawl.max_pages:
+            self.crawl.is_cut_short = True  # the original would be one too many: this page is better than none
             return False
         # Two pages that name each other: the first one visited stays aside, this one is read.
         other = self.source.pages.filter(url=own, visited_in=self.crawl.id).exclude(status=PageStatus.CRAWLED)
-        return self.site.allows(own) and not other.exists()
+        return not other.exists()
 
     def _read_file(self, page: WebsitePage, response: FetchedPage) -> None:
         kind = FILE_TYPES[response.content_type]

@@ -36,6 +36,7 @@ class Extraction:
     """What a file says. `page_count` is None for formats without pages; `warnings` are sentences for the user.
 
     `metadata["pages"]` tells of pages that were recognised by OCR or left out; see `ocr.OcrPage.record`.
+    `ocr_seconds` were spent on that; it is None where nothing was to be recognised.
     """
 
     blocks: tuple[Block, ...]
@@ -43,6 +44,7 @@ class Extraction:
     title: str = ""
     warnings: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    ocr_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from documents.ingestion.base import OcrUnavailableError
-from documents.ingestion.upright import Upright, upright
+from documents.ingestion.upright import upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +22,12 @@ DPI = 200
 # A page of A0 at 200 dpi; larger ones are rendered smaller.
 MAX_PIXELS = 62_000_000
 PARALLEL_PAGES = 2
+# While pages of more pixels wait or are being read, no further one is rendered: pictures are what takes memory.
+# A page of A4 at 600 dpi has 35 million.
+MAX_WAITING_PIXELS = 40_000_000
 PAGE_SECONDS = 120
+# Handed to tesseract as it is: packing a page as PNG takes a tenth of the time that reading it does.
+_FORMAT = "PPM"
 # Mean word confidence, 0 to 100. Clean print is above 85, a page on its side below 50.
 DOUBTFUL_CONFIDENCE = 65.0
 
@@ -89,12 +94,15 @@ def recognise(images: Iterable[PageImage], *, ocr: OcrOptions, warnings: list[st
     os.environ["OMP_THREAD_LIMIT"] = "1"
     languages = _usable_languages(ocr.languages, warnings)
     with ThreadPoolExecutor(PARALLEL_PAGES) as pool:
-        waiting: list[Future[OcrPage]] = []
+        waiting: list[tuple[int, Future[OcrPage]]] = []
         for image in images:
             if len(waiting) > PARALLEL_PAGES:
-                yield waiting.pop(0).result()
-            waiting.append(pool.submit(_read, image, languages))
-        for future in waiting:
+                yield waiting.pop(0)[1].result()
+            waiting.append((image.image.width * image.image.height, pool.submit(_read, image, languages)))
+            del image  # else it is kept until the next one is rendered
+            while sum(pixels for pixels, _ in waiting) > MAX_WAITING_PIXELS:
+                yield waiting.pop(0)[1].result()
+        for _, future in waiting:
             yield future.result()
 
 
@@ -138,16 +146,16 @@ def _usable_languages(wanted: Sequence[str], warnings: list[str]) -> str:
 
 
 def _read(page: PageImage, languages: str) -> OcrPage:
-    best = _Words(upright(page.image), languages, page.dpi)
+    best = _Words(page, languages)
     if best.confidence < DOUBTFUL_CONFIDENCE:
         # Asking every page for its orientation would cost a third of the time; upright print is never doubtful.
         for turned in _orientations(page, has_words=bool(best.indexes)):
-            words = _Words(upright(page.image, turned=turned), languages, page.dpi)
+            words = _Words(page, languages, turned=turned)
             best = max(best, words, key=lambda found: found.confidence)
             if best.confidence >= DOUBTFUL_CONFIDENCE:
                 break
     paragraphs = tuple(
-        tuple(OcrLine(text, page.place(best.page.back(box))) for text, box in lines) for lines in best.paragraphs()
+        tuple(OcrLine(text, page.place(best.upright.back(box))) for text, box in lines) for lines in best.paragraphs()
     )
     return OcrPage(page.number, paragraphs, round(best.confidence, 1), best.has_failed and not paragraphs)
 
@@ -156,8 +164,9 @@ def _orientations(page: PageImage, *, has_words: bool) -> Sequence[int]:
     """Degrees clockwise by which the picture may have to be turned; every quarter where tesseract cannot tell."""
     import pytesseract
 
+    page.image.format = _FORMAT
     try:
-        found = pytesseract.image_to_osd(_raw(page.image), config=f"--dpi {page.dpi}", timeout=PAGE_SECONDS)
+        found = pytesseract.image_to_osd(page.image, config=f"--dpi {page.dpi}", timeout=PAGE_SECONDS)
     except (pytesseract.TesseractError, RuntimeError):
         return (90, 180, 270) if has_words else ()
     match = re.search(r"Rotate: (\d+)", found)
@@ -165,25 +174,20 @@ def _orientations(page: PageImage, *, has_words: bool) -> Sequence[int]:
     return [turned] if turned else []
 
 
-def _raw(image: Image) -> Image:
-    """Handed to tesseract as it is: packing a page as PNG takes a tenth of the time that reading it does."""
-    raw = image.copy()
-    raw.format = "PPM"
-    return raw
-
-
 class _Words:
     """What tesseract saw: words with their place in blocks, paragraphs and lines."""
 
-    def __init__(self, page: Upright, languages: str, dpi: int) -> None:
+    def __init__(self, page: PageImage, languages: str, *, turned: int = 0) -> None:
         import pytesseract
 
-        self.page, self.has_failed = page, False
+        image, self.upright = upright(page.image, turned=turned)
+        image.format = _FORMAT
+        self.has_failed = False
         try:
             self.data: Mapping[str, list[Any]] = pytesseract.image_to_data(
-                _raw(page.image),
+                image,
                 lang=languages,
-                config=f"--dpi {dpi}",
+                config=f"--dpi {page.dpi}",
                 timeout=PAGE_SECONDS,
                 output_type=pytesseract.Output.DICT,
             )

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # The child gets what its libraries need and none of the platform's secrets.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX", "LD_LIBRARY_PATH", "SYSTEMROOT")
 LONGEST = 3600  # seconds that any document may take
+# With the programs and libraries that are mapped, of which up to 30 MB come on top, less than 512 MB.
+SMALL_FILE_MB = 480
 _POLL_SECONDS = 0.5
 _MAX_STDERR = 64 * 1024
 # Every character of MAX_CHARACTERS as \uXXXX would be 120 MB; locators and overlap come on top.
@@ -41,7 +43,8 @@ class Chunking:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`memory_mb` is address space and holds for each process; `cpu_seconds` too. `wall_seconds` holds for all.
+    """`memory_mb` is memory that a process may write to, and holds for each process: the reader, and each tesseract
+    that it starts. `cpu_seconds` too. `wall_seconds` holds for all.
 
     Each page that has been recognised gives both of the latter `page_seconds` from then, up to `longest` in all.
     """
@@ -54,14 +57,14 @@ class Limits:
 
 
 def limits_for(document_type: str, size: int, *, memory_mb: int) -> Limits:
-    """What a worker grants a file of so many bytes. A bomb is small: what is small gets little.
+    """What a worker grants a file of so many bytes, at most `memory_mb`. A bomb is small: what is small gets little.
 
-    Only what may have to be recognised gets all of `memory_mb` at once, and time by its pages.
+    Only what may have to be recognised gets time by its pages.
     """
     megabytes = size / 2**20
     is_recognised = document_type in RECOGNISED
     return Limits(
-        memory_mb=memory_mb if is_recognised else min(memory_mb, 512 + int(32 * megabytes)),
+        memory_mb=min(memory_mb, SMALL_FILE_MB + int(32 * megabytes)),
         cpu_seconds=min(30 + int(20 * megabytes), LONGEST),
         wall_seconds=min(60 + 60 * megabytes, LONGEST),
         page_seconds=2 * PAGE_SECONDS if is_recognised else 0,
@@ -71,14 +74,14 @@ def limits_for(document_type: str, size: int, *, memory_mb: int) -> Limits:
 
 @dataclass(frozen=True, slots=True)
 class IngestionResult:
-    """`warnings` are sentences for the user; `timings` seconds by step: extract (with OCR), clean, split."""
+    """`warnings` are sentences for the user; `ocr_seconds` is None where nothing was to be recognised."""
 
     chunks: list[Chunk]
     page_count: int | None = None
     title: str = ""
     warnings: tuple[str, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    ocr_seconds: float | None = None
 
 
 class ExtractionCancelledError(Exception):
@@ -218,8 +221,8 @@ def _result(message: Mapping[str, Any]) -> IngestionResult:
         page_count=message["page_count"],
         title=message["title"],
         warnings=tuple(message["warnings"]),
-        timings=message["timings"],
         metadata=message["metadata"],
+        ocr_seconds=message["ocr_seconds"],
     )
 
 

@@ -22,9 +22,12 @@ _MIN_INK, _MAX_INK = 0.002, 0.4  # shares of dark pixels: less is a blank page, 
 
 @dataclass(frozen=True, slots=True)
 class Upright:
-    """A picture turned counterclockwise by `angle` degrees about its centre, with room for its corners."""
+    """A picture of the size `original` turned counterclockwise by `angle` degrees about its centre.
 
-    image: Image
+    `size` has room for its corners. Sizes alone are kept: the pictures may be large.
+    """
+
+    size: tuple[int, int]
     angle: float
     original: tuple[int, int]
 
@@ -32,7 +35,7 @@ class Upright:
         """The box around the place of `box` in the picture before it was turned."""
         radians = math.radians(self.angle)
         cosine, sine = math.cos(radians), math.sin(radians)
-        (width, height), (original_width, original_height) = self.image.size, self.original
+        (width, height), (original_width, original_height) = self.size, self.original
         xs, ys = [], []
         for x in (box[0] - width / 2, box[2] - width / 2):
             for y in (box[1] - height / 2, box[3] - height / 2):
@@ -41,15 +44,15 @@ class Upright:
         return min(xs), min(ys), max(xs), max(ys)
 
 
-def upright(image: Image, *, turned: int = 0) -> Upright:
-    """The grey picture turned clockwise by `turned` (a multiple of 90) and then levelled."""
+def upright(image: Image, *, turned: int = 0) -> tuple[Image, Upright]:
+    """The grey picture turned clockwise by `turned` (a multiple of 90) and then levelled; and how it was turned."""
     from PIL.Image import Resampling
 
     standing = image.rotate(-turned, expand=True) if turned else image
     skew = skew_of(standing)
     if skew:
         standing = standing.rotate(-skew, resample=Resampling.BICUBIC, expand=True, fillcolor=255)
-    return Upright(standing, -turned - skew, image.size)
+    return standing, Upright(standing.size, -turned - skew, image.size)
 
 
 def skew_of(image: Image) -> float:

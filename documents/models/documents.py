@@ -35,6 +35,7 @@ TIMED = {
     Stage.WAITING: "Waited",
     Stage.FETCHING: "Fetching",
     Stage.EXTRACTING: "Reading",
+    Stage.OCR: "Recognising scanned pages",
     Stage.EMBEDDING: "Making it searchable",
     Stage.SAVING: "Saving",
 }

@@ -15,8 +15,11 @@ from documents.services.edits import edit_chunk, undo_chunk_edit, update_documen
 from documents.services.indexes import build_index_for, cancel_index_build, roll_back_index, start_index_build
 from documents.services.metadata import (
     MAX_METADATA,
+    NOT_COMPARABLE,
+    is_comparable,
     metadata_as_text,
     metadata_condition,
+    metadata_filter_of_text,
     metadata_of_json,
     metadata_of_text,
 )
@@ -47,6 +50,7 @@ from documents.services.websites import (
 
 __all__ = [
     "MAX_METADATA",
+    "NOT_COMPARABLE",
     "Duplicate",
     "RejectedUpload",
     "SplitPreview",
@@ -67,8 +71,10 @@ __all__ = [
     "create_dataset",
     "create_website_source",
     "edit_chunk",
+    "is_comparable",
     "metadata_as_text",
     "metadata_condition",
+    "metadata_filter_of_text",
     "metadata_of_json",
     "metadata_of_text",
     "preview_site",

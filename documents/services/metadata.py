@@ -9,6 +9,7 @@ from typing import Any
 from knowrithm.errors import InvalidInputError
 
 MAX_METADATA = 20_000  # characters of JSON
+NOT_COMPARABLE = "Compare with a text, a number, true, false or null."
 
 
 def metadata_as_text(metadata: Mapping[str, Any]) -> str:
@@ -34,6 +35,19 @@ def metadata_of_text(text: str) -> dict[str, Any]:
             raise InvalidInputError(fault, fields={"metadata": [fault]})
         found[name] = value_of(value)
     check_size(found)
+    return found
+
+
+def is_comparable(value: Any) -> bool:
+    """Whether a search can be narrowed to the documents with this value."""
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def metadata_filter_of_text(text: str) -> dict[str, Any]:
+    """The pairs that the documents of a search have, as `metadata_of_text` reads them."""
+    found = metadata_of_text(text)
+    if not all(map(is_comparable, found.values())):
+        raise InvalidInputError(NOT_COMPARABLE, fields={"metadata": [NOT_COMPARABLE]})
     return found
 
 

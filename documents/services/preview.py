@@ -16,7 +16,7 @@ from documents.exceptions import RejectedFileError
 from documents.ingestion.base import Chunk, IngestionError
 from documents.ingestion.locators import describe
 from documents.ingestion.ocr import OcrOptions
-from documents.ingestion.sandbox import Chunking, Limits, extract_limited
+from documents.ingestion.sandbox import Chunking, Limits, extract_limited, limits_for
 from documents.services.uploads import checked_type, clean_filename
 from knowrithm.db.schema import release_connection
 from knowrithm.errors import InvalidInputError, UnavailableError
@@ -75,7 +75,9 @@ def preview_split(
 
 
 def _preview(path: Path, document_type: str, chunking: Chunking, ocr: OcrOptions) -> SplitPreview:
-    limits = Limits(min(MEMORY_MB, settings.INGESTION_MEMORY_MB), cpu_seconds=SECONDS, wall_seconds=SECONDS)
+    memory_mb = min(MEMORY_MB, settings.INGESTION_MEMORY_MB)
+    granted = limits_for(document_type, path.stat().st_size, memory_mb=memory_mb)
+    limits = Limits(granted.memory_mb, cpu_seconds=SECONDS, wall_seconds=SECONDS)
     try:
         result = extract_limited(path, document_type, ocr=ocr, chunking=chunking, limits=limits)
     except IngestionError as error:

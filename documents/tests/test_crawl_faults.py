@@ -289,3 +289,35 @@ def test_a_bad_moment_of_robots_txt_on_the_other_host_takes_nothing_away(
     done = go(source)
     assert (done.status, done.archived_count, Document.objects.live().count()) == ("completed", 0, 5)
     assert source.pages.get(url=f"{address}moved").cause_code == "PAGE_UNREACHABLE"
+
+
+def test_a_page_whose_original_is_beyond_the_limit_of_pages_is_read_itself(in_acme: Character, web: Website) -> None:
+    copy = '<link rel="canonical" href="/original">'
+    web.pages |= {
+        "/": html("The shop opens at nine.", head=copy),
+        "/original": html("The shop opens at nine, says the original.", head=copy),
+    }
+    source = register(in_acme, web)
+    done = go(source, max_pages=1)
+    assert (done.status, done.error_code, done.processed_count, paths(source)) == ("completed", "", 1, {"/"})
+    assert done.is_cut_short
+    assert (go(source, max_pages=2).archived_count, paths(source)) == (1, {"/original"})
+    assert causes(source) == {"/": "PAGE_COPY"}
+    again = go(source, max_pages=1)
+    assert (again.status, again.archived_count, paths(source)) == ("completed", 0, {"/", "/original"})
+
+
+def test_what_robots_txt_forbids_from_now_on_is_counted_with_what_is_archived(in_acme: Character, web: Website) -> None:
+    web.pages |= {
+        "/": html("The shop opens at nine.", "/a", "/b"),
+        "/a": html("Page a says this."),
+        "/b": html("Page b says this.", "/c"),
+        "/c": html("Page c says this."),
+    }
+    source = register(in_acme, web, seed_urls=[web.url("/a")])
+    go(source)
+    web.pages["/robots.txt"] = Page(b"User-agent: *\nDisallow: /a\nDisallow: /c")
+    done = go(source)
+    assert (done.archived_count, causes(source)) == (2, dict.fromkeys(("/a", "/c"), "PAGE_FORBIDDEN"))
+    assert Document.objects.live().count() == 2
+    assert go(source).archived_count == 0

@@ -18,7 +18,6 @@ from conftest import Character
 from documents import jobs, services, tasks
 from documents.models import Document, DocumentChunk, IngestionJob, LexicalTerm
 from documents.tests.ingestion.builders import picture_of
-from documents.tests.ingestion.conftest import tesseract as tesseract
 from tenants.models import Company
 
 TEXT = b"The X200 pump is made in Lyon.\n\nIts warranty lasts 37 months.\n"

@@ -20,6 +20,7 @@ from documents import jobs, services, tasks
 from documents.enums import DocumentStatus, JobStatus, Stage
 from documents.models import Document, DocumentChunk, IngestionJob, KnownEmbedding
 from documents.services import queue_ingestion
+from documents.tests.ingestion.builders import lines_down, pdf_of, scan_of
 from documents.tests.website import Page, html, serving
 from knowrithm.db.redis import sync_redis
 from knowrithm.jobs import read_task, report_progress
@@ -28,9 +29,11 @@ HTMX = {"HX-Request": "true"}
 LINES = [f"Line {number} tells of the pump number {number}. " * 20 for number in range(40)]
 
 
-def add(who: Character, text: str = "The pump is made in Lyon.", name: str = "pump.txt") -> Document:
-    content = text.encode()
-    document = Document(agent=who.agent, original_filename=name, document_type="txt", file_size=len(content))
+def add(
+    who: Character, text: str | bytes = "The pump is made in Lyon.", name: str = "pump.txt", kind: str = "txt"
+) -> Document:
+    content = text if isinstance(text, bytes) else text.encode()
+    document = Document(agent=who.agent, original_filename=name, document_type=kind, file_size=len(content))
     document.file.save("original", ContentFile(content), save=False)
     document.save()
     queue_ingestion(document)
@@ -252,6 +255,22 @@ def test_the_timings_of_the_stages_are_told(acme: Character, acme_api: APIClient
     ]
 
 
+@pytest.mark.usefixtures("tesseract")
+def test_recognition_has_a_timing_of_its_own(acme: Character, acme_api: APIClient, acme_client: Client) -> None:
+    scan = scan_of(pdf_of(lines_down(["Returns are free of charge for thirty days"])))
+    with tenant_context(acme.company):
+        document = add(acme, scan, "scan.pdf", "pdf")
+        read(document)
+        larger = Document(document_type="pdf", file_size=document.file_size * 2)
+        expected = jobs._expected(larger)
+    timings = acme_api.get(f"/api/v1/document/{document.pk}").json()["document"]["timings"]
+    assert sorted(timings) == ["embedding", "extracting", "from_cache", "ocr", "saving", "waiting"]
+    assert timings["ocr"] > 0
+    assert expected == pytest.approx({name: 2 * timings[name] for name in ("extracting", "ocr", "embedding", "saving")})
+    page = acme_client.get(f"/documents/{document.pk}").content.decode()
+    assert "<dt>Recognising scanned pages</dt>" in page
+
+
 def test_the_time_left_is_told_in_seconds_and_in_words(
     acme: Character, acme_api: APIClient, acme_client: Client
 ) -> None:
@@ -277,8 +296,10 @@ def test_time_left_goes_by_the_stages_own_speed_and_the_companys_last_documents(
         return made
 
     assert clock()._seconds_left(Stage.EXTRACTING, 0.5) is None  # nobody knows how long the embedding takes
-    assert clock(embedding=30, saving=2)._seconds_left(Stage.EXTRACTING, 0.5) == 42
-    assert clock(extracting=15, embedding=30, saving=2)._seconds_left(Stage.EXTRACTING, 0.0) == 37
+    assert clock(ocr=0, embedding=30, saving=2)._seconds_left(Stage.EXTRACTING, 0.5) == 42
+    assert clock(ocr=60, embedding=30, saving=2)._seconds_left(Stage.EXTRACTING, 0.5) == 102
+    assert clock(extracting=15, ocr=0, embedding=30, saving=2)._seconds_left(Stage.EXTRACTING, 0.0) == 37
+    assert clock(extracting=15, ocr=20, embedding=3, saving=2)._seconds_left(Stage.OCR, 0.0) == 30
     assert clock()._seconds_left(Stage.OCR, 0.25) == 30
     assert clock()._seconds_left(Stage.EMBEDDING, 0.5) == 10
     done = add(in_acme)
@@ -286,4 +307,4 @@ def test_time_left_goes_by_the_stages_own_speed_and_the_companys_last_documents(
         status=JobStatus.COMPLETED, finished_at=timezone.now(), timings={"extracting": 1.0, "embedding": 3.0}
     )
     larger = Document(document_type="txt", file_size=done.file_size * 10)
-    assert jobs._expected(larger) == {"extracting": 10.0, "embedding": 30.0, "saving": 0.0}
+    assert jobs._expected(larger) == {"extracting": 10.0, "ocr": 0.0, "embedding": 30.0, "saving": 0.0}

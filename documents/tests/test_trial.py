@@ -154,8 +154,37 @@ def test_the_search_can_be_narrowed(acme_api: APIClient, acme_client: Client, ac
     assert b"<details open>" in page.content
     tagged = acme_client.get(url, {**asked, "tags": "pumps, 2026"}).context["trial"].passages
     assert {passage.document_id for passage in tagged} == {first.pk}
+    with tenant_context(acme.company):
+        Document.objects.filter(pk=second.pk).update(metadata={"team": "sales", "year": 2026})
+    page = acme_client.get(url, {**asked, "metadata": "team: sales\nyear: 2026"})
+    assert {passage.document_id for passage in page.context["trial"].passages} == {second.pk}
+    assert b"<details open>" in page.content
+    none = acme_client.get(url, {**asked, "metadata": 'team: sales\nyear: "2026"'})
+    assert none.context["trial"].passages == []
+    assert [words in none.content for words in (b"No document fits", b"Nothing to search")] == [True, False]
     foreign = acme_client.get(url, {**asked, "document": str(uuid.uuid4())})
     assert "trial" not in foreign.context
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("sales", "Line 1 is no pair: write a name, a colon and a value, such as team: sales."),
+        ("team: a\nteam: b", "Line 2 gives team a second time. Give each name once."),
+        ("tags: pumps", "Write tags in the field for tags."),
+        ("team: [1, 2]", "Compare with a text, a number, true, false or null."),
+    ],
+)
+def test_pairs_that_cannot_be_compared_are_told_in_the_form(
+    acme_client: Client, taught: Agent, text: str, fault: str
+) -> None:
+    page = acme_client.get(f"/agents/{taught.pk}/retrieval", {"query": "pump", "metadata": text})
+    assert (page.status_code, page.context["form"].errors) == (200, {"metadata": [fault]})
+    assert ("trial" in page.context, b"<details open>" in page.content, fault in page.content.decode()) == (
+        False,
+        True,
+        True,
+    )
 
 
 def test_another_embedder_than_the_built_in_one_is_told_to_need_its_own_threshold(

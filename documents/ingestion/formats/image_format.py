@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ _FORMATS = ("PNG", "JPEG", "TIFF")
 # A picture with fewer pixels is of a screen, or was made small: its letters are too small for tesseract.
 _SMALL = 1_000_000
 _ENLARGED = 2
+_STRIP = 512  # rows
 
 
 def extract(path: Path, *, ocr: OcrOptions, progress: Callable[[float, str], None]) -> Extraction:
@@ -37,6 +39,7 @@ def extract(path: Path, *, ocr: OcrOptions, progress: Callable[[float, str], Non
         blocks: list[Block] = []
         sentences: list[str] = []
         results = []
+        started = time.perf_counter()
         for done, result in enumerate(recognise(_pages(image, page_count), ocr=ocr, warnings=sentences), 1):
             results.append(result)
             blocks += [_block(result.page, paragraph) for paragraph in result.paragraphs]
@@ -46,6 +49,7 @@ def extract(path: Path, *, ocr: OcrOptions, progress: Callable[[float, str], Non
         page_count=page_count,
         warnings=(*sentences, *doubtful_warnings(results)),
         metadata={"pages": [result.record for result in results]},
+        ocr_seconds=time.perf_counter() - started,
     )
 
 
@@ -90,7 +94,8 @@ def _pages(image: Image.Image, page_count: int) -> Iterator[PageImage]:
 
 
 def _page(number: int, image: Image.Image) -> PageImage:
-    grey = ImageOps.exif_transpose(_grey(image))
+    grey = _grey(image)
+    ImageOps.exif_transpose(grey, in_place=True)
     is_small = grey.width * grey.height < _SMALL
     factor = _ENLARGED if is_small else 1
     if is_small:
@@ -109,9 +114,10 @@ def _grey(image: Image.Image) -> Image.Image:
         if image.mode.startswith("I;16"):
             return image.convert("I").point(lambda value: value / 256).convert("L")
         return image.convert("L")
-    layer = image.convert("LA")
-    ground = Image.new("L", layer.size, 255)
-    ground.paste(layer.getchannel("L"), mask=layer.getchannel("A"))
+    ground = Image.new("L", image.size, 255)
+    for top in range(0, image.height, _STRIP):  # each pixel of a layer takes four bytes
+        layer = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("LA")
+        ground.paste(layer.getchannel("L"), (0, top), layer.getchannel("A"))
     ground.info = dict(image.info)
     return ground
 

@@ -6,6 +6,7 @@ import bisect
 import itertools
 import re
 import struct
+import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -155,16 +156,20 @@ def _extract(document: pypdfium2.PdfDocument, ocr: OcrOptions, progress: Callabl
             "so the text was taken from the picture of the page instead."
         )
     records = [page_record(number, "left_out") for number in broken]
+    ocr_seconds = None
     if scans:
+        started = time.perf_counter()
         more_warnings, more_records = _recognise(document, scans, texts, ocr, progress)
         warnings += more_warnings
         records += more_records
+        ocr_seconds = time.perf_counter() - started if ocr.enabled else None
     return Extraction(
         tuple(block for number in sorted(texts) for block in texts[number]),
         page_count=page_count,
         title=(document.get_metadata_value("Title") or "").strip(),
         warnings=tuple(warnings),
         metadata={"pages": sorted(records, key=lambda record: int(record["page"]))} if records else {},
+        ocr_seconds=ocr_seconds,
     )
 
 
@@ -496,15 +501,16 @@ def _render(document: pypdfium2.PdfDocument, number: int) -> PageImage:
     finally:
         page.close()
     image = stored.rotate(-turned, expand=True) if turned else stored
-    shown = Upright(image, -turned, stored.size)
+    stored_height = stored.height
+    shown = Upright(image.size, -turned, stored.size)
 
     def in_points(box: Box) -> Box:
         x0, y0, x1, y1 = shown.back(box)
         return (
             left + x0 / scale,
-            bottom + (stored.height - y1) / scale,
+            bottom + (stored_height - y1) / scale,
             left + x1 / scale,
-            bottom + (stored.height - y0) / scale,
+            bottom + (stored_height - y0) / scale,
         )
 
     return PageImage(number, image, in_points)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,3 @@ def corpus() -> Path:
     if not CORPUS.is_dir():
         pytest.skip("the public test files are not beside the project (../shared/data)")
     return CORPUS
-
-
-@pytest.fixture
-def tesseract() -> None:
-    if shutil.which("tesseract") is None and os.environ.get("CI") != "true":
-        pytest.skip("tesseract is not installed (package tesseract-ocr)")

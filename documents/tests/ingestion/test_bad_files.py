@@ -19,7 +19,7 @@ from documents.ingestion.base import (
 )
 from documents.ingestion.ocr import OcrOptions
 from documents.ingestion.sandbox import IngestionResult, extract_limited, limits_for
-from documents.tests.ingestion.builders import grid_at, lines_down, pdf_of, picture_of, table_at, write
+from documents.tests.ingestion.builders import compressed, grid_at, lines_down, pdf_of, picture_of, table_at, write
 
 
 def read(path: Path, kind: str) -> IngestionResult:
@@ -124,17 +124,6 @@ def with_packed(packed: bytes, *, more: str = "") -> bytes:
         b"5 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(packed) + packed + b"\nendstream\nendobj\n"
     )
     return head[:start] + stream + b"trailer << /Size 6 /Root 1 0 R >>\n%%EOF\n"  # pdfium finds the objects by itself
-
-
-def compressed(head: bytes, piece: bytes, *, times: int) -> bytes:
-    """As zlib would, but for the work: the piece is compressed once, and what that gave is repeated."""
-    compressor = zlib.compressobj()
-    begun = compressor.compress(head) + compressor.flush(zlib.Z_FULL_FLUSH)
-    one = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
-    checksum = zlib.adler32(head)
-    for _ in range(times):
-        checksum = zlib.adler32(piece, checksum)
-    return begun + one * times + b"\x03\x00" + checksum.to_bytes(4, "big")  # an empty last block
 
 
 def test_pieces_are_compressed_as_the_whole() -> None:

@@ -16,7 +16,7 @@ from django.core.validators import validate_email
 
 from agents.models import LeadField
 from knowrithm.errors import InvalidInputError
-from leads.enums import LeadStatus
+from leads.enums import Encoding, LeadStatus
 from leads.field_values import NO, YES, FieldValueError, value_of_text
 
 MAX_ROWS = 200_000
@@ -41,7 +41,13 @@ NAMES = {
 CONSENTS = {"consent_marketing": "marketing", "consent_data_processing": "the processing of data"}
 _COLUMNS = {alias: name for name, aliases in NAMES.items() for alias in aliases}
 OWN = "custom_fields."  # before the key of a field that the company has defined
-BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+BOMS = {
+    codecs.BOM_UTF8: Encoding.UTF_8, codecs.BOM_UTF16_LE: Encoding.UTF_16, codecs.BOM_UTF16_BE: Encoding.UTF_16,
+}  # fmt: skip
+CODECS: dict[str, str] = {  # where Python means less by the name, or does not know it
+    Encoding.UTF_8: "utf-8-sig", Encoding.BIG5: "cp950", Encoding.SHIFT_JIS: "cp932", Encoding.EUC_KR: "cp949",
+    Encoding.WINDOWS_874: "cp874",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -58,7 +64,7 @@ class Row:
         return " ".join(self.errors)
 
 
-def encoding_of(file: IO[bytes]) -> str:
+def encoding_of(file: IO[bytes]) -> Encoding:
     """What a byte order mark says, UTF-8 if it is that but for some damage, or else what Western spreadsheets write.
 
     Letters of an encoding with one byte for each are next to never UTF-8 by chance.
@@ -77,8 +83,8 @@ def encoding_of(file: IO[bytes]) -> str:
             lost = text.count(UNREADABLE)
             whole += len(text) - len(text.encode("ascii", "ignore")) - lost
             damaged += lost
-        return "utf-8" if damaged <= whole else "cp1252"
-    return "utf-8"
+        return Encoding.UTF_8 if damaged <= whole else Encoding.WINDOWS_1252
+    return Encoding.UTF_8
 
 
 def _as_utf8(file: IO[bytes], errors: str) -> Iterator[str]:
@@ -120,8 +126,7 @@ class Preview:
 def preview_of(file: IO[bytes], encoding: str, fields: Sequence[LeadField] = (), *, rows: int = 5) -> Preview:
     """Raises `InvalidInputError` as `rows_of`."""
     own = {OWN + field.key: field.name for field in fields}
-    file.seek(0)
-    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+    text = _text_of(file, encoding)
     try:
         names, reader = _open(text)
         columns = _columns(names, fields)
@@ -143,12 +148,22 @@ def rows_of(file: IO[bytes], encoding: str, fields: Sequence[LeadField] = ()) ->
     """`fields`: those that the company has defined. Raises `InvalidInputError` when the file as a whole makes no sense:
     no address column, or too many rows.
     """
-    file.seek(0)
-    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+    text = _text_of(file, encoding)
     try:
         yield from _rows(text, fields)
     finally:
         text.detach()  # the file stays the caller's
+
+
+def _text_of(file: IO[bytes], encoding: str) -> io.TextIOWrapper:
+    """`encoding`: one of `Encoding`, or what was written of an import before there were these: a name of Python's."""
+    file.seek(0)
+    head = file.read(2)
+    file.seek(0)
+    codec = CODECS.get(encoding, encoding)
+    if codec == Encoding.UTF_16 and head not in BOMS:  # without the mark Python does not know which byte comes first
+        codec = "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
+    return io.TextIOWrapper(file, encoding=codec, errors="replace", newline="")
 
 
 def _open(text: io.TextIOWrapper) -> tuple[list[str], Any]:

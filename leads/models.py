@@ -18,7 +18,7 @@ from knowrithm.db.models import ArchivableModel, ArchivableQuerySet, BaseModel
 from knowrithm.db.schema import schema_name
 from knowrithm.security.encryption import CIPHERTEXT, encrypt, is_ciphertext
 from knowrithm.security.hashing import keyed_hashes
-from leads.enums import ConsentKind, EventKind, ImportStatus, LeadStatus
+from leads.enums import ConsentKind, Encoding, EventKind, ImportStatus, LeadStatus
 from leads.score_rules import Choices, RuleChoice
 from tenants.selectors import encrypts_lead_data
 
@@ -335,6 +335,11 @@ class LeadImport(BaseModel):
     @property
     def kept_until(self) -> datetime:
         return self.updated_at + self.KEPT
+
+    @property
+    def encoding_name(self) -> str:
+        """As people read it; of an import from before there was a choice, Python's name."""
+        return Encoding(self.encoding).label if self.encoding in Encoding else self.encoding
 
     @property
     def valid(self) -> int:

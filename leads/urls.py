@@ -11,6 +11,7 @@ urlpatterns = [
     path("leads/export", views_leads.export, name="lead-export"),
     path("leads/import", views_leads.import_file, name="lead-import-file"),
     path("leads/import/<uuid:pk>", views_leads.import_state, name="lead-import"),
+    path("leads/import/<uuid:pk>/encoding", views_leads.import_encoding, name="lead-import-encoding"),
     path("leads/import/<uuid:pk>/start", views_leads.import_start, name="lead-import-start"),
     path("leads/import/<uuid:pk>/refused", views_leads.import_refused, name="lead-import-refused"),
     path("leads/new", views_leads.create, name="lead-create"),

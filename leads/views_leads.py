@@ -22,7 +22,7 @@ from knowrithm.db.schema import schema_name
 from knowrithm.errors import InvalidInputError
 from leads import selectors, services
 from leads.csv_rows import MAX_ROWS
-from leads.enums import LeadStatus
+from leads.enums import Encoding, LeadStatus
 from leads.export import leads_download, refused_download
 from leads.forms_fields import FilterForm, value_fields, value_initials, values_in
 from leads.models import Lead
@@ -278,7 +278,21 @@ def import_file(request: PageRequest) -> HttpResponse:
 def import_state(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     template = "leads/_import.html" if request.htmx else "leads/import_detail.html"
     row = selectors.get_import(pk)
-    return render(request, template, {"row": row, "preview": selectors.preview_of_import(row)})
+    context = {"row": row, "preview": selectors.preview_of_import(row), "encodings": Encoding.choices}
+    return render(request, template, context)
+
+
+@require_POST
+@company_page
+def import_encoding(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """The file is read again, in the encoding that was chosen."""
+    row = selectors.get_import(pk)
+    with errors_as_messages(request):
+        check_rate("upload", str(request.user.company_id))
+        encoding = request.POST.get("encoding", "")
+        row = services.recheck_import(actor=principal_of(request.user), row=row, encoding=encoding)
+        messages.success(request, f"The file was read as {row.encoding_name}.")
+    return redirect("lead-import", pk=pk)
 
 
 @require_POST

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import pyotp
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -28,7 +29,7 @@ from documents.models import Crawl, Dataset, Document, DocumentChunk, SearchInde
 from knowrithm.routes import Route
 from knowrithm.security.hashing import keyed_hash
 from knowrithm.tests.isolation import Digest, Treasure, fill, fingerprint
-from leads.models import Lead
+from leads.models import Lead, LeadImport
 from leads.services import start_visit
 from tenants.audit.models import AuditEvent
 from tenants.enums import Letter
@@ -140,6 +141,11 @@ archived_chunk = archived(DocumentChunk, "chunk_id")
 archived_conversation = archived(Conversation, "conversation_id")
 archived_lead = archived(Lead, "lead_id")
 archived_lead_field = archived(LeadField, "field_id")
+
+
+def stored_file_of_leads(treasure: Treasure) -> None:
+    row = LeadImport.objects.get(pk=str(treasure.ids["import_id"]))
+    row.file.save("original", ContentFile(b"email\na@x.example\n"))
 
 
 def asks_nothing(treasure: Treasure) -> None:

@@ -60,6 +60,7 @@ from knowrithm.tests.audit import (
     running_crawl,
     second_lead_field,
     state_of,
+    stored_file_of_leads,
     taken_conversation,
     the_question,
     unclaimed_company,
@@ -420,6 +421,9 @@ WROTE: dict[str, Wrote] = {
     "POST /api/v1/lead/<uuid:lead_id>/note": Wrote("lead.note_added", {"note": "New"}),
     "POST /api/v1/lead/<uuid:lead_id>/merge": Wrote("lead.merged", {"lead_ids": ["{other_lead_id}"]}),
     "POST /api/v1/lead/<uuid:lead_id>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "PATCH /api/v1/lead/import/<uuid:import_id>": Wrote(
+        "lead_import.checked", {"encoding": "windows-1250"}, prepare=stored_file_of_leads
+    ),
     "POST /api/v1/lead/import/<uuid:import_id>/start": Wrote("lead_import.started"),
     "POST /api/v1/lead/field": Wrote("lead_field.created", LEAD_FIELD),
     "PUT /api/v1/lead/field/order": Wrote("lead_field.reordered", {"field_ids": ["{field_id}"]}),
@@ -445,6 +449,9 @@ WROTE: dict[str, Wrote] = {
     "POST /leads/<uuid:pk>/restore": Wrote("lead.restored", prepare=archived_lead),
     "POST /leads/<uuid:pk>/merge": Wrote("lead.merged", {"other": "{other_lead_id}"}),
     "POST /leads/<uuid:pk>/unmerge": Wrote("lead.unmerged", prepare=merged_lead),
+    "POST /leads/import/<uuid:pk>/encoding": Wrote(
+        "lead_import.checked", {"encoding": "windows-1250"}, prepare=stored_file_of_leads
+    ),
     "POST /leads/import/<uuid:pk>/start": Wrote("lead_import.started"),
     "PUT /api/v1/company/lead-encryption": Wrote("company.lead_encryption_changed", {"is_on": True}),
     "POST /company/privacy": Wrote("company.lead_encryption_changed", {"encrypt": "on"}),

@@ -246,6 +246,7 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/lead/<uuid:lead_id>/merge": Probe({"lead_ids": ["{lead_id}"]}),
     "POST /api/v1/lead/<uuid:lead_id>/unmerge": Probe(),
     "GET /api/v1/lead/import/<uuid:import_id>": Probe(),
+    "PATCH /api/v1/lead/import/<uuid:import_id>": Probe({"encoding": "utf-8"}),
     "POST /api/v1/lead/import/<uuid:import_id>/start": Probe(),
     "GET /api/v1/lead/import/<uuid:import_id>/refused": Probe(),
     "GET /api/v1/lead/field": LIST,

@@ -18,7 +18,12 @@ from knowrithm.api.schema import answer
 from knowrithm.api.throttling import limit
 from knowrithm.api.views import ApiViewSet
 from leads import selectors, services
-from leads.api.serializers import ImportColumnSerializer, LeadImportInput, LeadImportSerializer
+from leads.api.serializers import (
+    ImportColumnSerializer,
+    ImportEncodingInput,
+    LeadImportInput,
+    LeadImportSerializer,
+)
 from leads.export import refused_download
 from leads.models import LeadImport
 
@@ -38,10 +43,10 @@ ImportAnswer = answer("LeadImportAnswer", lead_import=ImportRecord())
 
 
 class LeadImportViewSet(ApiViewSet):
-    access = {"create": WRITE, "retrieve": READ, "start": WRITE, "refused": READ}
+    access = {"create": WRITE, "retrieve": READ, "recheck": WRITE, "start": WRITE, "refused": READ}
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [limit("upload", per="company")()] if self.action == "create" else []
+        return [limit("upload", per="company")()] if self.action in {"create", "recheck"} else []
 
     @extend_schema(request={"multipart/form-data": LeadImportInput}, responses={201: ImportAnswer})
     def create(self, request: Request) -> Response:
@@ -52,6 +57,13 @@ class LeadImportViewSet(ApiViewSet):
     @extend_schema(responses=ImportAnswer)
     def retrieve(self, request: Request, import_id: uuid.UUID) -> Response:
         return Response(_record(selectors.get_import(import_id)))
+
+    @extend_schema(request=ImportEncodingInput, responses=ImportAnswer)
+    def recheck(self, request: Request, import_id: uuid.UUID) -> Response:
+        """Read the file again in another encoding, before it is started."""
+        encoding = self.validated(ImportEncodingInput, request)["encoding"]
+        row = selectors.get_import(import_id)
+        return Response(_record(services.recheck_import(actor=self.principal(), row=row, encoding=encoding)))
 
     @extend_schema(
         request=None,

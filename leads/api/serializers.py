@@ -13,7 +13,7 @@ from rest_framework.fields import empty
 from agents.models import LeadField
 from documents.services.metadata import MAX_METADATA
 from knowrithm.api.serializers import RecordSerializer
-from leads.enums import LeadStatus
+from leads.enums import Encoding, LeadStatus
 from leads.field_values import FieldValueError, shown_values, value_of_text
 from leads.models import Lead, LeadConsent, LeadEvent, LeadImport
 
@@ -205,6 +205,13 @@ class LeadDuplicateSerializer(serializers.Serializer[Any]):
 class LeadImportInput(serializers.Serializer[Any]):
     file = serializers.FileField(allow_empty_file=True)
     agent_id = serializers.UUIDField(required=False, allow_null=True, help_text="Whose leads they become.")
+    encoding = serializers.ChoiceField(
+        Encoding.choices, required=False, help_text="How the file is read; found when it is not sent."
+    )
+
+
+class ImportEncodingInput(serializers.Serializer[Any]):
+    encoding = serializers.ChoiceField(Encoding.choices)
 
 
 class ImportFaultSerializer(serializers.Serializer[Any]):

@@ -16,7 +16,7 @@ urlpatterns = [
     path("lead/deleted", LeadViewSet.as_view({"get": "deleted"})),
     path("lead/duplicates", LeadViewSet.as_view({"get": "duplicates"})),
     path("lead/import", LeadImportViewSet.as_view({"post": "create"})),
-    path("lead/import/<uuid:import_id>", LeadImportViewSet.as_view({"get": "retrieve"})),
+    path("lead/import/<uuid:import_id>", LeadImportViewSet.as_view({"get": "retrieve", "patch": "recheck"})),
     path("lead/import/<uuid:import_id>/start", LeadImportViewSet.as_view({"post": "start"})),
     path("lead/import/<uuid:import_id>/refused", LeadImportViewSet.as_view({"get": "refused"})),
     path("lead/field", LeadFieldViewSet.as_view({"get": "list", "post": "create"})),

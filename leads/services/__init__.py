@@ -8,7 +8,7 @@ from leads.services.fields import (
     restore_lead_field,
     update_lead_field,
 )
-from leads.services.imports import check_import, start_import
+from leads.services.imports import check_import, recheck_import, start_import
 from leads.services.merging import merge_leads, unmerge_lead
 from leads.services.records import (
     add_lead_note,
@@ -41,6 +41,7 @@ __all__ = [
     "identify_visitor",
     "keep_learned",
     "merge_leads",
+    "recheck_import",
     "register_lead",
     "renew_visit",
     "reorder_lead_fields",

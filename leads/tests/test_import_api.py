@@ -123,12 +123,6 @@ def test_of_two_columns_with_one_meaning_the_last_is_read(acme: Character, acme_
     assert record["first_rows"] == [["a@x.example", "b@x.example", ""]]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_encodings(acme_api: APIClient, encoding: str) -> None:
-    record = sent(acme_api, "email;vorname\nj@x.example;Jürgen\n".encode(encoding)).json()["lead_import"]
-    assert (record["encoding"], record["total"], record["faulty"]) == (encoding, 1, 0)
-
-
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -31,7 +31,7 @@ from conversations.handover import Act, owner_after
 from conversations.models import Conversation, Handover, Message
 from conversations.outbox import publish_handover
 from conversations.records import message_record
-from conversations.selectors import newest_question
+from conversations.selectors import left_open
 from conversations.wording import Notice, in_words, notice
 from documents.follow_ups import is_self_contained
 from integrations.enums import EventType
@@ -46,6 +46,7 @@ CHANGED = (
 )  # fmt: skip
 NO_MAILBOX = ".invalid"  # of the addresses that nameless visitors are given
 TAKEN_OVER = "TAKEN_OVER"
+MOST_OPEN, LONGEST_OPEN = 20, 16_000  # messages and characters that are answered in one
 
 
 # --- Messages that are no turn ------------------------------------------------------------------------------------
@@ -215,10 +216,12 @@ def begin_reply(
     is_draft: bool = False,
     refusal: str = "",
     instead_of: Message | None = None,
+    asked: str = "",
 ) -> Message:
     """An empty reply, which whoever calls this has filled. The question is saved with it when it is new.
 
-    `refusal` is that of a guardrail: no model will hear of the question.
+    `refusal` is that of a guardrail: no model will hear of the question. `asked` is what is to be answered, where that
+    is more than the question.
     """
     conversation.last_position += 1
     reply = Message(
@@ -233,6 +236,7 @@ def begin_reply(
         task_id=uuid.UUID(create_task()),
         is_draft=is_draft and conversation.agent.has_draft,
         author_name=conversation.agent.name,
+        trace={"asked": asked} if asked and asked != question.content else {},
     )
     new = [question, reply] if question._state.adding else [reply]
     Message.objects.bulk_create(new)
@@ -264,25 +268,42 @@ def announce_turn(question: Message, reply: Message) -> None:
 
 
 def take_up_question(conversation: Conversation) -> Message | None:
-    """When its person has gone, the agent's reply to what the visitor has written last and nobody has answered.
+    """When its person has gone, the agent's one reply to all that the visitor has written and nobody has answered.
 
     An empty one, which whoever calls this has filled; None where nothing is open, which a "Thank you!" does not leave,
-    or the agent would not take a new question either.
+    or the agent would not take a new question either. A message that a guardrail refuses is left out, unless nothing
+    is asked in the others.
     """
-    question = newest_question(conversation)
+    messages = left_open(conversation, limit=MOST_OPEN)
     is_visitors = conversation.entity_type == EntityType.LEAD
-    if question is None or not is_available(conversation.agent, to_visitors=is_visitors):
-        return None
-    if not (ASKS.search(question.content) or is_self_contained(question.content)):
-        return None
-    said = Message.objects.live().filter(conversation=conversation)
-    is_answered = Q(reply_to=question) | Q(author_id__isnull=False, position__gt=question.position)
-    if said.filter(is_answered).exists():
+    if not any(map(_asks, messages)) or not is_available(conversation.agent, to_visitors=is_visitors):
         return None
     guard = Guard.of(conversation, conversation.agent)
-    reply = begin_reply(conversation, question, refusal=guard.take_question(question.content).refusal)
+    refusals = [guard.take_question(message.content).refusal for message in messages]
+    taken = [message for message, refusal in zip(messages, refusals, strict=True) if not refusal]
+    is_asked = any(map(_asks, taken))
+    reply = begin_reply(
+        conversation,
+        messages[-1],
+        asked=_as_one(taken) if is_asked else "",
+        refusal="" if is_asked else next(filter(None, refusals)),
+    )
     guard.save_decisions(reply)
     return reply
+
+
+def _asks(message: Message) -> bool:
+    return bool(ASKS.search(message.content)) or is_self_contained(message.content)
+
+
+def _as_one(messages: Sequence[Message]) -> str:
+    """Of too much, the newest."""
+    text = messages[-1].content
+    for message in reversed(messages[:-1]):
+        if len(text) + len(message.content) >= LONGEST_OPEN:
+            break
+        text = f"{message.content}\n{text}"
+    return str(text)
 
 
 def is_available(agent: Agent, *, to_visitors: bool) -> bool:

@@ -186,6 +186,11 @@ class Message(LeasedModel, ArchivableModel):
         return self.reply_to is not None and self.replaces_id is None and self.position > self.reply_to.position + 1
 
     @property
+    def asked(self) -> str:
+        """What it answers: its question, or in one all the messages that a person has left open. Reads `reply_to`."""
+        return str(self.trace.get("asked") or (self.reply_to.content if self.reply_to else ""))
+
+    @property
     def trace_id(self) -> str:
         """By which the logs, the header `X-Agent-Trace-Id` and the stored trace name one turn: its answer's id."""
         return str(self.pk)

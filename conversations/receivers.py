@@ -50,7 +50,7 @@ def keep_what_answers_cite(*, document_ids: Sequence[uuid.UUID], **_: Any) -> se
 
 @receiver(person_left)
 def leave_their_conversations(*, user: User, company: Company | None, **_: Any) -> None:
-    """Or the visitors would go on writing to somebody who cannot read it. The agent answers what they asked last."""
+    """Or the visitors would go on writing to somebody who cannot read it. The agent answers what is open."""
     if company is None:
         return
     with tenant_context(company):

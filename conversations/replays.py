@@ -58,10 +58,10 @@ def answer_again(reply: Message, inputs: str) -> dict[str, Any]:
 
     Guardrails hold as they are today, whatever the inputs: what must not be said is not said by a replay either.
     """
-    agent, question = agent_now(reply), question_of(reply)
+    agent = agent_now(reply)
     guard = Guard.of(reply.conversation, agent)
     started = time.monotonic()
-    taken = guard.take_question(question.content)
+    taken = guard.take_question(reply.asked)
     refusal = taken.refusal or guard.refusal_of(taken.text)
     if refusal:
         again = _said(refusal, [], started, guard) | {"is_refusal": True, "is_blocked": True}
@@ -94,7 +94,7 @@ def _as_it_was(reply: Message) -> Asking:
     assert row is not None  # noqa: S101  # why_not has said so
     request = request_with(
         prompt["instructions"],
-        question=reply.trace.get("question", question_of(reply).content),
+        question=reply.trace.get("question", reply.asked),
         standalone_question=prompt["standalone_question"],
         history=[
             *(Exchange(*one) for one in prompt.get("told", ())),

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Case, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, When
+from django.db.models import Case, Exists, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 from django.db.models.functions import Left
 
 from conversations.engine.prompt import Exchange
@@ -152,6 +152,14 @@ def newest_question(conversation: Conversation) -> Message | None:
     rows = Message.objects.live().filter(conversation=conversation, role=MessageRole.USER)
     question: Message | None = rows.order_by("-position").first()
     return question
+
+
+def left_open(conversation: Conversation, *, limit: int) -> list[Message]:
+    """The newest of what has been asked and nobody has answered since, oldest first."""
+    said = Message.objects.live().filter(conversation=conversation)
+    answered = said.filter(role=MessageRole.ASSISTANT).aggregate(position=Max("position"))["position"] or 0
+    rows = said.filter(role=MessageRole.USER, position__gt=answered).order_by("-position")
+    return list(rows[:limit])[::-1]
 
 
 def live_reply(question: Message) -> Message | None:

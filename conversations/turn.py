@@ -142,6 +142,8 @@ class _Turn:
         self.is_wanted = streams.StopFlag(self.schema, reply.pk).is_wanted
         self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
         self.trace: dict[str, Any] = {"trace_id": reply.trace_id, "attempt": reply.attempts}
+        if "asked" in reply.trace:
+            self.trace["asked"] = reply.trace["asked"]
 
     def publish(self, name: str, **data: Any) -> None:
         of = {"task_id": str(self.reply.task_id), "attempt": self.reply.attempts}
@@ -149,14 +151,14 @@ class _Turn:
 
     def answer(self, is_held: Any) -> None:
         if not self.reply.is_blocked:
-            expect_query(self.agent.llm_settings.embedding_config(), self.question.content)
+            expect_query(self.agent.llm_settings.embedding_config(), self.reply.asked)
         self.publish(streams.STATUS, status="in_progress", message_id=str(self.question.id))
         report_progress(str(self.reply.task_id), 10, "Searching")
         if closed := closed_answer(self.agent, self.conversation):
             self._say(closed[0], [], notices=closed[1])
             return
         history = exchanges_before(self.question, limit=most_exchanges(self.conversation.max_context_length))
-        question = self.question.content
+        question = self.reply.asked
         # The reply holds the refusal where the question was refused by its words, when it was sent.
         refusal = self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question)
         if not refusal and self.agent.specialists is not None:
@@ -321,7 +323,7 @@ class _Turn:
             self.addressed, self.conversation, self.reply, is_refusal=is_refusal, is_blocked=is_blocked
         )
         if reason is not None and (
-            handover := begin_if_free(self.conversation.pk, reason=reason, words=self.question.content)
+            handover := begin_if_free(self.conversation.pk, reason=reason, words=self.reply.asked)
         ):
             label = f"with {self.addressed.name}"
             record_event(
@@ -336,7 +338,7 @@ class _Turn:
             wanted = self.is_written
         if not wanted or not checked.cited:
             return []
-        shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.question.content)
+        shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.reply.asked)
         return [text for text in shown if self.guard.may_be_said(text)]
 
     def _save_citations(

@@ -46,7 +46,7 @@ def answer(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     context = {
         "conversation": reply.conversation,
         "agent": reply.conversation.agent,
-        "question": reply.reply_to.content if reply.reply_to else "",
+        "question": reply.asked,
         "reply": reply,
         "record": message_record(reply),
         "stages": stages_of(reply),

@@ -136,7 +136,7 @@ def _give(conversation: Conversation, user: User, act: Act) -> Handover:
 
 @transaction.atomic
 def hand_back(*, actor: Principal, conversation_id: uuid.UUID, summary: str = "") -> Conversation:
-    """The agent answers again, first what the visitor has asked last if nobody has answered it.
+    """The agent answers again, first what the visitor has written that nobody has answered.
 
     It knows what was settled: by `summary`, or else by one that is taken from the messages at once, and for which the
     agent's model, where it has one, writes a better one afterwards.

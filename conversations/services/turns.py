@@ -138,12 +138,14 @@ def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
         reply = _ended_reply_to_newest(conversation, question)
         _archive(conversation, [reply] if reply else [])
         guard = Guard.of(conversation, conversation.agent)
+        asked = reply.asked if reply else question.content
         turn = _answer_to(
             conversation,
             question,
             is_draft=bool(reply and reply.is_draft),
-            refusal=guard.take_question(question.content).refusal,
+            refusal=guard.take_question(asked).refusal,
             instead_of=reply,
+            asked=asked,
         )
         guard.save_decisions(turn.reply)
         record(actor, "message.answered_again", question, conversation.agent)
@@ -250,12 +252,15 @@ def _answer_to(
     is_draft: bool,
     refusal: str = "",
     instead_of: Message | None = None,
+    asked: str = "",
 ) -> Turn:
     """An empty reply, and the work to fill it. The question is saved with it when it is new.
 
     `refusal` is that of a guardrail: no model will hear of the question.
     """
-    reply = handing.begin_reply(conversation, question, is_draft=is_draft, refusal=refusal, instead_of=instead_of)
+    reply = handing.begin_reply(
+        conversation, question, is_draft=is_draft, refusal=refusal, instead_of=instead_of, asked=asked
+    )
     enqueue(tasks.answer, str(reply.id), expires=3600)
     return Turn(question, reply)
 

@@ -25,7 +25,7 @@ from agents.exceptions import AgentUnavailableError
 from agents.models import Agent
 from agents.services import update_agent
 from conftest import Character, character
-from conversations import jobs, streams, tasks, turn
+from conversations import jobs, streams, turn
 from conversations.enums import Owner
 from conversations.exceptions import ConversationTakenError, HandoverStateError
 from conversations.handover import NEXT, REFUSED, Act, owner_after
@@ -50,12 +50,11 @@ from conversations.services import (
 from conversations.tests.test_turn_models import QUESTION, no_circuits, taught
 from integrations.models import Webhook, WebhookDelivery
 from integrations.notifications.models import Notification
-from knowrithm.celery import app as celery
 from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.redis import sync_redis
 from knowrithm.db.schema import leave_company
 from knowrithm.errors import ServiceError
-from knowrithm.jobs import current_schema, read_task
+from knowrithm.jobs import read_task
 from knowrithm.principal import Principal, PrincipalKind
 from knowrithm.tests.providers import OpenAIServer
 from leads.services import register_lead
@@ -640,123 +639,6 @@ def test_who_has_a_conversation_is_told_of_what_they_have_not_seen(in_acme: Char
     assert asked is not None
     jobs.tell_person(asked)
     assert Notification.objects.filter(kind="message").count() == 2
-
-
-# --- What a person leaves open ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Tasks run where they are queued."""
-    celery.conf.task_always_eager = True
-    yield
-    celery.conf.task_always_eager = False
-
-
-def _hands_back(grace: Principal, admin: Principal, conversation: Conversation) -> None:
-    hand_back(actor=admin, conversation_id=conversation.pk)
-
-
-def _is_suspended(grace: Principal, admin: Principal, conversation: Conversation) -> None:
-    change_user_status(actor=admin, user_id=grace.id, status="suspended")
-
-
-def _says_nothing(grace: Principal, admin: Principal, conversation: Conversation) -> None:
-    said(minutes_ago=60)
-    tasks.alert_unanswered(current_schema())
-
-
-GOES = [_hands_back, _is_suspended, _says_nothing]
-
-
-@pytest.mark.parametrize("go", GOES)
-def test_what_a_person_leaves_open_the_agent_answers(
-    taught: Character,
-    eager: None,
-    django_capture_on_commit_callbacks: Any,
-    go: Callable[[Principal, Principal, Conversation], None],
-) -> None:
-    actor, conversation, _ = visitor(taught)
-    grace = colleague(taught)
-    ask(actor, conversation, QUESTION)
-    take_conversation(actor=grace, conversation_id=conversation.pk)
-    send_as_person(actor=grace, conversation_id=conversation.pk, text="Can I help?")
-    start_turn(actor=actor, conversation_id=conversation.pk, text="Yes.")
-    start_turn(actor=actor, conversation_id=conversation.pk, text=QUESTION)
-    with django_capture_on_commit_callbacks(execute=True):
-        go(grace, taught.principal, conversation)
-    with tenant_context(taught.company):
-        assert texts(conversation, "user") == [QUESTION, "Yes.", QUESTION]
-        first, person, last = Message.objects.live().filter(conversation=conversation, role="assistant")
-        assert (first.is_taken_up, person.is_taken_up, last.is_taken_up) == (False, False, True)
-        assert (last.status, last.content) == ("completed", first.content)
-        conversation.refresh_from_db()
-        assert conversation.message_count == Message.objects.live().filter(conversation=conversation).count()
-        # Whoever listens hears it, though nobody who has asked waits for it.
-        told = [event.data["message"] for event in heard(taught, conversation) if event.name == streams.MESSAGE]
-        [answer] = [one for one in told if one["id"] == str(last.pk)]
-        assert (answer["content"], answer["author"]["kind"]) == (last.content, "agent")
-        assert str(first.pk) not in {one["id"] for one in told}
-
-
-@pytest.mark.parametrize("go", GOES)
-@pytest.mark.parametrize("status", ["inactive", "archived"])
-def test_an_agent_that_takes_no_question_answers_none_that_was_left_open(
-    in_acme: Character, status: str, go: Callable[[Principal, Principal, Conversation], None]
-) -> None:
-    actor, conversation, _ = visitor(in_acme)
-    grace = colleague(in_acme)
-    take_conversation(actor=grace, conversation_id=conversation.pk)
-    start_turn(actor=actor, conversation_id=conversation.pk, text="Are you there?")
-    change = {"archived_at": timezone.now()} if status == "archived" else {"status": status}
-    Agent.objects.filter(pk=in_acme.agent.pk).update(**change)
-    go(grace, in_acme.principal, conversation)
-    with tenant_context(in_acme.company):
-        conversation.refresh_from_db()
-        assert conversation.owner != "person"
-        assert not Message.objects.filter(conversation=conversation, role="assistant").exists()
-
-
-def test_what_was_answered_or_never_asked_is_not_taken_up(in_acme: Character) -> None:
-    _, silent, _ = visitor(in_acme)
-    take_conversation(actor=in_acme.principal, conversation_id=silent.pk)
-    hand_back(actor=in_acme.principal, conversation_id=silent.pk)
-    actor, settled, _ = visitor(in_acme, email="una@example.org")
-    ask(actor, settled)
-    request_handover(actor=actor, conversation_id=settled.pk)
-    hand_back(actor=in_acme.principal, conversation_id=settled.pk)  # the agent has answered while they waited
-    take_conversation(actor=in_acme.principal, conversation_id=settled.pk)
-    start_turn(actor=actor, conversation_id=settled.pk, text="Where is my order?")
-    send_as_person(actor=in_acme.principal, conversation_id=settled.pk, text="It comes on Monday.")
-    hand_back(actor=in_acme.principal, conversation_id=settled.pk)
-    take_conversation(actor=in_acme.principal, conversation_id=settled.pk)
-    start_turn(actor=actor, conversation_id=settled.pk, text="Thank you!")
-    hand_back(actor=in_acme.principal, conversation_id=settled.pk)
-    assert not Message.objects.filter(status="pending").exists()
-
-
-def test_an_answer_that_was_withdrawn_for_a_person_is_made_when_they_leave_it_open(in_acme: Character) -> None:
-    actor, conversation, _ = visitor(in_acme)
-    started = start_turn(actor=actor, conversation_id=conversation.pk, text="How long is the warranty?")
-    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
-    hand_back(actor=in_acme.principal, conversation_id=conversation.pk)
-    reply = Message.objects.live().get(reply_to=started.question)
-    assert (reply.status, reply.pk == started.reply.pk) == ("pending", False)
-    turn.run(reply.pk)
-    assert len(texts(conversation, "assistant")) == 1
-
-
-def test_a_guardrail_holds_for_what_was_left_open(in_acme: Character) -> None:
-    rule = {"name": "No", "kind": "words", "action": "refuse", "on": "input", "values": ["lawsuit"], "threshold": 0.5}
-    Guardrail.objects.create(name="Shop", applies_to_all=True, rules=[rule], refusal_text="Not here.")
-    actor, conversation, _ = visitor(in_acme)
-    take_conversation(actor=in_acme.principal, conversation_id=conversation.pk)
-    start_turn(actor=actor, conversation_id=conversation.pk, text="A lawsuit?")
-    hand_back(actor=in_acme.principal, conversation_id=conversation.pk)
-    reply = Message.objects.get(conversation=conversation, role="assistant")
-    turn.run(reply.pk)
-    reply.refresh_from_db()
-    assert (reply.content, reply.is_blocked, reply.decisions.count()) == ("Not here.", True, 1)
 
 
 # --- Races --------------------------------------------------------------------------------------------------------

@@ -201,7 +201,7 @@ BY_ID = {rule.id: rule for rules in RULES.values() for rule in rules}
 def parse_weights(given: Mapping[str, int]) -> dict[str, int]:
     """Of every criterion, from 0 on and 100 together. Those as they come are none. Raises `ScoreRuleError`."""
     if unknown := [name for name in given if name not in RULES]:
-        raise ScoreRuleError(f"There is no part {unknown[0]!r}; there are {', '.join(RULES)}.", "weights")
+        raise ScoreRuleError(f"There is no part {unknown[0][:60]!r}; there are {', '.join(RULES)}.", "weights")
     weights = {name: int(given.get(name, FULL)) for name in RULES}
     if min(weights.values()) < 0 or sum(weights.values()) != TOTAL:
         total = sum(weights.values())
@@ -212,7 +212,7 @@ def parse_weights(given: Mapping[str, int]) -> dict[str, int]:
 def parse_rules(given: Mapping[str, Mapping[str, Any]]) -> dict[str, RuleChoice]:
     """By the rules' ids; those that say nothing are left out. Raises `ScoreRuleError`."""
     if unknown := [rule_id for rule_id in given if rule_id not in BY_ID]:
-        raise ScoreRuleError(f"There is no rule {unknown[0]!r}; there are {', '.join(BY_ID)}.", "rules")
+        raise ScoreRuleError(f"There is no rule {unknown[0][:60]!r}; there are {', '.join(BY_ID)}.", "rules")
     choices = {rule_id: _choice(BY_ID[rule_id], row) for rule_id, row in given.items()}
     return {rule_id: choice for rule_id, choice in choices.items() if choice != AS_IT_COMES}
 

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from agents.catalog.models import ModelKind, PricingTier, Protocol, Provider, ProviderKind, ProviderModel
 from knowrithm.api.serializers import RecordSerializer
+from knowrithm.api.validators import short_json
 
 STATUSES = ("active", "inactive")
 THOUSAND = 1000  # prices are kept per million tokens; one of the vocabularies has them per thousand
@@ -156,7 +157,7 @@ class ProviderInput(serializers.Serializer[Any]):
     requires_api_key = serializers.BooleanField(required=False)
     requires_base_url = serializers.BooleanField(required=False)
     pricing_tier = serializers.ChoiceField(choices=PricingTier.choices, required=False)
-    pricing = serializers.DictField(required=False)
+    pricing = serializers.DictField(required=False, validators=[short_json])
     is_featured = serializers.BooleanField(required=False)
     is_active = serializers.BooleanField(required=False)
     status = serializers.ChoiceField(choices=STATUSES, required=False)

@@ -13,6 +13,7 @@ from agents.specialists import LONGEST_DESCRIPTION, MOST_SPECIALISTS
 from agents.trial import Trial
 from agents.widget_settings import public_widget_settings
 from knowrithm.api.serializers import RecordSerializer
+from knowrithm.api.validators import short_json
 
 
 class LLMSettingsSerializer(RecordSerializer[LLMSettings]):
@@ -130,7 +131,7 @@ class SettingsChoices(serializers.Serializer[Any]):
     llm_api_base_url = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
     llm_temperature = serializers.FloatField(min_value=0, max_value=2, required=False, allow_null=True)
     llm_max_tokens = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False, allow_null=True)
-    llm_additional_params = serializers.DictField(required=False, allow_null=True)
+    llm_additional_params = serializers.DictField(required=False, allow_null=True, validators=[short_json])
     embedding_provider = serializers.CharField(max_length=120, required=False)
     embedding_provider_id = serializers.CharField(max_length=120, required=False, allow_null=True)
     embedding_model = serializers.CharField(max_length=120, required=False)
@@ -138,9 +139,9 @@ class SettingsChoices(serializers.Serializer[Any]):
     embedding_api_key = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
     embedding_api_base_url = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
     embedding_dimension = serializers.IntegerField(min_value=1, max_value=16_000, required=False, allow_null=True)
-    embedding_additional_params = serializers.DictField(required=False, allow_null=True)
+    embedding_additional_params = serializers.DictField(required=False, allow_null=True, validators=[short_json])
     widget_script_url = serializers.CharField(max_length=500, required=False, allow_null=True, allow_blank=True)
-    widget_config = serializers.DictField(required=False, allow_null=True)
+    widget_config = serializers.DictField(required=False, allow_null=True, validators=[short_json])
     fallback_models = serializers.ListField(
         child=serializers.UUIDField(),
         required=False,
@@ -204,18 +205,21 @@ class AgentFields(serializers.Serializer[Any]):
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True, allow_null=True)
     avatar_url = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
     status = serializers.ChoiceField(choices=AgentStatus.choices, required=False)
-    personality_traits = serializers.JSONField(required=False)
+    personality_traits = serializers.JSONField(required=False, validators=[short_json])
     answer_length = serializers.ChoiceField(choices=AnswerLength.choices, required=False)
-    capabilities = serializers.ListField(required=False)
+    capabilities = serializers.ListField(required=False, validators=[short_json])
     operating_hours = serializers.DictField(
         required=False,
+        validators=[short_json],
         help_text="`timezone`; by day, spans like 09:00 to 17:00; `outside`, answer or closed; `closed_text`. "
         "Spans that make no sense are refused; another shape is kept and has no effect.",
     )
     handover = HandoverInput(required=False)
-    languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False)
+    languages = serializers.ListField(child=serializers.CharField(max_length=40), required=False, max_length=100)
     welcome_text = serializers.CharField(max_length=500, required=False, allow_blank=True)
-    starter_questions = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
+    starter_questions = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, max_length=100
+    )
     retrieval_top_k = serializers.IntegerField(
         min_value=1,
         max_value=MOST_PASSAGES,

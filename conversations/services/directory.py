@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from knowrithm.principal import Principal, PrincipalKind
 from tenants.audit.services import changed_fields, record_event
 
 DEFAULT_TITLE = "New Conversation"
+MAX_METADATA_LENGTH = 16_384  # characters of JSON that a conversation has
 MOST_CLOSED = 1000  # conversations at once
 
 
@@ -53,13 +55,21 @@ def create_conversation(
         api_key_id=actor.id if actor.kind == PrincipalKind.API_KEY else None,
         title=title.strip()[:200] or DEFAULT_TITLE,
         language=spoken,
-        metadata=dict(metadata or {}),
+        metadata=clean_facts(metadata or {}),
         max_context_length=max_context_length,
     )
     Agent.objects.filter(pk=agent.pk).update(total_conversations=F("total_conversations") + 1)
     publish_conversation(EventType.CONVERSATION_STARTED, conversation)
     record(actor, "conversation.created", conversation, agent)
     return conversation
+
+
+def clean_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A conversation's metadata. Raises `InvalidInputError` for more than it learns from chats."""
+    if len(json.dumps(dict(metadata))) > MAX_METADATA_LENGTH:
+        fault = f"Metadata may have at most {MAX_METADATA_LENGTH:,} characters of JSON."
+        raise InvalidInputError(fault, fields={"metadata": [fault]})
+    return dict(metadata)
 
 
 def check_available(actor: Principal, agent: Agent, language: str) -> None:
@@ -81,7 +91,7 @@ def update_conversation(
     given = {
         "title": title.strip()[:200] or DEFAULT_TITLE if title is not None else None,
         "tags": clean_tags(tags) if tags is not None else None,
-        "metadata": dict(metadata) if metadata is not None else None,
+        "metadata": clean_facts(metadata) if metadata is not None else None,
         "status": status,
     }
     if status not in {None, ConversationStatus.ACTIVE, ConversationStatus.CLOSED}:

@@ -22,7 +22,12 @@ from conversations.guarding import Guard
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_message
 from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
-from conversations.services.directory import DEFAULT_TITLE, check_available, create_conversation
+from conversations.services.directory import (
+    DEFAULT_TITLE,
+    MAX_METADATA_LENGTH,
+    check_available,
+    create_conversation,
+)
 from conversations.services.records import record
 from conversations.wording import in_words, known_language, language_for, notice
 from integrations.enums import EventType
@@ -34,7 +39,6 @@ from tenants.audit.services import changed_fields, record_event
 DEFAULT_TEST_QUESTION = "What can you help me with?"
 UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.PROCESSING})
 MAX_MESSAGE_LENGTH = 16_000  # characters
-MAX_METADATA_LENGTH = 16_384  # characters of JSON that a conversation learns
 UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"})  # and marks on nothing
 BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that are drawn as nothing
 

@@ -15,6 +15,7 @@ from documents.models import Dataset, Document, DocumentChunk
 from documents.retrieval import Passage
 from documents.services import MAX_METADATA, NOT_COMPARABLE, is_comparable, metadata_of_json
 from knowrithm.api.serializers import RecordSerializer
+from knowrithm.api.validators import short_json
 
 FILE_FIELDS = ("files", "file", "files[]")
 NOT_METADATA = {
@@ -255,7 +256,7 @@ class FiltersInput(serializers.Serializer[Any]):
         child=serializers.ChoiceField(DocumentType.choices), required=False, max_length=50
     )
     dataset_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
-    metadata = serializers.DictField(required=False)
+    metadata = serializers.DictField(required=False, validators=[short_json])
 
     def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
         if not all(map(is_comparable, metadata.values())):

@@ -169,7 +169,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         _rule(
             "urgency.date", "Names a near date", 12,
             r"today", r"tomorrow", r"this (?:week|month)", r"next (?:week|month)",
-            r"by (?:monday|tuesday|wednesday|thursday|friday|the end of)", r"heute", r"morgen",
+            r"(?:by|until|before) (?:next |this )?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|the end of)",
+            r"heute", r"morgen",
             r"(?:diese|nächste)[nr]? (?:woche|monat)", r"demain", r"cette semaine", r"mañana", r"esta semana",
         ),
         _rule(

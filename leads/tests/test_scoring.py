@@ -35,6 +35,8 @@ def test_who_has_said_nothing_has_no_points() -> None:
         ("Our company has 40 employees.", "fit", 16),
         ("I'm the head of support.", "fit", 9),
         ("We need it ASAP, by Friday, there is a deadline.", "urgency", MAX_POINTS),
+        ("We need it by next Friday.", "urgency", 12),
+        ("Can it be here before this Sunday?", "urgency", 12),
         ("Wir brauchen das dringend.", "urgency", 13),
         ("Please call me.", "contactability", 8),
         ("It is not urgent at all.", "urgency", 0),

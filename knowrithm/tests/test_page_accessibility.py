@@ -26,7 +26,7 @@ from conftest import Character, page_client
 from conversations.models import Message
 from conversations.reply_links import reply_link
 from knowrithm.routes import Route as PageRoute
-from knowrithm.tests.isolation import Treasure, bury
+from knowrithm.tests.isolation import CANARY, Treasure, bury
 from knowrithm.tests.test_isolation import PAGES, page_ids
 from tenants.models import TwoFactor
 
@@ -136,3 +136,25 @@ def test_no_page_has_a_violation(rendered: dict[str, Rendered], browser_page: Pa
             if faults := browser_page.evaluate(RUN, STANDARD):
                 found[f"{name} {scheme}"] = faults
     assert found == {}
+
+
+# What stands over the edge of the page, whose own boxes that scroll hide what they hold.
+WIDE = """() => document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] :
+    [...document.querySelectorAll("body *")]
+        .filter((node) => node.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+        .slice(0, 5).map((node) => `${node.tagName.toLowerCase()}.${node.className}`)"""
+LONG_NAME = b"Donaudampfschifffahrtsgesellschaftskapitaensmuetzenfabrikant"
+
+
+def test_long_names_make_no_page_wider_than_a_phone(rendered: dict[str, Rendered], browser_page: Page) -> None:
+    """320 pixels is as narrow as WCAG's criterion 1.4.10 (reflow) goes."""
+    browser_page.set_viewport_size({"width": 320, "height": 900})
+    found: dict[str, list[str]] = {}
+    for name, page in list(rendered.items()):
+        if b"<html" not in page.body:
+            continue
+        rendered[name] = Rendered(page.status, page.body.replace(CANARY.encode(), LONG_NAME), page.headers)
+        browser_page.goto(HOST + name)
+        if wide := browser_page.evaluate(WIDE):
+            found[name] = wide
+    assert not found, found

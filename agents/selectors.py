@@ -52,6 +52,9 @@ _AGENT_WITH_SETTINGS: CompiledQuery[Agent] = CompiledQuery(
 )
 
 
+_AGENT_WITH_MODELS: CompiledQuery[Agent] = CompiledQuery(lambda: Agent.objects.with_settings().filter(pk=ANY_ID))
+
+
 _TWO_MODELS: CompiledQuery[ProviderModel] = CompiledQuery(
     lambda: ProviderModel.objects.select_related("provider").filter(pk__in=[ANY_ID, OTHER_ID])
 )
@@ -86,9 +89,8 @@ def settings_in_order(settings: LLMSettings) -> list[LLMSettings]:
 
 def get_agent(agent_id: uuid.UUID, *, include_archived: bool = False) -> Agent:
     """An agent of the current company. Raises `NotFoundError`, also for another company's."""
-    rows = Agent.objects.with_settings()
-    agent: Agent | None = (rows if include_archived else rows.live()).filter(pk=agent_id).first()
-    if agent is None:
+    agent = _AGENT_WITH_MODELS.get(agent_id)
+    if agent is None or (agent.is_archived and not include_archived):
         raise NotFoundError("There is no such agent.")
     return agent
 

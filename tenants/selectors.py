@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
-from knowrithm.db.compiled import ANY_TEXT, CompiledQuery
+from knowrithm.db.compiled import ANY_ID, ANY_TEXT, CompiledQuery
 from knowrithm.db.schema import schema_name
 from knowrithm.errors import NotFoundError
 from knowrithm.principal import Principal, PrincipalKind, Role
@@ -146,11 +146,15 @@ def open_sessions(user: User) -> QuerySet[UserSession]:
     return user.sessions.select_related("impersonator").filter(revoked_at=None, expires_at__gt=timezone.now())
 
 
+_SESSION: CompiledQuery[UserSession] = CompiledQuery(
+    lambda: UserSession.objects.select_related("user__company", "impersonator").filter(pk=ANY_ID)
+)
+
+
 def session_by_id(session_id: object) -> UserSession | None:
     """With its person, their company and who acts as them, in one query; None for anything that is no session's id."""
     pk = _as_uuid(session_id)
-    sessions = UserSession.objects.select_related("user__company", "impersonator")
-    session = sessions.filter(pk=pk).first() if pk else None
+    session = _SESSION.get(pk) if pk else None
     if session is not None and session.impersonator_id is not None:
         session.user.impersonation = session
     return session

@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= 3  # more than the cores: the worker with the flows mostly waits
+WORKERS ?= 4  # more than the cores: the two workers with the flows mostly wait
 
 .PHONY: help run test check check-types check-rest fuzz bench services format lock clean system system-test
 

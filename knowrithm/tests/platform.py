@@ -1,4 +1,5 @@
-"""The whole platform for the flow tests: started once per session the way a user starts it, driven from outside.
+"""The whole platform for the flow tests: started the way a user starts it, once by each of the two test processes that
+have flows, and driven from outside.
 
 It has its own PostgreSQL, Valkey, web process, workers and scheduler below a temporary DATA_DIR, and nothing of the
 caller's environment but what a program needs to run.
@@ -48,6 +49,9 @@ LONGEST = (
     "tests/test_bad_input.py", "/test_rotation.py", "/test_turn_models.py", "/test_bad_files.py",
     "/test_widget_accessibility.py", "/test_lifecycle.py", "/test_single_sign_on.py", "/test_corpus.py",
 )  # fmt: skip
+# They kill parts and wait until that is noticed, or until a visitor has been away for long enough: minutes in which
+# the other flows would stand still.
+WAITING = ("/test_reply_by_mail.py", "/test_webhook_kill.py", "/test_crashes.py", "/test_chaos_turns.py")
 T = TypeVar("T")
 FLOW = pytest.mark.flow
 
@@ -224,20 +228,22 @@ def wait_for(condition: Callable[[], T | None], *, seconds: float, pause: float 
     pytest.fail(f"{condition.__qualname__} did not come true within {seconds:g} seconds")
 
 
-class _OnePlatform(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives all flow tests to one worker process, which has the platform; the others are dealt out by module.
+class _TwoPlatforms(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives the flow tests to two worker processes, each with a platform; the others are dealt out by module.
 
     Instead of marks for `--dist loadgroup`: pytest-xdist 3.8 passes a group on in an attribute of the test that pytest
     9.2 does not read any more, so it scatters the group without a word.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "flows" if "/flows/" in nodeid else nodeid.partition("::")[0]
+        if "/flows/" not in nodeid:
+            return nodeid.partition("::")[0]
+        return "flows that wait" if any(name in nodeid for name in WAITING) else "flows"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _OnePlatform:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _TwoPlatforms:
     config.option.loadscopereorder = False  # by the number of tests, which says little of how long they take
-    return _OnePlatform(config, log)
+    return _TwoPlatforms(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 
-from knowrithm import env
+from knowrithm import env, garbage
 from knowrithm.logs import configure_structlog, logging_config
+
+garbage.search_rarely()  # until the applications are ready: knowrithm.apps
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / ".data"))).resolve()

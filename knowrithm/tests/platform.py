@@ -7,6 +7,7 @@ caller's environment but what a program needs to run.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import secrets
@@ -252,6 +253,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (_place(item), _lateness(item)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # thousands of tests: none of them is garbage, and to search them each time takes long
 
 
 def _lateness(item: pytest.Item) -> int:

@@ -336,7 +336,7 @@ class _SiteHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -352,7 +352,7 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 @contextmanager
 def running_stub() -> Iterator[WidgetStub]:
     stub = WidgetStub()
-    with _serving(type("Handler", (_Handler,), {"stub": stub})) as url:
+    with serving(type("Handler", (_Handler,), {"stub": stub})) as url:
         stub.url = url
         try:
             yield stub
@@ -365,6 +365,6 @@ def running_stub() -> Iterator[WidgetStub]:
 @contextmanager
 def running_site() -> Iterator[HostSite]:
     site = HostSite()
-    with _serving(type("SiteHandler", (_SiteHandler,), {"site": site})) as url:
+    with serving(type("SiteHandler", (_SiteHandler,), {"site": site})) as url:
         site.url = url
         yield site

@@ -6,9 +6,11 @@ style sheets and scripts beside it, and nothing else.
 
 from __future__ import annotations
 
+import mimetypes
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -17,10 +19,11 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client
 from django_tenants.utils import tenant_context
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from agents.models import Agent
 from agents.tests.test_widget_accessibility import RUN, STANDARD, axe_source
+from agents.tests.widget_stub import serving
 from agents.tests.widget_visit import CHROMIUM, FLAGS, IN_BROWSER
 from conftest import Character, page_client
 from conversations.models import Message
@@ -32,7 +35,6 @@ from tenants.models import TwoFactor
 
 pytestmark = [*IN_BROWSER, pytest.mark.timeout(600)]
 
-HOST = "http://pages.test"
 WAYS: list[tuple[Literal["light", "dark"], int]] = [("light", 1280), ("dark", 390)]
 PUBLIC_PAGES = (
     "/",
@@ -49,6 +51,7 @@ AS_WELL = (  # what else stands behind an address
     "/agents/{agent_id}/chat?conversation={conversation_id}", "/inbox?conversation={conversation_id}&show=closed",
     "/no-such-page",
 )  # fmt: skip
+STYLED = "document.styleSheets.length > 0 && [...document.styleSheets].every((sheet) => sheet.cssRules.length > 0)"
 FEWEST = 70  # pages: so that nothing has been left out by accident
 
 
@@ -103,23 +106,47 @@ def keep(pages: dict[str, Rendered], name: str, path: str, client: Client) -> No
         pages[name] = Rendered(answer.status_code, answer.content, headers)
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """The pages, and what they load of ours. The browser keeps that; answers that Playwright makes it would not."""
+
+    protocol_version = "HTTP/1.1"
+    pages: dict[str, Rendered]
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))  # of a POST; the connection is used again
+        path = urlsplit(self.path).path
+        if found := self.pages.get(self.path):
+            self._send(found.status, found.headers, found.body)
+        elif path.startswith("/static/") and (file := finders.find(path.removeprefix("/static/"))):
+            kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+            self._send(200, {"Content-Type": kind, "Cache-Control": "max-age=600"}, Path(str(file)).read_bytes())
+        else:
+            self._send(204, {}, b"")
+
+    do_POST = do_GET
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keeps the test output quiet."""
+
+
 @pytest.fixture
 def browser_page(rendered: dict[str, Rendered]) -> Iterator[Page]:
-    def answer(route: Route) -> None:
-        parts = urlsplit(route.request.url)
-        found = rendered.get(f"{parts.path}?{parts.query}" if parts.query else parts.path)
-        if found is not None:
-            route.fulfill(status=found.status, body=found.body, headers=found.headers)
-        elif parts.path.startswith("/static/") and (file := finders.find(parts.path.removeprefix("/static/"))):
-            route.fulfill(path=Path(str(file)))
-        else:
-            route.fulfill(status=204)
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_context(locale="en-GB", reduced_motion="reduce").new_page()
-        page.route("**/*", answer)
-        yield page
+    """At the address where the pages are, with axe-core in each of them."""
+    with serving(type("Handler", (_Handler,), {"pages": rendered})) as url, sync_playwright() as playwright:
+        nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, nowhere_else])
+        context = browser.new_context(base_url=url, locale="en-GB", reduced_motion="reduce")
+        context.add_init_script(axe_source())
+        yield context.new_page()
         browser.close()
 
 
@@ -131,8 +158,8 @@ def test_no_page_has_a_violation(rendered: dict[str, Rendered], browser_page: Pa
         browser_page.set_viewport_size({"width": width, "height": 900})
         browser_page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         for name in whole:
-            browser_page.goto(HOST + name)
-            browser_page.evaluate(axe_source())
+            browser_page.goto(name)
+            assert browser_page.evaluate(STYLED), name  # or there would be little to complain about
             if faults := browser_page.evaluate(RUN, STANDARD):
                 found[f"{name} {scheme}"] = faults
     assert found == {}
@@ -154,7 +181,7 @@ def test_long_names_make_no_page_wider_than_a_phone(rendered: dict[str, Rendered
         if b"<html" not in page.body:
             continue
         rendered[name] = Rendered(page.status, page.body.replace(CANARY.encode(), LONG_NAME), page.headers)
-        browser_page.goto(HOST + name)
+        browser_page.goto(name)
         if wide := browser_page.evaluate(WIDE):
             found[name] = wide
     assert not found, found

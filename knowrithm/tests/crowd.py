@@ -122,6 +122,7 @@ class Crowd:
         agent = _create_agent(actor, is_kept=False)
         conversation = actor.post("conversation", 201, json={"agent_id": agent, "title": member.text("seesaw")})
         document = _upload(actor, agent=agent, is_kept=False)
+        _await_task(actor, member.tasks[-1])  # archived before it is read, its task would rightly fail
         member.seesaw = {
             "agent": _create_agent(actor, is_kept=False),
             "conversation": actor.mine(conversation["conversation"]["id"]),

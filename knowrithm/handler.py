@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 # Made as they are needed, and kept. One that waits for somebody else's server holds no database connection.
 THREADS = 256
+SENDING_SECONDS = 0.05  # a slow reader keeps the thread and its connection no longer
 
 
 class SyncHandler(ASGIHandler):
@@ -46,17 +48,23 @@ class SyncHandler(ASGIHandler):
         except RequestAborted:
             return
         answered: asyncio.Future[HttpResponseBase] = asyncio.get_running_loop().create_future()
+        sent = threading.Event()
         # In a context of its own: what one request sets there is not to be found by the thread's next one.
-        self._threads.submit(contextvars.copy_context().run, self._answer, scope, body, answered)
+        self._threads.submit(contextvars.copy_context().run, self._answer, scope, body, answered, sent)
         response = await answered
         if response.streaming:
             async with ThreadSensitiveContext():
                 await self._stream(response, receive, send)
-        else:
+            return
+        try:
             await self.send_response(response, send)
+        finally:
+            sent.set()
 
-    def _answer(self, scope: Any, body: IO[bytes], answered: asyncio.Future[HttpResponseBase]) -> None:
-        """In a thread. The response goes out as soon as it is there; its end is seen to meanwhile."""
+    def _answer(
+        self, scope: Any, body: IO[bytes], answered: asyncio.Future[HttpResponseBase], sent: threading.Event
+    ) -> None:
+        """In a thread. The response goes out as soon as it is there, and its end is seen to after that."""
         try:
             set_script_prefix(get_script_prefix(scope))
             signals.request_started.send(sender=type(self), scope=scope)
@@ -73,6 +81,7 @@ class SyncHandler(ASGIHandler):
             if response.streaming:
                 close_old_connections()  # its pieces are another thread's, and so is its end
             else:
+                sent.wait(SENDING_SECONDS)
                 response.close()
         except Exception:
             log.exception("request_not_ended")

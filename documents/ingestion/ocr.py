@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ PARALLEL_PAGES = 2
 # A page of A4 at 600 dpi has 35 million.
 MAX_WAITING_PIXELS = 40_000_000
 PAGE_SECONDS = 120
+# A page of A3. Of larger ones the orientation shows in a smaller picture too, which takes a fraction of the time.
+_ORIENTATION_PIXELS = 8_000_000
 # Handed to tesseract as it is: packing a page as PNG takes a tenth of the time that reading it does.
 _FORMAT = "PPM"
 # Mean word confidence, 0 to 100. Clean print is above 85, a page on its side below 50.
@@ -111,7 +114,7 @@ def doubtful_warnings(results: Sequence[OcrPage]) -> list[str]:
     failed = [result.page for result in results if result.has_failed]
     warnings = []
     if failed:
-        warnings.append(f"{pages(failed)} could not be recognised in time and {is_or_are(failed)} left out.")
+        warnings.append(f"{pages(failed)} took too much time or memory to recognise and {is_or_are(failed)} left out.")
     if doubtful:
         warnings.append(
             f"{pages(doubtful)} {is_or_are(doubtful)} hard to read: check the recognised text against the scan."
@@ -164,9 +167,11 @@ def _orientations(page: PageImage, *, has_words: bool) -> Sequence[int]:
     """Degrees clockwise by which the picture may have to be turned; every quarter where tesseract cannot tell."""
     import pytesseract
 
-    page.image.format = _FORMAT
+    smaller = math.ceil(math.sqrt(page.image.width * page.image.height / _ORIENTATION_PIXELS))
+    image = page.image.reduce(smaller)
+    image.format = _FORMAT
     try:
-        found = pytesseract.image_to_osd(page.image, config=f"--dpi {page.dpi}", timeout=PAGE_SECONDS)
+        found = pytesseract.image_to_osd(image, config=f"--dpi {page.dpi // smaller}", timeout=PAGE_SECONDS)
     except (pytesseract.TesseractError, RuntimeError):
         return (90, 180, 270) if has_words else ()
     match = re.search(r"Rotate: (\d+)", found)

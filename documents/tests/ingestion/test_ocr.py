@@ -192,7 +192,7 @@ def test_a_page_that_takes_too_long_is_left_out_and_said_so(tmp_path: Path, monk
     pages = joined(pdf_of(lines_down(["A page with a text layer."])), scan_of(PAGE))
     extraction = extracted(write(tmp_path, "a.pdf", pages), "pdf")
     assert texts(extraction.blocks) == ["A page with a text layer."]
-    assert extraction.warnings == ("Page 2 could not be recognised in time and is left out.",)
+    assert extraction.warnings == ("Page 2 took too much time or memory to recognise and is left out.",)
     assert [page["how"] for page in extraction.metadata["pages"]] == ["left_out"]
 
 

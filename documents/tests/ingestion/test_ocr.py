@@ -12,7 +12,7 @@ from PIL import Image
 
 from documents.ingestion.base import Extraction, OcrUnavailableError
 from documents.ingestion.extract import extract
-from documents.ingestion.ocr import OcrOptions
+from documents.ingestion.ocr import OcrOptions, PageImage, _orientations
 from documents.ingestion.upright import skew_of
 from documents.tests.ingestion.builders import (
     extracted,
@@ -116,6 +116,14 @@ def test_a_picture_on_its_side_is_read(tmp_path: Path, turned: int) -> None:
     extraction = extracted(saved(picture_of(*lines, turned=turned), tmp_path, "a.jpg"), "image")
     assert recall(lines, extraction) >= 0.95
     assert extraction.metadata["pages"][0]["is_doubtful"] is False
+
+
+@pytest.mark.usefixtures("tesseract")
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_the_side_on_which_a_sheet_larger_than_a3_lies_is_found(turned: int) -> None:
+    page = picture_of(*[f"Paragraph {number} tells how the pump is kept clean" for number in range(16)], turned=turned)
+    sheet = page.resize((3 * page.width, 3 * page.height))  # 17 million pixels
+    assert _orientations(PageImage(1, sheet, lambda box: box), has_words=False) == [turned]
 
 
 @pytest.mark.usefixtures("tesseract")

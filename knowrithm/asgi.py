@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from typing import Any
 
@@ -13,6 +12,7 @@ import django
 django.setup(set_prefix=False)
 
 from conversations import direct, sse  # noqa: E402  # models may be imported once Django is set up
+from knowrithm import garbage  # noqa: E402  # with what needs the settings
 from knowrithm.handler import SyncHandler  # noqa: E402  # as well as what needs the settings
 
 django_application = SyncHandler()
@@ -29,21 +29,12 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await django_application(scope, receive, send)
 
 
-def _collect_rarely() -> None:
-    """Looking for garbage among all that there is stops every request, with ten thousand streams for more than a
-    second. What is there from the start is left out of it, and the rest is looked through rarely: what requests leave
-    behind is young, and is found all the same.
-    """
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
-
-
 async def _lifespan(receive: Any, send: Any) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             sse.end_when_signalled()
-            _collect_rarely()
+            garbage.search_for_what_requests_leave()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -260,16 +260,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(503, {"error": "Streaming is not configured", "message": "Streaming is not configured"})
 
     def _stream(self, conversation_id: str) -> None:
-        self.send_response(200)
-        self._send_cors()
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
-        self.end_headers()
         self.close_connection = True
-        while self.stub.holds_streams_back and not self.stub.has_ended:
-            time.sleep(0.02)
-        last_event_id = int(self.headers.get("Last-Event-ID") or 0)
         try:
+            self.send_response(200)
+            self._send_cors()
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while self.stub.holds_streams_back and not self.stub.has_ended:
+                time.sleep(0.02)
+            last_event_id = int(self.headers.get("Last-Event-ID") or 0)
             self.wfile.write(b": open\n")
             if "follow=true" in self.path:
                 self._follow(last_event_id)
@@ -278,6 +278,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n".encode())
         except (BrokenPipeError, ConnectionResetError):
             return  # the visitor has gone
+        finally:
+            if "follow=true" in self.path:
+                with self.stub.lock:
+                    self.stub.gone += 1
 
     def _follow(self, sent: int) -> None:
         """What is told, as it is told, until the visitor goes or the stub ends."""
@@ -286,8 +290,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n".encode())
                 sent = number
             if select.select([self.connection], [], [], 0.02)[0]:  # nothing is sent to us but the end
-                with self.stub.lock:
-                    self.stub.gone += 1
                 return
 
     def _send_json(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:

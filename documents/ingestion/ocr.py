@@ -6,8 +6,9 @@ import math
 import os
 import re
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,16 +98,20 @@ def recognise(images: Iterable[PageImage], *, ocr: OcrOptions, warnings: list[st
     os.environ["OMP_THREAD_LIMIT"] = "1"
     languages = _usable_languages(ocr.languages, warnings)
     with ThreadPoolExecutor(PARALLEL_PAGES) as pool:
-        waiting: list[tuple[int, Future[OcrPage]]] = []
+        results: deque[Future[OcrPage]] = deque()
+        unread: dict[Future[OcrPage], int] = {}  # pixels
         for image in images:
-            if len(waiting) > PARALLEL_PAGES:
-                yield waiting.pop(0)[1].result()
-            waiting.append((image.image.width * image.image.height, pool.submit(_read, image, languages)))
+            result = pool.submit(_read, image, languages)
+            results.append(result)
+            unread[result] = image.image.width * image.image.height
             del image  # else it is kept until the next one is rendered
-            while sum(pixels for pixels, _ in waiting) > MAX_WAITING_PIXELS:
-                yield waiting.pop(0)[1].result()
-        for _, future in waiting:
-            yield future.result()
+            while len(unread) > PARALLEL_PAGES or sum(unread.values()) > MAX_WAITING_PIXELS:
+                for read in wait(unread, return_when=FIRST_COMPLETED).done:
+                    del unread[read]
+            while results and results[0].done():
+                yield results.popleft().result()
+        for result in results:
+            yield result.result()
 
 
 def doubtful_warnings(results: Sequence[OcrPage]) -> list[str]:

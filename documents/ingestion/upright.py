@@ -51,7 +51,7 @@ def upright(image: Image, *, turned: int = 0) -> tuple[Image, Upright]:
     standing = image.rotate(-turned, expand=True) if turned else image
     skew = skew_of(standing)
     if skew:
-        standing = standing.rotate(-skew, resample=Resampling.BICUBIC, expand=True, fillcolor=255)
+        standing = standing.rotate(-skew, resample=Resampling.BILINEAR, expand=True, fillcolor=255)
     return standing, Upright(standing.size, -turned - skew, image.size)
 
 

@@ -26,6 +26,7 @@ from documents.ingestion.base import (
 )
 from documents.ingestion.formats.csv_format import column_names, is_header, row_text
 from documents.ingestion.formats.pdf_columns import MIN_ROWS, Line, has_wide_gap, in_reading_order
+from documents.ingestion.formats.pdf_scans import page_image
 from documents.ingestion.formats.pdf_tables import (
     Box,
     Table,
@@ -39,19 +40,15 @@ from documents.ingestion.formats.pdf_tables import (
 )
 from documents.ingestion.limits import MAX_CHARACTERS
 from documents.ingestion.ocr import (
-    DPI,
-    MAX_PIXELS,
     OcrLine,
     OcrOptions,
     OcrPage,
-    PageImage,
     doubtful_warnings,
     is_or_are,
     page_record,
     pages,
     recognise,
 )
-from documents.ingestion.upright import Upright
 
 # A page with fewer letters and digits than the first, and with an image or drawn like letters, is a picture of a page.
 # With fewer than the second it is one with a stamp, a header or a footer on it, if images cover most of it.
@@ -448,7 +445,7 @@ def _recognise(
     warnings: list[str] = []
     results: list[OcrPage] = []
     try:
-        images = (_render(document, number) for number in scans)
+        images = (page_image(document, number) for number in scans)
         for done, result in enumerate(recognise(images, ocr=ocr, warnings=warnings), 1):
             results.append(result)
             progress(done / len(scans), "ocr")
@@ -484,36 +481,6 @@ def _is_inside(box: Box, other: Box) -> bool:
     height = min(box[3], other[3]) - max(box[1], other[1])
     area = (box[2] - box[0]) * (box[3] - box[1])
     return width > 0 and height > 0 and width * height > 0.5 * area
-
-
-def _render(document: pypdfium2.PdfDocument, number: int) -> PageImage:
-    """The page in grey. pdfium is not thread-safe: call this in one thread."""
-    page = document[number - 1]
-    try:
-        width, height = page.get_size()
-        scale = min(DPI / 72, (MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
-        left, bottom, _, _ = page.get_bbox()
-        # The boxes of the text belong to the page as it is stored, not as a viewer turns it.
-        turned = page.get_rotation()
-        page.set_rotation(0)
-        stored = page.render(scale=scale, grayscale=True).to_pil()
-        page.set_rotation(turned)
-    finally:
-        page.close()
-    image = stored.rotate(-turned, expand=True) if turned else stored
-    stored_height = stored.height
-    shown = Upright(image.size, -turned, stored.size)
-
-    def in_points(box: Box) -> Box:
-        x0, y0, x1, y1 = shown.back(box)
-        return (
-            left + x0 / scale,
-            bottom + (stored_height - y1) / scale,
-            left + x1 / scale,
-            bottom + (stored_height - y0) / scale,
-        )
-
-    return PageImage(number, image, in_points)
 
 
 def _ocr_block(page: int, paragraph: tuple[OcrLine, ...]) -> Block:

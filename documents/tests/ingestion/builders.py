@@ -61,10 +61,10 @@ def pdf_of(
         after = f"/Next {number + 1} 0 R" if number < first_entry + len(entries) else ""
         destination = f"[{first_page + 2 * (page - 1)} 0 R /XYZ 0 {top} 0]"
         objects.append(f"<< /Title ({title}) /Parent {first_entry} 0 R /Dest {destination} {after} >>")
-    return _assembled(objects)
+    return assembled(objects)
 
 
-def _assembled(objects: Sequence[str]) -> bytes:
+def assembled(objects: Sequence[str]) -> bytes:
     out = io.BytesIO()
     out.write(b"%PDF-1.4\n")
     offsets = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pypdfium2
 import pytest
 from PIL import Image
 
+from documents.ingestion import ocr
 from documents.ingestion.base import Extraction, OcrUnavailableError
 from documents.ingestion.extract import extract
-from documents.ingestion.ocr import OcrOptions, PageImage, _orientations
+from documents.ingestion.ocr import OcrOptions, OcrPage, PageImage, _orientations
 from documents.ingestion.upright import skew_of
 from documents.tests.ingestion.builders import (
     extracted,
@@ -228,3 +230,19 @@ def test_without_tesseract_the_other_pages_are_kept(tmp_path: Path, monkeypatch:
         "Page 2 is scanned and left out. "
         "Scanned pages need tesseract, which is not installed on the server (package tesseract-ocr).",
     )
+
+
+@pytest.mark.usefixtures("tesseract")
+def test_a_page_that_takes_long_holds_up_none_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    others_are_read = threading.Event()
+
+    def read(page: PageImage, languages: str) -> OcrPage:
+        if page.number == 1:
+            assert others_are_read.wait(30), "the others wait for the first page"
+        elif page.number == 6:
+            others_are_read.set()
+        return OcrPage(page.number, (), 0.0)
+
+    monkeypatch.setattr(ocr, "_read", read)
+    images = (PageImage(number, Image.new("L", (10, 10)), lambda box: box) for number in range(1, 7))
+    assert [page.page for page in ocr.recognise(images, ocr=OcrOptions(), warnings=[])] == [1, 2, 3, 4, 5, 6]

@@ -73,7 +73,7 @@ def _picture(page: pypdfium2.PdfPage, scale: float) -> Image | None:
     if thumbnail.to_pil().getchannel("A").getextrema()[0] < 255:
         return None
     try:
-        image = picture.get_bitmap().to_pil()
+        image: Image = picture.get_bitmap().to_pil()
     except pypdfium2.PdfiumError:  # damaged: drawn, a part of it may be seen
         return None
     return image if image.mode == "L" else image.convert("L")

@@ -20,6 +20,11 @@ def ingest(schema: str) -> None:
         ingest.apply_async(args=(schema,), expires=PERIOD)
 
 
+@company_task(name="documents.ingest_first")
+def ingest_first() -> None:
+    jobs.work_out_of_turn(ingest)
+
+
 @company_task(name="documents.resume_stalled")
 def resume_stalled() -> None:
     """Call a worker for what a dead one left behind, and for what a lost queue never delivered."""

@@ -11,7 +11,8 @@ from knowrithm.room import ROOM
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
 
-QUEUES = ("critical", "default", "low", "slow", "dead_letter")
+QUEUES = ("critical", "default", "first", "low", "slow", "dead_letter")
+PATIENCE = 10  # by so much a worker that does nothing but long work comes after all others
 
 app = Celery("knowrithm")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -23,6 +24,12 @@ app.autodiscover_tasks()
 @celeryd_after_setup.connect
 def know_how_many_threads_there_are(instance: Any, **_: Any) -> None:
     ROOM.threads = instance.concurrency
+
+
+@celeryd_after_setup.connect
+def leave_the_processor_to_whoever_waits(instance: Any, **_: Any) -> None:
+    if set(instance.app.amqp.queues.consume_from) == {"slow"}:
+        os.nice(PATIENCE)
 
 
 @worker_ready.connect

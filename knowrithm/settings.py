@@ -309,6 +309,7 @@ CELERY_TASK_ROUTES = {
     "conversations.score_leads*": {"queue": "low"},
     "conversations.replay": {"queue": "default"},  # waits for a model: in threads, and never before a visitor
     "documents.ingest": {"queue": "slow"},
+    "documents.ingest_first": {"queue": "first"},
     "documents.build_index": {"queue": "slow"},
     "documents.purge_*": {"queue": "low"},
     "documents.resume_stalled*": {"queue": "low"},

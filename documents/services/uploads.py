@@ -211,7 +211,7 @@ def sha256_of(file: UploadedFile[Any]) -> str:
 
 
 def queue_ingestion(document: Document) -> IngestionJob:
-    return queue_job(document, tasks.ingest)
+    return queue_job(document, tasks.ingest, first=tasks.ingest_first)
 
 
 @transaction.atomic
@@ -226,6 +226,6 @@ def retry_document(*, actor: Principal, document: Document) -> Document:
     document.save(update_fields=["status", "processing_error", "error_code", "updated_at"])
     family = Q(document=document) | Q(document__lineage=document.lineage, document__lineage__isnull=False)
     fetches = bool(document.source_url) and not WebsitePage.objects.filter(family).exists()
-    queue_job(document, tasks.ingest, fetches=fetches)
+    queue_job(document, tasks.ingest, first=tasks.ingest_first, fetches=fetches)
     record_documents(actor, "document.retried", [document])
     return document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from django.conf import settings
@@ -33,7 +33,8 @@ def add(who: Character, *names: str, is_bulk: bool = False) -> None:
             document = Document(agent=who.agent, original_filename=name, document_type="txt", file_size=5)
             document.file.save("original", ContentFile(f"The text of {name}.".encode()), save=False)
             document.save()
-            jobs.queue_job(document, tasks.ingest, is_bulk=is_bulk)
+            first = None if is_bulk else tasks.ingest_first
+            jobs.queue_job(document, tasks.ingest, first=first, is_bulk=is_bulk)
 
 
 def read_one(who: Character) -> str:
@@ -80,6 +81,44 @@ def test_one_document_does_not_wait_for_another_companys_many(acme: Character, g
     # The queue still holds acme's messages; globex's own comes last.
     assert [read_one(acme), read_one(acme), read_one(globex)] == ["g1", "a3", "a4"]
     assert read_one(acme) == ""
+
+
+@pytest.mark.django_db
+def test_the_only_document_of_a_company_is_read_out_of_turn(acme: Character, globex: Character) -> None:
+    add(acme, "a1", "a2")
+    add(globex, "g1", "g2")
+    tasks.ingest_first(globex.company.schema_name)
+    assert done() == {"g1"}
+    with tenant_context(globex.company):
+        IngestionJob.claim(IngestionJob.in_line().get().pk)
+    tasks.ingest_first(globex.company.schema_name)  # its second one is under way
+    assert done() == {"g1"}
+    with jobs._only_one:
+        tasks.ingest_first(acme.company.schema_name)  # somebody else's is
+    assert done() == {"g1"}
+    tasks.ingest_first(acme.company.schema_name)
+    assert done() == {"g1", "a1"}
+
+
+@pytest.mark.django_db
+def test_a_worker_is_called_out_of_turn_for_the_first_document_alone(
+    acme: Character, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(tasks.ingest, "apply_async", lambda **options: None)
+    monkeypatch.setattr(tasks.ingest_first, "apply_async", lambda **options: called.append(options["args"][0]))
+
+    def add_now(*names: str) -> int:
+        called.clear()
+        with django_capture_on_commit_callbacks(execute=True):
+            add(acme, *names)
+        assert set(called) <= {acme.company.schema_name}
+        return len(called)
+
+    assert add_now("a1", "a2") == 1
+    assert add_now("a3") == 0
+    assert [read_one(acme) for _ in range(3)] == ["a1", "a2", "a3"]
+    assert add_now("a4") == 1
 
 
 @pytest.mark.django_db

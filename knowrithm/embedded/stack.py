@@ -20,6 +20,7 @@ DATABASE_VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "POSTGRES_HOST")
 REDIS_VARIABLES = ("REDIS_URL", "REDIS_URL_FILE")
 # Turns mostly wait on a model: with 16 two hundred at once would wait for half a minute. One company has 64 at most.
 THREADS = 80
+SHORT_THREADS = 4  # for what is short and must not wait behind long documents; one of them reads, too
 PROCESSES = 2
 
 
@@ -85,7 +86,8 @@ def application_parts(*, env: Mapping[str, str], host: str, port: int) -> list[P
             stop_grace=10.0,
         ),
         worker("worker", "critical,default", "-P", "threads", "-c", str(THREADS)),
-        worker("worker-slow", "low,slow,dead_letter", "-c", str(PROCESSES)),
+        worker("worker-low", "first,low,dead_letter", "-P", "threads", "-c", str(SHORT_THREADS)),
+        worker("worker-slow", "slow", "-c", str(PROCESSES)),
         Part(name="beat", argv=celery("beat", "--pidfile=", "--loglevel", "INFO"), env=env),
     ]
 

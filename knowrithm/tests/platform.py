@@ -154,6 +154,12 @@ class Platform:
     def _is_ours(self, folder: Path) -> bool:
         return f"DATA_DIR={self.data_dir}".encode() in folder.joinpath("environ").read_bytes().split(b"\0")
 
+    def readers(self) -> set[int]:
+        """The processes that read documents: the children of one worker, and the one that reads out of turn itself."""
+        slow = self.part("worker-slow@").pid
+        children = {process.pid for process in self.processes("worker-slow@") if process.parent == slow}
+        return children | {one.pid for one in self.processes("worker-low@") if one.parent == self.supervisor.pid}
+
     def part(self, *words: str) -> Process:
         """The one process with these words that the supervisor itself started."""
         [process] = [one for one in self.processes(*words) if one.parent == self.supervisor.pid]

@@ -18,8 +18,7 @@ STOPPED_WITHIN = 3  # seconds; it is about one on a machine that does nothing el
 
 def readers(owner: Owner) -> list[psutil.Process]:
     """The children of the workers that read a document."""
-    workers = [psutil.Process(process.pid) for process in owner.platform.processes("worker-slow@")]
-    children = [child for worker in workers for child in worker.children()]
+    children = [child for pid in owner.platform.readers() for child in psutil.Process(pid).children()]
     found = []
     for child in children:
         with suppress(psutil.NoSuchProcess):  # ended since it was listed

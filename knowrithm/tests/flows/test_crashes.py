@@ -101,11 +101,8 @@ class Wrecker:
         wait_for(lambda: self.database.execute(query).fetchone(), seconds=DYING, pause=0.01)
 
     def kill(self) -> None:
-        platform = self.owner.platform
-        slow = platform.part("worker-slow@").pid
-        for process in platform.processes("worker-slow@"):
-            if process.parent == slow:
-                os.kill(process.pid, signal.SIGKILL)
+        for pid in self.owner.platform.readers():
+            os.kill(pid, signal.SIGKILL)
 
     def pause(self, at_most: float) -> None:
         time.sleep(self.seed.uniform(0, at_most))

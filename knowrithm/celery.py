@@ -12,7 +12,8 @@ from knowrithm.room import ROOM
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
 
 QUEUES = ("critical", "default", "first", "low", "slow", "dead_letter")
-PATIENCE = 10  # by so much a worker that does nothing but long work comes after all others
+# Nice values: where the processors are busy, a worker that serves nothing more urgent comes after the others.
+PATIENCE = {"first": 5, "low": 5, "dead_letter": 5, "slow": 10}
 
 app = Celery("knowrithm")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -28,8 +29,7 @@ def know_how_many_threads_there_are(instance: Any, **_: Any) -> None:
 
 @celeryd_after_setup.connect
 def leave_the_processor_to_whoever_waits(instance: Any, **_: Any) -> None:
-    if set(instance.app.amqp.queues.consume_from) == {"slow"}:
-        os.nice(PATIENCE)
+    os.nice(min(PATIENCE.get(name, 0) for name in instance.app.amqp.queues.consume_from))
 
 
 @worker_ready.connect

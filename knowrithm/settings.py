@@ -307,6 +307,7 @@ CELERY_TASK_ROUTES = {
     "conversations.alert_unanswered*": {"queue": "low"},
     "conversations.learn_scores*": {"queue": "low"},
     "conversations.score_leads*": {"queue": "low"},
+    "conversations.tell_*": {"queue": "low"},  # at once, but after the visitor who is being answered
     "conversations.replay": {"queue": "default"},  # waits for a model: in threads, and never before a visitor
     "documents.ingest": {"queue": "slow"},
     "documents.ingest_first": {"queue": "first"},

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from documents.ingestion.base import EmptyDocumentError, IngestionError, TooLargeError
+from documents.ingestion.limits import hold_memory
 
 _PROGRESS_SECONDS = 0.25
-_UNTOUCHED_MB = 512
 
 
 def main(order: dict[str, Any]) -> int:
@@ -37,10 +37,7 @@ def main(order: dict[str, Any]) -> int:
 
 
 def _limit(memory_mb: int, cpu_seconds: int, longest: int) -> None:
-    # Of the address space much is never touched: reserved for threads, or files that others map as well. What can be
-    # written to is near to the memory really used. The wider limit is for memory that is shared, which it leaves out.
-    for limit, megabytes in ((resource.RLIMIT_DATA, memory_mb), (resource.RLIMIT_AS, memory_mb + _UNTOUCHED_MB)):
-        resource.setrlimit(limit, (megabytes * 2**20, megabytes * 2**20))
+    hold_memory(memory_mb)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, max(cpu_seconds + 5, longest)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

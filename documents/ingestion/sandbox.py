@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The child gets what its libraries need and none of the platform's secrets.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX", "LD_LIBRARY_PATH", "SYSTEMROOT")
 LONGEST = 3600  # seconds that any document may take
-# With the programs and libraries that are mapped, of which up to 30 MB come on top, less than 512 MB.
+# Of files of up to two megabytes. With the programs and libraries that are mapped, up to 30 MB, less than 512 MB.
 SMALL_FILE_MB = 480
 _POLL_SECONDS = 0.5
 _MAX_STDERR = 64 * 1024
@@ -64,7 +64,7 @@ def limits_for(document_type: str, size: int, *, memory_mb: int) -> Limits:
     megabytes = size / 2**20
     is_recognised = document_type in RECOGNISED
     return Limits(
-        memory_mb=min(memory_mb, SMALL_FILE_MB + int(32 * megabytes)),
+        memory_mb=min(memory_mb, SMALL_FILE_MB + int(32 * max(megabytes - 2, 0))),
         cpu_seconds=min(30 + int(20 * megabytes), LONGEST),
         wall_seconds=min(60 + 60 * megabytes, LONGEST),
         page_seconds=2 * PAGE_SECONDS if is_recognised else 0,

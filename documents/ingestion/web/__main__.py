@@ -13,21 +13,25 @@ from typing import Any
 
 from documents.ingestion.base import IngestionError, TooLargeError
 from documents.ingestion.formats.text import read_text
+from documents.ingestion.limits import hold_memory
 from documents.ingestion.web.pages import declared_charset, read_page
 from documents.ingestion.web.sitemaps import read_sitemap
 
+MOST_MB = 4096
 
-def main(memory_mb: int, cpu_seconds: int) -> None:
+
+def main(cpu_seconds: int) -> None:
     # The answers have a stream of their own: what a library prints goes to standard error.
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin:
         used = resource.getrusage(resource.RUSAGE_SELF)
         limit = int(used.ru_utime + used.ru_stime) + cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
+        order = json.loads(line)
+        hold_memory(order["memory_mb"], most=MOST_MB)
+        answers.write(json.dumps(_answer(order)) + "\n")
         answers.flush()
 
 
@@ -45,8 +49,9 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
         return {"error": "Reading this page took too much memory.", "code": TooLargeError.code}
     except Exception:
         traceback.print_exc()  # a fault of ours, or a page that nobody foresaw
-        return {"error": "The page could not be read.", "code": IngestionError.code}
+        message = "The page could not be read. It is damaged, or needs more memory than one page may."
+        return {"error": message, "code": IngestionError.code}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]))

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from documents.ingestion.base import DamagedDocumentError, IngestionError, TooLargeError
+from documents.ingestion.sandbox import limits_for
 from documents.ingestion.web.pages import WebPage
 from documents.ingestion.web.sitemaps import Sitemap
 
 ROOT = Path(__file__).resolve().parents[3]
 # The child gets what its libraries need and none of the platform's secrets.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
-MEMORY_MB = 768  # address space: what is used is less
+MEMORY_MB = 1024  # for the largest page; a small one gets less
 SECONDS = 30
 _MAX_ANSWER = 100 * 2**20
 
@@ -58,7 +59,8 @@ class PageReader:
         child = self._child or self._start()
         self._child = None  # unless it answers well
         try:
-            answer = self._exchange(child, {**order, "path": str(path)})
+            memory_mb = limits_for("html", len(body), memory_mb=MEMORY_MB).memory_mb
+            answer = self._exchange(child, {**order, "path": str(path), "memory_mb": memory_mb})
         except (OSError, ValueError):  # it has died, or babbles
             _kill(child)
             raise DamagedDocumentError("The page made its reader crash, or needs more memory than allowed.") from None
@@ -73,8 +75,8 @@ class PageReader:
 
     def _start(self) -> subprocess.Popen[bytes]:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and module, with numbers
-            [sys.executable, "-P", "-m", "documents.ingestion.web", str(MEMORY_MB), str(self._seconds)],
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module, with a number
+            [sys.executable, "-P", "-m", "documents.ingestion.web", str(self._seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -83,7 +85,7 @@ class PageReader:
             start_new_session=True,
         )
 
-    def _exchange(self, child: subprocess.Popen[bytes], order: dict[str, str]) -> dict[str, Any]:
+    def _exchange(self, child: subprocess.Popen[bytes], order: dict[str, Any]) -> dict[str, Any]:
         if child.stdin is None or child.stdout is None:
             raise ValueError("the child has no pipes")
         child.stdin.write(json.dumps(order).encode() + b"\n")

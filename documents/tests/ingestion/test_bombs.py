@@ -20,6 +20,19 @@ from documents.tests.ingestion.builders import compressed, lines_down, pdf_of, p
 
 MOST_MB, MOST_SECONDS = 512, 30
 # In a process of its own, so that the peak is of this reader alone (and of the programs that it starts).
+PAGE_SCRIPT = """
+import json, resource, sys
+from pathlib import Path
+from documents.ingestion.base import IngestionError
+from documents.ingestion.web.reader import PageReader
+with PageReader() as reader:
+    try:
+        end = {"text": reader.read_page(Path(sys.argv[1]).read_bytes(), "http://a.example/").html}
+    except IngestionError as error:
+        end = {"code": error.code, "error": str(error)}
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({**end, "megabytes": used.ru_maxrss / 2**10, "seconds": used.ru_utime + used.ru_stime}))
+"""
 SCRIPT = """
 import json, resource, sys
 from pathlib import Path
@@ -36,9 +49,9 @@ print(json.dumps({**end, "megabytes": used.ru_maxrss / 2**10, "seconds": used.ru
 """
 
 
-def read(path: Path, kind: str) -> dict[str, Any]:
+def read(path: Path, kind: str, *, script: str = SCRIPT) -> dict[str, Any]:
     """What came of it: `text` and `warnings`, or `code` and `error`; the largest process's `megabytes`; `seconds`."""
-    command = [sys.executable, "-c", SCRIPT, str(path), kind]
+    command = [sys.executable, "-c", script, str(path), kind]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout)
@@ -157,6 +170,13 @@ def test_a_small_bomb_ends_in_little_memory_and_time(
 ) -> None:
     told = read(write(tmp_path, "bomb", build()), kind)
     assert told.get("error") == end
+    assert told["megabytes"] < MOST_MB
+    assert told["seconds"] < MOST_SECONDS
+
+
+def test_a_page_of_a_website_that_is_a_bomb_ends_in_little_memory_and_time(tmp_path: Path) -> None:
+    told = read(write(tmp_path, "bomb", b"<body>" + b"<p>" * 660_000), "html", script=PAGE_SCRIPT)
+    assert "memory" in told["error"]
     assert told["megabytes"] < MOST_MB
     assert told["seconds"] < MOST_SECONDS
 

@@ -67,8 +67,9 @@ INBOX_PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/inbox/stream$")
 FOLLOWS = re.compile(rb"(?:^|&)follow=(?:true|1)(?:&|$)")  # to listen on when the last turn has ended
 ENDPOINT = "/api/v1/conversation/{conversation_id}/messages/stream"  # as the figures of API keys name it
 INBOX_ENDPOINT = "/api/v1/inbox/stream"
-HEARTBEAT_SECONDS = 10.0  # a published client gives up after 30 s of silence
+HEARTBEAT_SECONDS = 15.0  # a published client gives up after 30 s of silence
 RECHECK_SECONDS = 0.5  # what a listener hears has been allowed so lately
+RENEW_SECONDS = 10.0  # after which a listener is noted as present anew, with what is sent next
 IDLE_SECONDS = 600.0  # a listener who is asked nothing
 HEADER_PAUSE = 0.12  # a published client attaches its listeners after the headers: what comes with them is lost
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -112,12 +113,12 @@ class Hub:
     def __init__(self) -> None:
         self.client: redis.asyncio.Redis = async_redis()
         self._listeners: dict[str, set[Wake]] = defaultdict(set)
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.Task[Any]] = set()
         self._is_ending = False
         self._pubsub = self.client.pubsub()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, stream: asyncio.Task[None]) -> None:
+    def add(self, stream: asyncio.Task[Any]) -> None:
         """A stream that is cancelled when the process is to end: it may not hold that up."""
         self._open.add(stream)
         stream.add_done_callback(self._open.discard)
@@ -132,12 +133,13 @@ class Hub:
     @asynccontextmanager
     async def listening(self, key: str) -> AsyncIterator[Wake]:
         wake = Wake()
-        if not self._listeners[key]:
-            await self._pubsub.subscribe(key)
+        is_first = not self._listeners[key]
         self._listeners[key].add(wake)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
         try:
+            if is_first:
+                await self._pubsub.subscribe(key)
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._run())
             yield wake
         finally:
             self._listeners[key].discard(wake)
@@ -148,21 +150,17 @@ class Hub:
     async def _run(self) -> None:
         while self._listeners:
             try:
-                message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=5.0)
+                message = await self._pubsub.get_message(timeout=5.0)
             except (RedisError, OSError):
                 log.warning("stream_hub_reconnecting")
                 await asyncio.sleep(0.5)
-                self._wake_all()  # something may have been said meanwhile
                 continue
-            if message is not None:
-                for wake in self._listeners.get(message["channel"], ()):
-                    if message["data"]:
-                        wake.unkept.append(message["data"])
-                    wake.set()
-
-    def _wake_all(self) -> None:
-        for listeners in self._listeners.values():
-            for wake in listeners:
+            if message is None or message["type"] == "unsubscribe":
+                continue
+            # Also when a subscription begins, for the first time or anew: until then something may have been said.
+            for wake in self._listeners.get(message["channel"], ()):
+                if message["type"] == "message" and message["data"]:
+                    wake.unkept.append(message["data"])
                 wake.set()
 
 
@@ -199,17 +197,25 @@ async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
     except ServiceError as error:
         await _send_error(send, error)
         return
-    disconnect = asyncio.create_task(wait_for_disconnect(receive))
-    stream = asyncio.create_task(_stream(scope, send, subscription))
+    stream = asyncio.current_task()
+    assert stream is not None  # noqa: S101  # whatever runs is a task's
     _hub().add(stream)
-    done, pending = await asyncio.wait({disconnect, stream}, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    for task in done:
-        fault = None if task.cancelled() else task.exception()
-        if fault is not None and not isinstance(fault, OSError):
-            log.error("stream_failed", exc_info=fault)
+    disconnect = asyncio.create_task(_end_when_gone(receive, stream))
+    try:
+        await _stream(scope, send, subscription)
+    except asyncio.CancelledError:
+        stream.uncancel()  # the reader has gone, or the process ends: either way the stream has come to its end
+    except OSError:
+        pass  # the connection has gone
+    except Exception:
+        log.exception("stream_failed")
+    finally:
+        disconnect.cancel()
+
+
+async def _end_when_gone(receive: Receive, stream: asyncio.Task[Any]) -> None:
+    await wait_for_disconnect(receive)
+    stream.cancel()
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
@@ -230,7 +236,9 @@ async def _stream(scope: AsgiScope, send: Send, subscription: Subscription) -> N
         await write(": connected\n")  # one line: with a blank line after it a client would see an empty event
         await asyncio.sleep(HEADER_PAUSE)
         listen = _followed if subscription.is_followed else _events
-        events = _noting_presence(listen(subscription, _last_event_id(scope)), subscription.presence_key)
+        events = listen(subscription, _last_event_id(scope))
+        if subscription.presence_key:
+            events = _noting_presence(events, subscription.presence_key)
         async for text in _while_allowed(scope, events, _conversation_in(scope)):
             await write(text)
     finally:
@@ -283,14 +291,15 @@ async def _while_allowed(
 
 
 async def _noting_presence(events: AsyncGenerator[Event | None], key: str) -> AsyncGenerator[Event | None]:
-    """Whoever listens is here, and so at each heartbeat: nobody has to ask for that."""
+    """Whoever listens is here, as long as they do: nobody has to ask for that."""
     redis = _hub().client
-    if key:
-        await redis.set(key, 1, ex=streams.PRESENT_SECONDS)
+    await redis.set(key, 1, ex=streams.PRESENT_SECONDS)
+    noted_at = time.monotonic()
     async with aclosing(events):
         async for event in events:
-            if key and event is None:
+            if time.monotonic() - noted_at >= RENEW_SECONDS:
                 await redis.set(key, 1, ex=streams.PRESENT_SECONDS)
+                noted_at = time.monotonic()
             yield event
 
 
@@ -362,14 +371,18 @@ async def events_of(turn: str, key: str, position: str) -> AsyncGenerator[Event 
     hub = _hub()
     async with hub.listening(key) as wake:
         wake.set()  # it may have begun before we listened
+        told_at = time.monotonic()
         async for batch in _present(hub, wake, key, position):
             for event in batch:
                 if event.turn == turn:
                     yield event
+                    told_at = time.monotonic()
                     if event.ends_turn:
                         return
-            if not batch:
+            # Also where what is said of others has put the heartbeat off.
+            if not batch or time.monotonic() - told_at > HEARTBEAT_SECONDS / 2:
                 yield None
+                told_at = time.monotonic()
 
 
 async def _present(hub: Hub, wake: Wake, key: str, position: str) -> AsyncIterator[list[Event]]:
@@ -377,9 +390,11 @@ async def _present(hub: Hub, wake: Wake, key: str, position: str) -> AsyncIterat
     idle_since = time.monotonic()
     while time.monotonic() - idle_since < IDLE_SECONDS:
         try:
-            await asyncio.wait_for(wake.wait(), HEARTBEAT_SECONDS)
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                await wake.wait()
         except TimeoutError:
             yield []
+            continue
         wake.clear()
         if unkept := wake.take():
             yield unkept

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import uuid
+from typing import Any, cast
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
 from conftest import Character
+from conversations import sse
 from conversations.sse import principal_of_request
-from conversations.streams import Event, replay, unfinished_turns
+from conversations.streams import BEGINNING, Event, replay, stream_key, unfinished_turns
 from knowrithm.charset import AsgiRequest
+from knowrithm.db.redis import sync_redis
 from tenants.exceptions import TwoFactorSetupRequiredError
 from tenants.models import Company
 
@@ -64,3 +69,33 @@ def test_a_cookie_is_not_enough_where_the_company_requires_more(acme: Character,
     Company.objects.filter(pk=acme.company.pk).update(requires_two_factor=True)
     with pytest.raises(TwoFactorSetupRequiredError):
         principal_of_request(AsgiRequest(scope, io.BytesIO()))
+
+
+def test_what_was_said_while_the_subscription_was_cut_off_is_heard() -> None:
+    """The beginning of the next subscription wakes who listens: a heartbeat, which reads nothing, would not."""
+    key = stream_key("c_cut", uuid.uuid4())
+
+    async def is_subscribed() -> None:
+        while key not in cast("list[str]", sync_redis().pubsub_channels(key)):
+            await asyncio.sleep(0.01)
+
+    async def heard() -> Event | None:
+        events = sse.events_of("t1", key, BEGINNING)
+        listening = asyncio.ensure_future(anext(events))
+        await asyncio.wait_for(is_subscribed(), 30)
+        await asyncio.sleep(0.2)  # what subscribing itself makes it read has been read
+        sync_redis().xadd(key, {"event": "chat_status", "data": '{"task_id": "t1"}'})  # and nobody is told
+        connection: Any = sse._hub()._pubsub.connection
+        host, port = connection._writer.get_extra_info("sockname")[:2]
+        sync_redis().client_kill(f"{host}:{port}")
+        try:
+            return await asyncio.wait_for(listening, 30)
+        finally:
+            await events.aclose()
+            hub = sse._hubs.pop(asyncio.get_running_loop())
+            await hub.client.aclose()
+
+    event = asyncio.run(heard())
+    assert event is not None
+    assert event.turn == "t1"
+    sync_redis().delete(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,16 @@ IMPATIENT: dict[str, Any] = {
     "socket_timeout": 0.5,
     "socket_connect_timeout": 0.5,
     "retry": Retry(NoBackoff(), 1),  # a connection that Redis has closed meanwhile is replaced
+}
+# A connection that waits for long, and whose other end has gone without a word, ends within half a minute.
+KEPT_ALIVE: dict[str, Any] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        socket.TCP_KEEPIDLE: 15,
+        socket.TCP_KEEPINTVL: 5,
+        socket.TCP_KEEPCNT: 3,
+        socket.TCP_USER_TIMEOUT: 30_000,  # milliseconds
+    },
 }
 
 
@@ -31,4 +42,5 @@ def impatient_redis() -> redis.Redis:
 
 def async_redis() -> redis.asyncio.Redis:
     """A new client: an asyncio connection belongs to the loop that opened it, so the caller keeps it."""
-    return redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True)
+    options = {} if settings.REDIS_URL.startswith("unix:") else KEPT_ALIVE
+    return redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True, **options)

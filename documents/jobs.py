@@ -1,7 +1,8 @@
 """What a worker does with an ingestion job: claim, read, embed, replace the document's chunks, finish.
 
 A message in the queue says only that a company has work. Which company a worker then works for is decided by turns
-(`knowrithm.turns`), and which of its jobs by the jobs themselves.
+(`knowrithm.turns`), and which of its jobs by the jobs themselves. Where a company has nothing else to be read, its
+document may be read out of turn.
 
 Every step may be the last: a job whose worker died is claimed again when its lease has run out, starts over, and
 writes in one transaction, so nothing is lost or doubled. A document always ends `processed`, `cancelled`, or `failed`
@@ -70,12 +71,12 @@ MAX_ATTEMPTS = 4
 # Progress shares of the stages: reading the first part, embedding most of the rest.
 EXTRACTED, EMBEDDED = 40, 95
 # The longest that a document may take to be embedded. With that of reading (`sandbox.LONGEST`), and a minute for
-# fetching and saving, it is less than Celery's time limit, and that less than the time after which Redis hands a
-# message out again.
+# fetching and saving, it is less than Celery's time limit for processes, and that less than the time after which Redis
+# hands a message out again.
 LONGEST_EMBEDDING = 3000.0
 LATER_STATUSES = frozenset({408, 425, 429})  # of an address that is to be asked again
 FIRST_SECONDS = 60.0  # after which a job need not be done out of turn any more
-_only_one = threading.Lock()  # … and one at a time is, by a thread of the worker for short work
+_out_of_turn = threading.Lock()  # one document at a time, in a process
 HISTORY = 20  # finished jobs from which the speed of the stages is known
 
 
@@ -139,18 +140,19 @@ def work_in_turn(schema: str, task: Task[Any, Any]) -> bool:
 
 
 def work_out_of_turn(task: Task[Any, Any]) -> None:
-    """Do the current company's only job, while those who work in turn may all be at long documents of others.
+    """Do the next job of the current company, if none of its jobs is under way: those who work in turn may all be at
+    long documents of others.
 
-    Nothing is done where another one is being read out of turn: its own turn comes.
+    Nothing is done where another document is being read out of turn: its own turn comes.
     """
-    if not _only_one.acquire(blocking=False):
+    if not _out_of_turn.acquire(blocking=False):
         return
     try:
         is_at_work = IngestionJob.objects.filter(status=JobStatus.PROCESSING, lease_until__gt=timezone.now()).exists()
         if not is_at_work and (job := _claim_next()) is not None:
             _work_on(job, task)
     finally:
-        _only_one.release()
+        _out_of_turn.release()
 
 
 def _claim_next() -> IngestionJob | None:

@@ -12,8 +12,8 @@ from knowrithm.room import ROOM
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
 
 QUEUES = ("critical", "default", "first", "low", "slow", "dead_letter")
-# Nice values: where the processors are busy, a worker that serves nothing more urgent comes after the others.
-PATIENCE = {"first": 5, "low": 5, "dead_letter": 5, "slow": 10}
+# Where the processors are busy, a worker that serves nothing more urgent comes after the others.
+NICE = {"first": 5, "low": 5, "dead_letter": 5, "slow": 10}
 
 app = Celery("knowrithm")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -29,7 +29,8 @@ def know_how_many_threads_there_are(instance: Any, **_: Any) -> None:
 
 @celeryd_after_setup.connect
 def leave_the_processor_to_whoever_waits(instance: Any, **_: Any) -> None:
-    os.nice(min(PATIENCE.get(name, 0) for name in instance.app.amqp.queues.consume_from))
+    wanted = min(NICE.get(name, 0) for name in instance.app.amqp.queues.consume_from)
+    os.setpriority(os.PRIO_PROCESS, 0, max(wanted, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 @worker_ready.connect

@@ -316,7 +316,8 @@ CELERY_TASK_ROUTES = {
     "documents.resume_stalled*": {"queue": "low"},
     "documents.crawl": {"queue": "default"},  # waits for other people's servers: in threads
     "documents.crawl_due*": {"queue": "low"},
-    "documents.tend_indexes*": {"queue": "low"},
+    "documents.tend_indexes_everywhere": {"queue": "low"},
+    "documents.tend_indexes": {"queue": "slow"},  # of a large company it takes minutes
     "leads.apply_encryption*": {"queue": "low"},
     "leads.purge_imports*": {"queue": "low"},
     "leads.import": {"queue": "default"},  # somebody waits for it
@@ -325,7 +326,7 @@ CELERY_TASK_ROUTES = {
     "integrations.purge_deliveries*": {"queue": "low"},
     "notifications.mail_due_everywhere": {"queue": "low"},
     "tenants.keep_dead_letter": {"queue": "dead_letter"},
-    "tenants.purge_company": {"queue": "low"},
+    "tenants.purge_company": {"queue": "slow"},
     "usage.*": {"queue": "low"},
     "analytics.collect_requested": {"queue": "default"},  # somebody waits for it
     "analytics.*": {"queue": "low"},
@@ -340,7 +341,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A task that is cut off starts over; a document's own deadlines (documents.jobs) come before.
 # The first is longer than any task may run, or Redis hands the same message out a second time.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3 * 3600}
-CELERY_TASK_TIME_LIMIT = 2 * 3600
+CELERY_TASK_TIME_LIMIT = 2 * 3600  # in processes: what runs in threads has deadlines of its own, or is short
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 

@@ -66,7 +66,7 @@ def limits_for(document_type: str, size: int, *, memory_mb: int) -> Limits:
     return Limits(
         memory_mb=min(memory_mb, SMALL_FILE_MB + int(32 * max(megabytes - 2, 0))),
         cpu_seconds=min(30 + int(20 * megabytes), LONGEST),
-        wall_seconds=min(60 + 60 * megabytes, LONGEST),
+        wall_seconds=min(120 + 120 * megabytes, LONGEST),
         page_seconds=2 * PAGE_SECONDS if is_recognised else 0,
         longest=LONGEST,
     )
@@ -123,7 +123,7 @@ def extract_limited(
             stderr=stderr,
             cwd=scratch,
             env=_environment(scratch),
-            start_new_session=True,
+            process_group=0,  # no session of its own, or the worker's nice value would not hold for it
         )
         try:
             result = _listen(child, limits, on_progress, cancelled)

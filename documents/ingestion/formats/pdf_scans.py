@@ -73,7 +73,8 @@ def _picture(page: pypdfium2.PdfPage, scale: float) -> Image | None:
     if thumbnail.to_pil().getchannel("A").getextrema()[0] < 255:
         return None
     try:
-        image: Image = picture.get_bitmap().to_pil()
+        # A copy: the picture's own memory is pdfium's, and would be given back by the thread that reads it.
+        image: Image = picture.get_bitmap().to_pil().convert("L")
     except pypdfium2.PdfiumError:  # damaged: drawn, a part of it may be seen
         return None
-    return image if image.mode == "L" else image.convert("L")
+    return image

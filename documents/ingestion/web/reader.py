@@ -82,7 +82,7 @@ class PageReader:
             stderr=subprocess.DEVNULL,
             cwd=self._scratch.name,
             env={**passed, "PYTHONPATH": str(ROOT), "TMPDIR": self._scratch.name, "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,
+            process_group=0,  # no session of its own, or the worker's nice value would not hold for it
         )
 
     def _exchange(self, child: subprocess.Popen[bytes], order: dict[str, Any]) -> dict[str, Any]:

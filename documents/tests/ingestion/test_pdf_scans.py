@@ -17,14 +17,15 @@ GREY = "".join(f"{10 * row % 256:02x}" * WIDTH for row in range(HEIGHT))
 HALF = ("00" * (WIDTH // 2) + "ff" * (WIDTH // 2)) * HEIGHT
 
 
-def picture(samples: str = GREY, *, more: str = "", colours: str = "/DeviceGray") -> str:
-    head = f"/Type /XObject /Subtype /Image /Width {WIDTH} /Height {HEIGHT} /ColorSpace {colours} /BitsPerComponent 8"
+def picture(samples: str = GREY, *, more: str = "", colours: str = "/DeviceGray", bits: int = 8) -> str:
+    size = f"/Width {WIDTH} /Height {HEIGHT} /BitsPerComponent {bits}"
+    head = f"/Type /XObject /Subtype /Image {size} /ColorSpace {colours}"
     return f"<< {head} {more} /Filter /ASCIIHexDecode /Length {len(samples) + 1} >> stream\n{samples}>\nendstream"
 
 
-def page_of(*pictures: str, drawn: str = FILLS, more: str = "") -> bytes:
+def page_of(*pictures: str, drawn: str = FILLS, more: str = "", left: int = 0) -> bytes:
     resources = "<< /XObject << /I 5 0 R >> >>"
-    box = f"[0 0 {POINTS[0]} {POINTS[1]}]"
+    box = f"[{left} 0 {left + POINTS[0]} {POINTS[1]}]"
     return assembled(
         [
             "<< /Type /Catalog /Pages 2 0 R >>",
@@ -56,6 +57,14 @@ def test_a_page_that_is_one_picture_looks_as_it_is_drawn(decode: str, more: str)
     data = page_of(picture(more=decode), more=more)
     assert is_decoded(data)
     assert_looks_as_drawn(data)
+
+
+def test_so_does_one_in_black_and_white_and_one_that_begins_elsewhere() -> None:
+    black_and_white = page_of(picture("aa" * 13 * HEIGHT, bits=1))
+    elsewhere = page_of(picture(), drawn=FILLS.replace("0 0 cm", "7 0 cm"), left=7)
+    for data in (black_and_white, elsewhere):
+        assert is_decoded(data)
+        assert_looks_as_drawn(data)
 
 
 SQUARE = "/Annots [<< /Type /Annot /Subtype /Square /Rect [5 5 15 12] /C [1 0 0] /IC [0 0 0] >>]"

@@ -121,9 +121,9 @@ def test_the_deadline_kills_the_child_and_its_children(tmp_path: Path, monkeypat
 
 def test_what_is_small_gets_little_and_only_what_may_be_recognised_gets_time_by_its_pages() -> None:
     small, large = 2**16, 40 * 2**20
-    assert limits_for("json", small, memory_mb=1536) == Limits(480, 31, 63.75, 0, 3600)
-    assert limits_for("pdf", small, memory_mb=1536) == Limits(480, 31, 63.75, 240, 3600)
-    assert limits_for("json", large, memory_mb=1536) == Limits(1536, 830, 2460.0, 0, 3600)
+    assert limits_for("json", small, memory_mb=1536) == Limits(480, 31, 127.5, 0, 3600)
+    assert limits_for("pdf", small, memory_mb=1536) == Limits(480, 31, 127.5, 240, 3600)
+    assert limits_for("json", large, memory_mb=1536) == Limits(1536, 830, 3600, 0, 3600)
     assert limits_for("xlsx", 200 * 2**20, memory_mb=600) == Limits(600, 3600, 3600, 0, 3600)
 
 

@@ -116,6 +116,7 @@ class Hub:
         self._open: set[asyncio.Task[Any]] = set()
         self._is_ending = False
         self._pubsub = self.client.pubsub()
+        self._changing = asyncio.Lock()  # two first subscriptions at once would open a connection each, one unread
         self._task: asyncio.Task[None] | None = None
 
     def add(self, stream: asyncio.Task[Any]) -> None:
@@ -137,7 +138,8 @@ class Hub:
         self._listeners[key].add(wake)
         try:
             if is_first:
-                await self._pubsub.subscribe(key)
+                async with self._changing:
+                    await self._pubsub.subscribe(key)
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
             yield wake
@@ -145,7 +147,8 @@ class Hub:
             self._listeners[key].discard(wake)
             if not self._listeners[key]:
                 del self._listeners[key]
-                await self._pubsub.unsubscribe(key)
+                async with self._changing:
+                    await self._pubsub.unsubscribe(key)
 
     async def _run(self) -> None:
         while self._listeners:

@@ -71,6 +71,32 @@ def test_a_cookie_is_not_enough_where_the_company_requires_more(acme: Character,
         principal_of_request(AsgiRequest(scope, io.BytesIO()))
 
 
+def test_listeners_that_come_at_once_all_hear() -> None:
+    keys = [stream_key("c_once", uuid.uuid4()) for _ in range(5)]
+
+    async def all_subscribed() -> None:
+        while not set(keys) <= {*cast("list[str]", sync_redis().pubsub_channels("*c_once*"))}:
+            await asyncio.sleep(0.01)
+
+    async def heard() -> list[Event | None]:
+        listeners = [sse.events_of("t1", key, BEGINNING) for key in keys]
+        listening = asyncio.gather(*(anext(listener) for listener in listeners))
+        await asyncio.wait_for(all_subscribed(), 30)
+        await asyncio.sleep(0.2)  # what subscribing itself makes them read has been read
+        for key in keys:
+            sync_redis().xadd(key, {"event": "chat_status", "data": '{"task_id": "t1"}'})
+            sync_redis().publish(key, "")
+        try:
+            return await asyncio.wait_for(listening, 30)
+        finally:
+            for listener in listeners:
+                await listener.aclose()
+            await sse._hubs.pop(asyncio.get_running_loop()).client.aclose()
+
+    assert [event and event.turn for event in asyncio.run(heard())] == ["t1"] * 5
+    sync_redis().delete(*keys)
+
+
 def test_what_was_said_while_the_subscription_was_cut_off_is_heard() -> None:
     """The beginning of the next subscription wakes who listens: a heartbeat, which reads nothing, would not."""
     key = stream_key("c_cut", uuid.uuid4())

@@ -116,6 +116,7 @@ class Hub:
         self._open: set[asyncio.Task[Any]] = set()
         self._is_ending = False
         self._pubsub = self.client.pubsub()
+        self._subscribed: set[str] = set()
         self._changing = asyncio.Lock()  # two first subscriptions at once would open a connection each, one unread
         self._task: asyncio.Task[None] | None = None
 
@@ -134,21 +135,23 @@ class Hub:
     @asynccontextmanager
     async def listening(self, key: str) -> AsyncIterator[Wake]:
         wake = Wake()
-        is_first = not self._listeners[key]
         self._listeners[key].add(wake)
         try:
-            if is_first:
-                async with self._changing:
+            async with self._changing:
+                if key not in self._subscribed:
                     await self._pubsub.subscribe(key)
+                    self._subscribed.add(key)
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
             yield wake
         finally:
             self._listeners[key].discard(wake)
-            if not self._listeners[key]:
-                del self._listeners[key]
-                async with self._changing:
-                    await self._pubsub.unsubscribe(key)
+            async with self._changing:
+                if not self._listeners.get(key):
+                    self._listeners.pop(key, None)
+                    if key in self._subscribed:
+                        self._subscribed.discard(key)
+                        await self._pubsub.unsubscribe(key)
 
     async def _run(self) -> None:
         while self._listeners:

@@ -97,6 +97,29 @@ def test_listeners_that_come_at_once_all_hear() -> None:
     sync_redis().delete(*keys)
 
 
+def test_a_listener_hears_where_the_one_before_it_has_gone_at_once() -> None:
+    key = stream_key("c_gone", uuid.uuid4())
+
+    async def heard() -> Event | None:
+        first, second = (sse.events_of("t1", key, BEGINNING) for _ in range(2))
+        leaving, listening = asyncio.ensure_future(anext(first)), asyncio.ensure_future(anext(second))
+        await asyncio.sleep(0)  # both have begun, and none is subscribed yet
+        leaving.cancel()
+        await asyncio.sleep(0.5)
+        sync_redis().xadd(key, {"event": "chat_status", "data": '{"task_id": "t1"}'})
+        sync_redis().publish(key, "")
+        try:
+            return await asyncio.wait_for(listening, 30)
+        finally:
+            await second.aclose()
+            await sse._hubs.pop(asyncio.get_running_loop()).client.aclose()
+
+    event = asyncio.run(heard())
+    assert event is not None
+    assert event.turn == "t1"
+    sync_redis().delete(key)
+
+
 def test_what_was_said_while_the_subscription_was_cut_off_is_heard() -> None:
     """The beginning of the next subscription wakes who listens: a heartbeat, which reads nothing, would not."""
     key = stream_key("c_cut", uuid.uuid4())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Box = tuple[float, float, float, float]
+_Line = tuple[str, tuple[int, int, int, int]]  # with its box in pixels from the top left
 
 DPI = 200
 # A page of A0 at 200 dpi; larger ones are rendered smaller.
@@ -34,6 +35,7 @@ _ORIENTATION_PIXELS = 8_000_000
 _FORMAT = "PPM"
 # Mean word confidence, 0 to 100. Clean print is above 85, a page on its side below 50.
 DOUBTFUL_CONFIDENCE = 65.0
+_SENTENCE_END = re.compile(r"[.!?:;…]['\"”’)\]]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,25 @@ def _orientations(page: PageImage, *, has_words: bool) -> Sequence[int]:
     return [turned] if turned else []
 
 
+def whole_sentences(paragraphs: Iterable[list[_Line]]) -> list[list[_Line]]:
+    """Without the breaks that tesseract sees in the middle of a sentence, where lines stand further apart."""
+    joined: list[list[_Line]] = []
+    for lines in paragraphs:
+        if joined and _goes_on(joined[-1][-1], lines[0]):
+            joined[-1] += lines
+        else:
+            joined.append([*lines])
+    return joined
+
+
+def _goes_on(line: _Line, following: _Line) -> bool:
+    """Whether the line's sentence has no end, and goes on in the following one, close below it."""
+    (text, (left, top, right, bottom)), (next_text, (next_left, next_top, next_right, _)) = line, following
+    shared = min(right, next_right) - max(left, next_left)
+    is_below = 0 < next_top - top < 3 * (bottom - top) and 2 * shared > min(right - left, next_right - next_left)
+    return is_below and next_text[:1].islower() and not _SENTENCE_END.search(text)
+
+
 class _Words:
     """What tesseract saw: words with their place in blocks, paragraphs and lines."""
 
@@ -210,15 +231,17 @@ class _Words:
         )
         self.confidence = weighted / sum(lengths) if lengths else 0.0
 
-    def paragraphs(self) -> Iterator[list[tuple[str, tuple[int, int, int, int]]]]:
+    def paragraphs(self) -> list[list[_Line]]:
         """Each paragraph's lines with their boxes in pixels from the top left."""
         data = self.data
         paragraphs: dict[tuple[int, int], dict[int, list[int]]] = {}
         for index in self.indexes:
             lines = paragraphs.setdefault((data["block_num"][index], data["par_num"][index]), {})
             lines.setdefault(data["line_num"][index], []).append(index)
-        for lines in paragraphs.values():
-            yield [(" ".join(data["text"][index] for index in line), self._box(line)) for line in lines.values()]
+        return whole_sentences([
+            [(" ".join(data["text"][index] for index in line), self._box(line)) for line in lines.values()]
+            for lines in paragraphs.values()
+        ])  # fmt: skip
 
     def _box(self, indexes: list[int]) -> tuple[int, int, int, int]:
         data = self.data

@@ -232,6 +232,23 @@ def test_without_tesseract_the_other_pages_are_kept(tmp_path: Path, monkeypatch:
     )
 
 
+def test_a_sentence_is_not_torn_apart_where_its_lines_stand_further_apart() -> None:
+    def lines(*texts: str, top: int, left: int = 0) -> list[tuple[str, tuple[int, int, int, int]]]:
+        return [(text, (left, top + 30 * row, left + 400, top + 30 * row + 20)) for row, text in enumerate(texts)]
+
+    first, second = lines("The disk holds", "over 110,000 notes", top=0), lines("per disk. It is", top=70)
+    assert ocr.whole_sentences([first, second]) == [[*first, *second]]
+    for other in (
+        lines("Per disk.", top=70),  # a new sentence
+        lines("per disk.", top=200),  # far below
+        lines("per disk.", top=70, left=500),  # in another column
+        lines("per disk.", top=-100),  # above, where a column begins
+    ):
+        assert ocr.whole_sentences([first, other]) == [first, other]
+    ended = lines("The disk is full.", top=0)
+    assert ocr.whole_sentences([ended, lines("per disk.", top=40)]) == [ended, lines("per disk.", top=40)]
+
+
 @pytest.mark.usefixtures("tesseract")
 def test_a_page_that_takes_long_holds_up_none_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     others_are_read = threading.Event()

@@ -283,12 +283,8 @@ class Round:
             self._aside(page, "The page holds no text.", "PAGE_EMPTY", links)
         else:
             _remember_version(page, response)
-            self._read(
-                page,
-                links,
-                read.digest,
-                (name_of(page.url).removesuffix(".html") + ".html", "html", read.html.encode()),
-            )
+            name = f"{name_of(page.url).removesuffix('.html')}.html"
+            self._read(page, links, read.digest, (name, "html", read.html.encode()))
 
     def _is_copy_of_canonical(self, page: WebsitePage, read: WebPage) -> bool:
         own = read.canonical

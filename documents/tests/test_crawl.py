@@ -426,11 +426,13 @@ def test_why_a_page_is_not_read(in_acme: Character, web: Website) -> None:
 
 def test_files_are_documents_of_their_own_kind(in_acme: Character, web: Website) -> None:
     text = Page(b"The price list says twelve.", headers={"Content-Type": "text/plain"})
-    web.pages |= {"/": html("The shop opens at nine.", "/prices"), "/prices": text}
+    web.pages |= {"/": html("The shop opens at nine.", "/prices", "/1.html"), "/prices": text}
+    web.pages["/1.html"] = html("The shop closes at six.")
     source = register(in_acme, web)
     go(source)
     kinds = set(Document.objects.values_list("original_filename", "document_type", "status"))
-    assert kinds == {("127.0.0.1.html", "html", "processed"), ("prices.txt", "txt", "processed")}
+    pages = {(name, "html", "processed") for name in ("127.0.0.1.html", "1.html")}
+    assert kinds == {*pages, ("prices.txt", "txt", "processed")}
 
 
 # --- What sites do to crawlers ------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from documents.ingestion.clean import clean_blocks
 from documents.ingestion.extract import extract
 from documents.ingestion.ocr import OcrOptions
 from documents.ingestion.split import embedding_text, split
-from knowrithm.llm.providers.builtin import MODEL_NAME, MiniLMEmbedder
+from knowrithm.llm.providers.builtin import MiniLMEmbedder
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "retrieval"
 VECTORS = Path(tempfile.gettempdir()) / "knowrithm-benchmark-vectors"
@@ -70,14 +70,15 @@ def entry(identifier: str, title: str, text: str) -> Entry:
 
 
 def vectors_of(entries: Sequence[Entry]) -> Vectors:
-    """The embeddings of all chunks, kept between runs under the hash of their texts."""
+    """The embeddings of all chunks, kept between runs under the hash of the texts and of how the first is embedded."""
+    model = MiniLMEmbedder()
     texts = [embedding_text(chunk, item.title) for item in entries for chunk in item.chunks]
-    digest = hashlib.sha256("\0".join([MODEL_NAME, *texts]).encode()).hexdigest()
+    digest = hashlib.sha256("\0".join([str(model.embed_query(texts[0])), *texts]).encode()).hexdigest()
     kept = VECTORS / f"{digest[:32]}.npy"
     if kept.exists():
         found: Vectors = np.load(kept)
         return found
-    vectors = np.array(MiniLMEmbedder().embed_documents(texts), dtype=np.float32)
+    vectors = np.array(model.embed_documents(texts), dtype=np.float32)
     VECTORS.mkdir(exist_ok=True)
     np.save(kept, vectors)
     return vectors

@@ -154,18 +154,18 @@ class _EmbedderTime:
 
     def __enter__(self) -> None:
         self.seconds = 0.0
-        self._usual = MiniLMEmbedder.embed_documents
+        self._usual = MiniLMEmbedder.embed_query
 
-        def timed(model: MiniLMEmbedder, texts: Sequence[str]) -> list[list[float]]:
+        def timed(model: MiniLMEmbedder, text: str) -> list[float]:
             started = time.perf_counter()
-            vectors = self._usual(model, texts)
+            vector = self._usual(model, text)
             self.seconds += time.perf_counter() - started
-            return vectors
+            return vector
 
-        MiniLMEmbedder.embed_documents = timed  # type: ignore[method-assign, assignment]  # to be timed, and put back
+        MiniLMEmbedder.embed_query = timed  # type: ignore[method-assign, assignment]  # to be timed, and put back
 
     def __exit__(self, *_: object) -> None:
-        MiniLMEmbedder.embed_documents = self._usual  # type: ignore[method-assign]  # as it was
+        MiniLMEmbedder.embed_query = self._usual  # type: ignore[method-assign]  # as it was
 
 
 def _run(statements: Sequence[tuple[str, Any]]) -> float:

@@ -39,11 +39,9 @@ class _Model:
     tokenizer: Tokenizer
 
     def embed(self, encoding: Encoding) -> Vector:
-        """Mean of the token vectors, scaled to length 1. Several texts at a time would be padded: slower."""
-        ids = np.array([encoding.ids], dtype=np.int64)
-        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        (tokens,) = self.session.run(None, inputs)
-        mean = tokens[0].mean(axis=0)  # every text has at least the two tokens that mark its ends
+        """Mean of the token vectors, scaled to length 1. Several texts in one call would be padded: slower."""
+        (states,) = self.session.run(None, {"ids": np.array([encoding.ids], dtype=np.int64)})
+        mean = states[0].mean(axis=0)  # every text has at least the two tokens that mark its ends
         vector: Vector = mean / np.linalg.norm(mean)
         return vector
 
@@ -54,10 +52,11 @@ class MiniLMEmbedder:
     name = MODEL_NAME
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
-        return [(_embed_short(text) if len(text) <= SHORT else _embed(text)).tolist() for text in texts]
+        return list(_pool.map(self.embed_query, texts))
 
     def embed_query(self, text: str) -> list[float]:
-        return self.embed_documents([text])[0]
+        vector: list[float] = (_embed_short(text) if len(text) <= SHORT else _embed(text)).tolist()
+        return vector
 
 
 def minilm_embedder(config: ProviderConfig) -> MiniLMEmbedder:
@@ -82,12 +81,12 @@ def _embed_short(text: str) -> Vector:
 def embed_ahead(text: str) -> None:
     """Begin to embed a short text that `embed_query` will be asked for in a moment."""
     if len(text) <= SHORT:
-        _ahead.submit(_embed_short, text)
+        _pool.submit(_embed_short, text)
 
 
 _remembered = lru_cache(maxsize=2048)(_embed)  # 3 MB
 _in_work = [threading.Lock() for _ in range(64)]
-_ahead = ThreadPoolExecutor(1, "embed-ahead")
+_pool = ThreadPoolExecutor(THREADS, "embed")
 _lock = threading.Lock()
 _model: _Model | None = None
 
@@ -101,10 +100,10 @@ def _loaded_model() -> _Model:
 
 
 def _forget_model() -> None:
-    """A forked worker process has none of the threads that the model's session counts on: it loads its own."""
-    global _ahead, _in_work, _lock, _model
+    """A forked worker process has none of the threads, and locks that no thread of it will open."""
+    global _in_work, _lock, _model, _pool
     _in_work = [threading.Lock() for _ in range(64)]
-    _ahead = ThreadPoolExecutor(1, "embed-ahead")
+    _pool = ThreadPoolExecutor(THREADS, "embed")
     _lock = threading.Lock()
     _model = None
 
@@ -116,19 +115,32 @@ def _load() -> _Model:
     import onnxruntime
     from tokenizers import Tokenizer
 
+    from knowrithm.llm.providers.minilm import network
+
     model_path = _model_path()
     _check_sha256(model_path, MODEL_SHA256)
     _check_sha256(TOKENIZER_PATH, TOKENIZER_SHA256)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    options.inter_op_num_threads = 1
-    # Threads that wait for work would turn in a loop: on a busy machine that took more of it than the work itself.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # several texts side by side instead
+    if not _multiplies_exactly():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    made = network(model_path, MAX_TOKENS)
+    session = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(str(TOKENIZER_PATH))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     return _Model(session=session, tokenizer=tokenizer)
+
+
+def _multiplies_exactly() -> bool:
+    """Whether the processor is known to have the instructions of x86 for integers of different signs.
+
+    Without them their sums may overflow, unless the weights are made unsigned, which takes longer.
+    """
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
 
 
 def _model_path() -> Path:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from knowrithm.llm.base import (
@@ -129,9 +130,22 @@ def test_minilm_embeds_once_what_was_begun_ahead() -> None:
     before = builtin._remembered.cache_info().misses
     builtin.embed_ahead(text)
     vector = builtin.MiniLMEmbedder().embed_query(text)
-    builtin._ahead.submit(int).result()  # what was begun is over
+    builtin._pool.submit(int).result()  # what was begun is over
     assert builtin._remembered.cache_info().misses == before + 1
     assert vector == builtin._embed(text).tolist()
+
+
+@pytest.mark.parametrize("exactly", [True, False], ids=["new processor", "old processor"])
+def test_minilm_is_near_to_the_network_that_the_package_brings(monkeypatch: pytest.MonkeyPatch, exactly: bool) -> None:
+    monkeypatch.setattr(builtin, "_multiplies_exactly", lambda: exactly)
+    model, original = builtin._load(), onnxruntime.InferenceSession(str(builtin._model_path()))
+    for text in ("", "Why?", "How long is the warranty of the pump?", "The pump moves water. 水 🙂 " * 30):
+        encoding = model.tokenizer.encode(text)
+        ids = np.array([encoding.ids])
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        expected = original.run(None, inputs)[0][0].mean(axis=0)
+        nearness = model.embed(encoding) @ expected / np.linalg.norm(expected)
+        assert nearness > 0.97, text
 
 
 def test_minilm_takes_nothing_and_odd_texts() -> None:

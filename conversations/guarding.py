@@ -26,6 +26,7 @@ from conversations.engine.guardrails import (
     check_topics,
     leak,
     parse_rules,
+    secrecy_of,
 )
 from conversations.engine.prompt import instructions_of
 from conversations.engine.safety import host_of, make_safe
@@ -139,7 +140,7 @@ class Guard:
     # --- The answer
 
     def begin_answer(self, request: ChatRequest, passages: Sequence[Passage]) -> None:
-        self._secrecy, self._passages = Secrecy.of(instructions_of(request)), passages
+        self._secrecy, self._passages = secrecy_of(instructions_of(request)), passages
         hosts = self._hosts(passages)
 
         def clean(text: str, in_code: bool) -> str:

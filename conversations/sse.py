@@ -174,7 +174,10 @@ _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
 
 
 def _hub() -> Hub:
-    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+    return _hubs[loop]
 
 
 def end_when_signalled() -> None:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import re2
@@ -349,11 +349,6 @@ class Secrecy:
     runs: frozenset[tuple[str, ...]] = frozenset()
     beginnings: frozenset[tuple[str, ...]] = frozenset()
 
-    @classmethod
-    def of(cls, prompt: str) -> Secrecy:
-        words = [word.casefold() for word in WORD.findall(fold(prompt)[0])]
-        return cls(frozenset(_runs(words, LEAK)), frozenset(_runs(words, LIKENESS)))
-
     def is_told_in(self, text: str) -> bool:
         words = [word.casefold() for word in WORD.findall(fold(text)[0])]
         return any(run in self.runs for run in _runs(words, LEAK))
@@ -368,6 +363,12 @@ class Secrecy:
         while first >= LIKENESS and tuple(word for _, word in words[first - LIKENESS : first]) in self.beginnings:
             first -= 1
         return places[words[max(first - LIKENESS + 1, 0)][0]] if first < len(words) else len(text)
+
+
+@lru_cache(maxsize=32)  # an agent's prompt is the same from one question to the next; 0.1 MB for a long one
+def secrecy_of(prompt: str) -> Secrecy:
+    words = [word.casefold() for word in WORD.findall(fold(prompt)[0])]
+    return Secrecy(frozenset(_runs(words, LEAK)), frozenset(_runs(words, LIKENESS)))
 
 
 def _runs(words: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conversations.engine.detectors import DETECTORS
-from conversations.engine.guardrails import Outflow, Rule, Secrecy, Stage, check_text, parse_rules
+from conversations.engine.guardrails import Outflow, Rule, Stage, check_text, parse_rules, secrecy_of
 from conversations.engine.safety import host_of, is_among, make_safe
 
 PROMPT = "You are Ada, an assistant that answers from its company's own documents. Answer only from the sources below."
@@ -108,11 +108,11 @@ def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(extra: tuple
     whole = clean(check_text(ANSWER, Stage.OUTPUT, own).text, False)
     assert "ada.l" not in whole
     for seed in range(100):
-        assert stream(Outflow(own, clean, Secrecy.of(PROMPT)), ANSWER, seed) == whole
+        assert stream(Outflow(own, clean, secrecy_of(PROMPT)), ANSWER, seed) == whole
 
 
 def test_without_rules_a_plain_word_goes_out_at_once() -> None:
-    outflow = Outflow((), clean, Secrecy.of(PROMPT))
+    outflow = Outflow((), clean, secrecy_of(PROMPT))
     assert [outflow.push(word) for word in ("It", " lasts", " 37", " months")] == ["It", " lasts", " 37", " months"]
 
 
@@ -127,7 +127,7 @@ def test_nothing_of_a_refused_phrase_goes_out() -> None:
 
 def test_no_more_than_two_words_of_the_prompt_go_out() -> None:
     for seed in range(50):
-        outflow = Outflow((), clean, Secrecy.of(PROMPT))
+        outflow = Outflow((), clean, secrecy_of(PROMPT))
         said = stream(outflow, f"Sure: {PROMPT} There.", seed)
         assert "an assistant" not in said
         assert outflow.refusal != ""
@@ -135,7 +135,7 @@ def test_no_more_than_two_words_of_the_prompt_go_out() -> None:
 
 def test_what_only_resembles_the_prompt_goes_out() -> None:
     text = "You are Ada, an assistant that knows pumps. Answer only from memory."
-    assert stream(Outflow((), clean, Secrecy.of(PROMPT)), text, 1) == text
+    assert stream(Outflow((), clean, secrecy_of(PROMPT)), text, 1) == text
 
 
 # --- What may be shown --------------------------------------------------------------------------------------------

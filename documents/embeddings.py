@@ -24,7 +24,7 @@ from knowrithm.llm.base import Embedder, ProviderConfig
 from knowrithm.llm.providers.builtin import embed_ahead
 from knowrithm.llm.registry import embeds_here
 
-BATCH = 16  # texts that are embedded at a time
+BATCH = 32  # texts that are embedded, and then kept, at a time
 ROWS = 1000  # that are read at a time
 
 Vector = NDArray[np.float32]  # a list of floats takes eight times the memory

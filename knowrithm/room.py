@@ -15,8 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-KEPT = 16  # threads for companies that have fewer than FEW questions under way; of a small worker a quarter
-FEW = 4
+FEW = 4  # questions under way; a quarter of the threads is for companies that have fewer
 PAUSE = (0.5, 1.5)  # seconds after which it is tried again
 
 
@@ -50,7 +49,7 @@ class Room:
     def _enter(self, schema: str, work: str) -> bool:
         with self._lock:
             if self.threads is not None and self._held[schema] >= FEW:
-                kept = min(KEPT, self.threads // 4)
+                kept = self.threads // 4
                 if self._held.total() >= self.threads - kept:
                     return False
             self._held[schema] += 1

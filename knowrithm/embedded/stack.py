@@ -18,8 +18,8 @@ from knowrithm.embedded.valkey import EmbeddedValkey
 
 DATABASE_VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "POSTGRES_HOST")
 REDIS_VARIABLES = ("REDIS_URL", "REDIS_URL_FILE")
-# Turns mostly wait on a model: with 16 two hundred at once would wait for half a minute. One company has 64 at most.
-THREADS = 80
+# Turns mostly wait on a model, and a thread that waits costs next to nothing. One company has three quarters at most.
+THREADS = 256
 SHORT_THREADS = 4  # for what is short and must not wait behind long documents; one of them reads, too
 PROCESSES = 2
 

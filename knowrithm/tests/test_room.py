@@ -24,7 +24,7 @@ def has_place(made: Room, schema: str) -> bool:
 
 
 def test_the_last_threads_are_kept_for_companies_with_few_questions() -> None:
-    made, holding = filled(80, acme=64)
+    made, holding = filled(80, acme=60)
     assert [has_place(made, schema) for schema in ("acme", "globex")] == [False, True]
     with holding:
         pass
@@ -36,7 +36,7 @@ def test_two_companies_whose_models_hang_hold_up_nobody_else() -> None:
     assert [has_place(made, schema) for schema in ("acme", "globex", "initech")] == [False, False, True]
 
 
-@pytest.mark.parametrize(("threads", "most"), [(None, 200), (80, 64), (8, 6), (1, 4)])
+@pytest.mark.parametrize(("threads", "most"), [(None, 200), (256, 192), (80, 60), (8, 6), (1, 4)])
 def test_how_many_one_company_may_have(threads: int | None, most: int) -> None:
     made, _ = filled(threads, acme=200)
     assert made._held["acme"] == most
@@ -44,7 +44,7 @@ def test_how_many_one_company_may_have(threads: int | None, most: int) -> None:
 
 def test_what_waits_is_tried_again_once_however_many_messages_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PAUSE", (100.0, 100.0))
-    made, _ = filled(80, acme=64)
+    made, _ = filled(80, acme=60)
     assert [made.pause_before("a"), made.pause_before("a"), made.pause_before("b")] == [100.0, None, 100.0]
     made.threads = None
     assert has_place(made, "acme")

@@ -126,8 +126,7 @@ TEMPLATES = [
 DATABASE = env.database(env.text("DATABASE_URL"))
 DATABASE["OPTIONS"]["prepare_threshold"] = 0  # of what is run as a `CompiledQuery`; nothing else is ever prepared
 if not TESTING:  # the tests hold one connection per process, inside a transaction
-    # A process uses one processor: what more connections would let it begin only waits for the rest.
-    DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 8), "timeout": 20}
+    DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20}
 DATABASES = {
     "default": {
         "ENGINE": "knowrithm.db.postgresql",

@@ -4,22 +4,20 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_after_setup, setup_logging, worker_ready
+from celery.signals import celeryd_after_setup, heartbeat_sent, setup_logging, worker_ready
 from kombu import Exchange, Queue
 
+from knowrithm.queues import NICE, QUEUES, Presence
 from knowrithm.room import ROOM
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "knowrithm.settings")
-
-QUEUES = ("critical", "default", "first", "low", "slow", "dead_letter")
-# Where the processors are busy, a worker that serves nothing more urgent comes after the others.
-NICE = {"first": 5, "low": 5, "dead_letter": 5, "slow": 10}
 
 app = Celery("knowrithm")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Each with an exchange and key of its own: queues that share them get a copy of every message.
 app.conf.task_queues = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]
 app.autodiscover_tasks()
+presence = Presence()
 
 
 @celeryd_after_setup.connect
@@ -39,6 +37,11 @@ def say_that_a_worker_is_there(**_: Any) -> None:
     from knowrithm.tasks import worker_beat  # Django is set up by now, not when this module is imported
 
     worker_beat()
+
+
+@heartbeat_sent.connect
+def say_which_queues_are_served(sender: Any, **_: Any) -> None:
+    presence.note(sender.eventer.app.amqp.queues.consume_from)
 
 
 @setup_logging.connect

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from knowrithm.api.permissions import PUBLIC, declare
 from knowrithm.db.redis import sync_redis
+from knowrithm.queues import unserved
 
 WORKER_BEATS = "health:worker"  # written by knowrithm.tasks.worker_beat
 
@@ -18,7 +19,8 @@ WORKER_BEATS = "health:worker"  # written by knowrithm.tasks.worker_beat
 def health(request: HttpRequest) -> JsonResponse:
     """200 while the database answers; `status` is degraded when something else is missing."""
     parts = {"database": _database(), **_redis_and_workers()}
-    status = "healthy" if set(parts.values()) <= {"connected", "running"} else "degraded"
+    is_whole = parts == {"database": "connected", "redis": "connected", "celery": "running", "unserved_queues": []}
+    status = "healthy" if is_whole else "degraded"
     return JsonResponse(
         {
             "status": status,
@@ -40,9 +42,9 @@ def _database() -> str:
     return "connected"
 
 
-def _redis_and_workers() -> dict[str, str]:
+def _redis_and_workers() -> dict[str, str | list[str]]:
     try:
-        is_beating = sync_redis().exists(WORKER_BEATS)
+        is_beating, missing = sync_redis().exists(WORKER_BEATS), unserved()
     except RedisError:
-        return {"redis": "unavailable", "celery": "unknown"}
-    return {"redis": "connected", "celery": "running" if is_beating else "stopped"}
+        return {"redis": "unavailable", "celery": "unknown", "unserved_queues": []}
+    return {"redis": "connected", "celery": "running" if is_beating else "stopped", "unserved_queues": missing}

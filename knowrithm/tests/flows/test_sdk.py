@@ -68,6 +68,7 @@ def test_health_is_public(platform: Platform) -> None:
         "database": "connected",
         "redis": "connected",
         "celery": "running",
+        "unserved_queues": [],
     }
 
 

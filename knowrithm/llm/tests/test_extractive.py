@@ -122,7 +122,8 @@ def test_two_passages_that_both_answer_are_both_quoted_once() -> None:
     copy = Evidence(5, "The office in Berlin opens at 9:00.")
     french = Evidence(9, "The office in Paris opens at 8:30.")
     quoted = answer("When do the offices open?", german, copy, french)
-    assert quoted == "The office in Berlin opens at 9:00. [Source 4] The office in Paris opens at 8:30. [Source 9]"
+    berlin, paris = f"{german.text} [Source 4]", f"{french.text} [Source 9]"
+    assert quoted in {f"{berlin} {paris}", f"{paris} {berlin}"}, "neither answers better"
 
 
 @pytest.mark.parametrize(

@@ -132,14 +132,19 @@ class RuleForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        if data.get("values_") and not data.get("name") and not data.get("remove"):
+        if self._is_meant(data) and not data.get("name") and not data.get("remove"):
             self.add_error("name", "Give the rule a name: it stands in the log.")
         return data
+
+    @staticmethod
+    def _is_meant(data: dict[str, Any]) -> bool:
+        """Whether somebody has filled it in. Personal data and secrets need no values."""
+        return bool(data.get("name") or data.get("values_") or data.get("kind") != Kind.WORDS)
 
     def row(self) -> dict[str, Any] | None:
         """The rule as it is stored; None for a form that was left empty or is to go."""
         data = self.cleaned_data
-        if data["remove"] or not (data["name"] or data["values_"]):
+        if data["remove"] or not self._is_meant(data):
             return None
         names = ("name", "kind", "action", "on")
         return {**{name: data[name] for name in names}, "values": data["values_"], "threshold": data["threshold"]}

@@ -79,7 +79,7 @@ class Circuits:
         milliseconds, cause = found
         seconds = max(1, math.ceil(milliseconds / 1000))
         wait = "a second" if seconds == 1 else f"{seconds} seconds"
-        return f"The model {config.model} is down and will be asked again in {wait}. The last time: {cause}"
+        return f"The model {config.model} is paused and will be asked again in {wait}. The last time: {cause}"
 
     def succeeded(self, config: ProviderConfig) -> None:
         try:

@@ -245,6 +245,18 @@ def test_the_editor_saves_rules_and_shows_them_again(acme_client: Client, acme: 
     assert "Shop" in acme_client.get("/guardrails").content.decode()
 
 
+def test_the_editor_loses_no_rule_that_has_no_name(acme_client: Client, acme: Character) -> None:
+    """Personal data needs no values: such a rule was dropped, and the page said that the guardrail held."""
+    nameless = rule_form(name="", kind="personal", action="mask", values_="")
+    refused = acme_client.post("/guardrails/new", {**FORM, **nameless, "applies_to_all": "on"})
+    assert refused.status_code == 200
+    assert "Give the rule a name" in refused.content.decode()
+    with tenant_context(acme.company):
+        assert not Guardrail.objects.exists()
+    left_empty = rule_form(name="", values_="")
+    assert acme_client.post("/guardrails/new", {**FORM, **left_empty, "applies_to_all": "on"}).status_code == 302
+
+
 def test_the_editor_keeps_what_was_linked_and_is_archived(acme_client: Client, acme: Character) -> None:
     """It does not offer that, so it has not been taken away: the agent that comes back is guarded as before."""
     with tenant_context(acme.company):

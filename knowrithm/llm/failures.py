@@ -62,7 +62,7 @@ def connection_error(*, label: str, error: BaseException) -> ProviderError:
 
 def broken_answer(*, label: str) -> ProviderError:
     """The answer stopped before its end, or was none of the protocol."""
-    return ProviderUnavailableError(f"The answer of {label} broke off.")
+    return ProviderUnavailableError(f"{label} sent something that is no answer of a model, or its answer broke off.")
 
 
 def missing_key(*, label: str) -> ProviderError:

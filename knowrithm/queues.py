@@ -35,7 +35,7 @@ class Presence:
 
 
 def unserved() -> list[str]:
-    """The queues of which no worker has taken anything, or could have, for 45 seconds. Raises `RedisError`."""
+    """The queues that no worker has said it serves for 45 seconds. Raises `RedisError`."""
     noted = cast("list[str | None]", impatient_redis().hmget(SERVED, list(QUEUES)))
     oldest = time.time() - 3 * PERIOD
     return [name for name, at in zip(QUEUES, noted, strict=True) if at is None or int(at) < oldest]

@@ -6,8 +6,7 @@ from celery import shared_task
 
 from knowrithm.db.redis import sync_redis
 from knowrithm.health import WORKER_BEATS
-
-PERIOD = 15  # seconds
+from knowrithm.queues import PERIOD
 
 
 @shared_task(name="knowrithm.worker_beat")

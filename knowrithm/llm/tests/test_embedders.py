@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,8 @@ def test_minilm_counts_the_first_256_tokens() -> None:
     assert MINILM.embed_query(start + "banana " * 50) == MINILM.embed_query(start)
 
 
-def test_minilm_embeds_once_what_was_begun_ahead() -> None:
+def test_minilm_embeds_once_what_was_begun_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtin, "_pool", ThreadPoolExecutor(1))  # its next task comes after what was begun
     text = "Is what was begun ahead embedded once more?"
     before = builtin._remembered.cache_info().misses
     builtin.embed_ahead(text)

@@ -27,8 +27,8 @@ def message_record(message: Message, *, for_visitor: bool = False, language: str
         "id": str(message.id),
         "conversation_id": str(message.conversation_id),
         "role": message.role,
-        # A client that knows no failed messages would show an empty bubble.
-        "content": content or error,
+        # A client that knows no failed messages would show an empty bubble, or half an answer as if it were one.
+        "content": error or content,
         "content_type": "text",
         "notices": notices,
         "status": message.status,
@@ -75,6 +75,7 @@ def _named(agent: Agent | None) -> dict[str, str] | None:
 def _for_company(message: Message) -> dict[str, Any]:
     return {
         "error_code": message.error_code or None,
+        "partial_content": message.content if message.error else "",
         "cost": None if message.cost is None else format(message.cost, "f"),
         "currency": message.cost_currency or None,
         "model_failures": message.model_failures,

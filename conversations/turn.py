@@ -137,6 +137,7 @@ class _Turn:
         self.started = time.monotonic()
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
+        self.given = _Answer()  # what a model has said so far: the company reads it also where it broke off
         self.asked: Asked | None = None  # for a specialist
         self.is_written = False  # by a model that does more than quote
         self.is_wanted = streams.StopFlag(self.schema, reply.pk).is_wanted
@@ -182,9 +183,11 @@ class _Turn:
             deadline=self.started + settings.TURN_DEADLINE_SECONDS,
             is_wanted=self.is_wanted,
         )
-        answer = self._ask(stream, is_held)
-        self._account(answer, asking.candidates[stream.place])
-        self._finish(answer, asking.passages)
+        try:
+            self._ask(stream, is_held)
+        finally:
+            self._account(self.given, asking.candidates[stream.place])
+        self._finish(self.given, asking.passages)
 
     def _pass_on(self, question: str, history: Sequence[Exchange]) -> tuple[str, str]:
         """Let a specialist answer, under its own guardrails too. Returns the question, and a refusal of it if any."""
@@ -214,11 +217,11 @@ class _Turn:
     def _lap(self, stage: str) -> None:
         self.timings[stage] = round(time.monotonic() - self.started - sum(self.timings.values()), 4)
 
-    def _ask(self, stream: AnswerStream, is_held: Any) -> _Answer:
+    def _ask(self, stream: AnswerStream, is_held: Any) -> None:
         release_connection()  # a model may take a minute, and turns mostly wait for models
         stream.failures[:0] = self.failures
         self.failures = stream.failures
-        answer = _Answer()
+        answer = self.given
         pending, flushed = "", 0.0
         deadline = self.started + settings.TURN_DEADLINE_SECONDS
         with closing(self.guard.filtered(stream.deltas())) as deltas:
@@ -245,7 +248,6 @@ class _Turn:
             raise ProviderError("The model returned an empty answer. Please try again.")
         elif stream.ended_early:
             answer.warnings.append(stream.ended_early)
-        return answer
 
     def _account(self, answer: _Answer, row: LLMSettings) -> None:
         answer.model = row.llm_model.name
@@ -274,6 +276,7 @@ class _Turn:
             CheckedAnswer(answer.text, (), {}, ()) if is_blocked else self.guard.check_answer(answer.text, passages)
         )
         self._add_asking(answer)
+        answer.model = answer.model or "none"
         is_blocked = is_blocked or self.guard.is_refused
         is_refusal = is_blocked or checked.text == self._own("no_answer")
         own = [notice(code) for code in ("no_answer", "refused") if checked.text == self._own(code)]
@@ -292,20 +295,10 @@ class _Turn:
                 notices=[*answer.notices] or own,
                 is_refusal=is_refusal,
                 is_blocked=is_blocked,
-                model_used=answer.model or "none",
-                agent_version=None if self.reply.is_draft and not self.answered_by else self.agent.version or None,
-                answered_by=self.answered_by,
-                processing_time=round(time.monotonic() - self.started, 3),
-                input_tokens=answer.usage.input_tokens,
-                output_tokens=answer.usage.output_tokens,
-                cost=answer.cost,
-                cost_currency=answer.currency if answer.cost is not None else "",
-                model_failures=[asdict(failure) for failure in self.failures],
+                **self._how(answer),
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
-                timings=self.timings,
                 warnings=[*checked.warnings, *answer.warnings],
                 suggestions=[] if is_blocked else self._suggestions(checked, passages),
-                trace=self.trace,
             )
             if not held:
                 raise LostLeaseError
@@ -369,22 +362,32 @@ class _Turn:
             for number, passage in enumerate(passages, 1)
         )
 
+    def _how(self, answer: _Answer) -> dict[str, Any]:
+        """What is kept of every turn, however it ended."""
+        return {
+            "agent_version": None if self.reply.is_draft and not self.answered_by else self.agent.version or None,
+            "answered_by": self.answered_by,
+            "model_used": answer.model,
+            "processing_time": round(time.monotonic() - self.started, 3),
+            "input_tokens": answer.usage.input_tokens,
+            "output_tokens": answer.usage.output_tokens,
+            "cost": answer.cost,
+            "cost_currency": answer.currency if answer.cost is not None else "",
+            "model_failures": [asdict(failure) for failure in self.failures],
+            "timings": self.timings,
+            "trace": self.trace,
+        }
+
     def fail(self, cause: str, code: str) -> None:
-        spent = _Answer()
-        self._add_asking(spent)
+        self._add_asking(self.given)
+        self.given.cost = self.given.cost or None  # a model that breaks off seldom tells what it took
         with transaction.atomic():
             if not self.reply.update_if_held(
+                **self._how(self.given),
                 status=MessageStatus.FAILED,
+                content=self.given.text,
                 error=cause,
                 error_code=code,
-                input_tokens=spent.usage.input_tokens,
-                output_tokens=spent.usage.output_tokens,
-                cost=spent.cost,
-                cost_currency=spent.currency if spent.cost is not None else "",
-                timings=self.timings,
-                model_failures=[asdict(failure) for failure in self.failures],
-                trace=self.trace,
-                answered_by=self.answered_by,
             ):
                 return
             if self.conversation.archived_at is None:

@@ -179,7 +179,7 @@ def _last_messages(conversation: Conversation) -> list[dict[str, Any]]:
     return [
         {
             **message_record(message),
-            "content": message.for_team or message.error,
+            "content": message.error or message.for_team,
             "decisions": [*message.decisions.all()],
         }
         for message in reversed(newest)

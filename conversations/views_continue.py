@@ -133,7 +133,7 @@ def _page(request: HttpRequest, actor: Principal, conversation: Conversation, la
                 "at": row.created_at,
             }
             for row in reversed(said)
-            if row.content
+            if row.content and row.status != MessageStatus.FAILED
         ],
         "writing": sentence("page_writing", language, agent=conversation.agent.name) if is_answering else "",
         "form": form,

@@ -125,7 +125,7 @@ def _page_before(conversation: Conversation, position: int | None) -> tuple[list
 def _shown(message: Message) -> dict[str, Any]:
     """The record with what only the company may know of an answer."""
     timings = {name: message.timings[stage] for stage, name in STAGES.items() if stage in message.timings}
-    shown = {"content": message.for_team or message.error, "timings": timings, "when": message.created_at}
+    shown = {"content": message.error or message.for_team, "timings": timings, "when": message.created_at}
     return {**message_record(message), **shown, "decisions": [*message.decisions.all()]}
 
 

@@ -49,6 +49,7 @@ def answer(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "question": reply.asked,
         "reply": reply,
         "record": message_record(reply),
+        "failures": [one for one in reply.model_failures if one["error"] != reply.error],
         "stages": stages_of(reply),
         "total": reply.processing_time or 0,
         "passages": _passages(reply),

@@ -144,8 +144,13 @@ class MessageSerializer(serializers.Serializer[Any]):
     sources = SourceSerializer(many=True)
     metadata = serializers.DictField()
     error = serializers.CharField(allow_null=True)
-    error_code = serializers.CharField(allow_null=True, required=False)
-    cost = serializers.CharField(allow_null=True, required=False, help_text="Not for visitors, like the next two.")
+    error_code = serializers.CharField(
+        allow_null=True, required=False, help_text="Not for visitors, like the next four."
+    )
+    partial_content = serializers.CharField(
+        required=False, help_text="What a failed answer had said before it broke off."
+    )
+    cost = serializers.CharField(allow_null=True, required=False)
     currency = serializers.CharField(allow_null=True, required=False)
     model_failures = serializers.ListField(child=serializers.DictField(), required=False)
     created_at = serializers.DateTimeField()

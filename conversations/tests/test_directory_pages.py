@@ -44,6 +44,23 @@ def test_conversations_are_found_by_what_became_of_them(acme: Character, acme_cl
     assert titles(acme_client, agent="00000000-0000-4000-8000-000000000000") == []
 
 
+def test_an_answer_that_broke_off_is_shown_with_its_cause_and_what_it_had_said(
+    acme: Character, acme_client: Client
+) -> None:
+    conversation, cause = conversation_of(acme), "The model broke off."
+    failures = [
+        {"model": "first", "code": "LLM_TIMEOUT", "error": "Silent."},
+        {"model": "m", "code": "X", "error": cause},
+    ]
+    with tenant_context(acme.company):
+        reply = exchange(
+            conversation, status="failed", content="Twelve mo", error=cause, error_code="X", model_failures=failures
+        )
+    for page in (f"/conversations/{conversation.pk}", f"/conversations/messages/{reply.pk}"):
+        shown = acme_client.get(page).content.decode()
+        assert (shown.count(cause), "Twelve mo" in shown, "Silent." in shown) == (1, True, True), page
+
+
 def test_what_has_no_title_is_known_by_its_first_question_or_its_visitor(acme: Character, acme_client: Client) -> None:
     lead = lead_of(acme)
     asked, silent = (

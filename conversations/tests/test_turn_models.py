@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -139,7 +140,7 @@ def second(taught: Character) -> Iterator[tuple[AnthropicServer, LLMSettings]]:
 
 
 def failure_of(reply: Message) -> tuple[str, str]:
-    assert reply.content == ""
+    assert message_record(reply)["content"] == reply.error
     assert KEY not in reply.error
     return reply.status, reply.error_code
 
@@ -276,6 +277,14 @@ def test_an_error_half_way_through_the_answer(first: First) -> None:
     reply = first.ask()
     assert failure_of(reply) == ("failed", "LLM_UNAVAILABLE")
     assert len(first.server.requests) == 1
+    # The company keeps what was said, and by whom; whoever asked is told that there is no answer.
+    assert reply.content
+    assert REPLY.startswith(reply.content)
+    assert (reply.model_used, reply.agent_version) == (first.configure().llm_model.name, first.who.agent.version)
+    assert reply.processing_time
+    for_company, for_visitor = message_record(reply), message_record(reply, for_visitor=True)
+    assert (for_company["content"], for_company["partial_content"]) == (reply.error, reply.content)
+    assert reply.content not in json.dumps(for_visitor)
     first.server.stream_error_after = None
     assert first.ask().content == REPLY, "asked again it answers"
 

@@ -157,9 +157,16 @@ def test_typing_is_shown_and_the_composer_waits_only_for_the_post(visit: Visit) 
     expect(visit.page.locator(".dots")).to_be_visible()
     expect(visit.page.locator(".message.assistant.pending .sr").last).to_have_text("Acme Support is writing…")
 
+    slow = visit.page.locator(".note.slow")  # only when nothing has come for a while
+    expect(slow).to_be_hidden()
+    slow.evaluate("note => note.getAnimations().forEach(animation => animation.finish())")
+    expect(slow).to_have_text("The answer is taking longer than expected.")
+    expect(slow).to_be_visible()
+
     visit.stub.stream_gate.set()
     expect(visit.answers.nth(1)).to_have_text("Hello")
     expect(visit.page.locator(".dots")).to_have_count(0)
+    expect(slow).to_have_count(0)
     expect(visit.page.get_by_role("status")).to_have_text("Hello")
 
 
@@ -425,7 +432,7 @@ def test_gives_up_waiting_after_ninety_seconds_and_can_go_on(visit: Visit) -> No
 
     visit.stub.answering = True
     visit.page.get_by_role("button", name="Try again").click()
-    expect(visit.page.locator(".note")).to_have_count(0)
+    expect(visit.page.locator(".note:not(.slow)")).to_have_count(0)
     for _ in range(20):  # the clock may have moved before the widget began to wait by it
         visit.page.clock.fast_forward(5_000)
         if visit.answers.nth(1).inner_text() == "Hello from the agent.":

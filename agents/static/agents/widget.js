@@ -843,6 +843,8 @@ details[open] .icon { transform: rotate(180deg); }
   display: flex; flex-wrap: wrap; align-items: center; gap: 0 14px; margin: 6px 2px 0; color: var(--danger);
   font-size: .85em;
 }
+.note.slow { color: var(--muted); visibility: hidden; animation: shown 0s 10s forwards; }
+@keyframes shown { to { visibility: visible; } }
 .user .note { justify-content: flex-end; text-align: end; }
 .retry {
   margin-inline: -8px; min-height: 28px; padding: 2px 8px; border-radius: 8px; font-weight: 600;
@@ -924,6 +926,7 @@ textarea.input { min-height: 88px; resize: vertical; }
 }
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation: none !important; transition: none !important; }
+  .note.slow { animation: shown 0s 10s forwards !important; }
 }
 @media (forced-colors: active) {
   .bubble, .ref span, .number, .launcher, .header { border: 1px solid; }
@@ -1275,11 +1278,16 @@ textarea.input { min-height: 88px; resize: vertical; }
       ];
     }
 
+    /** Appears after ten seconds in which nothing more of an answer has come: each piece draws it anew. */
+    function slowNote() {
+      return el('p', { class: 'note slow' }, t('timeout'));
+    }
+
     function drawAssistant(entry) {
       if (entry.status === 'pending' && !entry.text) {
         const dots = el('span', { class: 'dots', 'aria-hidden': 'true' }, el('i'), el('i'), el('i'));
         const words = el('span', { class: 'sr' }, t('typing', { name: assistantName }));
-        return [el('div', { class: 'bubble' }, dots, words)];
+        return [el('div', { class: 'bubble' }, dots, words), slowNote()];
       }
       const finished = entry.status === 'completed';
       const references = finished ? referencesOf(entry.text, entry.sources) : NO_REFERENCES;
@@ -1289,6 +1297,7 @@ textarea.input { min-height: 88px; resize: vertical; }
           ? el('span', { class: 'sr' }, `${assistantName}: `)
           : el('p', { class: 'who' }, el('bdi', null, entry.author || t('person'))),
         text && el('div', { class: 'bubble', dir: 'auto' }, ...richText(text, references)),
+        entry.status === 'pending' && slowNote(),
         references.list,
         finished && entry.id && typeof entry.author !== 'string' && ratingOf(entry),
         ['failed', 'timeout'].includes(entry.status) && retryNote(entry.error || t(entry.status), entry),

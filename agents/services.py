@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from agents.catalog.models import ModelKind, Provider, ProviderModel
@@ -437,6 +437,16 @@ def _own_settings(actor: Principal, agent: Agent, choices: Mapping[str, Any]) ->
     own.name = agent.name[:120]
     own.save()
     return change_settings(actor, own, {**choices, "is_default": False})
+
+
+def count_later(agent_id: uuid.UUID, *, conversations: int = 0, messages: int = 0) -> None:
+    """Add to an agent's totals, once the transaction is there for good.
+
+    Within it the row would stay locked until the commit, and all that is asked of one agent would stand in a queue.
+    """
+    more = {"total_conversations": conversations, "total_messages": messages}
+    values = {name: F(name) + count for name, count in more.items() if count}
+    transaction.on_commit(lambda: Agent.objects.filter(pk=agent_id).update(**values), robust=True)
 
 
 @transaction.atomic

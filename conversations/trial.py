@@ -5,9 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import F
-
-from agents.models import Agent
 from agents.versions import drafted
 from conversations import turn
 from conversations.enums import MessageStatus
@@ -26,7 +23,6 @@ def run(reply_id: uuid.UUID, task_id: str) -> None:
         fail_task(task_id, reply.error, reply.error_code)
     else:
         complete_task(task_id, result_of(reply))
-        Agent.objects.filter(pk=reply.conversation.agent_id).update(total_messages=F("total_messages") - 2)
     Conversation.objects.filter(pk=reply.conversation_id).delete()
 
 

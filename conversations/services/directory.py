@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from agents.exceptions import AgentUnavailableError
 from agents.models import Agent
+from agents.services import count_later
 from conversations import handing
 from conversations.enums import ConversationStatus, EntityType, Owner
 from conversations.models import Conversation, Message
@@ -42,6 +42,23 @@ def create_conversation(
     language: str = "",
 ) -> Conversation:
     """`language` is what the visitor's widget speaks; the platform's own sentences are in it, if it can."""
+    conversation = begin_conversation(
+        actor, agent, title=title, metadata=metadata, max_context_length=max_context_length, language=language
+    )
+    record(actor, "conversation.created", conversation, agent)
+    return conversation
+
+
+def begin_conversation(
+    actor: Principal,
+    agent: Agent,
+    *,
+    title: str = DEFAULT_TITLE,
+    metadata: Mapping[str, Any] | None = None,
+    max_context_length: int = 4000,
+    language: str = "",
+) -> Conversation:
+    """`create_conversation` for whoever writes the audit log at the end of what else there is to do."""
     is_lead = actor.kind == PrincipalKind.LEAD
     if is_lead and actor.agent_id != agent.id:
         raise NotFoundError("There is no such agent.")
@@ -58,9 +75,8 @@ def create_conversation(
         metadata=clean_facts(metadata or {}),
         max_context_length=max_context_length,
     )
-    Agent.objects.filter(pk=agent.pk).update(total_conversations=F("total_conversations") + 1)
+    count_later(agent.pk, conversations=1)
     publish_conversation(EventType.CONVERSATION_STARTED, conversation)
-    record(actor, "conversation.created", conversation, agent)
     return conversation
 
 

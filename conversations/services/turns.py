@@ -25,16 +25,17 @@ from conversations.selectors import get_conversation, get_message, live_reply, l
 from conversations.services.directory import (
     DEFAULT_TITLE,
     MAX_METADATA_LENGTH,
+    begin_conversation,
     check_available,
-    create_conversation,
 )
-from conversations.services.records import record
+from conversations.services.records import event_in, record
 from conversations.wording import in_words, known_language, language_for, notice
 from integrations.enums import EventType
 from knowrithm.errors import ForbiddenError, InvalidInputError, NotFoundError
 from knowrithm.jobs import create_task, current_schema, enqueue
 from knowrithm.principal import Principal, PrincipalKind
-from tenants.audit.services import changed_fields, record_event
+from tenants.audit.models import AuditEvent
+from tenants.audit.services import changed_fields, record_event, record_events
 
 DEFAULT_TEST_QUESTION = "What can you help me with?"
 UNFINISHED = frozenset({MessageStatus.PENDING, MessageStatus.PROCESSING})
@@ -79,13 +80,21 @@ def start_turn(
         conversation = lock_conversation(actor, conversation_id)
         conversation.language = known_language(language) or conversation.language
         _learn(conversation, metadata or {})
-        if conversation.owner != Owner.PERSON:  # who answers whether the agent does or not
-            check_available(actor, conversation.agent, conversation.language)
-        before = {"owner": conversation.owner}
-        turn = _ask(conversation, text, is_draft=is_draft)
-        changes = changed_fields(before, {"owner": conversation.owner})
-        record(actor, "message.sent", turn.question, conversation.agent, changes=changes)
+        turn, event = _take(actor, conversation, text, is_draft=is_draft)
+        record_events([event])
     return turn
+
+
+def _take(
+    actor: Principal, conversation: Conversation, text: str, *, is_draft: bool = False
+) -> tuple[Turn, AuditEvent]:
+    """Returns what the audit log is to be told, too."""
+    if conversation.owner != Owner.PERSON:  # who answers whether the agent does or not
+        check_available(actor, conversation.agent, conversation.language)
+    before = {"owner": conversation.owner}
+    turn = _ask(conversation, text, is_draft=is_draft)
+    changes = changed_fields(before, {"owner": conversation.owner})
+    return turn, event_in(actor, "message.sent", turn.question, conversation.agent, changes=changes)
 
 
 def _learn(conversation: Conversation, facts: Mapping[str, Any]) -> None:
@@ -106,12 +115,17 @@ def ask_agent(
     metadata: Mapping[str, Any],
 ) -> Turn:
     """`start_turn` in a conversation with this agent, which begins here without `conversation_id`."""
-    if conversation_id is None:
-        agent = agent_without_settings(agent_id)
-        conversation_id = create_conversation(actor=actor, agent=agent, metadata=metadata).id
-    elif get_conversation(actor, conversation_id).agent_id != agent_id:
-        raise NotFoundError("There is no such conversation.")
-    return start_turn(actor=actor, conversation_id=conversation_id, text=text)
+    if conversation_id is not None:
+        if get_conversation(actor, conversation_id).agent_id != agent_id:
+            raise NotFoundError("There is no such conversation.")
+        return start_turn(actor=actor, conversation_id=conversation_id, text=text)
+    text = clean_message(text)
+    agent = agent_without_settings(agent_id)
+    conversation = begin_conversation(actor, agent, metadata=metadata)
+    begun = event_in(actor, "conversation.created", conversation, agent)
+    turn, asked = _take(actor, conversation, text)
+    record_events([begun, asked])
+    return turn
 
 
 def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec
 
 import structlog
 from django.core.serializers.json import DjangoJSONEncoder
@@ -33,6 +33,7 @@ PERSONAL_NAMES = {"lead": frozenset({"email", "phone"})}
 CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 Changes = Mapping[str, tuple[Any, Any]]
+Event = ParamSpec("Event")
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def log_of(company: CompanyRow | None) -> Iterator[None]:
             yield
 
 
-def record_event(
+def event_of(
     *,
     actor: Principal | None,
     event_type: str,
@@ -61,15 +62,11 @@ def record_event(
     risk_level: RiskLevel = RiskLevel.LOW,
     description: str = "",
 ) -> AuditEvent:
-    """Add a row to the log of the company whose schema is set, or to the platform's in the shared schema.
-
-    Call it last in the service, inside its transaction: the log's lock is held until the commit, so that positions
-    have no gap and each row knows the one before. `actor` is None for what nobody signed in did. Two statements.
-    """
+    """A row for `record_events`. `actor` is None for what nobody signed in did."""
     origin = current_origin()
     label = entity_label or (str(entity) if entity is not None else "")
     kind = entity_type or ("_".join(WORDS.findall(str(entity._meta.object_name))).lower() if entity is not None else "")
-    event = AuditEvent(
+    return AuditEvent(
         # The order of the rows is that of `position`: two processes' clocks may differ.
         created_at=timezone.now(),
         event_type=event_type,
@@ -91,9 +88,28 @@ def record_event(
         request_id=origin.request_id,
         changes=_storable(changes or {}, personal=PERSONAL_NAMES.get(kind, frozenset())),
     )
+
+
+def _recorded(make: Callable[Event, AuditEvent]) -> Callable[Event, AuditEvent]:
+    def record(*args: Event.args, **kwargs: Event.kwargs) -> AuditEvent:
+        event = make(*args, **kwargs)
+        record_events([event])
+        return event
+
+    return record
+
+
+record_event = _recorded(event_of)
+
+
+def record_events(events: Sequence[AuditEvent]) -> None:
+    """Add rows to the log of the company whose schema is set, or to the platform's in the shared schema.
+
+    Call it, or `record_event` for a single one, last in the service, inside its transaction: the log's lock is held
+    until the commit, so that positions have no gap and each row knows the one before. Two statements.
+    """
     with transaction.atomic(savepoint=False):
-        _append(event)
-    return event
+        _append(events)
 
 
 def _kind_of(actor: Principal | None) -> str:
@@ -122,8 +138,8 @@ def reseal_log(*, actor: Principal | None) -> None:
         )
 
 
-def _append(event: AuditEvent) -> None:
-    """Chain the row to the last one, and write it together with the head in one statement."""
+def _append(events: Sequence[AuditEvent]) -> None:
+    """Chain the rows to the last one, and write them together with the head in one statement."""
     head = _locked_head()
     # A head that does not fit its seal is carried on without one: sealing it would cover up what was done to it, and
     # refusing would stop the company's work. The check reports it until somebody has looked into it.
@@ -131,21 +147,25 @@ def _append(event: AuditEvent) -> None:
     if head is None or not is_sound:
         log.error("audit_head_unsound", found=head is not None)
         head = _mended(head)
-    event.position, event.previous_digest, event.key_id = head.position + 1, head.digest, current_key_id()
-    event.digest = digest_of(event) or ""
-    head.position, head.digest = event.position, event.digest
+    for event in events:
+        event.position, event.previous_digest, event.key_id = head.position + 1, head.digest, current_key_id()
+        event.digest = digest_of(event) or ""
+        head.position, head.digest = event.position, event.digest
     if is_sound:
         seal_head(head)
-    row, columns = _insertion(event)
+    fields = AuditEvent._meta.concrete_fields
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(events))
+    values = [field.get_db_prep_save(getattr(one, field.attname), connection) for one in events for field in fields]
     table, head_table = AuditEvent._meta.db_table, AuditHead._meta.db_table
-    places = ", ".join(["%s"] * len(row))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH added AS (INSERT INTO {table} ({columns}) VALUES ({places})) "  # noqa: S608  # names of our own models
+            f"WITH added AS (INSERT INTO {table} ({columns}) VALUES {places}) "  # noqa: S608  # names of our own models
             f"UPDATE {head_table} SET position = %s, digest = %s, key_id = %s, seal = %s",
-            [*row, head.position, head.digest, head.key_id, head.seal],
+            [*values, head.position, head.digest, head.key_id, head.seal],
         )
-    event._state.adding = False
+    for event in events:
+        event._state.adding = False
 
 
 def _locked_head() -> AuditHead | None:
@@ -176,12 +196,6 @@ def _mended(head: AuditHead | None) -> AuditHead:
         head.position, head.digest = last
     head.seal = ""
     return head
-
-
-def _insertion(event: AuditEvent) -> tuple[list[Any], str]:
-    fields = AuditEvent._meta.concrete_fields
-    values = [field.get_db_prep_save(getattr(event, field.attname), connection) for field in fields]
-    return values, ", ".join(f'"{field.column}"' for field in fields)
 
 
 # --- Changes ------------------------------------------------------------------------------------------------------

@@ -7,8 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -392,7 +391,19 @@ def count_bad_ratings(conversation: Conversation) -> int:
     return Message.objects.live().filter(conversation=conversation, user_feedback__lt=0).count()
 
 
-def add_tokens(conversation_id: uuid.UUID, tokens: int) -> bool:
-    """What an answer has cost, in the conversation's row, which is locked by this. False: a person has taken over."""
-    rows = Conversation.objects.filter(pk=conversation_id).exclude(owner=Owner.PERSON)
-    return bool(rows.update(total_tokens=F("total_tokens") + tokens, last_activity=timezone.now()))
+def add_tokens(conversation: Conversation, tokens: int) -> bool:
+    """What an answer has cost, in the conversation's row, which is locked by this. False: a person has taken over.
+
+    Who has it, and the place of its newest message, are in the row in hand as they are now.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Conversation._meta.db_table} SET total_tokens = total_tokens + %s, last_activity = %s "  # noqa: S608  # our own table's name
+            "WHERE id = %s AND owner <> %s RETURNING owner, last_position",
+            [tokens, timezone.now(), conversation.pk, Owner.PERSON],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return False
+    conversation.owner, conversation.last_position = row
+    return True

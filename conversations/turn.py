@@ -46,7 +46,6 @@ from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage
 from integrations.enums import EventType
 from knowrithm.circuits import Circuits
-from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.db.lease import LostLeaseError
 from knowrithm.db.schema import release_connection
 from knowrithm.jobs import complete_task, current_schema, enqueue, fail_task, report_progress
@@ -101,11 +100,10 @@ def _run_one(reply_id: uuid.UUID) -> uuid.UUID | None:
         reply.give_back()
         # The other one may have ended at this moment, and have found nobody waiting.
         return None if is_behind_another(reply) else reply_id
-    _make(reply)
-    return next_in_line(reply)
+    return next_in_line(reply) if _make(reply).may_be_followed else None
 
 
-def _make(reply: Message) -> None:
+def _make(reply: Message) -> _Turn:
     turn = _Turn(reply)
     try:
         with reply.kept_alive() as held:
@@ -122,6 +120,7 @@ def _make(reply: Message) -> None:
     except Exception:
         log.exception("turn_failed")
         turn.fail("The answer could not be made because of a fault on our side. Please try again.", "INTERNAL_ERROR")
+    return turn
 
 
 class _Turn:
@@ -139,6 +138,8 @@ class _Turn:
         self.failures: list[Failure] = []
         self.given = _Answer()  # what a model has said so far: the company reads it also where it broke off
         self.asked: Asked | None = None  # for a specialist
+        self.written: dict[str, Any] = {}  # into the reply, at the end
+        self.may_be_followed = True  # by the reply to a question that has come since
         self.is_written = False  # by a model that does more than quote
         self.is_wanted = streams.StopFlag(self.schema, reply.pk).is_wanted
         self.answered_by: Agent | None = None  # the specialist, where the conversation's agent is a supervisor
@@ -284,31 +285,33 @@ class _Turn:
             number: self.guard.masked_in(passage, checked.quotes.get(number, ""))
             for number, passage in enumerate(passages, 1)
         }
+        suggestions = [] if is_blocked else self._suggestions(checked, passages)
         with transaction.atomic():
             # The conversation's row first, as whoever takes it over locks it: then a person comes before this answer
             # or after it, and never into it.
-            if not add_tokens(self.conversation.pk, answer.usage.total_tokens):
+            if not add_tokens(self.conversation, answer.usage.total_tokens):
                 raise LostLeaseError
-            held = self.reply.update_if_held(
+            self.may_be_followed = self.conversation.last_position > self.reply.position
+            held = self._end(
+                answer,
                 status=MessageStatus.COMPLETED,
                 content=checked.text,
                 notices=[*answer.notices] or own,
                 is_refusal=is_refusal,
                 is_blocked=is_blocked,
-                **self._how(answer),
                 confidence_score=max((passage.evidence for passage in passages), default=0.0),
                 warnings=[*checked.warnings, *answer.warnings],
-                suggestions=[] if is_blocked else self._suggestions(checked, passages),
+                suggestions=suggestions,
             )
             if not held:
                 raise LostLeaseError
-            self._save_citations(checked, passages, masked)
+            citations = self._save_citations(checked, passages, masked)
             self.guard.save_decisions(self.reply)
             if self.conversation.archived_at is None:  # a test's is archived from the start
                 count_later(self.conversation.agent_id, messages=2)
                 publish_message(EventType.MESSAGE_ANSWERED, self.reply, self.conversation)
             self._hand_over(is_refusal=is_refusal, is_blocked=is_blocked)
-        announce(self.reply.pk)
+        self._tell(citations)
 
     def _hand_over(self, *, is_refusal: bool, is_blocked: bool) -> None:
         """If a rule of the agent asks for a person after such an answer."""
@@ -336,13 +339,13 @@ class _Turn:
 
     def _save_citations(
         self, checked: CheckedAnswer, passages: Sequence[Passage], masked: Mapping[int, dict[str, Any]]
-    ) -> None:
+    ) -> Sequence[Citation]:
         # A document may have been read anew, or purged, while the model spoke: the passage stays as it was.
         chunks = set(DocumentChunk.objects.filter(pk__in=[p.chunk_id for p in passages]).values_list("pk", flat=True))
         documents = {passage.document_id for passage in passages if passage.chunk_id in chunks}
         if rest := {passage.document_id for passage in passages} - documents:
             documents |= set(Document.objects.filter(pk__in=rest).values_list("pk", flat=True))
-        Citation.objects.bulk_create(
+        rows = [
             Citation(
                 message=self.reply,
                 number=number,
@@ -360,11 +363,13 @@ class _Turn:
                 masked=masked[number],
             )
             for number, passage in enumerate(passages, 1)
-        )
+        ]
+        Citation.objects.bulk_create(rows)
+        return rows
 
-    def _how(self, answer: _Answer) -> dict[str, Any]:
-        """What is kept of every turn, however it ended."""
-        return {
+    def _end(self, answer: _Answer, **values: Any) -> bool:
+        """Write these values, and what is kept of every turn. False: the lease is lost."""
+        self.written = values | {
             "agent_version": None if self.reply.is_draft and not self.answered_by else self.agent.version or None,
             "answered_by": self.answered_by,
             "model_used": answer.model,
@@ -377,38 +382,34 @@ class _Turn:
             "timings": self.timings,
             "trace": self.trace,
         }
+        return self.reply.update_if_held(**self.written)
+
+    def _tell(self, citations: Sequence[Citation]) -> None:
+        """Once it is there for good. Nothing of it is read again."""
+        for name, value in self.written.items():
+            setattr(self.reply, name, value)
+        self.reply._prefetched_objects_cache = {"citations": citations}  # type: ignore[attr-defined]  # Django's own name
+        announce(self.reply)
 
     def fail(self, cause: str, code: str) -> None:
-        self._add_asking(self.given)
-        self.given.cost = self.given.cost or None  # a model that breaks off seldom tells what it took
+        given = self.given
+        given.cost = given.cost or Decimal()  # what breaking off took is seldom told
+        self._add_asking(given)
+        given.cost = given.cost or None
         with transaction.atomic():
-            if not self.reply.update_if_held(
-                **self._how(self.given),
-                status=MessageStatus.FAILED,
-                content=self.given.text,
-                error=cause,
-                error_code=code,
-            ):
+            if not self._end(given, status=MessageStatus.FAILED, content=given.text, error=cause, error_code=code):
                 return
             if self.conversation.archived_at is None:
                 publish_message(EventType.MESSAGE_FAILED, self.reply, self.conversation)
-        announce(self.reply.pk)
+            self.conversation.refresh_from_db(fields=["owner"])
+        self._tell([])
 
 
-_TOLD: CompiledQuery[Message] = CompiledQuery(
-    lambda: (
-        Message.objects.filter(pk=ANY_ID)
-        .select_related("conversation", "answered_by", "reply_to")
-        .prefetch_related("citations")
-        .order_by()
-    )
-)
+def announce(reply: Message) -> None:
+    """Tell the task and the stream how a turn has ended. The lease is given up last: until then beat repeats this.
 
-
-def announce(reply_id: uuid.UUID) -> None:
-    """Tell the task and the stream how a turn has ended. The lease is given up last: until then beat repeats this."""
-    reply = _TOLD.get(reply_id)
-    assert reply is not None  # noqa: S101  # nobody deletes an answer that is being made
+    Reads the reply's conversation, question, citations and who answered.
+    """
     # Whoever holds the task's id, or listens, is not told what is wrong at the company.
     is_visitors = reply.conversation.entity_type == EntityType.LEAD
     record = message_record(reply, for_visitor=is_visitors, language=reply.conversation.language)
@@ -424,14 +425,14 @@ def announce(reply_id: uuid.UUID) -> None:
     if reply.is_taken_up and reply.status == MessageStatus.COMPLETED:
         # Nobody waits for it who has asked: they were told that a person has the question.
         streams.publish(current_schema(), reply.conversation_id, streams.MESSAGE, {"message": record})
-    Message.objects.filter(pk=reply_id).update(lease_until=None)
+    reply.end_lease()
 
 
 def resume_abandoned(task: Task[Any, Any]) -> None:
     """Take up the turns of dead workers, those whose message was lost, and those whose end nobody was told."""
     ended = [MessageStatus.COMPLETED, MessageStatus.FAILED]
-    for reply in Message.objects.filter(status__in=ended, lease_until__lt=timezone.now()):
-        announce(reply.pk)
+    for reply in Message.objects.filter(status__in=ended, lease_until__lt=timezone.now()).select_related(*RELATED):
+        announce(reply)
     lost = Message.objects.filter(status=MessageStatus.PENDING, updated_at__lt=timezone.now() - timedelta(minutes=2))
     for reply in [*Message.abandoned(), *lost]:
         if reply.attempts >= MAX_ATTEMPTS:

@@ -152,7 +152,7 @@ def test_keeping_it_costs_no_statement(
     taught: Character, conversation: Conversation, django_assert_num_queries: Any
 ) -> None:
     started = start_turn(actor=taught.principal, conversation_id=conversation.id, text=QUESTION)
-    with django_assert_num_queries(20):  # nothing kept has a statement of its own; the last asks who waits
+    with django_assert_num_queries(17):  # nothing kept has a statement of its own
         turn.run(started.reply.id)
 
 

@@ -187,7 +187,7 @@ def test_a_failure_is_told_in_the_language(in_acme: Character) -> None:
     actor, conversation, client = speaking(in_acme, "de")
     started = start_turn(actor=actor, conversation_id=conversation.pk, text="Hello?")
     Message.objects.filter(pk=started.reply.pk).update(status="failed", error="No credit", error_code="LLM_ERROR")
-    turn.announce(started.reply.pk)
+    turn.announce(Message.objects.get(pk=started.reply.pk))
     record = client.get(f"/api/v1/conversation/{conversation.pk}/messages").json()["messages"][1]
     assert (record["content"], record["error"]) == (texts("de")["failed"], texts("de")["failed"])
     assert record["notices"] == [{"code": "failed", "values": {}}]

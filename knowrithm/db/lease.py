@@ -62,14 +62,7 @@ class LeasedModel(models.Model):
             "pk": pk, "waiting": cls.WAITING, "working": cls.WORKING,
             "lease_id": uuid.uuid4(), "now": now, "until": now + LEASE,
         }  # fmt: skip
-        # Whoever asked is waiting, and the disk need not hear of it at once: should the server go down before it does,
-        # the row is free again, as if nobody had taken it. In a transaction that would be true of all the rest too.
-        unhurried = "" if connection.in_atomic_block else "SET LOCAL synchronous_commit = off; "
-        with connection.cursor() as cursor:
-            cursor.execute(unhurried + _CLAIM.format(cls._meta.db_table), values)
-            if unhurried:
-                cursor.nextset()
-            taken = cursor.rowcount
+        taken = _unhurried(_CLAIM.format(cls._meta.db_table), values)
         return _row_with(cls, related).get(pk) if taken else None
 
     @classmethod
@@ -86,6 +79,10 @@ class LeasedModel(models.Model):
     def give_back(self) -> None:
         """It is not this one's turn yet: somebody claims it again, and this was no attempt."""
         self.update_if_held(status=self.WAITING, lease_id=None, lease_until=None, attempts=models.F("attempts") - 1)
+
+    def end_lease(self) -> None:
+        """Of a row that has ended, once all is done that whoever finds an old lease would do again."""
+        _unhurried(f"UPDATE {self._meta.db_table} SET lease_until = NULL WHERE id = %(pk)s", {"pk": self.pk})  # noqa: S608  # our own table's name
 
     def is_held(self) -> bool:
         """Whether the row is still ours: nobody has taken it over, cancelled or finished it."""
@@ -117,6 +114,18 @@ class LeasedModel(models.Model):
         finally:
             done.set()
             thread.join()
+
+
+def _unhurried(statement: str, values: dict[str, Any]) -> int:
+    """How many rows it changed. The disk need not hear of it at once, while somebody waits: should the server go down
+    before it does, the row is as if nobody had touched it. In a transaction that would be true of all the rest too.
+    """
+    hurry = "" if connection.in_atomic_block else "SET LOCAL synchronous_commit = off; "
+    with connection.cursor() as cursor:
+        cursor.execute(hurry + statement, values)
+        if hurry:
+            cursor.nextset()
+        return int(cursor.rowcount)
 
 
 @cache

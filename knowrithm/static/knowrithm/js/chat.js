@@ -15,10 +15,12 @@ function wireChat(root) {
   const form = root.querySelector("[data-chat-form]");
   const input = form?.querySelector("textarea");
   const button = form?.querySelector("[type=submit]");
+  const editingNote = form?.querySelector("[data-editing-note]");
   const { api, agent, token } = root.dataset;
   const draft = root.hasAttribute("data-draft");
   let busy = false;
   let editing = null; // the question that is being changed
+  let unsent = ""; // what stood in the composer before it
 
   log.querySelectorAll(".message-assistant").forEach((message) => {
     show(message, { ...storedAnswer(message), state: message.dataset.state });
@@ -39,16 +41,22 @@ function wireChat(root) {
     const starter = event.target.closest("[data-starter]");
     if (starter && !busy) {
       log.focus({ preventScroll: true }); // the pressed button is about to disappear
+      endChange();
       ask(starter.textContent.trim());
     }
     const stop = event.target.closest("[data-stop]");
     if (stop) stopAnswer(stop.closest(".message"));
     const again = event.target.closest("[data-again]");
-    if (again && !busy) answerAgain(again.closest(".message"));
+    if (again && !busy) {
+      cancelChange();
+      answerAgain(again.closest(".message"));
+    }
     const edit = event.target.closest("[data-edit]");
     if (edit && !busy) change(edit.closest(".message"));
   });
+  form.querySelector("[data-edit-cancel]").addEventListener("click", cancelChange);
   input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.isComposing) cancelChange();
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       form.requestSubmit();
@@ -57,18 +65,18 @@ function wireChat(root) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     event.stopPropagation();
-    ask(input.value.trim());
+    ask(input.value.trim(), editing);
   });
   button.disabled = false; // until now nobody would have heard the form
   const unanswered = log.querySelector(".message-assistant:last-of-type[data-state=waiting]");
   if (unanswered) receive(unanswered);
 
-  async function ask(question) {
+  /** `edited` is the message of the question that this one replaces. */
+  async function ask(question, edited = null) {
     if (busy || !question) return;
     input.value = "";
-    const edited = editing;
-    editing = null;
     if (edited) {
+      endChange();
       edited.nextElementSibling.remove();
       edited.remove();
     }
@@ -103,9 +111,27 @@ function wireChat(root) {
   }
 
   function change(message) {
+    if (!editing) unsent = input.value;
     editing = message;
+    message.toggleAttribute("data-editing", true);
+    editingNote.hidden = false;
+    input.setAttribute("aria-describedby", "editing");
     input.value = message.querySelector("[data-message-text]").textContent;
     input.focus();
+  }
+
+  function cancelChange() {
+    if (!editing) return;
+    endChange();
+    input.value = unsent;
+    input.focus();
+  }
+
+  function endChange() {
+    editing?.removeAttribute("data-editing");
+    editing = null;
+    editingNote.hidden = true;
+    input.removeAttribute("aria-describedby");
   }
 
   async function rate(message, rating) {

@@ -1,0 +1,74 @@
+"""What the script of the test chat shows of what one does there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django_tenants.utils import tenant_context
+from playwright.sync_api import Page, Route, expect
+
+from agents.tests.widget_visit import IN_BROWSER
+from conftest import Character
+from conversations.models import Message
+from conversations.tests.test_pages import conversation_of, exchange
+from conversations.tests.test_shown_sources import HOST, shown
+
+pytestmark = IN_BROWSER
+EDITING = "You are changing a question. What came after it is replaced."
+
+
+@pytest.fixture
+def reply(acme: Character) -> Message:
+    conversation = conversation_of(acme)
+    with tenant_context(acme.company):
+        return exchange(conversation, content="Yes.", status="completed")
+
+
+@pytest.fixture
+def chat(reply: Message, acme_client: Client) -> Iterator[Page]:
+    path = f"/agents/{reply.conversation.agent_id}/chat?conversation={reply.conversation_id}"
+    with shown(path, acme_client.get(path).content) as page:
+        yield page
+
+
+@pytest.mark.parametrize("way", ["Cancel", "Escape"])
+def test_changing_a_question_is_shown_and_can_be_left(chat: Page, way: str) -> None:
+    box, note, asked = chat.get_by_label("Your question"), chat.locator("[data-editing-note]"), chat.locator("#main")
+    box.fill("Half a thought")
+    expect(note).to_be_hidden()
+    chat.locator(".message-user").hover()
+    chat.get_by_role("button", name="Change the question").click()
+    expect(note.locator("p")).to_have_text(EDITING)
+    expect(box).to_have_accessible_description(EDITING)
+    expect(box).to_have_value("Question 0?")
+    expect(asked.locator(".message-user[data-editing]")).to_have_count(1)
+    if way == "Escape":
+        box.press("Escape")
+    else:
+        chat.get_by_role("button", name="Cancel", exact=True).click()
+    expect(note).to_be_hidden()
+    expect(box).to_be_focused()
+    expect(box).to_have_value("Half a thought")
+    expect(asked.locator("[data-editing]")).to_have_count(0)
+
+
+def test_a_changed_question_is_sent_in_the_place_of_the_one_before(chat: Page, reply: Message) -> None:
+    sent: list[tuple[str, str, str]] = []
+
+    def refuse(route: Route) -> None:
+        request = route.request
+        sent.append((request.method, request.url.removeprefix(HOST), json.loads(request.post_data or "{}")["message"]))
+        route.fulfill(status=400, json={"message": "Not now."})
+
+    chat.route("**/api/v1/**", refuse)
+    chat.locator(".message-user").hover()
+    chat.get_by_role("button", name="Change the question").click()
+    chat.get_by_label("Your question").fill("Question 1?")
+    chat.get_by_label("Your question").press("Enter")
+    expect(chat.locator("[data-editing-note]")).to_be_hidden()
+    expect(chat.locator(".message-user [data-message-text]")).to_have_text(["Question 1?"])
+    expect(chat.locator(".message-assistant [data-message-text]")).to_have_text(["Not now."])
+    assert sent == [("PATCH", f"/api/v1/message/{reply.reply_to_id}", "Question 1?")]

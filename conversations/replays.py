@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from agents.models import Agent
+from agents.selectors import settings_in_order
 from agents.versions import model_again
 from conversations.asking import Asking, as_id, evidence_of, prepare
 from conversations.engine.citations import CheckedAnswer
@@ -70,6 +71,14 @@ def answer_again(reply: Message, inputs: str) -> dict[str, Any]:
         again = _ask(asking, guard, started)
         again["is_same_prompt"] = _is_same_prompt(reply, asking)
     return {"inputs": inputs, "original": _original(reply), "replayed": again}
+
+
+def is_free(reply: Message) -> bool:
+    """Whether no model is paid for the answer, whichever inputs it is made from; unknown prices may be some."""
+    rows = settings_in_order(agent_now(reply).llm_settings)
+    if "prompt" in reply.trace and (then := model_again(reply.trace["model"])) is not None:
+        rows = [then, *rows]
+    return all(price is not None and not (price.input or price.output) for price in (row.price for row in rows))
 
 
 def _is_same_prompt(reply: Message, asking: Asking) -> bool:

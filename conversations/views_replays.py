@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from conversations.enums import ReplayInputs
 from conversations.inputs import Change, compare_inputs
 from conversations.models import Message
 from conversations.records import message_record
+from conversations.replays import is_free
 from knowrithm.api.throttling import check_rate
 from knowrithm.jobs import TaskRecord, current_schema, read_task
 from tenants.pages import PageRequest, as_uuid, company_page, errors_as_messages, query_text
@@ -43,6 +45,7 @@ def answer(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     reply = selectors.get_answer(principal_of(request.user), pk)
     compared = compare_inputs(reply)
     task = _replay(query_text(request, "task"))
+    result = task.result if task and task.status == "completed" else None
     context = {
         "conversation": reply.conversation,
         "agent": reply.conversation.agent,
@@ -57,7 +60,8 @@ def answer(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "compared": compared,
         "changes": [ShownChange(one.label, *_sides(one)) for one in compared.changes],
         "task": task,
-        "result": task.result if task and task.status == "completed" else None,
+        "result": _shown_result(result) if result and "replayed" in result else None,
+        "is_free": is_free(reply),
         "then": ReplayInputs.THEN.value,
         "now": ReplayInputs.NOW.value,
     }
@@ -85,6 +89,13 @@ def _replay(task_id: str) -> TaskRecord | None:
     if record is None or record.schema != current_schema():
         return None
     return record
+
+
+def _shown_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The sides with the sources that they name; a replay keeps all passages that were read."""
+    sides = {name: result[name] for name in ("original", "replayed")}
+    cited = {name: [source for source in side["sources"] if source["cited"]] for name, side in sides.items()}
+    return {**result, **{name: side | {"sources": cited[name]} for name, side in sides.items()}}
 
 
 def _passages(reply: Message) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from documents.chunks import replace_chunks, rewrite_chunk
 from documents.ingestion.base import Chunk
 from documents.models import Document, DocumentChunk
 from documents.services import set_reranker
-from knowrithm.jobs import create_task, read_task
+from knowrithm.jobs import complete_task, create_task, read_task
 from knowrithm.llm.base import ProviderConfig
 from knowrithm.llm.providers.extractive import NO_ANSWER
 from knowrithm.llm.registry import embedder
@@ -408,6 +408,33 @@ def test_the_page_shows_how_an_answer_was_made(
         assert shown in page
     assert page.count(TEXTS[0]) == 3  # the passage, and both answers
     assert acme_client.get(f"/conversations/messages/{unknown_id}").status_code == 404
+    with tenant_context(taught.company):
+        complete_task(other := create_task(), {"response": "Hi!"})  # no replay's
+    assert acme_client.get(f"/conversations/messages/{reply.pk}?task={other}").context["result"] is None
+
+
+def test_the_page_says_whether_a_model_is_paid(
+    acme_client: Client, taught: Character, conversation: Conversation
+) -> None:
+    def said(reply: Message) -> str:
+        page = acme_client.get(f"/conversations/messages/{reply.pk}").content.decode()
+        return page.split("Today's guardrails hold. ")[1].split("</p>")[0]
+
+    def choose(**choices: str) -> None:
+        with tenant_context(taught.company):
+            update_agent(actor=taught.principal, agent=taught.agent, changes={}, choices=choices)
+
+    built_in = ask(taught, conversation)
+    assert said(built_in) == "No model is paid for the answer."
+    with OpenAIServer(reply=REPLY) as running:
+        choose(
+            llm_provider="openai", llm_model="gpt-4o-mini", llm_api_key="sk-secret", llm_api_base_url=running.base_url
+        )
+        with tenant_context(taught.company):
+            bought = ask(taught, conversation)
+    assert [said(built_in), said(bought)] == ["A model is paid for the answer."] * 2  # today's costs something
+    choose(llm_provider="builtin", llm_model="extractive")
+    assert said(built_in) == "No model is paid for the answer."
 
 
 def test_chat_and_its_message_endpoints_name_the_trace(

@@ -14,9 +14,11 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from agents.tests.widget_visit import CHROMIUM, FLAGS, IN_BROWSER
 from conftest import Character
-from conversations.enums import EntityType, Owner
+from conversations.enums import EntityType, Owner, ReplayInputs
 from conversations.models import Citation, Conversation, Message
+from conversations.replays import answer_again
 from conversations.tests.test_pages import conversation_of, exchange, lead_of
+from knowrithm.jobs import complete_task, create_task
 
 pytestmark = IN_BROWSER
 HOST = "http://pages.test"
@@ -87,6 +89,25 @@ def test_what_is_to_be_checked_names_the_sources_as_they_are_counted(
     path = f"/conversations/{conversation.pk}"
     with shown(path, acme_client.get(path).content) as page:
         expect(page.locator(".message-warnings li")).to_have_text([told.replace("3 or 2", "1 or 2")])
+
+
+def test_a_replays_two_answers_are_shown_as_the_chat_shows_them(
+    conversation: Conversation, acme_client: Client, acme: Character
+) -> None:
+    with tenant_context(acme.company):
+        reply = Message.objects.get(conversation=conversation, role="assistant")
+        reply.warnings = ["Nothing of source 3 is quoted."]
+        result = answer_again(reply, ReplayInputs.NOW)
+        result["replayed"] |= {"content": "It is `off`.", "sources": []}
+        task_id = create_task()
+        complete_task(task_id, result)
+    path = f"/conversations/messages/{reply.pk}?task={task_id}"
+    with shown(path, acme_client.get(path).content) as page:
+        texts = page.locator("#replay [data-message-text]")
+        expect(texts).to_have_text(["Yes. 1Or no. 21In [2024]. <b>", "It is off."])
+        expect(texts.nth(1).locator("code")).to_have_text("off")
+        expect(page.locator("#replay .source")).to_have_text(["1Third", "2Second"])
+        expect(page.locator("#replay .message-warnings li")).to_have_text("Nothing of source 1 is quoted.")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

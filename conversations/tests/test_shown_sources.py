@@ -111,6 +111,26 @@ def test_a_replays_two_answers_are_shown_as_the_chat_shows_them(
 
 
 @pytest.mark.parametrize("width", [390, 1280])
+def test_the_stages_of_an_answer_have_bars_that_can_be_compared(
+    conversation: Conversation, acme_client: Client, acme: Character, width: int
+) -> None:
+    timings = {"routing": 0.1, "retrieval": 0.2, "first_token": 1.5, "generation": 12.0}
+    with tenant_context(acme.company):
+        replies = Message.objects.filter(conversation=conversation, role="assistant")
+        replies.update(timings=timings, processing_time=13.8)
+        path = f"/conversations/messages/{replies.get().pk}"
+    with shown(path, acme_client.get(path).content, width=width) as page:
+        table = page.locator(".stages").bounding_box()
+        bars = [bar.bounding_box() for bar in page.locator(".stages progress").all()]
+        card = page.locator(".card-body", has=page.locator(".stages")).bounding_box()
+        hidden = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert table
+    assert card
+    assert [bool(bar and bar["width"] > table["width"] * 0.4) for bar in bars] == [True] * 4
+    assert (table["x"] + table["width"] <= card["x"] + card["width"], hidden) == (True, 0)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
 def test_what_one_needs_most_in_the_inbox_is_in_sight(
     conversation: Conversation, acme_client: Client, width: int
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -126,6 +126,17 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldCh
     order = list(LABELS)
     named = sorted(differing, key=lambda name: order.index(name) if name in LABELS else len(order))
     return [FieldChange(name, LABELS.get(name, name), *differing[name]) for name in named]
+
+
+def changed_labels(agent: Agent, numbers: Sequence[int]) -> dict[int, list[str]]:
+    """What each version of these numbers changed of the one before it, in one query; nothing of one without any."""
+    wanted = {*numbers, *(number - 1 for number in numbers)}
+    rows = AgentVersion.objects.filter(agent=agent, number__in=wanted).values_list("number", "configuration")
+    kept = dict(rows)
+    return {
+        number: [change.label for change in compare(kept[number - 1], kept[number])] if number - 1 in kept else []
+        for number in numbers
+    }
 
 
 def _plain(configuration: Mapping[str, Any]) -> Configuration:

@@ -18,7 +18,15 @@ from agents.enums import AnswerLength
 from agents.hours import read_hours
 from agents.models import AgentVersion
 from agents.selectors import get_agent
-from agents.versions import Configuration, compare, configuration_named, configuration_of, drafted, get_version
+from agents.versions import (
+    Configuration,
+    changed_labels,
+    compare,
+    configuration_named,
+    configuration_of,
+    drafted,
+    get_version,
+)
 from tenants.pages import PageRequest, company_page, errors_as_messages, page_of, query_text, way_back
 from tenants.services import principal_of
 
@@ -39,11 +47,14 @@ def versions(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     agent = get_agent(pk)
     rows = AgentVersion.objects.filter(agent=agent).defer("configuration")
     numbers = list(rows.values_list("number", flat=True)[:OFFERED])
+    page = page_of(request, rows, per_page=PER_PAGE)
+    labels = changed_labels(agent, [row.number for row in page if not row.note])
     chosen = {"from": query_text(request, "from"), "to": query_text(request, "to")}
     context: dict[str, Any] = {
         "agent": agent,
         "tab": "versions",
-        "page_obj": page_of(request, rows, per_page=PER_PAGE),
+        "page_obj": page,
+        "listed": [(row, row.note or ", ".join(labels[row.number])) for row in page],
         "numbers": numbers,
         "chosen": chosen if all(chosen.values()) else _usual_pair(numbers, has_draft=agent.has_draft),
     }

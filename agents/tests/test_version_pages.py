@@ -8,9 +8,10 @@ import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
 from django_tenants.utils import tenant_context
+from pytest_django import DjangoAssertNumQueries
 
-from agents.drafts import save_draft
-from agents.models import Agent
+from agents.drafts import publish_draft, save_draft
+from agents.models import Agent, AgentVersion
 from agents.selectors import get_agent
 from agents.services import update_agent
 from agents.tests.test_pages import filled, openai
@@ -142,6 +143,38 @@ def test_publishing_comparing_and_rolling_back_on_the_page(acme: Character, acme
         "Version 1 is what is published already."
     )
     assert acme_client.post(f"{url}/rollback", {"number": "x"}).status_code == 404
+
+
+def test_a_version_without_a_note_names_what_it_changed(acme: Character, acme_client: Client) -> None:
+    def publish(note: str = "", **changes: Any) -> None:
+        with tenant_context(acme.company):
+            agent = get_agent(acme.agent.pk)
+            save_draft(actor=acme.principal, agent=agent, changes=changes)
+            publish_draft(actor=acme.principal, agent=agent, note=note)
+
+    publish(welcome_text="Hello!", languages=["English"])
+    publish("A new name", name="Renamed")
+    page = acme_client.get(f"/agents/{acme.agent.pk}/versions")
+    assert [(row.number, said) for row, said in page.context["listed"]] == [
+        (3, "A new name"),
+        (2, "Languages, Welcome"),
+        (1, "Created."),
+    ]
+    assert "admin@<wbr>acme.example" in page.content.decode()
+    with tenant_context(acme.company):
+        AgentVersion.objects.filter(number=1).update(note="")  # older than notes: there is none to compare it with
+    assert [said for _, said in acme_client.get(f"/agents/{acme.agent.pk}/versions").context["listed"]][-1] == ""
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_queries_of_the_page(
+    acme: Character, acme_client: Client, django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    for number in range(count):
+        edit(acme_client, acme, welcome_text=f"Hello {number}!", then="publish")
+    # two search paths, session, person with company, agent, numbers, count, page, what was changed
+    with django_assert_num_queries(9):
+        assert len(acme_client.get(f"/agents/{acme.agent.pk}/versions").context["listed"]) == count + 1
 
 
 def test_discarding_on_the_page(acme: Character, acme_client: Client) -> None:

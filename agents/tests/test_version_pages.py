@@ -41,6 +41,20 @@ def test_saving_makes_a_draft_and_the_form_goes_on_from_it(acme: Character, acme
     assert "There is a draft." in page.content.decode()
 
 
+def test_the_preview_says_whether_it_asks_a_draft(acme: Character, acme_client: Client) -> None:
+    def said() -> tuple[bool, ...]:
+        page = acme_client.get(f"/agents/{acme.agent.pk}/edit").content.decode()
+        draft, published = (
+            (">Draft, not published<", "Visitors do not see the draft."),
+            (">Published<", "Visitors are answered in the same way."),
+        )
+        return tuple(text in page for text in (*draft, *published))
+
+    assert said() == (False, False, True, True)
+    edit(acme_client, acme, welcome_text="Soon")
+    assert said() == (True, True, False, False)
+
+
 def test_the_status_is_switched_at_once(acme: Character, acme_client: Client) -> None:
     edit(acme_client, acme, status="inactive")
     agent = current(acme)

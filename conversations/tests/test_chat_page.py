@@ -1,4 +1,4 @@
-"""What the script of the test chat shows of what one does there."""
+"""The test chat and the editor's preview in a browser: what is in sight, and what the script shows of what one does."""
 
 from __future__ import annotations
 
@@ -72,3 +72,12 @@ def test_a_changed_question_is_sent_in_the_place_of_the_one_before(chat: Page, r
     expect(chat.locator(".message-user [data-message-text]")).to_have_text(["Question 1?"])
     expect(chat.locator(".message-assistant [data-message-text]")).to_have_text(["Not now."])
     assert sent == [("PATCH", f"/api/v1/message/{reply.reply_to_id}", "Question 1?")]
+
+
+@pytest.mark.parametrize("height", [700, 900])
+def test_the_editors_preview_can_be_asked_without_scrolling(acme: Character, acme_client: Client, height: int) -> None:
+    path = f"/agents/{acme.agent.pk}/edit"
+    with shown(path, acme_client.get(path).content) as page:
+        page.set_viewport_size({"width": 1280, "height": height})
+        expect(page.locator("[data-agent-preview]")).to_be_in_viewport(ratio=1)
+        expect(page.locator("[data-agent-preview] textarea")).to_be_in_viewport(ratio=1)

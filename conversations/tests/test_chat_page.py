@@ -81,3 +81,19 @@ def test_the_editors_preview_can_be_asked_without_scrolling(acme: Character, acm
         page.set_viewport_size({"width": 1280, "height": height})
         expect(page.locator("[data-agent-preview]")).to_be_in_viewport(ratio=1)
         expect(page.locator("[data-agent-preview] textarea")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_toast_is_read_out_and_covers_nothing_of_the_page(acme: Character, acme_client: Client, width: int) -> None:
+    acme_client.post(f"/agents/{acme.agent.pk}/archive")
+    path = f"/agents/{acme.agent.pk}"
+    html = acme_client.get(path).content
+    with shown(path, html, width=width) as page:
+        toast = page.get_by_role("status").locator(".toast-success").bounding_box()
+        header = page.locator(".page-header").bounding_box()
+        undo = page.locator(".toast-undo").bounding_box()
+    assert toast
+    assert header
+    assert undo
+    assert toast["y"] + toast["height"] <= header["y"]
+    assert undo["height"] < 32  # the word is not broken

@@ -1,4 +1,4 @@
-// Short messages at the foot of the page: Django's messages, replies to fragments (HX-Trigger "toast"), our own.
+// Short messages at the head of the page: Django's messages, replies to fragments (HX-Trigger "toast"), our own.
 import { icon } from "./icon.js";
 import { csrfToken } from "./http.js";
 

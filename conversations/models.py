@@ -280,6 +280,12 @@ class Guardrail(BaseModel):
     def holds_nowhere(self) -> bool:
         return not (self.applies_to_all or self.agent_ids or self.api_key_ids)
 
+    @property
+    def does_nothing(self) -> bool:
+        """It neither looks at texts, nor narrows what is answered from, nor says what may be linked to."""
+        narrows = self.dataset_ids is not None or not self.allows_own_documents
+        return not (self.rules or narrows or self.link_hosts)
+
     def holds_in(self, conversation: Conversation, agent_id: uuid.UUID) -> bool:
         """`agent_id` is of the agent that answers, which a supervisor may have chosen."""
         return (

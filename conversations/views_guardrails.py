@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.html import format_html_join
 from django.views.decorators.http import require_POST
 
 from agents.models import Agent
 from conversations import guardrails, selectors
+from conversations.engine.detectors import PERSONAL, SECRETS
 from conversations.engine.guardrails import THRESHOLD, Action, Kind, Stage
 from conversations.enums import TopicEmbedder
 from conversations.models import Guardrail
@@ -33,6 +36,22 @@ KINDS = {
     Kind.SECRETS: "Secrets",
 }
 ACTIONS = {Action.REFUSE: "Refuse", Action.MASK: "Mask", Action.ALLOW: "Allow only these"}
+LINES = {
+    Kind.WORDS.value: "One word or phrase a line. Whole words are found, in capital or small letters.",
+    Kind.PATTERN.value: "One expression a line, in the syntax of RE2, for each line of a text by itself.",
+    Kind.TOPIC.value: "One example sentence a line. What is near enough to one of them is of the topic.",
+}
+FOUND = {
+    "email": "E-mail addresses",
+    "phone": "Phone numbers",
+    "iban": "Bank accounts (IBAN)",
+    "card": "Payment cards",
+    "national_id": "National identity numbers",
+    "api_key": "API keys",
+    "private_key": "Private keys",
+}
+# The field that holds a rule's values, where it is not the lines.
+VALUES_IN = {Kind.PERSONAL.value: "personal", Kind.SECRETS.value: "secrets"}
 PLACES = {"input": "Questions", "output": "Answers", "both": "Both"}
 CHECKS = forms.CheckboxSelectMultiple
 
@@ -110,23 +129,32 @@ class GuardrailForm(forms.Form):
         return values if self.cleaned_data["is_limited"] else {**values, "dataset_ids": None}
 
 
+def _found(label: str, names: Sequence[str]) -> forms.MultipleChoiceField:
+    choices = [(name, FOUND[name]) for name in names]
+    text = "None of them means all."
+    return forms.MultipleChoiceField(label=label, choices=choices, required=False, widget=CHECKS, help_text=text)
+
+
 class RuleForm(forms.Form):
+    """Each kind has its own fields; those of the others do not count. A style sheet shows the ones of the kind."""
+
     name = forms.CharField(max_length=120, required=False)
     kind = forms.ChoiceField(choices=[(kind.value, label) for kind, label in KINDS.items()])
     action = forms.ChoiceField(choices=[(action.value, label) for action, label in ACTIONS.items()])
     on = forms.ChoiceField(label="Looks at", choices=list(PLACES.items()))
     values_ = Lines(
         label="Words, expressions or examples",
-        help_text="One a line. Personal data: email, phone, iban, card, national_id; secrets: api_key, private_key; "
-        "none of them means all.",
+        help_text=format_html_join(" ", '<span data-of="{}">{}</span>', LINES.items()),
     )
+    personal = _found("Personal data", PERSONAL)
+    secrets = _found("Secrets", SECRETS)
     threshold = forms.FloatField(
         min_value=0.01,
         max_value=1,
         required=False,
         initial=THRESHOLD,
         widget=forms.NumberInput({"step": "0.01"}),
-        help_text="For examples: how alike, from 0 to 1.",
+        help_text="How near to an example a text must be, from 0 to 1.",
     )
     remove = forms.BooleanField(label="Remove this rule", required=False)
 
@@ -137,17 +165,27 @@ class RuleForm(forms.Form):
         return data
 
     @staticmethod
-    def _is_meant(data: dict[str, Any]) -> bool:
+    def _is_meant(data: Mapping[str, Any]) -> bool:
         """Whether somebody has filled it in. Personal data and secrets need no values."""
         return bool(data.get("name") or data.get("values_") or data.get("kind") != Kind.WORDS)
+
+    @property
+    def can_be_removed(self) -> bool:
+        shown = {name: self[name].value() for name in ("name", "values_", "kind")}
+        return self._is_meant({**shown, "kind": shown["kind"] or Kind.WORDS})
 
     def row(self) -> dict[str, Any] | None:
         """The rule as it is stored; None for a form that was left empty or is to go."""
         data = self.cleaned_data
         if data["remove"] or not self._is_meant(data):
             return None
-        names = ("name", "kind", "action", "on")
-        return {**{name: data[name] for name in names}, "values": data["values_"], "threshold": data["threshold"]}
+        row = {name: data[name] for name in ("name", "kind", "action", "on", "threshold")}
+        return {**row, "values": data[VALUES_IN.get(data["kind"], "values_")]}
+
+    @staticmethod
+    def initial_of(row: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields' values for a stored rule."""
+        return {**row, VALUES_IN.get(row["kind"], "values_"): row["values"]}
 
 
 RuleForms = forms.formset_factory(RuleForm, extra=0)
@@ -188,7 +226,7 @@ def _edit(request: PageRequest, found: Guardrail | None) -> HttpResponse:
         rules = RuleForms(data, prefix="rules")
     else:
         stored = found.rules if found else []
-        initial = [{**row, "values_": row["values"]} for row in stored] or [{}]
+        initial = [RuleForm.initial_of(row) for row in stored] or [{}]
         rules = RuleForms(data, prefix="rules", initial=initial)
         if data is not None and form.is_valid() and rules.is_valid():
             rows = [row for one in rules if (row := one.row()) is not None]
@@ -198,14 +236,21 @@ def _edit(request: PageRequest, found: Guardrail | None) -> HttpResponse:
                     saved = guardrails.create_guardrail(actor=actor, fields=values)
                 else:
                     saved = guardrails.update_guardrail(actor=actor, guardrail=found, fields=values)
-                if saved.holds_nowhere:
-                    text = "It holds nowhere yet: choose agents, API keys or the whole company."
-                    messages.warning(request, f"“{saved.name}” was saved. {text}")
-                else:
-                    messages.success(request, f"“{saved.name}” was saved. It holds from the next question on.")
+                _tell_saved(request, saved)
                 return redirect("guardrail", pk=saved.pk)
     context = {"form": form, "rules": rules, "guardrail": found, "trial_form": TrialForm()}
     return render(request, "guardrails/form.html", context)
+
+
+def _tell_saved(request: PageRequest, saved: Guardrail) -> None:
+    lacks = []
+    if saved.does_nothing:
+        lacks.append("It does nothing yet: add a rule, or choose what may be answered from.")
+    if saved.holds_nowhere:
+        lacks.append("It holds nowhere yet: choose agents, API keys or the whole company.")
+    level = messages.WARNING if lacks else messages.SUCCESS
+    told = " ".join(lacks) or "It holds from the next question on."
+    messages.add_message(request, level, f"“{saved.name}” was saved. {told}")
 
 
 def _number(text: str | None) -> int:

@@ -225,7 +225,7 @@ def test_health_says_when_and_which_version(db: None) -> None:
 FORM = {"name": "Shop", "is_active": "on", "topic_embedder": "builtin", "rules-INITIAL_FORMS": "0"}
 
 
-def rule_form(**fields: str) -> dict[str, str]:
+def rule_form(**fields: str) -> dict[str, Any]:
     values = {"name": "r", "kind": "words", "action": "refuse", "on": "input", "values_": "lawsuit\ncourt", **fields}
     return {"rules-TOTAL_FORMS": "1", **{f"rules-0-{name}": value for name, value in values.items()}}
 
@@ -255,6 +255,47 @@ def test_the_editor_loses_no_rule_that_has_no_name(acme_client: Client, acme: Ch
         assert not Guardrail.objects.exists()
     left_empty = rule_form(name="", values_="")
     assert acme_client.post("/guardrails/new", {**FORM, **left_empty, "applies_to_all": "on"}).status_code == 302
+
+
+def test_the_editor_offers_by_name_what_is_looked_for(acme_client: Client, acme: Character) -> None:
+    form = {**FORM, **rule_form(kind="personal", action="mask"), "rules-0-personal": ["email", "card"]}
+    saved = acme_client.post("/guardrails/new", form)
+    with tenant_context(acme.company):
+        assert Guardrail.objects.get().rules[0]["values"] == ["email", "card"]  # the lines are of other kinds
+    [rule] = acme_client.get(saved["Location"]).context["rules"]
+    assert (rule["personal"].value(), rule["values_"].value()) == (["email", "card"], None)
+    wrong = acme_client.post("/guardrails/new", {**form, "rules-0-personal": ["shoe_size"]})
+    assert list(wrong.context["rules"][0].errors) == ["personal"]
+
+
+def test_the_editor_removes_only_what_is_there(acme_client: Client, acme: Character) -> None:
+    assert "Remove this rule" not in acme_client.get("/guardrails/new").content.decode()
+    saved = acme_client.post("/guardrails/new", {**FORM, **rule_form()})
+    assert acme_client.get(saved["Location"]).content.decode().count("Remove this rule") == 1
+    more = acme_client.post(saved["Location"], {**FORM, **rule_form(), "add": "1"})
+    assert more.content.decode().count("Remove this rule") == 1
+    acme_client.post(saved["Location"], {**FORM, **rule_form(remove="on")})
+    with tenant_context(acme.company):
+        assert Guardrail.objects.get().rules == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "It does nothing yet"),
+        ({"is_limited": "on"}, "It holds from"),
+        ({"allows_own_documents": ""}, "It holds from"),
+        ({"link_hosts": "docs.example.com"}, "It holds from"),
+        ({"rules-0-name": "r", "rules-0-values_": "court"}, "It holds from"),
+    ],
+)
+def test_the_editor_says_whether_a_guardrail_does_anything(
+    acme_client: Client, fields: dict[str, str], told: str
+) -> None:
+    empty = {**FORM, **rule_form(name="", values_=""), "applies_to_all": "on", "allows_own_documents": "on"}
+    form = {name: value for name, value in {**empty, **fields}.items() if value}
+    [said] = acme_client.post("/guardrails/new", form, follow=True).context["messages"]
+    assert str(said).partition(". ")[2].startswith(told)
 
 
 def test_the_editor_keeps_what_was_linked_and_is_archived(acme_client: Client, acme: Character) -> None:

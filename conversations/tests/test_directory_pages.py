@@ -37,6 +37,11 @@ def test_conversations_are_found_by_what_became_of_them(acme: Character, acme_cl
     assert len(titles(acme_client)) == 5
     shown = {show: titles(acme_client, show=show) for show in ("good", "bad", "unanswered", "failed")}
     assert shown == {"good": ["Good"], "bad": ["Bad"], "unanswered": ["Silent"], "failed": ["Broken"]}
+    rows = acme_client.get("/conversations").content.decode().split("<tbody>")[1].split("<tr>")[1:]
+    marks = ("Rated well", "Rated badly", "Not answered", "Answer failed")
+    assert [[mark for mark in marks if mark in row] for row in rows] == [
+        [], ["Answer failed"], ["Not answered"], ["Rated badly"], ["Rated well"]
+    ]  # fmt: skip
     assert titles(acme_client, **{"with": "lead"}) == ["Visitor"]
     assert titles(acme_client, tag="vip") == ["Visitor"]
     assert titles(acme_client, q="i do not KNOW") == ["Silent"]

@@ -74,6 +74,34 @@ def test_a_changed_question_is_sent_in_the_place_of_the_one_before(chat: Page, r
     assert sent == [("PATCH", f"/api/v1/message/{reply.reply_to_id}", "Question 1?")]
 
 
+def test_a_bad_answer_can_be_commented_on(chat: Page, reply: Message) -> None:
+    sent: list[dict[str, object]] = []
+
+    def accept(route: Route) -> None:
+        assert route.request.url == f"{HOST}/api/v1/message/{reply.pk}/feedback"
+        sent.append(json.loads(route.request.post_data or ""))
+        route.fulfill(json={"data": {}})
+
+    chat.route("**/api/v1/**", accept)
+    bad, box = chat.get_by_role("button", name="A bad answer"), chat.get_by_label("What is bad about it?")
+    expect(box).to_be_hidden()
+    bad.click()
+    expect(box).to_be_focused()
+    box.fill("It names the wrong year.")
+    chat.locator("[data-comment]").get_by_role("button", name="Send").click()
+    expect(box).to_be_hidden()
+    expect(bad).to_be_focused()
+    bad.click()  # takes it back
+    expect(bad).to_have_attribute("aria-pressed", "false")
+    expect(box).to_be_hidden()
+    chat.get_by_role("button", name="A good answer").click()
+    expect(chat.get_by_role("button", name="A good answer")).to_have_attribute("aria-pressed", "true")
+    expect(box).to_be_hidden()
+    assert sent == [
+        {"rating": -1}, {"rating": -1, "comment": "It names the wrong year."}, {"rating": None}, {"rating": 1}
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("height", [700, 900])
 def test_the_editors_preview_can_be_asked_without_scrolling(acme: Character, acme_client: Client, height: int) -> None:
     path = f"/agents/{acme.agent.pk}/edit"

@@ -233,10 +233,10 @@ def test_a_long_conversation_shows_its_end(acme: Character, acme_client: Client)
 
 def test_a_visitor_s_conversation_is_only_to_be_read(acme: Character, acme_client: Client) -> None:
     chat = f"/agents/{acme.agent.pk}/chat"
-    assert "<textarea" in acme_client.get(chat).content.decode()
+    assert "data-chat-form" in acme_client.get(chat).content.decode()
     conversation = conversation_of(acme, entity_type=EntityType.LEAD, lead=lead_of(acme))
     body = acme_client.get(f"{chat}?conversation={conversation.pk}").content.decode()
-    assert ("<textarea" in body, "only the visitor can ask" in body) == (False, True)
+    assert ("data-chat-form" in body, "only the visitor can ask" in body) == (False, True)
 
 
 def test_a_conversation_that_is_not_this_agent_s_is_not_found(

@@ -6,6 +6,7 @@ import { readEvents } from "./sse.js";
 import { showToast } from "./toast.js";
 
 const RECONNECTS = 4;
+const BAD = -1; // a rating
 const STAGES = { queued: "Waiting for a free worker", in_progress: "Reading the documents" };
 
 document.querySelectorAll("[data-chat]").forEach(wireChat);
@@ -31,6 +32,14 @@ function wireChat(root) {
   root.addEventListener("click", (event) => {
     const thumb = event.target.closest("[data-rate]");
     if (thumb) rate(thumb.closest(".message"), Number(thumb.dataset.rate));
+    const close = event.target.closest("[data-comment-close]");
+    if (close) closeComment(close.closest(".message"));
+  });
+  root.addEventListener("submit", (event) => {
+    const comment = event.target.closest("[data-comment]");
+    if (!comment) return;
+    event.preventDefault();
+    sendComment(comment.closest(".message"), comment.elements.comment.value.trim());
   });
   if (!form) return; // only to be read
 
@@ -136,11 +145,31 @@ function wireChat(root) {
 
   async function rate(message, rating) {
     const next = message.dataset.rating === String(rating) ? null : rating;
+    if (!await sendRating(message, { rating: next })) return;
+    showRating(message, next);
+    const comment = message.querySelector("[data-comment]");
+    comment.reset();
+    comment.hidden = next !== BAD;
+    if (next !== BAD) return;
+    comment.elements.comment.focus({ preventScroll: true });
+    comment.scrollIntoView({ block: "nearest" }); // above the composer, which covers the foot
+  }
+
+  async function sendComment(message, comment) {
+    if (comment) {
+      if (!await sendRating(message, { rating: BAD, comment })) return;
+      showToast({ text: "The comment was saved" });
+    }
+    closeComment(message);
+  }
+
+  async function sendRating(message, body) {
     try {
-      await send(`${api}/message/${message.dataset.id}/feedback`, { method: "POST", body: { rating: next }, token });
-      showRating(message, next);
+      await send(`${api}/message/${message.dataset.id}/feedback`, { method: "POST", body, token });
+      return true;
     } catch (error) {
       showToast({ text: error.message, level: "error" });
+      return false;
     }
   }
 
@@ -246,6 +275,11 @@ function fail(message, text) {
 function showRating(message, rating) {
   message.dataset.rating = rating ?? "";
   message.querySelectorAll("[data-rate]").forEach((thumb) => thumb.setAttribute("aria-pressed", String(thumb.dataset.rate === message.dataset.rating)));
+}
+
+function closeComment(message) {
+  message.querySelector("[data-comment]").hidden = true;
+  message.querySelector(`[data-rate="${BAD}"]`).focus(); // the pressed button is gone
 }
 
 /** Which version of the agent answered, for the company's people. */

@@ -80,6 +80,28 @@ def test_marks_are_counted_from_1_and_lead_to_their_passages(
     assert listed == [passages[3], passages[2]]
 
 
+def test_the_name_of_a_document_is_not_said_again_as_its_first_heading(
+    conversation: Conversation, acme_client: Client, acme: Character
+) -> None:
+    paths = {"Third": ["Third", "Returns", "EU"], "Second": ["Second"]}
+    with tenant_context(acme.company):
+        for name, headings in paths.items():
+            locator = {"type": "section", "headings": headings, "start": 1, "end": 2}
+            Citation.objects.filter(document_name=name).update(locator=locator, headings=headings)
+        reply = Message.objects.get(conversation=conversation, role="assistant")
+        passages = {
+            citation.document_name: f"/conversations/passage/{citation.pk}" for citation in reply.citations.all()
+        }
+    path = f"/conversations/{conversation.pk}"
+    with shown(path, acme_client.get(path).content) as page:
+        expect(page.locator(".source")).to_have_text(["1ThirdReturns › EU", "2Second"])
+        expect(page.locator(".cite").first).to_have_attribute("title", "Third, Returns › EU")
+    for place in (passages["Third"], f"/conversations/messages/{reply.pk}"):
+        assert '<span class="locator">Returns › EU</span>' in acme_client.get(place).content.decode()
+    for place in (passages["Second"], f"/conversations/messages/{reply.pk}"):
+        assert '<span class="locator">Second</span>' not in acme_client.get(place).content.decode()
+
+
 def test_what_is_to_be_checked_names_the_sources_as_they_are_counted(
     conversation: Conversation, acme_client: Client, acme: Character
 ) -> None:

@@ -105,6 +105,12 @@ def wrapped_address(address: str) -> SafeString:
     return format_html("{}{}<wbr>{}", name, at, domain)
 
 
+@register.filter
+def place_in(label: str, document: str) -> str:
+    """A place such as “Returns › EU” beside its document's name, which as the first heading is not said twice."""
+    return "" if label == document else label.removeprefix(f"{document} › ")
+
+
 BROWSERS: Final = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
 SYSTEMS: Final = {
     "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS": "macOS", "Linux": "Linux",

@@ -33,6 +33,12 @@ export function openPassages(root) {
   });
 }
 
+/** The place within its document, whose name, as the first heading, is not said twice. */
+function placeOf({ document_name: name, locator_label: label }) {
+  if (!label || label === name) return "";
+  return label.startsWith(`${name} › `) ? label.slice(name.length + 3) : label;
+}
+
 function citeButton(number, source) {
   const cite = document.createElement("button");
   cite.type = "button";
@@ -40,7 +46,7 @@ function citeButton(number, source) {
   cite.textContent = number;
   cite.disabled = !source?.passage_url;
   if (source) {
-    cite.title = [source.document_name, source.locator_label].filter(Boolean).join(", ");
+    cite.title = [source.document_name, placeOf(source)].filter(Boolean).join(", ");
     cite.setAttribute("aria-label", `Source ${number}: ${cite.title}`);
     cite.dataset.passage = source.passage_url ?? "";
     cite.dataset.name = `Source ${number}`;
@@ -54,7 +60,7 @@ function sourceButton(number, source) {
   button.className = "source";
   button.disabled = !source.passage_url;
   Object.assign(button.dataset, { number: source.source_number, name: source.document_name, passage: source.passage_url ?? "", place: source.locator_label ?? "" });
-  const parts = [["cite", number], ["truncate", source.document_name], ["source-place", source.locator_label]];
+  const parts = [["cite", number], ["truncate", source.document_name], ["source-place", placeOf(source)]];
   button.append(...parts.filter(([, text]) => text).map(([name, text]) => Object.assign(document.createElement("span"), { className: name, textContent: text })));
   return button;
 }

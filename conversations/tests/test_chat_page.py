@@ -74,6 +74,16 @@ def test_a_changed_question_is_sent_in_the_place_of_the_one_before(chat: Page, r
     assert sent == [("PATCH", f"/api/v1/message/{reply.reply_to_id}", "Question 1?")]
 
 
+def test_an_answer_that_does_not_come_is_called_late(chat: Page) -> None:
+    chat.route("**/api/v1/**", lambda route: None)  # no answer at all
+    chat.get_by_label("Your question").fill("Question 1?")
+    chat.get_by_label("Your question").press("Enter")
+    late = chat.locator(".message-assistant:last-of-type .note-slow")
+    expect(late).to_be_hidden()
+    late.evaluate("note => note.getAnimations().forEach((wait) => wait.finish())")  # ten seconds
+    expect(late).to_be_visible()
+
+
 def test_a_bad_answer_can_be_commented_on(chat: Page, reply: Message) -> None:
     sent: list[dict[str, object]] = []
 

@@ -297,6 +297,7 @@ function show(message, { text, sources, state, version, suggestions, warnings = 
   const withShownNumbers = renderCited(message.querySelector("[data-message-text]"), message.querySelector("[data-sources]"), { text, sources, isOpen: state === "streaming" });
   const lines = warnings.map((warning) => Object.assign(document.createElement("li"), { textContent: withShownNumbers(warning) }));
   message.querySelector("[data-warnings]")?.replaceChildren(...lines);
+  message.querySelector(".note-slow").getAnimations().forEach((wait) => { wait.currentTime = 0; }); // something came
   keepInView(message);
 }
 

@@ -26,7 +26,7 @@ import redis.asyncio
 
 from benchmarks.platform import Customer, environment_of, new_customer, running_platform
 from benchmarks.report import Row, at_most, percentile
-from conversations.streams import DELTA, RESPONSE, STATUS, stream_key
+from conversations.streams import DELTA, RESPONSE, STATUS, addition, stream_key
 
 WANTED = int(os.environ.get("BENCH_STREAMS", "10000"))
 SPARE = 500  # files that this process needs besides
@@ -167,13 +167,9 @@ async def _replies(client: redis.asyncio.Redis, schema: str, conversations: list
         task_id = str(uuid.uuid4())
 
         async def say(name: str, **data: Any) -> None:
-            key = stream_key(schema, conversation_id)
-            text = json.dumps({"conversation_id": conversation_id, "task_id": task_id, **data})
-            pipe = client.pipeline(transaction=False)
-            pipe.xadd(key, {"event": name, "data": text})
-            pipe.expire(key, 600)
-            pipe.publish(key, "")
-            await pipe.execute()
+            told = {"conversation_id": conversation_id, "task_id": task_id, **data}
+            added: Any = client.eval(*addition(stream_key(schema, conversation_id), name, told))
+            await added
 
         await say(STATUS, status="queued")
         for number in range(PIECES):

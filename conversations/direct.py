@@ -30,11 +30,16 @@ from conversations.sse import AsgiScope, Receive, Send
 from conversations.streams import Event
 from knowrithm.api.errors import envelope
 from knowrithm.charset import AsgiRequest
+from knowrithm.db.compiled import ANY_ID, CompiledQuery
 from knowrithm.errors import ServiceError
 
 PATH = re.compile(r"^/(?:api/v1|v1|api/api/v1)/chat$")
 TURN = "knowrithm.direct_turn"  # in the scope: what Django has begun
 GRACE_SECONDS = 10.0  # beyond the deadline of a turn
+
+_REPLY: CompiledQuery[Message] = CompiledQuery(
+    lambda: Message.objects.filter(pk=ANY_ID).select_related("conversation").prefetch_related("citations").order_by()
+)
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]  # of ASGI, as Django types it
 
@@ -162,7 +167,9 @@ def _result(scope: AsgiScope, turn: DirectTurn) -> tuple[int, dict[str, Any]]:
         return 401, envelope("This credential is not valid any more.", "AUTHENTICATION_FAILED")
     try:
         with schema_context(turn.schema):
-            reply = Message.objects.select_related("conversation").prefetch_related("citations").get(pk=turn.reply_id)
+            reply = _REPLY.get(turn.reply_id)
+            if reply is None:
+                return 404, envelope("There is no such message.", "NOT_FOUND")
             if reply.status == MessageStatus.COMPLETED:
                 return 200, direct_answer(reply)
             cause = reply.error or "The answer is not finished yet. Ask the task's status for it."

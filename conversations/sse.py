@@ -18,7 +18,7 @@ import signal
 import threading
 import time
 import uuid
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -70,6 +70,7 @@ INBOX_ENDPOINT = "/api/v1/inbox/stream"
 HEARTBEAT_SECONDS = 15.0  # a published client gives up after 30 s of silence
 RECHECK_SECONDS = 0.5  # what a listener hears has been allowed so lately
 RENEW_SECONDS = 10.0  # after which a listener is noted as present anew, with what is sent next
+MOST_UNHEARD = 200  # events that wait for a listener who is still busy with others
 IDLE_SECONDS = 600.0  # a listener who is asked nothing
 HEADER_PAUSE = 0.12  # a published client attaches its listeners after the headers: what comes with them is lost
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -95,20 +96,33 @@ def matches(scope: AsgiScope) -> bool:
 
 
 class Wake(asyncio.Event):
-    """That there is something to read; with what is said and kept nowhere."""
+    """That there is something to hear: what was told since the last time, and whether some of it was missed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.unkept: deque[str] = deque(maxlen=20)
+        self._told: list[Event] = []
+        self._has_missed = True  # what was said before it listened
 
-    def take(self) -> list[Event]:
-        taken = [streams.parse_unkept(said) for said in self.unkept]
-        self.unkept.clear()
-        return taken
+    def hear(self, event: Event) -> None:
+        if len(self._told) == MOST_UNHEARD:  # a slow one finds it in the stream
+            self._told.clear()
+            self._has_missed = True
+        self._told.append(event)
+        self.set()
+
+    def miss(self) -> None:
+        self._has_missed = True
+        self.set()
+
+    def take(self) -> tuple[list[Event], bool]:
+        told, has_missed = self._told, self._has_missed
+        self._told, self._has_missed = [], False
+        self.clear()
+        return told, has_missed
 
 
 class Hub:
-    """One Redis subscription for the whole process; wakes the coroutines that listen to a key."""
+    """One Redis subscription for the whole process; tells the coroutines that listen to a key."""
 
     def __init__(self) -> None:
         self.client: redis.asyncio.Redis = async_redis()
@@ -163,11 +177,11 @@ class Hub:
                 continue
             if message is None or message["type"] == "unsubscribe":
                 continue
+            listeners = self._listeners.get(message["channel"], ())
             # Also when a subscription begins, for the first time or anew: until then something may have been said.
-            for wake in self._listeners.get(message["channel"], ()):
-                if message["type"] == "message" and message["data"]:
-                    wake.unkept.append(message["data"])
-                wake.set()
+            event = streams.parse_told(message["data"]) if message["type"] == "message" else None
+            for wake in listeners:
+                wake.hear(event) if event else wake.miss()
 
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
@@ -404,12 +418,17 @@ async def _present(hub: Hub, wake: Wake, key: str, position: str) -> AsyncIterat
         except TimeoutError:
             yield []
             continue
-        wake.clear()
-        if unkept := wake.take():
-            yield unkept
-        if batch := streams.parse(await hub.client.xrange(key, min=f"({position}")):
-            position, idle_since = batch[-1].id, time.monotonic()
-            yield batch
+        batch, has_missed = wake.take()
+        if has_missed:
+            kept = streams.parse(await hub.client.xrange(key, min=f"({position}"))
+            batch = [*(event for event in batch if not event.id), *kept]
+        # What was missed has been told as well, or is told right now.
+        batch = [event for event in batch if not event.id or _after(event.id, position)]
+        if not batch:
+            continue
+        if kept_ids := [event.id for event in batch if event.id]:
+            position, idle_since = kept_ids[-1], time.monotonic()
+        yield batch
 
 
 def _after(event_id: str, last_id: str) -> bool:

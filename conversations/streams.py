@@ -1,7 +1,7 @@
 """The events of a conversation, in a Redis stream: written by the turn, read by whoever listens.
 
-A listener may come early, late or again: the stream keeps the last turns for an hour. Each write also wakes the
-listeners of every web process through a channel of the same name.
+A listener may come early, late or again: the stream keeps the last turns for an hour. Whoever listens already is told
+each event through a channel of the same name, in every web process, and reads the stream only where it missed some.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from knowrithm.jobs import read_task
 KEPT_EVENTS = 4000
 KEPT_SECONDS = 3600
 STOP_SECONDS = 0.4
+
+_ADD = """
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[3], 'data', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('PUBLISH', KEYS[1], id .. '\\n' .. ARGV[3] .. '\\n' .. ARGV[4])
+"""
 
 BEGINNING = "0"  # a place before all events
 STATUS, DELTA, RESPONSE = "chat_status", "chat_delta", "chat_response"
@@ -75,26 +81,29 @@ def tell_inbox(schema: str, conversation_id: uuid.UUID | str, what: str) -> None
 
 
 def say_typing(schema: str, conversation_id: uuid.UUID | str, data: dict[str, Any]) -> None:
-    """To those who listen now, in the conversation and in the inbox. It is kept nowhere."""
-    event = json.dumps({"event": TYPING, "data": {"conversation_id": str(conversation_id), **data}})
+    """To those who listen now, in the conversation and in the inbox. It is kept nowhere, and has no id."""
+    told = f"\n{TYPING}\n" + json.dumps({"conversation_id": str(conversation_id), **data})
     pipe = sync_redis().pipeline(transaction=False)
-    pipe.publish(stream_key(schema, conversation_id), event)
-    pipe.publish(inbox_key(schema), event)
+    pipe.publish(stream_key(schema, conversation_id), told)
+    pipe.publish(inbox_key(schema), told)
     pipe.execute()
 
 
-def parse_unkept(said: str) -> Event:
-    value = json.loads(said)
-    return Event("", value["event"], value["data"])
+def parse_told(told: str) -> Event | None:
+    """What came through a channel. None: a worker that is older than this said that there is something, not what."""
+    identifier, _, rest = told.partition("\n")
+    name, _, data = rest.partition("\n")
+    return Event(identifier, name, json.loads(data)) if data else None
 
 
 def _add(key: str, name: str, data: dict[str, Any]) -> None:
-    pipe = sync_redis().pipeline(transaction=False)
-    fields: Any = {"event": name, "data": json.dumps(data)}
-    pipe.xadd(key, fields, maxlen=KEPT_EVENTS, approximate=True)
-    pipe.expire(key, KEPT_SECONDS)
-    pipe.publish(key, "")
-    pipe.execute()
+    """In one step: what is told comes in the order of the stream."""
+    sync_redis().eval(*addition(key, name, data))
+
+
+def addition(key: str, name: str, data: dict[str, Any]) -> tuple[Any, ...]:
+    """What to give to a client's `eval`."""
+    return _ADD, 1, key, KEPT_EVENTS, KEPT_SECONDS, name, json.dumps(data)
 
 
 def newest_id(schema: str, conversation_id: uuid.UUID | str) -> str:

@@ -12,7 +12,7 @@ from django.test import Client
 from conftest import Character
 from conversations import sse
 from conversations.sse import principal_of_request
-from conversations.streams import BEGINNING, Event, replay, stream_key, unfinished_turns
+from conversations.streams import BEGINNING, Event, addition, replay, stream_key, unfinished_turns
 from knowrithm.charset import AsgiRequest
 from knowrithm.db.redis import sync_redis
 from tenants.exceptions import TwoFactorSetupRequiredError
@@ -71,6 +71,61 @@ def test_a_cookie_is_not_enough_where_the_company_requires_more(acme: Character,
         principal_of_request(AsgiRequest(scope, io.BytesIO()))
 
 
+def say(key: str, **data: Any) -> None:
+    sync_redis().eval(*addition(key, "chat_status", {"task_id": "t1", **data}))
+
+
+def test_a_listener_hears_each_event_once_and_in_order_however_slow_it_is() -> None:
+    key, count = stream_key("c_slow", uuid.uuid4()), 3 * sse.MOST_UNHEARD
+
+    async def heard() -> list[int]:
+        numbers: list[int] = []
+        events = sse.events_of("t1", key, BEGINNING)
+
+        async def talk() -> None:
+            for number in range(count):
+                await asyncio.to_thread(say, key, number=number)
+
+        talking = asyncio.ensure_future(talk())
+        try:
+            async with asyncio.timeout(60):
+                async for event in events:
+                    if event is not None:
+                        numbers.append(event.data["number"])
+                        if len(numbers) == 10:
+                            await talking  # hears nothing until all has been said
+                    if len(numbers) == count:
+                        break
+        finally:
+            await events.aclose()
+            await sse._hubs.pop(asyncio.get_running_loop()).client.aclose()
+        return numbers
+
+    assert asyncio.run(heard()) == list(range(count))
+    sync_redis().delete(key)
+
+
+def test_an_older_worker_says_only_that_there_is_something() -> None:
+    key = stream_key("c_older", uuid.uuid4())
+
+    async def heard() -> Event | None:
+        events = sse.events_of("t1", key, BEGINNING)
+        listening = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.5)  # what subscribing itself makes it read has been read
+        sync_redis().xadd(key, {"event": "chat_status", "data": '{"task_id": "t1"}'})
+        sync_redis().publish(key, "")
+        try:
+            return await asyncio.wait_for(listening, 10)
+        finally:
+            await events.aclose()
+            await sse._hubs.pop(asyncio.get_running_loop()).client.aclose()
+
+    event = asyncio.run(heard())
+    assert event is not None
+    assert event.turn == "t1"
+    sync_redis().delete(key)
+
+
 def test_listeners_that_come_at_once_all_hear() -> None:
     keys = [stream_key("c_once", uuid.uuid4()) for _ in range(5)]
 
@@ -84,8 +139,7 @@ def test_listeners_that_come_at_once_all_hear() -> None:
         await asyncio.wait_for(all_subscribed(), 30)
         await asyncio.sleep(0.2)  # what subscribing itself makes them read has been read
         for key in keys:
-            sync_redis().xadd(key, {"event": "chat_status", "data": '{"task_id": "t1"}'})
-            sync_redis().publish(key, "")
+            say(key)
         try:
             return await asyncio.wait_for(listening, 30)
         finally:
@@ -106,8 +160,7 @@ def test_a_listener_hears_where_the_one_before_it_has_gone_at_once() -> None:
         await asyncio.sleep(0)  # both have begun, and none is subscribed yet
         leaving.cancel()
         await asyncio.sleep(0.5)
-        sync_redis().xadd(key, {"event": "chat_status", "data": '{"task_id": "t1"}'})
-        sync_redis().publish(key, "")
+        say(key)
         try:
             return await asyncio.wait_for(listening, 30)
         finally:

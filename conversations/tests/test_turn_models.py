@@ -79,8 +79,9 @@ def no_circuits() -> Iterator[None]:
         sync_redis().delete(key)
 
 
-def let_the_pause_pass() -> None:
-    for key in sync_redis().scan_iter("circuit:*"):
+def let_the_pause_pass(schema: str) -> None:
+    """In one company: tests beside this one, which share the server, have circuits of their own."""
+    for key in sync_redis().scan_iter(f"circuit:{schema}:*"):
         sync_redis().hset(key, "open_until", "1")
 
 
@@ -477,18 +478,19 @@ def test_a_model_that_keeps_failing_is_left_alone_until_a_probe_succeeds(
         assert openai.ask().model_used == "claude-haiku-4-5"
     assert len(openai.server.requests) == circuits.FAILURES
 
-    let_the_pause_pass()
+    let_the_pause_pass(openai.who.company.schema_name)
     openai.ask()
     assert len(openai.server.requests) == circuits.FAILURES + 1, "one probe"
     assert openai.ask().model_failures[0]["code"] == "LLM_PAUSED"
 
     openai.server._failure = None
-    let_the_pause_pass()
+    let_the_pause_pass(openai.who.company.schema_name)
     assert [openai.ask().model_used for _ in range(2)] == ["gpt-4o-mini", "gpt-4o-mini"]
 
 
 def test_only_one_caller_probes(taught: Character) -> None:
-    breaker, config = circuits.Circuits("c_1"), ProviderConfig("openai", "m", api_key="k")
+    schema = taught.company.schema_name
+    breaker, config = circuits.Circuits(schema), ProviderConfig("openai", "m", api_key="k")
     for _ in range(circuits.FAILURES):
         assert breaker.refusal(config) is None
         breaker.failed(config, ProviderError("It is down."))
@@ -496,7 +498,7 @@ def test_only_one_caller_probes(taught: Character) -> None:
     assert refusal is not None
     assert refusal.endswith("The last time: It is down.")
     assert breaker.paused([config, ProviderConfig("openai", "other")]) == [True, False]
-    let_the_pause_pass()
+    let_the_pause_pass(schema)
     assert [breaker.refusal(config) is None for _ in range(3)] == [True, False, False]
     breaker.succeeded(config)
     assert breaker.refusal(config) is None
@@ -507,10 +509,11 @@ def test_a_probe_that_takes_long_to_fail_opens_the_circuit_again(
 ) -> None:
     for name, seconds in {"WINDOW": 1, "PAUSE": 1, "LONGEST_SILENCE": 4}.items():
         monkeypatch.setattr(circuits, name, seconds)
-    breaker, config = circuits.Circuits("c_1"), ProviderConfig("openai", "m", api_key="k")
+    schema = taught.company.schema_name
+    breaker, config = circuits.Circuits(schema), ProviderConfig("openai", "m", api_key="k")
     for _ in range(circuits.FAILURES):
         breaker.failed(config, ProviderError("It hangs."))
-    let_the_pause_pass()
+    let_the_pause_pass(schema)
     assert breaker.refusal(config) is None
     time.sleep(2.5)  # longer than window and pause together
     breaker.failed(config, ProviderError("It hangs."))

@@ -106,7 +106,10 @@ def visitor_facts(conversation: Conversation, guard: Guard) -> dict[str, str]:
 
 
 def evidence_of(passages: Iterable[Passage]) -> list[Evidence]:
-    return [Evidence(number, passage.content, passage.document_name) for number, passage in enumerate(passages, 1)]
+    return [
+        Evidence(number, passage.content, passage.document_name, passage.headings[-1] if passage.headings else "")
+        for number, passage in enumerate(passages, 1)
+    ]
 
 
 def guardrails_kept(rows: Iterable[Guardrail]) -> dict[str, dict[str, str]]:

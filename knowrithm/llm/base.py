@@ -24,11 +24,15 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A retrieved passage offered to the model; `number` is the N of its `[Source N]` marker, from 1."""
+    """A retrieved passage offered to the model; `number` is the N of its `[Source N]` marker, from 1.
+
+    `name` is the document's, `heading` the nearest one above the passage.
+    """
 
     number: int
     text: str
     name: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)

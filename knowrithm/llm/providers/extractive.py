@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from knowrithm.llm.base import ChatDelta, ChatRequest, Embedder, Evidence, ProviderConfig, ProviderRequestError, Usage
 from knowrithm.llm.providers.builtin import MiniLMEmbedder
-from knowrithm.llm.providers.relevance import LEANS_ON_PREVIOUS, Candidate, rank
+from knowrithm.llm.providers.relevance import LEANS_ON_PREVIOUS, Candidate, is_announced, rank
 from knowrithm.llm.providers.sentences import Sentence, split_sentences
 
 MODEL_NAME = "extractive"
@@ -89,7 +89,7 @@ def _adds_something(candidate: Candidate, chosen: Sequence[Candidate], quoted: M
 
 def _thought(candidate: Candidate, scores: Mapping[tuple[int, int], float], *, is_list_wanted: bool) -> list[int]:
     """The positions of a sentence and of the neighbours without which it says half."""
-    sentences = split_sentences(candidate.evidence.text)
+    sentences = split_sentences(candidate.evidence.text, candidate.evidence.heading)
     position = candidate.position
     text = sentences[position].text
     if sentences[position].is_item:
@@ -109,9 +109,9 @@ def _thought(candidate: Candidate, scores: Mapping[tuple[int, int], float], *, i
 
 
 def _belong_together(sentences: Sequence[Sentence], position: int) -> bool:
-    """Whether a sentence and the next stand in one paragraph, and neither asks instead of telling."""
-    first, second = sentences[position], sentences[position + 1]
-    return first.block == second.block and not first.is_question and not second.is_question
+    """Whether a sentence and the next stand in one paragraph, and both tell something instead of asking."""
+    both = sentences[position : position + 2]
+    return both[0].block == both[1].block and all(one.is_whole and not one.is_question for one in both)
 
 
 def _list_around(sentences: Sequence[Sentence], position: int, *, is_whole: bool) -> list[int]:
@@ -132,7 +132,8 @@ def _items_after(sentences: Sequence[Sentence], position: int) -> list[int]:
     while end < len(sentences) and sentences[end].is_item:
         end += 1
     # What a line ending in ":" announces may also be a plain sentence.
-    end = max(end, min(position + 2, len(sentences)))
+    if end == position + 1 < len(sentences) and is_announced(sentences[end]):
+        end += 1
     return list(range(position + 1, min(end, position + 1 + MAX_LIST_ITEMS)))
 
 
@@ -142,10 +143,11 @@ def _is_near_duplicate(one: Candidate, other: Candidate) -> bool:
 
 
 def _quotation(passage: Evidence, positions: Sequence[int]) -> str:
-    sentences = split_sentences(passage.text)
+    sentences = split_sentences(passage.text, passage.heading)
     quoted = ""
     for position in positions:
         sentence = sentences[position]
-        opening = " " if not sentence.is_item else "\n" if sentence.text.startswith("|") else "\n- "
+        is_listed = sentence.is_item and len(positions) > 1
+        opening = "\n" if sentence.text.startswith("|") else "\n- " if is_listed else " "
         quoted += f"{opening}{sentence.text} [Source {passage.number}]"
     return quoted

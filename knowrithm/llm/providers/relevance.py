@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import numpy as np
 import Stemmer
@@ -33,6 +33,8 @@ LEANS_ON_PREVIOUS = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:[-'’.,][^\W_]+)*")
+_NUMBERING = re.compile(r"^\W*\d+(?:\.\d+)*\.?\s|\s\d+$")
+_ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_]{2,}(?![\w(])")
 _SOURCE_MARKER = re.compile(r"\[Source \d+\]", re.IGNORECASE)
 _STOP_WORDS = frozenset(
     re.findall(
@@ -98,12 +100,13 @@ def rank(question: str, evidence: Sequence[Evidence], embedder: Embedder) -> lis
     """The sentences nearest to the question by their terms, at most `MAX_EMBEDDED`, best score first."""
     wanted = terms(question)
     candidates = _with_coverage(_candidates(evidence), wanted)
-    shortlist = sorted(candidates, key=lambda c: -(c.coverage + c.context_coverage))[:MAX_EMBEDDED]
+    facts = [fact for words, fact in _FACTS if words.search(question)]
+    sayings = [c for c, after in zip_longest(candidates, candidates[1:]) if c and _says_something(c, after, facts)]
+    shortlist = sorted(sayings, key=lambda c: -(c.coverage + c.context_coverage))[:MAX_EMBEDDED]
     if not shortlist:
         return []
     vectors = np.asarray(embedder.embed_documents([question, *(_in_context(c.sentence) for c in shortlist)]))
     meanings = vectors[1:] @ vectors[0]
-    facts = [fact for words, fact in _FACTS if words.search(question)]
     # A question about an article that no passage mentions is not answered by what holds for another.
     penalty = 0.0 if _mention_names(evidence, wanted) else OTHER_NAME_PENALTY
     scored = [
@@ -111,6 +114,22 @@ def rank(question: str, evidence: Sequence[Evidence], embedder: Embedder) -> lis
         for c, meaning in zip(shortlist, meanings, strict=True)
     ]
     return sorted(_with_answers_to_questions(scored), key=lambda c: -c.score)
+
+
+def _says_something(candidate: Candidate, after: Candidate | None, facts: Sequence[re.Pattern[str]]) -> bool:
+    """Whether it can be quoted: it is whole, announces what is, or states just the fact that is asked for."""
+    sentence = candidate.sentence
+    if sentence.text.endswith(":"):
+        return after is not None and after.evidence is candidate.evidence and is_announced(after.sentence)
+    if sentence.is_whole:
+        return True
+    stated = _NUMBERING.sub("", sentence.text)
+    return len(_ORDINARY_WORD.findall(stated)) > 1 and any(fact.search(stated) for fact in facts)
+
+
+def is_announced(sentence: Sentence) -> bool:
+    """Whether a line that ends in a colon may stand before it."""
+    return (sentence.is_whole or sentence.is_item) and not sentence.text.endswith(":")
 
 
 def terms(text: str) -> frozenset[str]:
@@ -132,7 +151,7 @@ def _candidates(evidence: Iterable[Evidence]) -> list[Candidate]:
     return [
         Candidate(evidence=passage, position=position, sentence=sentence, terms=terms(sentence.text))
         for passage in evidence
-        for position, sentence in enumerate(split_sentences(passage.text))
+        for position, sentence in enumerate(split_sentences(passage.text, passage.heading))
         # A marker inside the quotation would read as a citation of ours.
         if not _SOURCE_MARKER.search(sentence.text)
     ]

@@ -22,7 +22,7 @@ from conversations.engine.prompt import (
 )
 from conversations.guarding import Guard
 from conversations.models import Conversation, Guardrail
-from conversations.wording import sentence
+from conversations.wording import sentence, topic_of
 from documents.neighbours import merge_neighbours
 from documents.retrieval import Passage, RetrievalSettings, has_evidence, is_self_contained, search_in_context
 from knowrithm.llm.base import ChatRequest, Evidence
@@ -58,9 +58,10 @@ def prepare(
     What a person has settled comes before the history, and what is known of the visitor behind the sources, for the
     model alone: nothing is searched for by them.
     """
-    in_context = retrieval_query(question, history)
+    topic = topic_of(question)  # the platform's own words around it are not to be searched for
+    in_context = topic or retrieval_query(question, history)
     ranking = RetrievalSettings.of(agent)
-    query, found = search_in_context(agent, in_context, question, settings=ranking, filters=guard.filters)
+    query, found = search_in_context(agent, in_context, topic or question, settings=ranking, filters=guard.filters)
     passages = merge_neighbours(found.passages)
     failures = [found.failure] if found.failure else []
     kept = {
@@ -78,7 +79,7 @@ def prepare(
     request = build_request(
         agent=brief_of(agent),
         question=question,
-        standalone_question=question if is_self_contained(question) else in_context,
+        standalone_question=question if not topic and is_self_contained(question) else in_context,
         history=[*told, *history],
         evidence=evidence_of(passages),
         temperature=in_order[0].llm_temperature,

@@ -31,7 +31,7 @@ from conversations.asking import prepare
 from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import Exchange, most_exchanges
-from conversations.engine.suggestions import suggestions_from
+from conversations.engine.suggestions import topics_beside
 from conversations.enums import EntityType, MessageStatus, Owner
 from conversations.guarding import Guard
 from conversations.handing import add_tokens, begin_if_free, rule_after_answer
@@ -40,7 +40,7 @@ from conversations.outbox import publish_message
 from conversations.records import message_record, task_result
 from conversations.routing import Asked, route
 from conversations.selectors import exchanges_before, is_behind_another, next_in_line
-from conversations.wording import Notice, notice, sentence
+from conversations.wording import Notice, as_question, notice, sentence
 from documents.embeddings import expect_query
 from documents.models import Document, DocumentChunk
 from documents.retrieval import Passage
@@ -137,6 +137,7 @@ class _Turn:
         self.timings: dict[str, float] = {}
         self.failures: list[Failure] = []
         self.given = _Answer()  # what a model has said so far: the company reads it also where it broke off
+        self.asked_before: Sequence[str] = ()
         self.asked: Asked | None = None  # for a specialist
         self.written: dict[str, Any] = {}  # into the reply, at the end
         self.may_be_followed = True  # by the reply to a question that has come since
@@ -160,6 +161,7 @@ class _Turn:
             self._say(closed[0], [], notices=closed[1])
             return
         history = exchanges_before(self.question, limit=most_exchanges(self.conversation.max_context_length))
+        self.asked_before = [exchange.question for exchange in history]
         question = self.reply.asked
         # The reply holds the refusal where the question was refused by its words, when it was sent.
         refusal = self.reply.content if self.reply.is_blocked else self.guard.refusal_of(question)
@@ -334,8 +336,9 @@ class _Turn:
             wanted = self.is_written
         if not wanted or not checked.cited:
             return []
-        shown = suggestions_from([passage.headings for passage in passages], checked.cited, self.reply.asked)
-        return [text for text in shown if self.guard.may_be_said(text)]
+        found = [(passage.headings, passage.content) for passage in passages]
+        topics = topics_beside(found, checked.cited, [*self.asked_before, self.reply.asked], checked.text)
+        return [as_question(topic, self.guard.language) for topic in topics if self.guard.may_be_said(topic)]
 
     def _save_citations(
         self, checked: CheckedAnswer, passages: Sequence[Passage], masked: Mapping[int, dict[str, Any]]

@@ -132,7 +132,9 @@ class MessageSerializer(serializers.Serializer[Any]):
     answered_by = serializers.DictField(
         allow_null=True, help_text="`id` and `name` of the specialist that a supervisor passed the question on to."
     )
-    suggestions = serializers.ListField(child=serializers.CharField(), help_text="What might be asked next.")
+    suggestions = serializers.ListField(
+        child=serializers.CharField(), help_text="Questions that might be asked next, to be sent as they are."
+    )
     reply_to = serializers.UUIDField(allow_null=True)
     model_used = serializers.CharField()
     processing_time = serializers.FloatField()

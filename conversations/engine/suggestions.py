@@ -1,35 +1,57 @@
-"""What might be asked next: the headings under which passages stand that were found and not used."""
+"""What might be asked next: what the passages are about that were found and not used."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+
+from knowrithm.llm.providers.relevance import terms
+from knowrithm.llm.providers.sentences import split_sentences
 
 MOST = 3
 SHORTEST, LONGEST = 3, 120  # characters
+# "2.1. Files", "3) Files" and "Chapter 4: Files".
+_NUMBERING = re.compile(
+    r"^(?:\d{1,3}(?:\.\d{1,3})+\.?|\d{1,3}[.)]|(?:chapter|section|part|kapitel|teil|chapitre|capítulo) \w{1,4}[:.])\s+",
+    re.IGNORECASE,
+)
 
 
-def suggestions_from(headings: Sequence[Sequence[str]], cited: Collection[int], question: str) -> list[str]:
-    """At most three, in the order of the passages. `headings` are the path of each passage, `cited` numbers from 1.
+def topics_beside(
+    found: Sequence[tuple[Sequence[str], str]], cited: Collection[int], asked: Sequence[str], answered: str = ""
+) -> list[str]:
+    """At most three topics or questions, in the order of the passages: their headings, without the numbers before them.
 
-    A heading of a single word stands behind the one above it, which says what it is about.
+    `found` are the path of headings and the text of each passage, `cited` numbers from 1, `asked` the questions so far,
+    the newest last. Nothing that was asked or answered comes again, whatever the form of its words, and nothing twice.
+    A heading of a single word stands behind the one above it, which says what it is about. What has no sentence below
+    it would not be answered.
     """
-    used = {_key(path) for number, path in enumerate(headings, 1) if number in cited}
-    found: dict[str, str] = {}
-    for number, path in enumerate(headings, 1):
-        key = _key(path)
-        text = _in_words(path)
-        is_new = number not in cited and key not in used and key not in found
-        if is_new and SHORTEST <= len(text) <= LONGEST and text.casefold() not in question.casefold():
-            found[key] = text
-    return list(found.values())[:MOST]
+    used = [_terms(_topic(path)) for number, (path, _) in enumerate(found, 1) if number in cited]
+    used += [_terms(question) for question in asked[:-1]]
+    used.append(_terms(" ".join([*asked[-1:], answered])))
+    topics: list[str] = []
+    for number, (path, text) in enumerate(found, 1):
+        topic = _topic(path)
+        about = _terms(topic)
+        is_new = number not in cited and not any(about <= other for other in used)
+        if is_new and about and SHORTEST <= len(topic) <= LONGEST and _says_something(text, path[-1]):
+            topics.append(topic)
+            used.append(about)
+    return topics[:MOST]
 
 
-def _key(path: Sequence[str]) -> str:
-    return path[-1].strip().casefold() if path else ""
+def _topic(path: Sequence[str]) -> str:
+    """The last heading, behind the one above it if it is a single word and that one says more."""
+    parts = [_NUMBERING.sub("", " ".join(part.split())).strip(" .:") for part in path[-2:]]
+    if len(parts) > 1 and " " not in parts[1] and not _terms(parts[0]) <= _terms(parts[1]):
+        return parts[0] if _terms(parts[1]) <= _terms(parts[0]) else ": ".join(parts)
+    return parts[-1] if parts else ""
 
 
-def _in_words(path: Sequence[str]) -> str:
-    parts = [" ".join(part.split()) for part in path]
-    if not parts:
-        return ""
-    return ": ".join(parts[-2:]) if len(parts) > 1 and " " not in parts[-1] else parts[-1]
+def _terms(text: str) -> frozenset[str]:
+    return terms(text) or frozenset(text.casefold().split())
+
+
+def _says_something(text: str, heading: str) -> bool:
+    return any(sentence.is_whole for sentence in split_sentences(text, heading))

@@ -7,6 +7,7 @@ same codes and the same {values}. The widget's own labels are beside its script.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -41,6 +42,8 @@ ENGLISH = {
     "closed": "We are closed at the moment. Our hours are: {hours}.",
     "unavailable": "This assistant is not available at the moment.",
     "our_team": "Our team",
+    # What might be asked next, as the visitor would send it
+    "suggestion": "What can you tell me about “{topic}”?",
     # In the mail to a visitor who has left
     "mail_subject": "{name} has answered you",
     "mail_hello": "Hello {name},",
@@ -103,6 +106,22 @@ def sentence(code: str, language: str = "", **values: Any) -> str:
     """`hours` may be given as an agent stores them; names keep their own direction within the sentence."""
     shown = {name: _shown(name, value, language) for name, value in values.items()}
     return texts(language)[code].format(**shown)
+
+
+def as_question(topic: str, language: str = "") -> str:
+    return topic if topic.endswith(("?", "？", "؟")) else sentence("suggestion", language, topic=topic)
+
+
+def topic_of(question: str) -> str:
+    """What a question of `as_question` is about, in whatever language it was put; empty for any other question."""
+    found = (pattern.fullmatch(question.strip()) for pattern in _suggestions())
+    return next((match[1].strip("\u2066\u2067\u2068\u2069 ") for match in found if match), "")
+
+
+@cache
+def _suggestions() -> list[re.Pattern[str]]:
+    parts = (texts(language)["suggestion"].split("{topic}") for language in LANGUAGES)
+    return [re.compile(f"{re.escape(before)}(.+){re.escape(after)}") for before, after in parts]
 
 
 def notice(code: str, **values: Any) -> Notice:

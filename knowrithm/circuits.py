@@ -15,7 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from knowrithm.db.redis import impatient_redis
-from knowrithm.llm.base import LONGEST_SILENCE, ProviderConfig, ProviderError
+from knowrithm.llm.base import LONGEST_SILENCE, ProviderConfig, ProviderError, ProviderPausedError
 from knowrithm.llm.fallback import LONGEST_RETRY_AFTER
 from knowrithm.security.hashing import keyed_hash
 
@@ -28,19 +28,23 @@ LONGEST_PAUSE = 60  # seconds, when the provider asks for more
 PROBE = 20  # seconds that one caller has for trying
 
 _NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-# Returns the milliseconds left and the last cause, or nothing when the model may be asked.
+# Returns the milliseconds left, the last cause, its code, and the milliseconds that the provider still asks to wait (0
+# if it does not); or nothing when the model may be asked.
 _REFUSAL = (
     _NOW
     + """
-local open, probe, cause = unpack(redis.call('HMGET', KEYS[1], 'open_until', 'probe_until', 'cause'))
+local open, probe, cause, code, wait =
+    unpack(redis.call('HMGET', KEYS[1], 'open_until', 'probe_until', 'cause', 'code', 'wait_until'))
 if not open then return false end
-if now < tonumber(open) then return {tonumber(open) - now, cause} end
-if probe and now < tonumber(probe) then return {tonumber(probe) - now, cause} end
+local asked = math.max(0, tonumber(wait or 0) - now)
+if now < tonumber(open) then return {tonumber(open) - now, cause, code or '', asked} end
+if probe and now < tonumber(probe) then return {tonumber(probe) - now, cause, code or '', asked} end
 redis.call('HSET', KEYS[1], 'probe_until', now + ARGV[1] * 1000)
 return false
 """
 )
-# ARGV: cause, failures that open, window, pause, at once ('1': whatever the count), longest that a try takes to fail.
+# ARGV: cause, failures that open, window, pause, at once ('1': whatever the count), longest that a try takes to fail,
+# code, seconds that the provider asks to wait.
 _FAILED = (
     _NOW
     + """
@@ -49,7 +53,7 @@ if not since or now - tonumber(since) > ARGV[3] * 1000 then
     redis.call('HSET', KEYS[1], 'since', now, 'failures', 0)
 end
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
-redis.call('HSET', KEYS[1], 'cause', ARGV[1])
+redis.call('HSET', KEYS[1], 'cause', ARGV[1], 'code', ARGV[7], 'wait_until', now + ARGV[8] * 1000)
 if open or failures >= tonumber(ARGV[2]) or ARGV[5] == '1' then
     redis.call('HSET', KEYS[1], 'open_until', now + ARGV[4] * 1000)
     redis.call('HDEL', KEYS[1], 'probe_until')
@@ -72,14 +76,19 @@ class Circuits:
     def __init__(self, schema: str) -> None:
         self._schema = schema
 
-    def refusal(self, config: ProviderConfig) -> str | None:
+    def refusal(self, config: ProviderConfig) -> ProviderPausedError | None:
         found: Any = self._run(_REFUSAL, config, PROBE)
         if not found:
             return None
-        milliseconds, cause = found
+        milliseconds, cause, code, asked = found
         seconds = max(1, math.ceil(milliseconds / 1000))
         wait = "a second" if seconds == 1 else f"{seconds} seconds"
-        return f"The model {config.model} is paused and will be asked again in {wait}. The last time: {cause}"
+        return ProviderPausedError(
+            f"The model {config.model} is paused and will be asked again in {wait}. "
+            f"Its last error was {code}: “{cause}”",
+            last_code=code,
+            retry_after=asked / 1000 or None,
+        )
 
     def succeeded(self, config: ProviderConfig) -> None:
         try:
@@ -92,7 +101,8 @@ class Circuits:
         pause = math.ceil(min(max(PAUSE, asked), LONGEST_PAUSE))
         at_once = "1" if asked > LONGEST_RETRY_AFTER else "0"
         silence = math.ceil(LONGEST_SILENCE)  # a probe that hangs for so long still finds that the circuit was open
-        self._run(_FAILED, config, str(error), FAILURES, WINDOW, pause, at_once, silence)
+        arguments = (str(error), FAILURES, WINDOW, pause, at_once, silence, error.code, math.ceil(asked))
+        self._run(_FAILED, config, *arguments)
 
     def paused(self, configs: Sequence[ProviderConfig]) -> list[bool]:
         """For each, whether its circuit is open. Changes nothing."""

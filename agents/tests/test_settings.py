@@ -75,7 +75,8 @@ def test_a_trial_tells_the_provider_s_own_error(acme_api: APIClient, server: Ope
     answer = acme_api.post(f"{SETTINGS}/test/{made['id']}")
     tried = answer.json()
     assert (answer.status_code, tried["status"], tried["error_code"]) == (200, "failed", "LLM_RATE_LIMITED")
-    sentence = "The model server 127.0.0.1 asks to send fewer requests: You exceeded your current quota."
+    asks = "The model server 127.0.0.1 asks to send fewer requests and to wait 20 seconds"
+    sentence = f"{asks}: You exceeded your current quota."
     assert tried["llm"]["error"] == tried["embedding"]["error"] == sentence
     assert len(server.requests) == 2, "a trial is one try"
 

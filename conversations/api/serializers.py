@@ -113,6 +113,18 @@ class AuthorSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(allow_null=True, help_text="The agent's or the person's, as it was then.")
 
 
+class ModelFailureSerializer(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    code = serializers.CharField()
+    error = serializers.CharField()
+    retry_after = serializers.IntegerField(
+        allow_null=True, required=False, help_text="Seconds that the provider asked to wait."
+    )
+    last_code = serializers.CharField(
+        required=False, help_text="Of a model that is paused (`LLM_PAUSED`): the code of its last error."
+    )
+
+
 class MessageSerializer(serializers.Serializer[Any]):
     """Describes `conversations.records.message_record`."""
 
@@ -154,7 +166,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     )
     cost = serializers.CharField(allow_null=True, required=False)
     currency = serializers.CharField(allow_null=True, required=False)
-    model_failures = serializers.ListField(child=serializers.DictField(), required=False)
+    model_failures = ModelFailureSerializer(many=True, required=False)
     created_at = serializers.DateTimeField()
     deleted_at = serializers.DateTimeField(allow_null=True)
 

@@ -263,7 +263,15 @@ def test_nobody_waits_for_as_long_as_a_provider_likes(first: First) -> None:
     assert len(first.server.requests) == 1
     again = first.ask()
     assert failure_of(again) == ("failed", "LLM_PAUSED")
-    assert "Come back tomorrow" in again.error
+    assert again.error.startswith(f"The model {KINDS[first.kind][1]} is paused and will be asked again in 60 sec")
+    assert again.error.endswith(f"Its last error was LLM_RATE_LIMITED: “{reply.error}”")
+    assert reply.error.endswith("asks to send fewer requests and to wait 24 hours: Come back tomorrow.")
+    failures = [one["code"] for one in (*reply.model_failures, *again.model_failures)]
+    assert failures == ["LLM_RATE_LIMITED", "LLM_PAUSED"]
+    assert [one["last_code"] for one in (*reply.model_failures, *again.model_failures)] == ["", "LLM_RATE_LIMITED"]
+    waits = [one["retry_after"] for one in (*reply.model_failures, *again.model_failures)]
+    assert waits[0] == 86400
+    assert 86300 < waits[1] <= 86400, "what is left of it, of which the pause is a part"
     assert len(first.server.requests) == 1, "the circuit is open: the provider is left alone"
 
 
@@ -496,7 +504,8 @@ def test_only_one_caller_probes(taught: Character) -> None:
         breaker.failed(config, ProviderError("It is down."))
     refusal = breaker.refusal(config)
     assert refusal is not None
-    assert refusal.endswith("The last time: It is down.")
+    assert str(refusal).endswith("Its last error was LLM_ERROR: “It is down.”")
+    assert (refusal.last_code, refusal.retry_after) == ("LLM_ERROR", None)
     assert breaker.paused([config, ProviderConfig("openai", "other")]) == [True, False]
     let_the_pause_pass(schema)
     assert [breaker.refusal(config) is None for _ in range(3)] == [True, False, False]

@@ -138,9 +138,17 @@ class ProviderUnavailableError(ProviderError):
 
 
 class ProviderPausedError(ProviderUnavailableError):
-    """It has failed so often that it is not asked for a while."""
+    """It has failed so often, or asked for so much patience, that it is not asked for a while.
+
+    `last_code` is the code of the error that it gave last.
+    """
 
     code = "LLM_PAUSED"
+
+    def __init__(self, message: str, *, last_code: str, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.last_code = last_code
+        self.retry_after = retry_after
 
 
 class ProviderRateLimitedError(ProviderError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -28,16 +29,18 @@ def status_error(
     *, label: str, status: int, body: object, api_key: str, headers: Mapping[str, str] | None = None
 ) -> ProviderError:
     """The error for an HTTP status of 400 or more; `body` is what the provider answered, decoded or not."""
-    error = _status_error(label, status, _without_keys(_message(body), api_key))
-    error.retry_after = _retry_after(headers or {}, body)
+    wait = _retry_after(headers or {}, body)
+    error = _status_error(label, status, _without_keys(_message(body), api_key), wait)
+    error.retry_after = wait
     return error
 
 
-def _status_error(label: str, status: int, said: str) -> ProviderError:
+def _status_error(label: str, status: int, said: str, wait: float | None) -> ProviderError:
     if status in (401, 403):
         return ProviderAuthenticationError(_sentence(f"{label} refused the API key", said))
     if status == 429:
-        return ProviderRateLimitedError(_sentence(f"{label} asks to send fewer requests", said))
+        when = f" and to wait {_in_words(wait)}" if wait else ""
+        return ProviderRateLimitedError(_sentence(f"{label} asks to send fewer requests{when}", said))
     if status >= 500 or status in _PASSING_STATUSES:
         return ProviderUnavailableError(_sentence(f"{label} is not available at the moment (status {status})", said))
     return ProviderRequestError(_sentence(f"{label} refused the request", said))
@@ -82,6 +85,14 @@ def _retry_after(headers: Mapping[str, str], body: object) -> float | None:
         pass
     found = _RETRY_DELAY.search(str(body))
     return float(found.group(1)) if found else None
+
+
+def _in_words(seconds: float) -> str:
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return f"{math.ceil(seconds / length):,} {unit}s"
+    whole = math.ceil(seconds)
+    return "a second" if whole == 1 else f"{whole} seconds"
 
 
 def _causes(error: BaseException) -> list[BaseException]:

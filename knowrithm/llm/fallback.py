@@ -7,6 +7,7 @@ that is sensible. Nothing a provider sends or fails to send holds a turn beyond 
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -63,18 +64,30 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a model did not give the answer, in a sentence for the company."""
+    """Why a model did not give the answer, in a sentence for the company.
+
+    `retry_after` are the seconds that its provider asked to wait. Of a model that was not asked, because its circuit is
+    open, `last_code` is the code of its last error.
+    """
 
     model: str
     code: str
     error: str
+    retry_after: int | None = None
+    last_code: str = ""
+
+    @classmethod
+    def of(cls, model: str, error: ProviderError) -> Failure:
+        wait = None if error.retry_after is None else math.ceil(error.retry_after)
+        last_code = error.last_code if isinstance(error, ProviderPausedError) else ""
+        return cls(model, error.code, str(error), wait, last_code)
 
 
 class Breaker(Protocol):
     """Remembers between turns which models are down."""
 
-    def refusal(self, config: ProviderConfig) -> str | None:
-        """Why the model is not to be asked now, in a sentence; None when it may be."""
+    def refusal(self, config: ProviderConfig) -> ProviderPausedError | None:
+        """Why the model is not to be asked now; None when it may be."""
         ...
 
     def succeeded(self, config: ProviderConfig) -> None: ...
@@ -118,7 +131,7 @@ class AnswerStream:
                 yield from self._tries(candidate, is_last=place == last)
                 return
             except ProviderError as error:
-                self.failures.append(Failure(candidate.config.model, error.code, str(error)))
+                self.failures.append(Failure.of(candidate.config.model, error))
                 if self.has_begun or place == last or time.monotonic() >= self._deadline:
                     raise
 
@@ -128,7 +141,7 @@ class AnswerStream:
                 self.is_stopped = True
                 return
             if refusal := self._breaker.refusal(candidate.config):
-                raise ProviderPausedError(refusal)
+                raise refusal
             started = time.monotonic()
             try:
                 yield from self._once(candidate, LONGEST_SILENCE if is_last else candidate.patience)

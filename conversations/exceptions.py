@@ -17,6 +17,8 @@ class ConversationArchivedError(InvalidInputError):
 
 
 class ReplacedMessageError(ConflictError):
+    """A newer one stands in its place."""
+
     code = "MESSAGE_REPLACED"
 
 

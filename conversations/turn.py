@@ -76,7 +76,7 @@ class _Answer:
     cost: Decimal | None = None
     currency: str = ""
     warnings: list[str] = field(default_factory=list)
-    notices: Sequence[Notice] = ()  # where it is in the platform's words
+    notices: Sequence[Notice] = ()  # where it is in the platform's words, or the platform remarks on it
 
 
 def run(reply_id: uuid.UUID) -> None:
@@ -246,7 +246,8 @@ class _Turn:
         if stream.is_stopped:
             if not answer.text.strip():
                 raise StoppedError("The answer was stopped before it began.")
-            answer.warnings.append("The answer was stopped and ends early.")
+            answer.warnings.append(self._own("stopped"))
+            answer.notices = [notice("stopped")]
         elif not answer.text.strip():
             raise ProviderError("The model returned an empty answer. Please try again.")
         elif stream.ended_early:

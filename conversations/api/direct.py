@@ -21,7 +21,15 @@ from knowrithm.jobs import current_schema
 
 
 class DirectMessage(serializers.Serializer[Any]):
-    role = serializers.ChoiceField([MessageRole.USER.value, MessageRole.ASSISTANT.value])
+    role = serializers.ChoiceField(
+        [MessageRole.USER.value, MessageRole.ASSISTANT.value],
+        error_messages={
+            "invalid_choice": (
+                "The role “{input}” cannot be sent, only “user” and “assistant”. What an agent is to keep to stands in "
+                "its own settings."
+            )
+        },
+    )
     content = serializers.CharField(trim_whitespace=False, allow_blank=True)
 
 

@@ -60,14 +60,20 @@ class MessageViewSet(ApiViewSet):
 
     @extend_schema(request=QuestionInput, responses={202: ChatAccepted})
     def edit(self, request: Request, message_id: uuid.UUID) -> Response:
-        """Put the newest question anew: it and its answer are archived, and the new one is answered."""
+        """Put the newest question anew: it and its answer are archived, and the new one is answered.
+
+        409 `MESSAGE_REPLACED` for a question that was put anew before.
+        """
         text = self.validated(QuestionInput, request)["message"]
         turn = services.edit_question(actor=self.principal(), message_id=message_id, text=text)
         return traced(Response(accepted_turn(turn), status=202), turn.reply)
 
     @extend_schema(request=None, responses={202: ChatAccepted})
     def regenerate(self, request: Request, message_id: uuid.UUID) -> Response:
-        """Have the newest question answered once more; the answer that it had is archived."""
+        """Have the newest question answered once more; the answer that it had is archived.
+
+        409 `MESSAGE_REPLACED` for an answer or a question that a newer one stands in place of.
+        """
         turn = services.ask_again(actor=self.principal(), message_id=message_id)
         return traced(Response(accepted_turn(turn), status=202), turn.reply)
 
@@ -83,7 +89,10 @@ class MessageViewSet(ApiViewSet):
 
     @extend_schema(request=None, responses={202: SentenceSerializer})
     def stop(self, request: Request, message_id: uuid.UUID) -> Response:
-        """Have an answer end where it is. What was said by then stays; the call to the model ends within a second."""
+        """Have an answer end where it is. What was said by then stays; the call to the model ends within a second.
+
+        The answer has the code `stopped` in its `notices` then. One that had not begun fails with `STOPPED`.
+        """
         reply = services.stop_answer(actor=self.principal(), message_id=message_id)
         body = {"message": "The answer ends here.", "message_id": reply.pk}
         return traced(Response(body, status=202), reply)

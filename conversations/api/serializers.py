@@ -134,7 +134,8 @@ class MessageSerializer(serializers.Serializer[Any]):
     content = serializers.CharField()
     notices = serializers.ListField(
         child=serializers.DictField(),
-        help_text="Where the content is in the platform's own words: `code` and `values` of each sentence.",
+        help_text="Where the content is in the platform's own words: `code` and `values` of each sentence. The code "
+        "`stopped` says of an answer in any words that its reader has stopped it.",
     )
     status = serializers.CharField()
     author = AuthorSerializer()

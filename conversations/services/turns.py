@@ -17,11 +17,18 @@ from agents.models import Agent
 from agents.selectors import agent_without_settings
 from conversations import handing, jobs, streams, tasks
 from conversations.enums import EntityType, HandoverReason, MessageRole, MessageStatus, Owner
-from conversations.exceptions import ConversationTakenError, NotNewestError, StillAnsweringError
+from conversations.exceptions import ConversationTakenError, NotNewestError, ReplacedMessageError, StillAnsweringError
 from conversations.guarding import Guard
 from conversations.models import Conversation, Message
 from conversations.outbox import publish_message
-from conversations.selectors import get_conversation, get_message, live_reply, lock_conversation, newest_question
+from conversations.selectors import (
+    get_conversation,
+    get_message,
+    is_open_to,
+    live_reply,
+    lock_conversation,
+    newest_question,
+)
 from conversations.services.directory import (
     DEFAULT_TITLE,
     MAX_METADATA_LENGTH,
@@ -132,7 +139,7 @@ def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn
     """Put the newest question anew. It and its answer are archived, the new ones stand in their place."""
     text = clean_message(text)
     with transaction.atomic():
-        question = get_message(actor, message_id)
+        question = _get_current(actor, message_id)
         conversation = lock_conversation(actor, question.conversation_id)
         check_available(actor, conversation.agent, conversation.language)
         check_has_agent(conversation)
@@ -148,7 +155,7 @@ def edit_question(*, actor: Principal, message_id: uuid.UUID, text: str) -> Turn
 def ask_again(*, actor: Principal, message_id: uuid.UUID) -> Turn:
     """Have the newest question answered once more; its answer is archived. `message_id` is of the one or the other."""
     with transaction.atomic():
-        message = get_message(actor, message_id)
+        message = _get_current(actor, message_id)
         conversation = lock_conversation(actor, message.conversation_id)
         check_available(actor, conversation.agent, conversation.language)
         check_has_agent(conversation)
@@ -187,12 +194,24 @@ def stop_answer(*, actor: Principal, message_id: uuid.UUID) -> Message:
     return reply
 
 
+def _get_current(actor: Principal, message_id: uuid.UUID) -> Message:
+    """`get_message`, or `ReplacedMessageError` where a newer one stands in its place."""
+    try:
+        return get_message(actor, message_id)
+    except NotFoundError:
+        rows = Message.objects.archived().select_related("conversation").filter(replaced_by__isnull=False)
+        message = rows.filter(pk=message_id, conversation__archived_at=None).first()
+        if message is None or not is_open_to(actor, message.conversation):
+            raise
+    raise ReplacedMessageError("This message was replaced by a newer one, which stands in its place.")
+
+
 def _ended_reply_to_newest(conversation: Conversation, question: Message) -> Message | None:
     if newest_question(conversation) != question:
         raise NotNewestError("Only the newest question of a conversation can be changed or answered again.")
     reply = live_reply(question)
     if reply is not None and reply.status in UNFINISHED:
-        raise StillAnsweringError("The answer is still being made. Wait for it.")
+        raise StillAnsweringError("The answer is still being made. Wait for it, or stop it.")
     return reply
 
 

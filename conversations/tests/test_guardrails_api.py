@@ -174,6 +174,15 @@ def test_a_direct_chat_that_makes_no_sense(acme_api: APIClient, acme: Character,
         assert Conversation.objects.count() == 0
 
 
+def test_a_direct_chat_says_where_instructions_belong(acme_api: APIClient, acme: Character) -> None:
+    sent = asked(acme, messages=[{"role": "system", "content": "obey"}, {"role": "user", "content": "x"}])
+    said = acme_api.post("/v1/chat", sent, format="json").json()["message"]
+    assert said == (
+        "messages: 0: role: The role “system” cannot be sent, only “user” and “assistant”. What an agent is to keep to "
+        "stands in its own settings."
+    )
+
+
 def test_without_somebody_who_waits_it_is_answered_by_a_task(acme: Character) -> None:
     client = key_client(acme, "write")
     answer = client.post("/v1/chat", asked(acme, metadata={"page": "/x"}), format="json")

@@ -84,6 +84,7 @@ def test_an_answer_is_made_again(acme_api: APIClient, acme: Character, conversat
     assert (again.status_code, again.json()["message_id"]) == (202, asked["message_id"])
     early = acme_api.post(f"/api/v1/message/{asked['message_id']}/regenerate")
     assert (early.status_code, early.json()["code"]) == (409, "STILL_ANSWERING")
+    assert early.json()["message"] == "The answer is still being made. Wait for it, or stop it."
     answer(acme, again.json())
     question, reply = messages(acme_api, conversation)
     assert (question["id"], reply["id"]) == (asked["message_id"], again.json()["assistant_message_id"])
@@ -96,6 +97,26 @@ def test_an_answer_is_made_again(acme_api: APIClient, acme: Character, conversat
         acme_api.patch(f"/api/v1/conversation/{conversation}/message/restore-all").json()["restored_messages_count"]
         == 0
     )
+
+
+def test_what_a_newer_one_has_replaced_is_told_from_what_is_not_there(
+    acme_api: APIClient, globex_api: APIClient, acme: Character, conversation: str
+) -> None:
+    asked = ask(acme_api, acme, conversation)
+    answer(acme, acme_api.patch(f"/api/v1/message/{asked['message_id']}", {"message": "How long?"}).json())
+    question, reply = asked["message_id"], asked["assistant_message_id"]
+    for call in (
+        acme_api.post(f"/api/v1/message/{reply}/regenerate"),
+        acme_api.post(f"/api/v1/message/{question}/regenerate"),
+        acme_api.patch(f"/api/v1/message/{question}", {"message": "How long now?"}),
+    ):
+        assert (call.status_code, call.json()["code"]) == (409, "MESSAGE_REPLACED")
+    assert globex_api.post(f"/api/v1/message/{reply}/regenerate").status_code == 404
+    newest = messages(acme_api, conversation)[1]["id"]
+    acme_api.delete(f"/api/v1/message/{newest}")
+    assert acme_api.post(f"/api/v1/message/{newest}/regenerate").status_code == 404, "archived, and not replaced"
+    acme_api.delete(f"/api/v1/conversation/{conversation}")
+    assert acme_api.post(f"/api/v1/message/{reply}/regenerate").status_code == 404
 
 
 def test_a_question_is_put_anew(acme_api: APIClient, acme: Character, conversation: str) -> None:

@@ -13,6 +13,7 @@ from agents.services import update_agent
 from conftest import Character
 from conversations import streams, turn
 from conversations.models import Message
+from conversations.records import message_record
 from conversations.services import Turn, create_conversation, start_turn
 from conversations.tests.test_turn_models import QUESTION, taught
 from knowrithm.tests.providers import OpenAIServer
@@ -59,6 +60,8 @@ def stopped(taught: Character) -> Answer:
 def test_what_was_said_by_then_stays(stopped: Answer) -> None:
     reply = stopped(first_delay=0, token_delay=0.05)
     assert (reply.status, reply.warnings) == ("completed", ["The answer was stopped and ends early."])
+    assert reply.notices == [{"code": "stopped", "values": {}}]
+    assert message_record(reply, language="fr")["content"] == reply.content, "a remark does not replace it"
     assert LONG.startswith(reply.content.removesuffix("…").strip()[:20])
     assert 0 < len(reply.content) < len(LONG)
 

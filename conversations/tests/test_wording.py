@@ -71,6 +71,10 @@ def test_names_keep_their_direction_where_the_sentence_has_another() -> None:
     assert sentence("taken", "ar", name="Ada") == "يجيبك \u2068Ada\u2069 هنا الآن."
 
 
+def test_a_remark_is_not_said_in_place_of_the_text() -> None:
+    assert in_words([notice("stopped")], "de") == ""
+
+
 def test_hours_are_told_in_the_language() -> None:
     said = in_words([notice("closed", hours=WEEK)], "de")
     assert said == (

@@ -39,6 +39,7 @@ ENGLISH = {
     "no_answer": NO_ANSWER,
     "refused": REFUSAL,
     "failed": "I cannot answer at the moment. Please try again in a little while.",
+    "stopped": "The answer was stopped and ends early.",
     "closed": "We are closed at the moment. Our hours are: {hours}.",
     "unavailable": "This assistant is not available at the moment.",
     "our_team": "Our team",
@@ -75,6 +76,7 @@ ENGLISH = {
     "page_home": "Go to the start page",
 }
 FOLDER = Path(__file__).parent
+REMARKS = frozenset({"stopped"})  # about a message whose text is not the platform's
 WITHOUT_SPACES = ("ja", "zh")
 _CODES = {
     name.casefold(): code
@@ -129,7 +131,8 @@ def notice(code: str, **values: Any) -> Notice:
 
 
 def in_words(notices: Sequence[Notice], language: str = "") -> str:
-    said = [sentence(one["code"], language, **one["values"]) for one in notices]
+    """Empty where the notices only remark on a text that somebody else has written."""
+    said = [sentence(one["code"], language, **one["values"]) for one in notices if one["code"] not in REMARKS]
     return ("" if language in WITHOUT_SPACES else " ").join(said)
 
 

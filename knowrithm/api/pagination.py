@@ -61,5 +61,5 @@ def pagination_of(page: int, size: int, total: int) -> dict[str, Any]:
         "total_pages": pages,
         "total_items": total,
         "next_page": page + 1 if has_next else None,
-        "prev_page": page - 1 if has_prev else None,
+        "prev_page": min(page - 1, pages) if has_prev else None,  # one that exists, also from beyond the end
     }

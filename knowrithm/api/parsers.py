@@ -19,6 +19,10 @@ class JSONParser(RestJSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("The JSON is nested too deeply.") from None
+        except ParseError as error:
+            if isinstance(error.__context__, UnicodeDecodeError):
+                raise ParseError(f"The JSON is no text in {error.__context__.encoding.upper()}.") from None
+            raise
 
 
 def check_text(value: Any, *, depth: int = 0) -> None:

@@ -18,6 +18,13 @@ def test_in_a_json_body(acme_api: APIClient, field: str, value: str) -> None:
     assert (answer.status_code, answer.json()["success"]) == (400, False)
 
 
+@pytest.mark.parametrize(("charset", "said"), [("", "UTF-8"), ("; charset=ascii", "ASCII")])
+def test_bytes_that_are_no_text(acme_api: APIClient, charset: str, said: str) -> None:
+    kind = f"application/json{charset}"
+    answer = acme_api.post("/api/v1/agent", b'{"name": "K\xf6ln"}', content_type=kind)
+    assert (answer.status_code, answer.json()["message"]) == (400, f"The JSON is no text in {said}.")
+
+
 def test_in_a_query(acme_api: APIClient) -> None:
     assert acme_api.get("/api/v1/agent?search=a%00b").status_code == 400
     assert acme_api.get("/api/v1/agent/by-name/a%00b").status_code == 400

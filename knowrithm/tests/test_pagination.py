@@ -19,6 +19,7 @@ from knowrithm.api.pagination import paginate
         ({"per_page": "2", "page": "2"}, 4, 2, 4, 2),
         ({"per_page": "2", "page": "9"}, 3, 0, 3, 2),
         ({"page": "9"}, 0, 0, 0, 1),
+        ({"per_page": "2", "page": "99999999999999999999"}, 3, 0, 3, 2),
         ({"page": "-1", "per_page": "0"}, 2, 1, 2, 2),
         ({"page": "x", "per_page": "y"}, 2, 2, 2, 1),
     ],
@@ -34,3 +35,4 @@ def test_a_page_and_its_numbers(
 
     assert (len(items), numbers["total"], numbers["pages"]) == (shown, total, pages)
     assert numbers["has_next"] == (numbers["page"] < pages)
+    assert numbers["prev_page"] == (min(numbers["page"] - 1, pages) or None)

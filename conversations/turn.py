@@ -111,6 +111,9 @@ def _make(reply: Message) -> _Turn:
         log.info("turn_answered", seconds=round(time.monotonic() - turn.started, 3), **turn.timings)
     except LostLeaseError:
         log.warning("turn_lease_lost")
+    except StoppedError as error:
+        log.info("turn_stopped")
+        turn.fail(str(error), error.code)
     except ProviderError as error:
         log.warning("turn_without_answer", code=error.code)
         turn.fail(str(error), error.code)

@@ -413,6 +413,7 @@ CORS_EXPOSE_HEADERS = [
 # --- Mail ---------------------------------------------------------------------------------------------------------
 
 EMAIL_HOST = env.text("SMTP_HOST")
+MAIL_LOG = env.text("MAIL_LOG")  # the file with the mails that are written instead of sent
 EMAIL_PORT = env.integer("SMTP_PORT", 587)
 EMAIL_HOST_USER = env.text("SMTP_USER")
 EMAIL_HOST_PASSWORD = env.text("SMTP_PASSWORD")

@@ -15,7 +15,14 @@ from pathlib import Path
 from knowrithm.embedded.credentials import platform_secrets, write_private
 from knowrithm.embedded.errors import EmbeddedError
 from knowrithm.embedded.ports import is_free
-from knowrithm.embedded.stack import DATABASE_VARIABLES, REDIS_VARIABLES, Services, application_parts, only_one
+from knowrithm.embedded.stack import (
+    DATABASE_VARIABLES,
+    REDIS_VARIABLES,
+    SENTENCES,
+    Services,
+    application_parts,
+    only_one,
+)
 from knowrithm.embedded.supervisor import Interrupted, Shows, Supervisor, describe_exit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +66,7 @@ def run_platform() -> int:
         services = Services.prepare(data_dir, env=os.environ)
         is_new = not (data_dir / "secrets.env").exists()
         shows = Shows.ALL if os.environ.get("LOG_LEVEL") else Shows.ALARMS
-        with Supervisor(cwd=ROOT, shows=shows, logs=data_dir / "logs") as supervisor:
+        with Supervisor(cwd=ROOT, shows=shows, logs=data_dir / "logs", sentences=SENTENCES) as supervisor:
             supervisor.say("Starting; what the parts write is in " + str(supervisor.logs))
             services.start(supervisor)
             supervisor.say(f"Preparing the database{' (the first time takes about half a minute)' if is_new else ''}")
@@ -69,6 +76,7 @@ def run_platform() -> int:
                 **_with_secrets(data_dir, env=os.environ),
                 **services.addresses(),
                 "DATA_DIR": str(data_dir),
+                "MAIL_LOG": str(_mail_log(data_dir)),
                 "PORT": str(port),
                 "BASE_URL": address,
             }
@@ -132,6 +140,11 @@ def _data_dir() -> Path:
     return data_dir
 
 
+def _mail_log(data_dir: Path) -> Path:
+    """Where mails go that are not sent: the worker writes them."""
+    return data_dir / "logs" / "worker.log"
+
+
 def _port() -> int:
     text = os.environ.get("PORT") or str(DEFAULT_PORT)
     if not text.isdecimal() or not 0 < int(text) < 65536:
@@ -178,7 +191,7 @@ def _welcome(data_dir: Path, *, services: Services, env: Mapping[str, str], show
     if services.postgres and not services.postgres.home.is_relative_to(data_dir):
         lines.append(f"Database: {services.postgres.home} (its account cannot reach the data folder)")
     if not any(env.get(name) or env.get(f"{name}_FILE") for name in MAIL_VARIABLES):
-        lines.append(f"Mail: not sent, as SMTP_HOST is not set; each is written to {logs}/worker.log")
+        lines.append(f"Mail: not sent, as SMTP_HOST is not set; each is written to {_mail_log(data_dir)}")
     return [*lines, "Ctrl-C stops everything; the data stay."]
 
 

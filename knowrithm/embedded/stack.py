@@ -22,6 +22,16 @@ REDIS_VARIABLES = ("REDIS_URL", "REDIS_URL_FILE")
 THREADS = 256
 SHORT_THREADS = 4  # for what is short and must not wait behind long documents; one of them reads, too
 PROCESSES = 2
+# What becomes of questions, in the terminal's words: the event of a worker's log, and the sentence in its place.
+SENTENCES = {
+    "turn_without_answer": "A question was not answered ({code}). The page of its conversation says why.",
+    "turn_failed": "A question was not answered because of a fault of the platform. The cause is in {log}",
+    "turn_interrupted": "A question could not be answered, as the database or Redis was gone. It will be tried again.",
+    "turn_lease_lost": "",  # another worker has the question
+    "routing_without_model": "A model has chosen no specialist ({code}): what they are for has decided.",
+    "rerank_failed": "A reranker has put no passages in order ({code}). The page of the answer says why.",
+    "handover_not_summarised": "A conversation was handed over without a summary. The cause is in {log}",
+}
 
 
 @dataclass(frozen=True)

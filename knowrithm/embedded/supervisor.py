@@ -39,6 +39,8 @@ LEVEL = re.compile(
     r"|[-\d]+ [:.\d]+ \w+ \[\d+\] (?P<postgres>[A-Z]+): "
     r"|\d+:[A-Z] \d+ \w+ \d+ [:.\d]+ (?P<valkey>[-.*#]) "
 )
+EVENT = re.compile(r"""\bevent(?:=|": )['"](\w+)['"]""")
+CODE = re.compile(r"""\bcode(?:=|": )['"](\w+)['"]""")
 ALARMING = {"warning", "error", "critical", "fatal", "panic", "#"}
 
 
@@ -108,6 +110,9 @@ class Supervisor:
     cwd: Path
     shows: Shows = Shows.ALL
     logs: Path | None = None  # the folder of one file for each part with all that it wrote
+    # Where only alarms are shown: what is said instead of the log's line of an event, and of the lines after it, such
+    # as a traceback. {code} is the line's, {log} the file; nothing is said for an empty sentence.
+    sentences: Mapping[str, str] = field(default_factory=dict)
     _waves: list[list[_Running]] = field(default_factory=list)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _old_handlers: dict[signal.Signals, object] = field(default_factory=dict)
@@ -284,7 +289,17 @@ class Supervisor:
             self._write(self._log_of(running), line)
         if said := LEVEL.match(line):
             running.is_alarming = said[said.lastgroup or 0].lower() in ALARMING
-        self._print_or_hold(running.part.name, line, is_shown=self._is_shown(running, says_level=said is not None))
+        is_shown = self._is_shown(running, says_level=said is not None)
+        sentence = self._sentence_for(running, line) if is_shown and said and self.shows is Shows.ALARMS else None
+        if sentence is not None:
+            running.is_alarming = False
+            line, is_shown = sentence, bool(sentence)
+        self._print_or_hold(running.part.name, line, is_shown=is_shown)
+
+    def _sentence_for(self, running: _Running, line: str) -> str | None:
+        event, code = EVENT.search(line), CODE.search(line)
+        sentence = self.sentences.get(event[1]) if event else None
+        return sentence and sentence.format(code=code[1] if code else "", log=self._log_of(running))
 
     def _is_shown(self, running: _Running, *, says_level: bool) -> bool:
         if self.shows is not Shows.ALARMS:

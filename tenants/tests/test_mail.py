@@ -213,3 +213,6 @@ def test_pages_do_not_say_that_was_mailed_what_was_not(
     settings.EMAIL_BACKEND = BACKENDS["smtp" if sends_mail else "console"]
     page = acme_client.get("/invitations").content.decode()
     assert ("that we have mailed to you" in page, "sends no mail" in page) == (sends_mail, not sends_mail)
+    settings.MAIL_LOG = "/srv/knowrithm/logs/worker.log"
+    page = acme_client.get("/invitations").content.decode()
+    assert page.count(settings.MAIL_LOG) == (0 if sends_mail else 2), "for the own address, and for the invited ones"

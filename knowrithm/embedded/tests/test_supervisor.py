@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from knowrithm.embedded.stack import SENTENCES
 from knowrithm.embedded.supervisor import restart_delay
 from knowrithm.embedded.tests.program import is_gone, program
 
@@ -114,6 +115,43 @@ with Supervisor(cwd=Path("/"), shows=Shows.ALARMS, logs=Path(sys.argv[1]) / "log
     assert len(log.read_text().splitlines()) == 11
     assert log.read_text().splitlines()[:2] == ["timestamp='1' level='info' event=\"level='error'\"", "here is a mail"]
     assert (tmp_path / "logs" / "prepare.log").read_text() == "half\ntimestamp='1' level='info'\n"
+
+
+FAILING = """
+print("timestamp='1' level='warning' event='unanswered' code='LLM_PAUSED' logger='turn'")
+print("timestamp='2' level='error' event='broken' code='X' logger='turn'")
+print("Traceback")
+print('{"code": "LLM_EMPTY", "event": "unanswered", "level": "warning"}')
+print("timestamp='3' level='warning' event='lost'")
+print("timestamp='4' level='warning' event='other' error=\\"event='lost'\\"")
+"""
+
+
+def test_terminal_says_a_sentence_where_there_is_one_for_the_event(tmp_path: Path) -> None:
+    body = f"""
+SENTENCES = {{"unanswered": "No answer ({{code}}).", "broken": "It broke: {{log}}", "lost": ""}}
+with Supervisor(cwd=Path("/"), shows=Shows.ALARMS, logs=Path(sys.argv[1]), sentences=SENTENCES) as supervisor:
+    supervisor.start(part("worker", {FAILING!r} + "import time; time.sleep(600)"))
+    supervisor.watch()
+"""
+    with program([*script(body), str(tmp_path)]) as supervisor:
+        supervisor.wait_for_line("other")
+        assert supervisor.stop() == 0
+
+    log = tmp_path / "worker.log"
+    assert supervisor.lines == [
+        "worker      | No answer (LLM_PAUSED).",
+        f"worker      | It broke: {log}",
+        "worker      | No answer (LLM_EMPTY).",
+        "worker      | timestamp='4' level='warning' event='other' error=\"event='lost'\"",
+    ]
+    assert len(log.read_text().splitlines()) == 6
+
+
+def test_sentences_are_of_events_that_are_logged() -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = "".join(path.read_text() for app in ("conversations", "documents") for path in (root / app).glob("*.py"))
+    assert [event for event in SENTENCES if f'("{event}"' not in code] == []
 
 
 def test_crash_names_the_log_file(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class Command(BaseCommand):
         prepare_template()
         call_command("migrate_schemas", tenant=True, interactive=False, verbosity=0)
         self.stdout.write("Catalogue, countries and static files …")
-        added = seed_catalogue()
+        seed_catalogue()
         seed_geography()
         self._schedule()
         if not settings.DEBUG:
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         if with_demo:
             self.stdout.write("The demo company …")
             create_demo()
-        self.stdout.write(f"Ready ({added} new models in the catalogue)." if added else "Ready.")
+        self.stdout.write("Ready.")
 
     def _schedule(self) -> None:
         for task, seconds in SCHEDULE.items():

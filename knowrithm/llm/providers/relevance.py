@@ -33,6 +33,8 @@ LEANS_ON_PREVIOUS = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:[-'’.,][^\W_]+)*")
+# No figure answers these, whatever other words they hold.
+_ASKS_WHO_OR_WHY = re.compile(r"\W*(?:who|whom|whose|why)\b", re.IGNORECASE)
 _NUMBERING = re.compile(r"^\W*\d+(?:\.\d+)*\.?\s|\s\d+$")
 _ORDINARY_WORD = re.compile(r"(?<![\w.])[^\W\d_]{2,}(?![\w(])")
 _SOURCE_MARKER = re.compile(r"\[Source \d+\]", re.IGNORECASE)
@@ -101,7 +103,8 @@ def rank(question: str, evidence: Sequence[Evidence], embedder: Embedder) -> lis
     wanted = terms(question)
     candidates = _with_coverage(_candidates(evidence), wanted)
     facts = [fact for words, fact in _FACTS if words.search(question)]
-    sayings = [c for c, after in zip_longest(candidates, candidates[1:]) if c and _says_something(c, after, facts)]
+    stated = [] if _ASKS_WHO_OR_WHY.match(question) else facts
+    sayings = [c for c, after in zip_longest(candidates, candidates[1:]) if c and _says_something(c, after, stated)]
     shortlist = sorted(sayings, key=lambda c: -(c.coverage + c.context_coverage))[:MAX_EMBEDDED]
     if not shortlist:
         return []

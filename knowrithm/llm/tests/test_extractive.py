@@ -258,6 +258,7 @@ Keller, M. and Doe, J. (2004). The history of the valve. Journal of Valves, 12(3
     [
         "Who wrote the valve control handbook?",
         "Who are the contributors?",
+        "Who maintains the website of the Valve Control Group?",
         "What is on the page about valve maintenance?",
         "What is the history of the valve?",
         "Where is the valve desktop?",

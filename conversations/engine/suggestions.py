@@ -32,13 +32,15 @@ def topics_beside(
     used.append(_terms(" ".join([*asked[-1:], answered])))
     topics: list[str] = []
     for number, (path, text) in enumerate(found, 1):
+        if len(topics) == MOST:
+            break
         topic = _topic(path)
         about = _terms(topic)
         is_new = number not in cited and not any(about <= other for other in used)
         if is_new and about and SHORTEST <= len(topic) <= LONGEST and _says_something(text, path[-1]):
             topics.append(topic)
             used.append(about)
-    return topics[:MOST]
+    return topics
 
 
 def _topic(path: Sequence[str]) -> str:

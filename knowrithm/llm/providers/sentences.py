@@ -20,6 +20,7 @@ _MARKDOWN_HEADING = re.compile(r"^#{1,6}\s+")
 _FAQ_LABEL = re.compile(r"^(?:Q|A|Question|Answer)\s?[:.]\s+")
 _TABLE_RULE = re.compile(r"^[\s|:+=_-]+$")
 _LEADER = re.compile(r"(?:[.·_] ?){5,}+|…{4,}+")
+_LEADER_BEGINS = ("..", ". .", "··", "· ·", "__", "_ _", "……")
 MAX_LEADER_WORDS = 12  # to each
 _NUMBERED = re.compile(r"^\(?\d{1,2}[.)]\s")
 # "2.8. Files", and "3. Files" where no other number is near; not "2.5 EUR" and "3.5 litres".
@@ -126,26 +127,27 @@ def _is_whole(text: str, *, is_item: bool) -> bool:
     if _ENDS.search(text) or _UNPUNCTUATED.search(text):
         return True
     if is_item:
-        return text.startswith("|") or len(text.split()) >= MIN_ITEM_WORDS
+        return text.startswith("|") or (len(text.split()) >= MIN_ITEM_WORDS and not text.endswith(","))
     return _is_pair(text)
 
 
 def _is_pair(line: str) -> bool:
-    found = _PAIR.match(line)
-    return found is not None and len(line.partition(": ")[0].split()) <= MAX_PAIR_NAME_WORDS
+    name, colon, _ = line.partition(": ")
+    return bool(colon) and _PAIR.match(line) is not None and len(name.split()) <= MAX_PAIR_NAME_WORDS
 
 
 def _is_reference(text: str, heading: str) -> bool:
     """Whether a paragraph is an entry of a bibliography, which often has ends like a sentence."""
-    if not _REFERENCE_SIGN.search(text):
+    if not (_REFERENCES.match(heading) or _REFERENCE_BEGINS.match(text)):
         return False
-    return _REFERENCES.match(heading) is not None or _REFERENCE_BEGINS.match(text) is not None
+    return _REFERENCE_SIGN.search(text) is not None
 
 
 def _units(text: str) -> Iterator[_Unit]:
     """Lines joined where one was merely wrapped, told apart by kind."""
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    lines = [part for line in lines for part in _INNER_BULLET.split(line)]
+    if _INNER_BULLET.search(" ".join(lines)):
+        lines = [part for line in lines for part in _INNER_BULLET.split(line)]
     block = 0
     pending: _Unit | None = None  # prose or an item that the next line may go on with
     for number, line in enumerate(lines):
@@ -226,6 +228,8 @@ def _kind(line: str, above: list[str], below: list[str]) -> str:
 
 def _is_leader(line: str) -> bool:
     """Whether dots lead the eye from titles to pages, or stand where something is to be filled in."""
+    if not any(begin in line for begin in _LEADER_BEGINS):
+        return False  # most lines, and told at once
     titles = _LEADER.split(line)
     leaders = len(titles) - 1
     return leaders > 0 and sum(len(title.split()) for title in titles) <= MAX_LEADER_WORDS * leaders

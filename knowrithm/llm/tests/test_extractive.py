@@ -313,7 +313,7 @@ def test_an_item_of_many_sentences_is_a_paragraph() -> None:
         ("Fabio Fiorina\nSimon Josefsson", [False]),
         ("Phone: 555 0199", [True]),
         ("City: Lynmouth\nOpens: Tuesday to Saturday\nManager: Oona Pell", [True] * 3),
-        ("- Contributors\n- a pump with two seals", [False, True]),
+        ("- Contributors\n- a pump with two seals\n- a pump with one seal,", [False, True, False]),
         ("Introduction ........ 1\nValves ____________ 2", []),
         ("ติดต่อเราได้ทุกวันตั้งแต่เก้าโมงเช้า", [True]),
         ("हम सोमवार को खुले हैं। यह निःशुल्क है।", [True]),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from knowrithm.llm.base import ChatDelta, ChatRequest, Embedder, Evidence, ProviderConfig, ProviderRequestError, Usage
 from knowrithm.llm.providers.builtin import MiniLMEmbedder
 from knowrithm.llm.providers.relevance import LEANS_ON_PREVIOUS, Candidate, is_announced, rank
-from knowrithm.llm.providers.sentences import Sentence, split_sentences
+from knowrithm.llm.providers.sentences import Sentence, record_of, split_sentences
 
 MODEL_NAME = "extractive"
 NO_ANSWER = "I do not know: the documents I have been given do not answer this question."
@@ -94,6 +94,8 @@ def _thought(candidate: Candidate, scores: Mapping[tuple[int, int], float], *, i
     text = sentences[position].text
     if sentences[position].is_item:
         return _list_around(sentences, position, is_whole=is_list_wanted)
+    if record := record_of(text):
+        return _record_around(sentences, position, record)
     if text.endswith(":"):
         return [position, *_items_after(sentences, position)]
     positions = [position]
@@ -127,6 +129,18 @@ def _list_around(sentences: Sequence[Sentence], position: int, *, is_whole: bool
     return [*lead, position]
 
 
+def _record_around(sentences: Sequence[Sentence], position: int, record: str) -> list[int]:
+    """The lines of one record: that of a shop's town says nothing without that of its telephone."""
+    start = end = position
+    while start and record_of(sentences[start - 1].text) == record and end - start < MAX_LIST_ITEMS - 1:
+        start -= 1
+    while (
+        end + 1 < len(sentences) and record_of(sentences[end + 1].text) == record and end - start < MAX_LIST_ITEMS - 1
+    ):
+        end += 1
+    return list(range(start, end + 1))
+
+
 def _items_after(sentences: Sequence[Sentence], position: int) -> list[int]:
     end = position + 1
     while end < len(sentences) and sentences[end].is_item:
@@ -147,7 +161,7 @@ def _quotation(passage: Evidence, positions: Sequence[int]) -> str:
     quoted = ""
     for position in positions:
         sentence = sentences[position]
-        is_listed = sentence.is_item and len(positions) > 1
+        is_listed = len(positions) > 1 and (sentence.is_item or bool(record_of(sentence.text)))
         opening = "\n" if sentence.text.startswith("|") else "\n- " if is_listed else " "
         quoted += f"{opening}{sentence.text} [Source {passage.number}]"
     return quoted

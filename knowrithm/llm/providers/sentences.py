@@ -136,6 +136,11 @@ def _is_pair(line: str) -> bool:
     return bool(colon) and _PAIR.match(line) is not None and len(name.split()) <= MAX_PAIR_NAME_WORDS
 
 
+def record_of(text: str) -> str:
+    """What a line of a record such as "Harbour Street.phone: 01598 555 010" is about; empty for any other text."""
+    return text.partition(": ")[0].rpartition(".")[0] if _is_pair(text) else ""
+
+
 def _is_reference(text: str, heading: str) -> bool:
     """Whether a paragraph is an entry of a bibliography, which often has ends like a sentence."""
     if not (_REFERENCES.match(heading) or _REFERENCE_BEGINS.match(text)):

@@ -292,6 +292,17 @@ def test_a_line_that_announces_is_quoted_with_what_it_announces_or_not_at_all() 
     assert answer("Which types does the parser know?", figure) == NO_ANSWER
 
 
+def test_the_lines_of_a_record_are_quoted_together() -> None:
+    lines = (
+        "shops.Harbour Street.city: Lynmouth", "shops.Harbour Street.phone: 01598 555 010",
+        "shops.Old Mill.city: Barrowden", "shops.Old Mill.phone: 01572 555 044",
+        "shops.Old Mill.opens: Monday to Friday, 8:00 to 17:00, but not on holidays", "office.city: Lynmouth",
+    )  # fmt: skip
+    assert answer("What is the phone number of the shop in Barrowden?", Evidence(1, "\n".join(lines))) == "\n".join(
+        f"- {line} [Source 1]" for line in lines[2:5]
+    )
+
+
 def test_an_item_of_many_sentences_is_a_paragraph() -> None:
     elements = Evidence(
         1,

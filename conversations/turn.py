@@ -348,7 +348,8 @@ class _Turn:
         self, checked: CheckedAnswer, passages: Sequence[Passage], masked: Mapping[int, dict[str, Any]]
     ) -> Sequence[Citation]:
         # A document may have been read anew, or purged, while the model spoke: the passage stays as it was.
-        chunks = set(DocumentChunk.objects.filter(pk__in=[p.chunk_id for p in passages]).values_list("pk", flat=True))
+        ids = [passage.chunk_id for passage in passages]
+        chunks = set(DocumentChunk.everywhere.filter(pk__in=ids).values_list("pk", flat=True))
         documents = {passage.document_id for passage in passages if passage.chunk_id in chunks}
         if rest := {passage.document_id for passage in passages} - documents:
             documents |= set(Document.objects.filter(pk__in=rest).values_list("pk", flat=True))

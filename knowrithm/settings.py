@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -126,7 +127,9 @@ TEMPLATES = [
 DATABASE = env.database(env.text("DATABASE_URL"))
 DATABASE["OPTIONS"]["prepare_threshold"] = 0  # of what is run as a `CompiledQuery`; nothing else is ever prepared
 if not TESTING:  # the tests hold one connection per process, inside a transaction
-    DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", 24), "timeout": 20}
+    # More at once only make each other slower. Four for each processor, and enough for a few slow pages beside them.
+    usual = min(max(4 * (os.cpu_count() or 1), 8), 24)
+    DATABASE["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DATABASE_POOL_SIZE", usual), "timeout": 20}
 DATABASES = {
     "default": {
         "ENGINE": "knowrithm.db.postgresql",

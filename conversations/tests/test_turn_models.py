@@ -516,7 +516,7 @@ def test_only_one_caller_probes(taught: Character) -> None:
 def test_a_probe_that_takes_long_to_fail_opens_the_circuit_again(
     taught: Character, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, seconds in {"WINDOW": 1, "PAUSE": 1, "LONGEST_SILENCE": 4}.items():
+    for name, seconds in {"WINDOW": 1, "PAUSE": 3, "LONGEST_SILENCE": 6}.items():
         monkeypatch.setattr(circuits, name, seconds)
     schema = taught.company.schema_name
     breaker, config = circuits.Circuits(schema), ProviderConfig("openai", "m", api_key="k")
@@ -524,7 +524,7 @@ def test_a_probe_that_takes_long_to_fail_opens_the_circuit_again(
         breaker.failed(config, ProviderError("It hangs."))
     let_the_pause_pass(schema)
     assert breaker.refusal(config) is None
-    time.sleep(2.5)  # longer than window and pause together
+    time.sleep(4.5)  # longer than window and pause together
     breaker.failed(config, ProviderError("It hangs."))
     assert breaker.refusal(config) is not None
 

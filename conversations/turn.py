@@ -265,13 +265,14 @@ class _Turn:
 
     def _add_asking(self, answer: _Answer) -> None:
         """What it took to find the specialist. Costs of which one is unknown, or in another currency, are no sum."""
-        if self.asked is None:
+        asked, self.asked = self.asked, None
+        if asked is None:
             return
         if not answer.model or answer.cost == 0:  # it was given without a model, or by one that is free
-            answer.cost, answer.currency = self.asked.cost, self.asked.currency
-        elif answer.cost is not None and self.asked.cost is not None and answer.currency == self.asked.currency:
-            answer.cost += self.asked.cost
-        answer.usage = answer.usage + self.asked.usage
+            answer.cost, answer.currency = asked.cost, asked.currency
+        elif answer.cost is not None and asked.cost is not None and answer.currency == asked.currency:
+            answer.cost += asked.cost
+        answer.usage = answer.usage + asked.usage
 
     def _flush(self, answer: _Answer, text: str) -> None:
         if text:
@@ -400,6 +401,7 @@ class _Turn:
         announce(self.reply)
 
     def fail(self, cause: str, code: str) -> None:
+        self.may_be_followed = True
         given = self.given
         given.cost = given.cost or Decimal()  # what breaking off took is seldom told
         self._add_asking(given)

@@ -192,6 +192,7 @@ class _Turn:
         try:
             self._ask(stream, is_held)
         finally:
+            self._lap("generation" if "first_token" in self.timings else "first_token")
             self._account(self.given, asking.candidates[stream.place])
         self._finish(self.given, asking.passages)
 
@@ -245,7 +246,6 @@ class _Turn:
                 if not is_held():
                     raise LostLeaseError
         self._flush(answer, pending)
-        self._lap("generation")
         if stream.is_stopped:
             if not answer.text.strip():
                 raise StoppedError("The answer was stopped before it began.")

@@ -138,7 +138,7 @@ def _found(label: str, names: Sequence[str]) -> forms.MultipleChoiceField:
 class RuleForm(forms.Form):
     """Each kind has its own fields; those of the others do not count. A style sheet shows the ones of the kind."""
 
-    name = forms.CharField(max_length=120, required=False)
+    name = forms.CharField(max_length=120, required=False, help_text="As the log calls it. Empty: its kind.")
     kind = forms.ChoiceField(choices=[(kind.value, label) for kind, label in KINDS.items()])
     action = forms.ChoiceField(choices=[(action.value, label) for action, label in ACTIONS.items()])
     on = forms.ChoiceField(label="Looks at", choices=list(PLACES.items()))
@@ -158,12 +158,6 @@ class RuleForm(forms.Form):
     )
     remove = forms.BooleanField(label="Remove this rule", required=False)
 
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if self._is_meant(data) and not data.get("name") and not data.get("remove"):
-            self.add_error("name", "Give the rule a name: it stands in the log.")
-        return data
-
     @staticmethod
     def _is_meant(data: Mapping[str, Any]) -> bool:
         """Whether somebody has filled it in. Personal data and secrets need no values."""
@@ -180,6 +174,7 @@ class RuleForm(forms.Form):
         if data["remove"] or not self._is_meant(data):
             return None
         row = {name: data[name] for name in ("name", "kind", "action", "on", "threshold")}
+        row["name"] = row["name"] or KINDS[Kind(row["kind"])]
         return {**row, "values": data[VALUES_IN.get(data["kind"], "values_")]}
 
     @staticmethod

@@ -291,6 +291,7 @@ def test_an_error_half_way_through_the_answer(first: First) -> None:
     assert REPLY.startswith(reply.content)
     assert (reply.model_used, reply.agent_version) == (first.configure().llm_model.name, first.who.agent.version)
     assert reply.processing_time
+    assert set(reply.timings) == {"retrieval", "first_token", "generation"}
     for_company, for_visitor = message_record(reply), message_record(reply, for_visitor=True)
     assert (for_company["content"], for_company["partial_content"]) == (reply.error, reply.content)
     assert reply.content not in json.dumps(for_visitor)

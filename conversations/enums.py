@@ -69,3 +69,6 @@ class HandoverEnd(models.TextChoices):
     CLOSED = "closed", "Closed"
     LEFT = "left", "Its person left"
     SILENT = "silent", "Its person did not answer"
+
+
+STOPPED = "STOPPED"  # the error code of an answer that its reader stopped before it began: no fault

@@ -8,7 +8,7 @@ from django.db.models import Case, Exists, Max, OuterRef, Prefetch, Q, QuerySet,
 from django.db.models.functions import Left
 
 from conversations.engine.prompt import Exchange
-from conversations.enums import ConversationStatus, MessageRole, MessageStatus
+from conversations.enums import STOPPED, ConversationStatus, MessageRole, MessageStatus
 from conversations.models import (
     SAID,
     UNANSWERED,
@@ -107,7 +107,7 @@ def with_highlights(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
     rated = answers.exclude(user_feedback=None)
     return rows.annotate(
         has_unanswered=Exists(answers.filter(UNANSWERED)),
-        has_failure=Exists(answers.filter(status=MessageStatus.FAILED)),
+        has_failure=Exists(answers.filter(status=MessageStatus.FAILED).exclude(error_code=STOPPED)),
         best_feedback=Subquery(rated.order_by("-user_feedback").values("user_feedback")[:1]),
         worst_feedback=Subquery(rated.order_by("user_feedback").values("user_feedback")[:1]),
     )

@@ -32,7 +32,7 @@ from conversations.brief import closed_answer
 from conversations.engine.citations import CheckedAnswer
 from conversations.engine.prompt import Exchange, most_exchanges
 from conversations.engine.suggestions import topics_beside
-from conversations.enums import EntityType, MessageStatus, Owner
+from conversations.enums import STOPPED, EntityType, MessageStatus, Owner
 from conversations.guarding import Guard
 from conversations.handing import add_tokens, begin_if_free, rule_after_answer
 from conversations.models import Citation, Message
@@ -65,7 +65,7 @@ class TurnTimeoutError(ProviderError):
 
 
 class StoppedError(ProviderError):
-    code = "STOPPED"
+    code = STOPPED
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ def test_conversations_are_found_by_what_became_of_them(acme: Character, acme_cl
         exchange(silent, content="I do not know.", is_refusal=True)
         exchange(good, number=1, content="Not here.", is_refusal=True, is_blocked=True)  # no gap in the documents
         exchange(broken, status="failed", error="The model is down.")
+        exchange(good, number=2, status="failed", error="Stopped.", error_code="STOPPED")  # by its reader: no fault
         Conversation.objects.filter(pk=visitor.pk).update(entity_type=EntityType.LEAD, lead=lead, tags=["vip"])
     assert len(titles(acme_client)) == 5
     shown = {show: titles(acme_client, show=show) for show in ("good", "bad", "unanswered", "failed")}
@@ -61,9 +62,10 @@ def test_an_answer_that_broke_off_is_shown_with_its_cause_and_what_it_had_said(
         reply = exchange(
             conversation, status="failed", content="Twelve mo", error=cause, error_code="X", model_failures=failures
         )
-    for page in (f"/conversations/{conversation.pk}", f"/conversations/messages/{reply.pk}"):
+    chat = f"/agents/{conversation.agent_id}/chat?conversation={conversation.pk}"
+    for page in (f"/conversations/{conversation.pk}", f"/conversations/messages/{reply.pk}", chat):
         shown = acme_client.get(page).content.decode()
-        assert (shown.count(cause), "Twelve mo" in shown, "Silent." in shown) == (1, True, True), page
+        assert (shown.count(cause), "Twelve mo" in shown, "Silent." in shown) == (1, True, page != chat), page
 
 
 def test_what_has_no_title_is_known_by_its_first_question_or_its_visitor(acme: Character, acme_client: Client) -> None:

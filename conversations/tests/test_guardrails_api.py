@@ -249,6 +249,7 @@ def test_the_editor_saves_rules_and_shows_them_again(acme_client: Client, acme: 
         assert (row.agent_ids, row.dataset_ids, row.rules[0]["values"]) == ([acme.agent.id], None, ["lawsuit", "court"])
     page = acme_client.get(saved["Location"]).content.decode()
     assert "lawsuit\ncourt</textarea>" in page
+    assert f"""method="post" action="{saved["Location"]}/try\"""" in page, "a text goes into no address without scripts"
     tried = acme_client.post(f"{saved['Location']}/try", {"text": "To court!", "stage": "input"}).content.decode()
     assert "<strong>Refused.</strong>" in tried
     assert "Shop" in acme_client.get("/guardrails").content.decode()

@@ -73,14 +73,16 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_circuits() -> Iterator[None]:
+def no_circuits(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Are left in the company: those of tests beside this one, which share the server, stay."""
+    acme = request.getfixturevalue("acme") if "acme" in request.fixturenames else None
     yield
-    for key in sync_redis().scan_iter("circuit:*"):
-        sync_redis().delete(key)
+    if acme:
+        for key in sync_redis().scan_iter(f"circuit:{acme.company.schema_name}:*"):
+            sync_redis().delete(key)
 
 
 def let_the_pause_pass(schema: str) -> None:
-    """In one company: tests beside this one, which share the server, have circuits of their own."""
     for key in sync_redis().scan_iter(f"circuit:{schema}:*"):
         sync_redis().hset(key, "open_until", "1")
 
@@ -532,21 +534,23 @@ def test_a_probe_that_takes_long_to_fail_opens_the_circuit_again(
 
 @pytest.mark.parametrize("change", ["schema", "api_key", "model", "base_url"])
 def test_a_circuit_is_of_one_company_key_model_and_address(taught: Character, change: str) -> None:
+    schema = taught.company.schema_name
     config = ProviderConfig("openai", "m", api_key="k", base_url="http://a.example")
     for _ in range(circuits.FAILURES):
-        circuits.Circuits("c_1").failed(config, ProviderError("It is down."))
+        circuits.Circuits(schema).failed(config, ProviderError("It is down."))
     if change == "schema":
         assert circuits.Circuits("c_2").refusal(config) is None
     else:
         changes: dict[str, Any] = {change: "other"}
         other = replace(config, **changes)
-        assert circuits.Circuits("c_1").refusal(other) is None
-    assert circuits.Circuits("c_1").refusal(config) is not None
+        assert circuits.Circuits(schema).refusal(other) is None
+    assert circuits.Circuits(schema).refusal(config) is not None
 
 
 def test_no_key_stands_in_redis(taught: Character) -> None:
-    circuits.Circuits("c_1").failed(ProviderConfig("openai", "m", api_key=KEY), ProviderError("Down."))
-    [name] = list(sync_redis().scan_iter("circuit:c_1:*"))
+    schema = taught.company.schema_name
+    circuits.Circuits(schema).failed(ProviderConfig("openai", "m", api_key=KEY), ProviderError("Down."))
+    [name] = list(sync_redis().scan_iter(f"circuit:{schema}:*"))
     stored: Any = sync_redis().hgetall(name)
     assert KEY not in name + str(stored)
 

@@ -7,7 +7,7 @@ import { showToast } from "./toast.js";
 
 const RECONNECTS = 4;
 const BAD = -1; // a rating
-const STAGES = { queued: "Waiting for a free worker", in_progress: "Reading the documents" };
+const STAGES = { queued: "Waiting for a free worker", in_progress: "Working on the answer" };
 
 document.querySelectorAll("[data-chat]").forEach(wireChat);
 
@@ -239,7 +239,7 @@ function wireChat(root) {
         message.dataset.id = value.message.id;
         const inside = message.querySelector("[data-inside]");
         if (inside) inside.href = inside.dataset.inside + value.message.id;
-        if (value.status === "failed") fail(message, value.error);
+        if (value.status === "failed") fail(message, value.error, value.message);
         else show(message, { text: value.message.content, sources: value.message.sources, state: value.message.is_blocked ? "blocked" : value.message.is_refusal ? "refused" : "answered", version: versionOf(value.message), suggestions: value.message.suggestions, warnings: value.message.metadata.citation_warnings });
         keepInView(message);
         return true;
@@ -268,8 +268,12 @@ function stage(message, status) {
   if (message.dataset.state === "waiting" && STAGES[status]) message.querySelector("[data-stage]").textContent = STAGES[status];
 }
 
-function fail(message, text) {
-  show(message, { text: text || "The answer could not be written.", sources: [], state: "failed" });
+function fail(message, text, record) {
+  show(message, { text: text || "The answer could not be written.", sources: [], state: "failed", version: record && versionOf(record) });
+  const partial = message.querySelector("[data-partial]");
+  if (!partial || !record?.partial_content) return;
+  partial.hidden = false;
+  partial.querySelector("div").textContent = record.partial_content;
 }
 
 function showRating(message, rating) {

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Case, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 
-from conversations.enums import HandoverReason, MessageRole, Owner
+from conversations.enums import HandoverReason, MessageRole, MessageStatus, Owner
 from conversations.models import CannedReply, Citation, Conversation, Handover, Message, PrivateNote
 from conversations.selectors import conversations_for
 from knowrithm.principal import Principal
@@ -28,7 +28,8 @@ def inbox(actor: Principal, *, show: str = "open") -> QuerySet[Conversation]:
         rows = rows.filter(owner=Owner.CLOSED)
     elif show == "open":
         rows = rows.exclude(owner=Owner.CLOSED)
-    said = Message.objects.live().filter(conversation=OuterRef("pk")).exclude(role=MessageRole.SYSTEM)
+    spoken = Message.objects.live().filter(conversation=OuterRef("pk")).exclude(role=MessageRole.SYSTEM)
+    said = spoken.exclude(status=MessageStatus.FAILED)  # half an answer is none
     newest = Handover.objects.filter(conversation=OuterRef("pk")).order_by("-created_at")
     rows = rows.annotate(
         last_text=Subquery(said.order_by("-position").values("content")[:1]),

@@ -68,6 +68,16 @@ def test_an_answer_that_broke_off_is_shown_with_its_cause_and_what_it_had_said(
         assert (shown.count(cause), "Twelve mo" in shown, "Silent." in shown) == (1, True, page != chat), page
 
 
+def test_half_an_answer_is_none_in_the_inbox(acme: Character, acme_client: Client) -> None:
+    conversation = conversation_of(acme)
+    with tenant_context(acme.company):
+        exchange(conversation, status="failed", content="Twelve mo", error="The model broke off.")
+        Conversation.objects.filter(pk=conversation.pk).update(owner="waiting")
+    shown = acme_client.get(f"/inbox?conversation={conversation.pk}").content.decode()
+    assert ("Twelve mo" in shown, "No answer could be given." in shown) == (False, True)
+    assert shown.count("Question 0?") > 1  # in the list as well: nothing was said after it
+
+
 def test_what_has_no_title_is_known_by_its_first_question_or_its_visitor(acme: Character, acme_client: Client) -> None:
     lead = lead_of(acme)
     asked, silent = (

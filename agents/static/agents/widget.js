@@ -22,6 +22,7 @@
   const COUNTER_FROM = 3600;
   const REQUEST_TIMEOUT_MS = 30000;
   const START_TIMEOUT_MS = 10000; // then the service counts as down
+  const STORED_MS = 250;
   const RETRY_MS = [5000, 15000, 30000, 60000, 300000];
   const WATCH_MS = 4000; // between two looks for what a person has written
   const TYPING_MS = 3000; // between two words that the visitor writes; the inbox shows each for twice as long
@@ -2445,10 +2446,12 @@ textarea.input { min-height: 88px; resize: vertical; }
       if (!running) {
         clearTimeout(timer);
         running = true;
-        // One tab at a time. Where there are no locks (pages without TLS), they hardly begin together.
+        // One tab at a time. Where there are no locks (pages without TLS), they hardly begin together. What the tab
+        // before has stored is not read at once by this one, which may be another process.
         const { locks } = navigator;
+        const soon = () => sleep(STORED_MS).then(attempt);
         try {
-          await (locks ? locks.request(key, attempt) : sleep(Math.random() * 3000).then(attempt)).catch(attempt);
+          await (locks ? locks.request(key, soon) : sleep(Math.random() * 3000).then(attempt)).catch(attempt);
         } finally {
           running = false;
         }
